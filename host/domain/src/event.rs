@@ -1,0 +1,74 @@
+//! Events: what happened, written in the transaction that made it happen.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// What became of what was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// It was tried and failed.
+    Failure,
+    /// It was not allowed.
+    Refused,
+}
+
+/// Who acted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// `key`, `user`, `cli`, `system` or `anonymous`.
+    pub kind: String,
+    /// The id of the key or user, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// For people: a key's label, a user's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// What was acted upon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// `plugin`, `grant`, `key`, `model` …
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// One event. Its serialised form is what auditors and exporters see; fields are in a fixed order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// `evt_…`, the same everywhere it is delivered.
+    pub id: String,
+    /// When it happened.
+    pub time: Timestamp,
+    /// The organisation it belongs to; none for the platform's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<String>,
+    /// The workspace it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<String>,
+    /// `resource.verb`, the verb in the past tense: `plugin.approved`.
+    pub kind: String,
+    /// Who acted.
+    pub actor: Actor,
+    /// What was acted upon.
+    pub target: Target,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The request in which it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Where the request came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// The changed members before; secrets masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
+    /// The changed members after; secrets masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<serde_json::Value>,
+}

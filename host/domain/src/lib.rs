@@ -1,0 +1,17 @@
+//! The values that Hardpoint is about: ids, times, messages, manifests, grants, failures, events.
+//! No I/O, no async, no clock, no randomness of its own: what is needed comes in as an argument.
+
+pub mod address;
+pub mod event;
+pub mod failure;
+pub mod grant;
+pub mod id;
+pub mod key;
+pub mod limits;
+pub mod manifest;
+pub mod message;
+pub mod model;
+pub mod origin;
+pub mod pattern;
+pub mod retry;
+pub mod time;

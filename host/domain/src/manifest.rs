@@ -1,0 +1,122 @@
+//! What a plugin says of itself and what it asks for: `plugin.toml`, embedded in the component as the
+//! custom section `hardpoint:manifest`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::LimitWishes;
+
+/// The name of the custom section that holds the manifest's TOML text.
+pub const SECTION: &str = "hardpoint:manifest";
+
+/// The four kinds of plugin, each with a world of its own in `wit/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// `model-plugin`: a model adapter.
+    Model,
+    /// `exporter-plugin`.
+    Exporter,
+    /// `tool-plugin`.
+    Tool,
+    /// `retriever-plugin`.
+    Retriever,
+}
+
+/// How instances live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceMode {
+    /// A new instance for every call.
+    #[default]
+    Fresh,
+    /// Kept for later calls of the same binding and organisation, one call at a time, thrown away after any failure.
+    Warm,
+}
+
+/// A plugin's manifest. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Lower-case letters, digits and hyphens, a letter first; at most 63.
+    pub id: String,
+    /// Semantic version.
+    pub version: String,
+    /// Which world it implements.
+    pub kind: Kind,
+    /// What it is, in a sentence or two, for operators and in `/plugins`.
+    pub description: String,
+    /// How instances live.
+    #[serde(default)]
+    pub instance: InstanceMode,
+    /// HTTP requests it wants to make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpWish>,
+    /// Secrets it wants to refer to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret: Vec<SecretWish>,
+    /// Whether it wants the key-value store. Tools only.
+    #[serde(default)]
+    pub kv: bool,
+    /// Whether it wants the host's index. Retrievers only.
+    #[serde(default)]
+    pub index: bool,
+    /// Whether it wants the host's embedder. Retrievers only.
+    #[serde(default)]
+    pub embed: bool,
+    /// Whether it wants an empty folder for the time of a call. Tools only.
+    #[serde(default)]
+    pub scratch: bool,
+    /// What it wants of the limits.
+    #[serde(default)]
+    pub limits: LimitWishes,
+    /// For exporters: how large a batch may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchWish>,
+    /// JSON Schema of its settings. A property marked `secret = true` is taken out of a request's
+    /// options before the plugin sees them, and becomes the secret of that name for this call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<serde_json::Value>,
+}
+
+/// One family of requests that a plugin wants to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpWish {
+    /// A host name, `*.example.com`, or `{settings.NAME}`: the origin and path of that setting's URL.
+    pub host: String,
+    /// 443 where left out, or what the setting's URL says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// `https` where left out; `http` must be asked for, or be in the setting's URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// Methods in capitals; `GET` where left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// The path must begin with this, at a segment border; `/` where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// One secret that a plugin wants to refer to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretWish {
+    /// The name by which the plugin refers to it.
+    pub name: String,
+    /// The only origin it may be sent to: `https://host[:port]` or `{settings.NAME}`.
+    pub audience: String,
+    /// Whether the plugin also works without it.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// How large the batches of an exporter may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchWish {
+    /// Events in one batch.
+    pub max_events: u32,
+    /// Bytes of the events' bodies in one batch.
+    pub max_bytes: u64,
+}

@@ -1,0 +1,1 @@
+//! hardpoint-sdk
