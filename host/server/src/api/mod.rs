@@ -1,0 +1,11 @@
+//! One file per resource: from JSON to the domain's values, one call of a service, and back.
+
+pub mod audit_logs;
+pub mod completions;
+pub mod docs;
+pub mod embeddings;
+pub mod health;
+pub mod models;
+pub mod openai;
+pub mod plugins;
+pub mod tools;

@@ -1,0 +1,236 @@
+//! The record that every request of a key leaves behind, and how it comes to be written exactly once.
+//!
+//! The middleware opens a [`CallNote`] before anything else and puts a clone into the request's
+//! extensions; on the way, handlers and services add what only they know (model, tokens, an error that
+//! came after the status line). Then one of four things ends the request, and whichever comes first
+//! writes the record:
+//!
+//! 1. A plain answer: the middleware commits before it hands the answer over, so the record is durable
+//!    before the answer's first byte.
+//! 2. A stream that settles: its service awaits [`CallNote::commit`] before it yields the last event
+//!    (`[DONE]`), so the record is durable before the answer's last byte.
+//! 3. A stream that does not settle by itself: [`RecordedBody`] commits when the inner body has ended,
+//!    before it tells the connection so.
+//! 4. A client that leaves: hyper drops the handler's future or the body, with it the [`CallGuard`],
+//!    which records status 499 and what was noted until then. The inner body is dropped first, so that
+//!    a service may note what was streamed in the `Drop` of its stream.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use hardpoint_domain::message::Usage;
+use hardpoint_domain::time::Timestamp;
+use http::request::Parts;
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::state::App;
+
+/// The status recorded for a client that left before its answer was complete. Never sent.
+pub const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// What is known of a request so far.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// In capitals.
+    pub method: String,
+    /// The route's template under `/api/v1`; the path itself where no route matched.
+    pub route: String,
+    /// The path as it was called.
+    pub path: String,
+    /// The status of the answer; 0 until it is known.
+    pub status: u16,
+    /// The error's type.
+    pub error: Option<String>,
+    /// The error's message, as the client sees it.
+    pub error_message: Option<String>,
+    /// The key that called and its organisation.
+    pub caller: Option<Caller>,
+    /// The model that answered (after fallbacks), by its id.
+    pub model: Option<String>,
+    /// Tokens, over all rounds.
+    pub usage: Usage,
+    /// When it came.
+    pub started: Timestamp,
+    /// Where it came from.
+    pub ip: Option<IpAddr>,
+}
+
+struct Shared {
+    app: Arc<App>,
+    request_id: Arc<str>,
+    clock_start: Instant,
+    /// None once somebody took it to write it down.
+    facts: Mutex<Option<Facts>>,
+    /// Held while the record is being written, so that whoever comes second waits until it is durable.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// A handle on a request's record; clones share it.
+#[derive(Clone)]
+pub struct CallNote(Arc<Shared>);
+
+impl CallNote {
+    /// Opens the record of a request.
+    pub fn open(app: Arc<App>, request_id: Arc<str>, facts: Facts) -> Self {
+        Self(Arc::new(Shared {
+            app,
+            request_id,
+            clock_start: Instant::now(),
+            facts: Mutex::new(Some(facts)),
+            writing: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// Changes what is known; without effect once the record is written.
+    pub fn update(&self, change: impl FnOnce(&mut Facts)) {
+        if let Some(facts) = self.facts().as_mut() {
+            change(facts);
+        }
+    }
+
+    /// Notes the model that answers.
+    pub fn model(&self, id: &str) {
+        self.update(|facts| facts.model = Some(id.to_owned()));
+    }
+
+    /// Notes the tokens so far, over all rounds; replaces what was noted before.
+    pub fn usage(&self, usage: Usage) {
+        self.update(|facts| facts.usage = usage);
+    }
+
+    /// Notes an error that came after the status line was sent.
+    pub fn error(&self, kind: &str, message: &str) {
+        self.update(|facts| {
+            facts.error = Some(kind.to_owned());
+            facts.error_message = Some(message.to_owned());
+        });
+    }
+
+    /// Writes the record and waits until it is durable. Only the first call writes; later ones wait for it.
+    /// A store that fails is logged: the answer is not taken back for it.
+    pub async fn commit(&self) {
+        let _turn = self.0.writing.lock().await;
+        let Some(facts) = self.facts().take() else { return };
+        let shared = &self.0;
+        let elapsed = shared.clock_start.elapsed();
+        shared.app.metrics.request(&facts, elapsed);
+        tracing::debug!(status = facts.status, ms = elapsed.as_secs_f64() * 1e3, "answered");
+        if let Some(record) = record(&shared.request_id, facts, elapsed)
+            && let Err(error) = shared.app.calls.record(record).await
+        {
+            tracing::error!(request_id = &*shared.request_id, %error, "call record not written");
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.facts().is_some()
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Option<Facts>> {
+        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CallNote {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("no call note on this route"))
+    }
+}
+
+/// Writes the record as a cancelled request if it is dropped before the record was written.
+pub struct CallGuard(CallNote);
+
+impl CallGuard {
+    /// Guards the request from here on.
+    pub fn new(note: CallNote) -> Self {
+        Self(note)
+    }
+
+    /// The guarded record.
+    pub fn note(&self) -> &CallNote {
+        &self.0
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        if !self.0.is_open() {
+            return;
+        }
+        let note = self.0.clone();
+        note.update(|facts| {
+            facts.status = CLIENT_CLOSED_REQUEST;
+            facts.error.get_or_insert_with(|| "client_closed_request".to_owned());
+        });
+        note.0.app.background.clone().spawn(async move { note.commit().await });
+    }
+}
+
+/// A streamed answer together with its record; see the module's text.
+pub struct RecordedBody {
+    /// None once it ended; dropped before the guard when the client leaves.
+    inner: Option<Body>,
+    committing: Option<BoxFuture<'static, ()>>,
+    guard: CallGuard,
+}
+
+impl RecordedBody {
+    /// Binds the record's fate to the body's.
+    pub fn new(inner: Body, guard: CallGuard) -> Self {
+        Self { inner: Some(inner), committing: None, guard }
+    }
+}
+
+impl http_body::Body for RecordedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(inner) = &mut self.inner {
+            match std::task::ready!(Pin::new(inner).poll_frame(context)) {
+                Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Some(Err(error)) => {
+                    // Broken off by the host: hyper closes the connection without a clean end, and drops us.
+                    self.guard.note().error("stream_broken", "The answer broke off.");
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => self.inner = None,
+            }
+            let note = self.guard.note().clone();
+            self.committing = Some(Box::pin(async move { note.commit().await }));
+        }
+        if let Some(committing) = &mut self.committing {
+            std::task::ready!(committing.as_mut().poll(context));
+            self.committing = None;
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_none() && self.committing.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map(http_body::Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for RecordedBody {
+    fn drop(&mut self) {
+        self.inner = None;
+    }
+}

@@ -1,0 +1,114 @@
+//! Who is calling.
+
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::error::ApiError;
+
+/// What a caller may do, from most to least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Uses.
+    Member,
+    /// Runs an organisation.
+    Admin,
+    /// Owns an organisation.
+    Owner,
+    /// Runs the platform: plugins, grants, configuration, every organisation.
+    Operator,
+}
+
+impl Role {
+    /// From the word that the store keeps.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "viewer" => Self::Viewer,
+            "member" => Self::Member,
+            "admin" => Self::Admin,
+            "owner" => Self::Owner,
+            "operator" => Self::Operator,
+            _ => return None,
+        })
+    }
+
+    /// The word that the store keeps and the API shows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// What a credential stands for: the part of a caller that is the same in all of a key's requests,
+/// shared by them through the key cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `key_…`.
+    pub key_id: String,
+    /// The key's label, for events.
+    pub label: Option<String>,
+    /// `org_…`.
+    pub organization_id: String,
+    /// What it may do.
+    pub role: Role,
+    /// `verb:resource`; empty where the key was made without any, which leaves it to the role.
+    pub scopes: Vec<String>,
+    /// False for a test key, which never calls an outside service.
+    pub livemode: bool,
+}
+
+/// The caller of one request. Dereferences to its [`Identity`], so `caller.organization_id` reads as it should.
+///
+/// As an extractor it answers 401 where the route let an anonymous request through.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// What the credential stands for.
+    pub identity: Arc<Identity>,
+    /// `req_…`, as in the `Request-Id` header.
+    pub request_id: Arc<str>,
+    /// Where the request came from.
+    pub ip: Option<IpAddr>,
+}
+
+impl Deref for Caller {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthenticated)
+    }
+}
+
+/// A caller that runs the platform; anybody else gets a 403.
+#[derive(Clone, Debug)]
+pub struct Operator(pub Caller);
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.role == Role::Operator {
+            Ok(Self(caller))
+        } else {
+            Err(ApiError::forbidden("Only an operator may do this: call it with a key whose role is `operator`."))
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! The one error of the HTTP API, and the shapes it is rendered in.
+//!
+//! A handler returns an [`ApiError`]; the outermost middleware takes it out of the answer's extensions,
+//! logs its cause once with the request id, and renders it in the shape of the path it was asked under.
+//! Texts of 5xx answers are generic: what the client cannot mend it need not read.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_store::StoreError;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::call::Problem;
+
+/// How an error's body looks. Which one applies is a matter of the path alone; see [`Shape::of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error":{"type","message","details"?,"retry_after"?}}`.
+    Standard,
+    /// The same with OpenAI's `code` and `param` inside, null where absent.
+    OpenAi,
+    /// `{"error":"<type>","message", …}`: the quick-answer endpoints. Every 402 has this shape too.
+    Flat,
+}
+
+impl Shape {
+    /// The shape under a request path, wherever the API is mounted.
+    pub fn of(path: &str) -> Self {
+        let path = path.strip_prefix("/api").unwrap_or(path);
+        let path = path.strip_prefix("/v1").unwrap_or(path);
+        let under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if under("/chat/completions") || under("/models") || under("/embeddings") {
+            Self::OpenAi
+        } else if path == "/chat"
+            || path == "/search"
+            || path == "/documents/upload"
+            || under("/chat/conversations")
+            || under("/analytics")
+        {
+            Self::Flat
+        } else {
+            Self::Standard
+        }
+    }
+}
+
+/// An answer that is not what the client hoped for.
+#[derive(Clone)]
+pub struct ApiError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    status: StatusCode,
+    kind: &'static str,
+    message: Cow<'static, str>,
+    details: Map<String, Value>,
+    /// Whole seconds.
+    retry_after: Option<u64>,
+    code: Option<Cow<'static, str>>,
+    param: Option<String>,
+    /// Members beside `error` and `message` in the flat shape.
+    beside: Map<String, Value>,
+    /// For the log alone.
+    cause: Option<String>,
+}
+
+impl ApiError {
+    /// An error of any status and type.
+    pub fn new(status: StatusCode, kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            status,
+            kind,
+            message: message.into(),
+            details: Map::new(),
+            retry_after: None,
+            code: None,
+            param: None,
+            beside: Map::new(),
+            cause: None,
+        }))
+    }
+
+    /// 400: not what the endpoint takes. `field` is the path of the member (`messages[2].role`),
+    /// `constraint` one word for the rule it breaks (`required`, `type`, `range` …).
+    pub fn bad_field(field: impl Into<String>, constraint: &str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "validation_error", message).at(field.into(), constraint)
+    }
+
+    /// 422: well-formed but impossible.
+    pub fn impossible(field: impl Into<String>, constraint: &str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_error", message).at(field.into(), constraint)
+    }
+
+    /// 400 without a field to name.
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "validation_error", message)
+    }
+
+    /// 401.
+    pub fn unauthenticated() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "authentication_error",
+            "A valid API key is required: send `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
+        )
+        .with_code("invalid_api_key")
+    }
+
+    /// 403.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "permission_denied", message)
+    }
+
+    /// 404 for a resource that is not there or not the caller's; `what` reads like `chat "chat-abc"`.
+    pub fn not_found(what: impl fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no {what}."))
+    }
+
+    /// 409.
+    pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    /// 402, always flat; `kind` is `plan_limit_exceeded`, `insufficient_balance` or `spend_cap_exceeded`.
+    pub fn payment_required(kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, kind, message)
+    }
+
+    /// 413.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("The body is larger than the {limit} bytes that are allowed here."),
+        )
+    }
+
+    /// 415.
+    pub fn unsupported_media_type(expected: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            format!("The body must be sent as `Content-Type: {expected}`."),
+        )
+    }
+
+    /// 429.
+    pub fn rate_limited(seconds: u64) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limit_exceeded",
+            format!("Rate limit exceeded. Retry after {seconds} seconds."),
+        )
+        .retry_after(seconds)
+    }
+
+    /// 500. The cause goes to the log, not to the client.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something went wrong on our side. Retry, or contact support with the Request-Id of this answer.",
+        )
+        .caused_by(cause)
+    }
+
+    /// 503: worth another attempt after so many seconds.
+    pub fn unavailable(seconds: u64, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message).retry_after(seconds)
+    }
+
+    /// With the member that is to blame and the rule it breaks.
+    fn at(mut self, field: String, constraint: &str) -> Self {
+        self.0.details.insert("field".to_owned(), Value::String(field.clone()));
+        self.0.details.insert("constraint".to_owned(), Value::String(constraint.to_owned()));
+        self.0.param = Some(field);
+        self
+    }
+
+    /// With OpenAI's `code`.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// With one more member in `details`.
+    #[must_use]
+    pub fn with_detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With one more member beside `error` and `message` in the flat shape.
+    #[must_use]
+    pub fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.beside.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a time to wait, in the body and as `Retry-After`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// With what is to be logged and never shown.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+        self.0.cause = Some(cause.to_string());
+        self
+    }
+
+    /// The status that it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// Its `type`.
+    pub fn kind(&self) -> &'static str {
+        self.0.kind
+    }
+
+    /// Its text for the client.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What is to be logged.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// Logs the cause, and every 5xx, once. What a client did wrong is in the call record, not here.
+    pub fn log(&self, request_id: &str) {
+        let (status, kind) = (self.0.status.as_u16(), self.kind());
+        let cause = self.0.cause.as_deref().unwrap_or(&self.0.message);
+        match self.0.status {
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(request_id, status, kind, cause, "request failed"),
+            code if code.is_server_error() => tracing::warn!(request_id, status, kind, cause, "request failed"),
+            _ if self.0.cause.is_some() => tracing::info!(request_id, status, kind, cause, "request refused"),
+            _ => {}
+        }
+    }
+
+    /// The JSON body.
+    pub fn body(&self, shape: Shape) -> Vec<u8> {
+        let inner = &*self.0;
+        let rendered = if inner.status == StatusCode::PAYMENT_REQUIRED || shape == Shape::Flat {
+            let flat = FlatBody { error: inner.kind, message: &inner.message, retry_after: inner.retry_after, beside: &inner.beside };
+            serde_json::to_vec(&flat)
+        } else {
+            let openai = shape == Shape::OpenAi;
+            serde_json::to_vec(&Body {
+                error: Object {
+                    kind: inner.kind,
+                    message: &inner.message,
+                    details: (!inner.details.is_empty()).then_some(&inner.details),
+                    retry_after: inner.retry_after,
+                    code: openai.then_some(inner.code.as_deref()),
+                    param: openai.then_some(inner.param.as_deref()),
+                },
+            })
+        };
+        // Strings, numbers and string-keyed maps always serialise.
+        rendered.unwrap_or_default()
+    }
+
+    /// The whole answer. It carries the error in its extensions, for the middleware to log.
+    pub fn render(self, shape: Shape) -> Response {
+        let mut response = Response::new(axum::body::Body::from(self.body(shape)));
+        *response.status_mut() = self.0.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(Problem { kind: self.0.kind, message: self.0.message.as_ref().into() });
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.0.status.as_u16(), self.0.kind, self.0.message)?;
+        self.0.cause.as_deref().map_or(Ok(()), |cause| write!(f, " ({cause})"))
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.render(Shape::Standard)
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Object<'a>,
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    /// Outer: whether the shape has the member at all; inner: null where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<Option<&'a str>>,
+}
+
+#[derive(Serialize)]
+struct FlatBody<'a> {
+    error: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(flatten)]
+    beside: &'a Map<String, Value>,
+}
+
+/// Whole seconds, rounded up: a client that waits them has waited long enough.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// A failed exchange with a provider. What the caller can mend is told; the rest is for the log.
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        use FailureKind::*;
+        let told = |status, kind: &'static str| Self::new(status, kind, failure.message.clone());
+        let hidden = |status, kind: &'static str, message: &'static str| {
+            let status_of_upstream = failure.status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+            Self::new(status, kind, message).caused_by(format_args!("{:?}: {}{status_of_upstream}", failure.kind, failure.message))
+        };
+        let wait = failure.retry_after.map(whole_seconds);
+        let mut error = match failure.kind {
+            InvalidRequest if failure.status == Some(422) => told(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
+            InvalidRequest => told(StatusCode::BAD_REQUEST, "invalid_request"),
+            ContentFiltered => told(StatusCode::BAD_REQUEST, "content_filtered"),
+            Unsupported => told(StatusCode::UNPROCESSABLE_ENTITY, "unsupported"),
+            // The host's own credentials: nothing that the caller did, and nothing it can mend.
+            Authentication => hidden(
+                StatusCode::BAD_GATEWAY,
+                "upstream_authentication_failed",
+                "The model's provider refused this host's credentials. An operator has to mend them.",
+            ),
+            RateLimited => hidden(
+                StatusCode::TOO_MANY_REQUESTS,
+                "upstream_rate_limited",
+                "The model's provider takes no more requests at the moment. Retry later.",
+            )
+            .retry_after(wait.unwrap_or(1)),
+            Overloaded => hidden(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream_overloaded",
+                "The model's provider is overloaded. Retry later.",
+            )
+            .retry_after(wait.unwrap_or(5)),
+            Upstream => hidden(StatusCode::BAD_GATEWAY, "upstream_error", "The model's provider failed."),
+            Protocol => {
+                hidden(StatusCode::BAD_GATEWAY, "upstream_protocol_error", "The model's provider gave no valid answer.")
+            }
+            Connect => hidden(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The model's provider cannot be reached."),
+            Reset => hidden(
+                StatusCode::BAD_GATEWAY,
+                "upstream_connection_lost",
+                "The connection to the model's provider was lost before its answer was complete.",
+            ),
+            Timeout => hidden(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                "The model's provider did not answer within the time allowed.",
+            ),
+            Denied => hidden(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "model_unavailable",
+                "The model is not available. An operator has to enable it.",
+            ),
+            Plugin => hidden(
+                StatusCode::BAD_GATEWAY,
+                "plugin_failed",
+                "The plugin that serves this was stopped or broke its interface's rules.",
+            ),
+            Busy => hidden(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "Too many requests are under way here. Retry later.",
+            )
+            .retry_after(wait.unwrap_or(1)),
+        };
+        error.0.code = match failure.kind {
+            ContentFiltered => Some(Cow::Borrowed("content_filter")),
+            // `plugin_cpu`, `plugin_trap` …: the class of the cause.
+            InvalidRequest | Unsupported | Plugin => failure.code.map(Cow::Owned),
+            _ => None,
+        };
+        if failure.kind == InvalidRequest {
+            error.0.param = failure.param;
+        }
+        error
+    }
+}
+
+/// What the store could not do is never the client's affair, except where the text has a NUL in it.
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

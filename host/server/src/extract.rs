@@ -1,0 +1,129 @@
+//! Request bodies and query strings as values, with the contract's errors: 413 too large, 415 wrong
+//! media type, 400 not JSON, wrong type or missing field, with the field's path in `details`.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+
+/// A JSON body. Whether unknown members are refused is up to `T`.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let body = JsonBytes::from_request(request, state).await?;
+        Ok(Self(body.parse()?))
+    }
+}
+
+/// A body that claims to be JSON, unparsed.
+#[derive(Clone, Debug)]
+pub struct JsonBytes(pub Bytes);
+
+impl JsonBytes {
+    /// Parses the body; the error names the member that does not fit.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        parse_json(&self.0)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for JsonBytes {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        require_json(request.headers())?;
+        Ok(Self(read(request).await?))
+    }
+}
+
+/// The most bytes that a route takes; an extension of every request, set where the routes are.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit(pub usize);
+
+/// A whole body within the route's limit, of any media type.
+pub async fn read(request: Request) -> Result<Bytes, ApiError> {
+    let limit = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
+    read_body(request.into_body(), limit).await
+}
+
+/// A whole body of at most `limit` bytes.
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    use http_body_util::{BodyExt, LengthLimitError, Limited};
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(limit)),
+        Err(_) => Err(ApiError::bad_request("The request's body could not be read to its end.")),
+    }
+}
+
+/// Parses JSON text. It is parsed a second time only to find where an error is, so a good body pays nothing.
+pub fn parse_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(text).map_err(|first| {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+            Err(error) => invalid_json(&error.path().to_string(), error.inner()),
+            Ok(_) => invalid_json(".", &first),
+        }
+    })
+}
+
+/// A query string. Whether unknown parameters are refused is up to `T`.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
+    }
+}
+
+/// The media type of a body, without its parameters, in lower case.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let value = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    if value == Some(b"application/json") {
+        return Ok(());
+    }
+    match media_type(headers) {
+        Some(kind) if kind == "application/json" || kind.ends_with("+json") => Ok(()),
+        _ => Err(ApiError::unsupported_media_type("application/json")),
+    }
+}
+
+/// `missing field` names its field in serde's text alone, the path being that of the object around it.
+fn invalid_json(path: &str, error: &serde_json::Error) -> ApiError {
+    use serde_json::error::Category;
+    if !matches!(error.classify(), Category::Data) {
+        return ApiError::bad_request(format!("The request's body is not valid JSON: {error}."));
+    }
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    let named = |prefix: &str| {
+        let name = reason.strip_prefix(prefix)?.split('`').next()?;
+        Some(if path == "." { name.to_owned() } else { format!("{path}.{name}") })
+    };
+    if let Some(field) = named("missing field `") {
+        let message = format!("The '{field}' field is required.");
+        return ApiError::bad_field(field, "required", message);
+    }
+    if let Some(field) = named("unknown field `") {
+        let message = format!("There is no field '{field}' here.");
+        return ApiError::bad_field(field, "unknown", message);
+    }
+    ApiError::bad_field(path, "type", format!("The '{path}' field does not fit: {reason}."))
+}

@@ -1,0 +1,72 @@
+//! From a credential to an [`Identity`]: checksum first, then a cache of one second, then the store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use hardpoint_domain::key::KeyText;
+use hardpoint_domain::time::Timestamp;
+use http::{HeaderMap, header};
+
+use crate::caller::Identity;
+use crate::error::ApiError;
+use crate::state::App;
+
+/// How long an answer of the store is believed. A revoked key is refused everywhere after this time,
+/// and at once on the host that revoked it.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// More keys than this within one second are not kept.
+const CAPACITY: usize = 50_000;
+
+/// Keys that were found good within the last second, by the hash of their text. What is not good is not
+/// kept: a wrong checksum costs no look-up, and keys with a right one cannot be guessed.
+#[derive(Default)]
+pub struct KeyCache {
+    known: RwLock<HashMap<[u8; 32], (Timestamp, Arc<Identity>)>>,
+}
+
+impl KeyCache {
+    fn find(&self, hash: &[u8; 32], now: Timestamp) -> Option<Arc<Identity>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (since, identity) = known.get(hash)?;
+        (now >= *since && now.since(*since) < BELIEVED).then(|| identity.clone())
+    }
+
+    fn keep(&self, hash: [u8; 32], now: Timestamp, identity: Arc<Identity>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= CAPACITY {
+            known.retain(|_, (since, _)| now.since(*since) < BELIEVED);
+        }
+        if known.len() < CAPACITY {
+            known.insert(hash, (now, identity));
+        }
+    }
+
+    /// Forgets everything: after a key was revoked or changed on this host.
+    pub fn clear(&self) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Who the request's credential stands for; a 401 where there is none or it is not good.
+pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Arc<Identity>, ApiError> {
+    let text = presented(headers).ok_or_else(ApiError::unauthenticated)?;
+    let key = KeyText::parse(text).map_err(|_| ApiError::unauthenticated())?;
+    let (hash, now) = (key.hash(), app.clock.now());
+    if let Some(identity) = app.keys.find(&hash, now) {
+        return Ok(identity);
+    }
+    let identity = Arc::new(look_up(app, &hash, now).await?);
+    app.keys.keep(hash, now, identity.clone());
+    Ok(identity)
+}
+
+/// The credential's text. `Authorization` with another scheme than `Bearer` counts as none.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
+        return scheme.eq_ignore_ascii_case("bearer").then(|| text.trim());
+    }
+    headers.get("x-api-key")?.to_str().ok().map(str::trim)
+}

@@ -1,0 +1,131 @@
+//! The one layer that every request goes through: request id, span, credential, body limit, panics,
+//! errors in the shape of their path, and the call record (see [`crate::call`]).
+//!
+//! It is one function and not a stack because each layer costs a clone of the service below it and a
+//! boxed future, on a path whose whole budget is 120 µs.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt;
+use hardpoint_domain::id;
+use http::{HeaderName, HeaderValue, header};
+use http_body::Body as _;
+use tracing::Instrument;
+
+use crate::call::{CallGuard, CallNote, Facts, RecordedBody};
+use crate::caller::Caller;
+use crate::error::{ApiError, Shape};
+use crate::extract::BodyLimit;
+use crate::middleware::credential;
+use crate::state::App;
+
+/// The header that names the request, in answers.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// Where a connection comes from; an extension of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Whether a group of routes needs a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody. A credential that is sent all the same is not looked at.
+    Open,
+    /// Whoever has a good key.
+    Key,
+}
+
+/// What the layer needs to know of a group of routes.
+#[derive(Clone)]
+pub struct Entry {
+    /// The running server.
+    pub app: Arc<App>,
+    /// Who may come in.
+    pub access: Access,
+    /// The largest body; an extension of the request, for whoever reads it.
+    pub body_limit: usize,
+}
+
+/// The layer; see the module's text.
+pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next) -> Response {
+    let started = entry.app.clock.now();
+    let request_id: Arc<str> = id::prefixed("req", started, &*entry.app.rng).into();
+    let ip = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let shape = Shape::of(request.uri().path());
+    let facts = Facts {
+        method: request.method().as_str().to_owned(),
+        path: request.uri().path().to_owned(),
+        route: route.unwrap_or_default(),
+        started,
+        ip,
+        ..Facts::default()
+    };
+    let span = tracing::info_span!("request", id = &*request_id, method = facts.method, route = facts.route);
+    let guard = CallGuard::new(CallNote::open(entry.app.clone(), request_id.clone(), facts));
+
+    let answering = async {
+        let answer = AssertUnwindSafe(async {
+            admit(&entry, &mut request, &guard, &request_id, ip).await?;
+            Ok(next.run(request).await)
+        });
+        let mut response = match answer.catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(refusal)) => refusal.render(shape),
+            Err(panic) => ApiError::internal(panic_text(&*panic)).render(shape),
+        };
+        if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+            error.log(&request_id);
+            guard.note().error(error.kind(), error.message());
+            if shape != Shape::Standard {
+                response = error.render(shape);
+            }
+        }
+        guard.note().update(|facts| facts.status = response.status().as_u16());
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        // A body of known size is whole already; any other is still being made.
+        if response.body().size_hint().exact().is_some() {
+            guard.note().commit().await;
+            response
+        } else {
+            response.map(|body| Body::new(RecordedBody::new(body, guard)))
+        }
+    };
+    answering.instrument(span).await
+}
+
+/// Lets a request in, or says why not.
+async fn admit(
+    entry: &Entry,
+    request: &mut Request,
+    guard: &CallGuard,
+    request_id: &Arc<str>,
+    ip: Option<IpAddr>,
+) -> Result<(), ApiError> {
+    if entry.access == Access::Key {
+        let identity = credential::identify(&entry.app, request.headers()).await?;
+        let caller = Caller { identity, request_id: request_id.clone(), ip };
+        guard.note().update(|facts| facts.caller = Some(caller.clone()));
+        request.extensions_mut().insert(caller);
+    }
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > entry.body_limit) {
+        return Err(ApiError::too_large(entry.body_limit));
+    }
+    request.extensions_mut().insert(BodyLimit(entry.body_limit));
+    request.extensions_mut().insert(guard.note().clone());
+    Ok(())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a message"))
+}

@@ -1,0 +1,8 @@
+//! One file (or folder) per use case. Services know store, runtime and domain, and nothing of HTTP.
+
+pub mod completions;
+pub mod embeddings;
+pub mod exporters;
+pub mod models;
+pub mod plugins;
+pub mod tools;
