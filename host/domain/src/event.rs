@@ -72,3 +72,58 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<serde_json::Value>,
 }
+
+impl Actor {
+    /// The host itself.
+    pub fn system() -> Self {
+        Self { kind: "system".into(), id: None, name: None }
+    }
+
+    /// Somebody at the machine's command line.
+    pub fn cli() -> Self {
+        Self { kind: "cli".into(), id: None, name: None }
+    }
+
+    /// Nobody that is known.
+    pub fn anonymous() -> Self {
+        Self { kind: "anonymous".into(), id: None, name: None }
+    }
+
+    /// The holder of an API key.
+    pub fn key(id: impl Into<String>, label: Option<String>) -> Self {
+        Self { kind: "key".into(), id: Some(id.into()), name: label }
+    }
+}
+
+impl Target {
+    /// Something by its kind and id.
+    pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
+        Self { kind: kind.into(), id: id.into() }
+    }
+}
+
+impl Event {
+    /// A success, with nothing known but what every event has; the rest is set on the value.
+    pub fn new(
+        id: impl Into<String>,
+        time: Timestamp,
+        kind: impl Into<String>,
+        actor: Actor,
+        target: Target,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            time,
+            organization_id: None,
+            workspace_id: None,
+            kind: kind.into(),
+            actor,
+            target,
+            outcome: Outcome::Success,
+            request_id: None,
+            source_ip: None,
+            before: None,
+            after: None,
+        }
+    }
+}

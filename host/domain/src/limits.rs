@@ -55,3 +55,165 @@ pub struct Limits {
     /// Calls under way at once for one organisation.
     pub concurrency_per_org: u32,
 }
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+impl Limits {
+    /// What a plugin of this kind gets that asks for nothing else.
+    pub fn defaults(kind: Kind) -> Self {
+        let millis = Duration::from_millis;
+        let machine = Self {
+            memory: 64 * MIB,
+            cpu: millis(50),
+            exchange_cpu: millis(5_000),
+            wall: None,
+            // Requests with images and answers with thousands of vectors pass through here.
+            output: 32 * MIB,
+            http_calls: 20,
+            log: 256 * KIB,
+            concurrency: 1_024,
+            concurrency_per_org: 512,
+        };
+        match kind {
+            Kind::Model => machine,
+            Kind::Exporter => Self { http_calls: 100, concurrency: 16, concurrency_per_org: 4, ..machine },
+            Kind::Tool => Self {
+                cpu: millis(250),
+                exchange_cpu: millis(250),
+                wall: Some(millis(10_000)),
+                output: MIB,
+                concurrency: 256,
+                concurrency_per_org: 128,
+                ..machine
+            },
+            Kind::Retriever => Self {
+                memory: 512 * MIB,
+                cpu: millis(60_000),
+                exchange_cpu: millis(60_000),
+                wall: Some(millis(600_000)),
+                output: 8 * MIB,
+                http_calls: 100,
+                concurrency: 8,
+                concurrency_per_org: 4,
+                ..machine
+            },
+        }
+    }
+
+    /// The widest that a manifest may ask for, unless the operator says otherwise.
+    pub fn default_ceiling(kind: Kind) -> Self {
+        let defaults = Self::defaults(kind);
+        let machine = matches!(kind, Kind::Model | Kind::Exporter);
+        Self {
+            memory: defaults.memory.max(256 * MIB),
+            cpu: if machine { Duration::from_secs(1) } else { defaults.cpu.max(Duration::from_secs(5)) },
+            exchange_cpu: if machine {
+                Duration::from_secs(60)
+            } else {
+                defaults.cpu.max(Duration::from_secs(5))
+            },
+            wall: defaults.wall.map(|wall| wall.max(Duration::from_secs(60))),
+            output: defaults.output.max(16 * MIB),
+            http_calls: 100,
+            ..defaults
+        }
+    }
+
+    /// The limits in force: the manifest's wishes, else the kind's defaults, never over the operator's ceiling.
+    pub fn resolve(kind: Kind, wishes: &LimitWishes, ceiling: &Self) -> Self {
+        let defaults = Self::defaults(kind);
+        let wished = |wish: Option<u32>, default| wish.map_or(default, |ms| Duration::from_millis(ms.into()));
+        let scaled = |wish: Option<u32>, unit, default| wish.map_or(default, |count| u64::from(count) * unit);
+        let cpu = wished(wishes.cpu_ms, defaults.cpu).min(ceiling.cpu);
+        let exchange_cpu = match kind {
+            Kind::Model | Kind::Exporter => {
+                wished(wishes.exchange_cpu_ms, defaults.exchange_cpu).min(ceiling.exchange_cpu).max(cpu)
+            }
+            // These are called once.
+            Kind::Tool | Kind::Retriever => cpu,
+        };
+        let wall = defaults.wall.map(|default| {
+            let wished = wished(wishes.wall_ms, default);
+            ceiling.wall.map_or(wished, |most| wished.min(most))
+        });
+        let concurrency = wishes.concurrency.unwrap_or(defaults.concurrency).min(ceiling.concurrency);
+        Self {
+            memory: scaled(wishes.memory_mib, MIB, defaults.memory).min(ceiling.memory),
+            cpu,
+            exchange_cpu,
+            wall,
+            output: scaled(wishes.output_kib, KIB, defaults.output).min(ceiling.output),
+            http_calls: wishes.http_calls.unwrap_or(defaults.http_calls).min(ceiling.http_calls),
+            log: defaults.log.min(ceiling.log),
+            concurrency,
+            concurrency_per_org: defaults
+                .concurrency_per_org
+                .min(ceiling.concurrency_per_org)
+                .min(concurrency),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KINDS: [Kind; 4] = [Kind::Model, Kind::Exporter, Kind::Tool, Kind::Retriever];
+
+    #[test]
+    fn defaults_are_those_of_the_design() {
+        for kind in KINDS {
+            let none = LimitWishes::default();
+            assert_eq!(
+                Limits::resolve(kind, &none, &Limits::default_ceiling(kind)),
+                Limits::defaults(kind),
+                "{kind:?}"
+            );
+        }
+        let tool = Limits::defaults(Kind::Tool);
+        assert_eq!((tool.memory, tool.output, tool.http_calls, tool.log), (64 * MIB, MIB, 20, 256 * KIB));
+        assert_eq!((tool.cpu, tool.wall), (Duration::from_millis(250), Some(Duration::from_secs(10))));
+        for kind in [Kind::Model, Kind::Exporter] {
+            let machine = Limits::defaults(kind);
+            assert_eq!((machine.cpu, machine.wall), (Duration::from_millis(50), None));
+            assert_eq!((machine.memory, machine.exchange_cpu), (64 * MIB, Duration::from_secs(5)));
+        }
+        let ingest = Limits::defaults(Kind::Retriever);
+        assert_eq!((ingest.memory, ingest.cpu), (512 * MIB, Duration::from_secs(60)));
+    }
+
+    fn wishes() -> impl Strategy<Value = LimitWishes> {
+        proptest::array::uniform7(proptest::option::of(any::<u32>())).prop_map(|wish| LimitWishes {
+            memory_mib: wish[0],
+            cpu_ms: wish[1],
+            exchange_cpu_ms: wish[2],
+            wall_ms: wish[3],
+            output_kib: wish[4],
+            http_calls: wish[5],
+            concurrency: wish[6],
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_wish_goes_over_the_ceiling(wishes in wishes(), kind in 0_usize..4, ceiling in 0_usize..4) {
+            let (kind, ceiling) = (KINDS[kind], Limits::default_ceiling(KINDS[ceiling]));
+            let limits = Limits::resolve(kind, &wishes, &ceiling);
+            prop_assert!(limits.memory <= ceiling.memory);
+            prop_assert!(limits.cpu <= ceiling.cpu);
+            prop_assert!(limits.exchange_cpu <= ceiling.exchange_cpu.max(ceiling.cpu));
+            prop_assert!(limits.output <= ceiling.output);
+            prop_assert!(limits.http_calls <= ceiling.http_calls);
+            prop_assert!(limits.log <= ceiling.log);
+            prop_assert!(limits.concurrency <= ceiling.concurrency);
+            prop_assert!(limits.concurrency_per_org <= limits.concurrency);
+            prop_assert_eq!(limits.wall.is_none(), matches!(kind, Kind::Model | Kind::Exporter));
+            if let (Some(wall), Some(most)) = (limits.wall, ceiling.wall) {
+                prop_assert!(wall <= most);
+            }
+        }
+    }
+}

@@ -120,3 +120,93 @@ pub struct BatchWish {
     /// Bytes of the events' bodies in one batch.
     pub max_bytes: u64,
 }
+
+mod check;
+mod resolve;
+
+/// The longest manifest, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Why a text is no manifest, or why its requests cannot be resolved with some settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{reason}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+pub struct ManifestError {
+    /// The line of the manifest, from 1, where one is to blame.
+    pub line: Option<usize>,
+    /// For the plugin's author or its operator.
+    pub reason: String,
+}
+
+impl Manifest {
+    /// From the text of a `plugin.toml`.
+    ///
+    /// # Errors
+    /// If it is no TOML, has unknown or ill-typed keys, or asks for what its kind cannot have.
+    pub fn from_toml(text: &str) -> Result<Self, ManifestError> {
+        if text.len() > MAX_BYTES {
+            let reason = format!("the manifest is {} bytes long, {MAX_BYTES} are allowed", text.len());
+            return Err(ManifestError { line: None, reason });
+        }
+        let manifest: Self = toml::from_str(text).map_err(|error| ManifestError {
+            line: error.span().map(|span| check::line_at(text, span.start)),
+            reason: error.message().trim().to_owned(),
+        })?;
+        match check::problem(&manifest) {
+            None => Ok(manifest),
+            Some((path, reason)) => Err(ManifestError { line: check::line_of(text, &path), reason }),
+        }
+    }
+
+    /// As the text of a `plugin.toml`; comments of the original are gone.
+    ///
+    /// # Errors
+    /// If `settings` holds what TOML cannot say (`null`); never for a manifest that was read from TOML.
+    pub fn to_toml(&self) -> Result<String, ManifestError> {
+        toml::to_string(self).map_err(|error| ManifestError { line: None, reason: error.to_string() })
+    }
+
+    /// Names of the settings that are marked `secret = true`: they are taken out of a request's options
+    /// before the plugin sees them.
+    pub fn secret_options(&self) -> Vec<String> {
+        let is_secret = |schema: &serde_json::Value| schema["secret"] == true;
+        self.properties()
+            .map(|all| {
+                all.iter().filter(|(_, schema)| is_secret(schema)).map(|(name, _)| name.clone()).collect()
+            })
+            .unwrap_or_default()
+    }
+
+    fn properties(&self) -> Option<&serde_json::Map<String, serde_json::Value>> {
+        self.settings.as_ref()?.get("properties")?.as_object()
+    }
+}
+
+/// A component with its manifest appended as the custom section [`SECTION`]. A component may be followed by
+/// further sections as it is; that there is no such section yet is for the caller to know.
+pub fn embed(component: &[u8], manifest_toml: &str) -> Vec<u8> {
+    let mut section = Vec::with_capacity(SECTION.len() + manifest_toml.len() + 8);
+    push_leb128(&mut section, SECTION.len());
+    section.extend_from_slice(SECTION.as_bytes());
+    section.extend_from_slice(manifest_toml.as_bytes());
+
+    let mut out = Vec::with_capacity(component.len() + section.len() + 8);
+    out.extend_from_slice(component);
+    out.push(0);
+    push_leb128(&mut out, section.len());
+    out.extend_from_slice(&section);
+    out
+}
+
+fn push_leb128(out: &mut Vec<u8>, mut number: usize) {
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        out.push(if number == 0 { low } else { low | 0x80 });
+        if number == 0 {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,10 @@ pub struct Message {
     pub content: Vec<ContentPart>,
     /// The participant's name.
     pub name: Option<String>,
+    /// The assistant's reasoning before its content, where it is given back.
+    pub reasoning: Option<String>,
+    /// That the assistant refused, in its words.
+    pub refusal: Option<String>,
     /// Calls that the assistant made in this turn.
     pub tool_calls: Vec<ToolCall>,
     /// The call that this message of a tool answers.
