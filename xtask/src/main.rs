@@ -1,1 +1,60 @@
-fn main(){}
+//! `cargo xtask`: the commands of the README and what they need. Each does all of its own set-up.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks through its output"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it measures and tidies up after itself with the system's own means"
+)]
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod clients;
+mod debian;
+mod deny;
+mod guests;
+mod places;
+mod plugins;
+#[allow(unreachable_pub, reason = "others include this file too")]
+mod postgres;
+mod run;
+mod serve;
+mod steps;
+mod test;
+mod tidy;
+
+/// The commands of this repository. Each installs what it needs and says what it does.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything and serve on http://127.0.0.1:8080, with SQLite in ./data.
+    Serve(serve::Arguments),
+    /// Run everything that CI runs.
+    Test(test::Arguments),
+    /// Build the plugins into target/plugins, one .wasm file each.
+    Plugins(plugins::Arguments),
+    /// Set up the Python and JavaScript clients that the tests drive, outside the tree.
+    Clients,
+    /// Measure.
+    Bench(bench::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Plugins(arguments) => plugins::run(&arguments),
+        Command::Clients => clients::run(),
+        Command::Bench(arguments) => bench::run(&arguments),
+    }
+}

@@ -1,0 +1,48 @@
+//! What is installed from Debian's packages when it is missing.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run;
+
+/// Installs packages. Says in the error how a person would do it.
+pub(crate) fn install(packages: &[&str], what_for: &str) -> Result<()> {
+    let by_hand = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
+    if !run::on_path("apt-get") {
+        bail!(
+            "{what_for} needs the packages {}; without apt-get they have to be installed by hand",
+            packages.join(", ")
+        );
+    }
+    eprintln!("{what_for} needs {}: installing", packages.join(", "));
+    static LISTS: OnceLock<()> = OnceLock::new();
+    if LISTS.set(()).is_ok() {
+        // A failure shows in the installation that follows, if it matters.
+        let _ = run::quietly(&mut apt_get(&["update", "-qq"]));
+    }
+    let mut words = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    words.extend(packages);
+    run::show_and_run(&mut apt_get(&words))
+        .with_context(|| format!("{what_for} needs `{by_hand}` to succeed, as root"))
+}
+
+fn apt_get(words: &[&str]) -> Command {
+    let mut command = if am_root() {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    };
+    // The packages' own chatter is of no use to the reader; errors go to standard error.
+    command.args(words).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// Whether we may do anything.
+pub(crate) fn am_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}

@@ -1,0 +1,157 @@
+//! The steps of `cargo xtask test`, cheap ones first.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::clients::Clients;
+use crate::postgres::{self, Cluster};
+use crate::{clients, debian, deny, places, plugins, run, tidy};
+
+/// One step.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn(&mut Needs) -> Result<()>,
+}
+
+/// Every step, in the order in which they run.
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "fmt", about: "formatting of every workspace", run: fmt },
+    Step {
+        name: "tidy",
+        about: "our own checks: who may know what, lengths, leftovers",
+        run: |_| tidy::check(),
+    },
+    Step {
+        name: "deny",
+        about: "licences, bans and sources of dependencies, by cargo-deny",
+        run: |_| deny::check(),
+    },
+    Step {
+        name: "guests",
+        about: "plugins and hostile guests, built as components",
+        run: |needs| needs.guests(),
+    },
+    Step { name: "clippy", about: "clippy of every workspace, warnings denied", run: clippy },
+    Step { name: "doc", about: "rustdoc, broken links denied", run: doc },
+    Step {
+        name: "plugins",
+        about: "the plugins' own tests, natively, with the SDK's harness",
+        run: plugin_tests,
+    },
+    Step { name: "unit", about: "the tests of every crate, the store's on SQLite and PostgreSQL", run: unit },
+    Step { name: "blackbox", about: "the real binary, real sockets, real clients", run: blackbox },
+];
+
+/// Workspaces apart from the host's: they are built for another target, and lint themselves.
+const GUEST_WORKSPACES: [&str; 2] = ["plugins", "tests/fixtures"];
+
+/// What several steps need, made once and only when needed. Ends the database with itself.
+#[derive(Default)]
+pub(crate) struct Needs {
+    database: Option<Cluster>,
+    built_guests: bool,
+}
+
+impl Needs {
+    /// The address of a PostgreSQL: the caller's own, or a throw-away one.
+    fn postgres(&mut self) -> Result<String> {
+        const VARIABLE: &str = "HARDPOINT_TEST_POSTGRES";
+        if let Ok(url) = std::env::var(VARIABLE) {
+            eprintln!("PostgreSQL: the one that {VARIABLE} names");
+            return Ok(url);
+        }
+        if self.database.is_none() {
+            if !postgres::is_installed() {
+                debian::install(&["postgresql"], "testing the store")?;
+            }
+            let cluster = Cluster::start().with_context(|| {
+                format!("the store is tested on PostgreSQL too; {VARIABLE} can name one (postgres://…)")
+            })?;
+            eprintln!("PostgreSQL: a throw-away cluster at {}", cluster.url());
+            self.database = Some(cluster);
+        }
+        self.database.as_ref().map(Cluster::url).context("no cluster")
+    }
+
+    fn guests(&mut self) -> Result<()> {
+        if !self.built_guests {
+            plugins::build(true, None)?;
+            self.built_guests = true;
+        }
+        Ok(())
+    }
+}
+
+fn fmt(_: &mut Needs) -> Result<()> {
+    run::show_and_run(&mut run::cargo(&["fmt", "--all", "--check"]))?;
+    for workspace in GUEST_WORKSPACES {
+        let mut fmt = run::cargo(&["fmt", "--all", "--check"]);
+        run::show_and_run(fmt.arg("--manifest-path").arg(places::root().join(workspace).join("Cargo.toml")))?;
+    }
+    Ok(())
+}
+
+fn clippy(_: &mut Needs) -> Result<()> {
+    run::show_and_run(&mut run::cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    for workspace in GUEST_WORKSPACES {
+        let mut clippy = run::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--quiet"]);
+        in_guest_workspace(&mut clippy, workspace);
+        run::show_and_run(clippy.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
+}
+
+fn doc(_: &mut Needs) -> Result<()> {
+    let mut doc =
+        run::cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet", "--document-private-items"]);
+    run::show_and_run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn plugin_tests(_: &mut Needs) -> Result<()> {
+    let mut test = run::cargo(&["test", "--workspace", "--locked"]);
+    in_guest_workspace(&mut test, "plugins");
+    run::show_and_run(&mut test)
+}
+
+/// The whole workspace is named here and in `blackbox`, so that both build dependencies with the same features.
+fn unit(needs: &mut Needs) -> Result<()> {
+    let database = needs.postgres()?;
+    needs.guests()?;
+    let mut test = run::cargo(&["test", "--workspace", "--locked", "--lib", "--bins", "--test", "it"]);
+    run::show_and_run(with_guests(test.env("HARDPOINT_TEST_POSTGRES", &database)))?;
+    let mut doc = run::cargo(&["test", "--workspace", "--locked", "--doc"]);
+    run::show_and_run(&mut doc)
+}
+
+fn blackbox(needs: &mut Needs) -> Result<()> {
+    let database = needs.postgres()?;
+    needs.guests()?;
+    let Clients { python, javascript } = clients::prepare()?;
+    run::show_and_run(&mut run::cargo(&["build", "--workspace", "--locked", "--bins"]))?;
+    let host = places::host_binary("debug");
+    ensure!(host.is_file(), "{} was not built", host.display());
+    let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "blackbox"]);
+    test.env("HARDPOINT_BIN", host).env("HARDPOINT_TEST_POSTGRES", database);
+    test.env("HARDPOINT_PYTHON", python).env("HARDPOINT_JAVASCRIPT", javascript);
+    run::show_and_run(with_guests(&mut test))
+}
+
+fn with_guests(command: &mut std::process::Command) -> &mut std::process::Command {
+    command.env("HARDPOINT_PLUGINS", places::target().join("plugins"));
+    command.env("HARDPOINT_FIXTURES", places::target().join("fixtures"))
+}
+
+/// Natively, in a target folder that both guest workspaces share.
+fn in_guest_workspace(command: &mut std::process::Command, workspace: &str) {
+    command.arg("--manifest-path").arg(places::root().join(workspace).join("Cargo.toml"));
+    command.arg("--target-dir").arg(places::target().join("guests-native"));
+}
