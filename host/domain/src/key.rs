@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     struct Fixed([u8; 20]);
-    impl Rng for Fixed {
+    impl crate::time::Rng for Fixed {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.copy_from_slice(&self.0[..bytes.len()]);
         }

@@ -38,7 +38,10 @@ impl HostPattern {
             None => (text, false),
         };
         if name.contains(['*', '%']) {
-            return Err(error(text, "may hold a `*` only as its first label, and no `%`"));
+            return Err(error(
+                text,
+                "is no host pattern: a `*` may only be its first label, and `%` is no part of it",
+            ));
         }
         let canonical = match Host::parse(name)
             .map_err(|cause| error(text, format!("is no host: {cause}")))?

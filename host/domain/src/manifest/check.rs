@@ -35,6 +35,7 @@ pub(super) fn problem(manifest: &Manifest) -> Option<Problem> {
         .or_else(|| {
             manifest.secret.iter().enumerate().find_map(|(index, wish)| secret(manifest, index, wish))
         })
+        .or_else(|| secret_settings(manifest))
         .or_else(|| kind(manifest))
         .or_else(|| limits(manifest))
 }
@@ -61,20 +62,17 @@ fn settings(manifest: &Manifest) -> Option<Problem> {
     if has_datetime(schema) {
         return Some((place(), "settings hold a date, which JSON cannot say: write it as a string".into()));
     }
-    match schema.get("properties") {
-        Some(properties) if !properties.as_object().is_some_and(|all| all.values().all(Value::is_object)) => {
-            return Some((at(&["settings", "properties"]), "properties must be tables".into()));
-        }
-        _ => {}
-    }
-    manifest
-        .secret_options()
-        .into_iter()
-        .find(|name| !manifest.secret.iter().any(|wish| wish.name == *name))
-        .map(|name| {
-            let reason = format!("the setting `{name}` is secret, but no [[secret]] has that name");
-            (at(&["settings", "properties", &name]), reason)
-        })
+    let properties = schema.get("properties")?;
+    let are_tables = properties.as_object().is_some_and(|all| all.values().all(Value::is_object));
+    (!are_tables).then(|| (at(&["settings", "properties"]), "properties must be tables".into()))
+}
+
+/// A secret that comes with a request takes the place of one that the manifest knows.
+fn secret_settings(manifest: &Manifest) -> Option<Problem> {
+    let is_asked = |name: &String| manifest.secret.iter().any(|wish| wish.name == *name);
+    let name = manifest.secret_options().into_iter().find(|name| !is_asked(name))?;
+    let reason = format!("the setting `{name}` is secret, but no [[secret]] has that name");
+    Some((at(&["settings", "properties", &name]), reason))
 }
 
 /// The `toml` crate hands dates to other formats as a table with one private key.
