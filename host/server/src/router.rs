@@ -18,10 +18,10 @@ pub const MOUNTS: [&str; 2] = ["/api/v1", "/v1"];
 
 /// The whole server.
 pub fn router(app: Arc<App>) -> Router {
-    let limits = &app.config.server.limits;
-    let open = Entry { app: app.clone(), access: Access::Open, body_limit: limits.json_body };
+    let server = &app.config.server;
+    let open = Entry { app: app.clone(), access: Access::Open, body_limit: server.max_json_body.in_memory() };
     let key = Entry { access: Access::Key, ..open.clone() };
-    let upload = Entry { body_limit: limits.plugin_upload, ..key.clone() };
+    let upload = Entry { body_limit: server.max_upload.in_memory(), ..key.clone() };
     let guarded = |routes: Router<Arc<App>>, entry_of: Entry| {
         routes.method_not_allowed_fallback(method_not_allowed).layer(from_fn_with_state(entry_of, entry))
     };

@@ -1,0 +1,106 @@
+//! `[bindings.NAME]`: a plugin with settings, secrets and what it may do.
+
+use std::collections::BTreeMap;
+
+use hardpoint_domain::grant::{HttpRule, Permissions, SecretRule};
+use hardpoint_domain::id::{BindingName, PluginId};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::read::Problem;
+use super::secrets::ConfiguredSecret;
+
+/// `[bindings.NAME]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BindingConfig {
+    /// The plugin's id.
+    pub plugin: String,
+    /// Its settings, by the plugin's own schema.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    /// Which secret stands behind a name that the plugin's manifest asks for: manifest name = secret name.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    /// What it may do. Left out, it may do what was granted by command or API; written, exactly this.
+    #[serde(default)]
+    pub grant: Option<GrantConfig>,
+}
+
+/// A binding as configured, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfiguredBinding {
+    /// The plugin.
+    pub plugin: PluginId,
+    /// Its settings: a JSON object.
+    pub settings: Map<String, Value>,
+    /// Manifest name = name of a configured secret that exists.
+    pub secrets: BTreeMap<String, String>,
+    /// What the configuration allows; none where it leaves that to command and API.
+    pub grant: Option<Permissions>,
+}
+
+/// `[bindings.NAME.grant]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GrantConfig {
+    /// Requests that it may make: `"POST https://api.example.com/v1"`, several methods with commas.
+    pub http: Vec<HttpRule>,
+    /// Secrets that it may refer to, by the names in its manifest.
+    pub secrets: Vec<String>,
+    /// The key-value store.
+    pub kv: bool,
+    /// The host's index.
+    pub index: bool,
+    /// The host's embedder.
+    pub embed: bool,
+    /// An empty folder for the time of a call.
+    pub scratch: bool,
+}
+
+impl BindingConfig {
+    /// Checks names, and that every secret exists.
+    pub(super) fn resolve(
+        self,
+        name: &str,
+        secrets: &BTreeMap<String, ConfiguredSecret>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<ConfiguredBinding> {
+        let before = problems.len();
+        let key = |member: &str| format!("bindings.{name}.{member}");
+        if let Err(error) = BindingName::parse(name) {
+            problems.push(Problem::new(format!("bindings.{name}"), error.to_string()));
+        }
+        let plugin = PluginId::parse(&self.plugin);
+        if let Err(error) = &plugin {
+            problems.push(Problem::new(key("plugin"), error.to_string()));
+        }
+        for (asked, secret) in &self.secrets {
+            if !secrets.contains_key(secret) {
+                let message = format!("there is no secret `{secret}`: add [secrets.{secret}] with a value and an audience");
+                problems.push(Problem::new(key(&format!("secrets.{asked}")), message));
+            }
+        }
+        let mut grant = None;
+        if let Some(written) = self.grant {
+            let mut rules = Vec::new();
+            for asked in &written.secrets {
+                match self.secrets.get(asked).map(|secret| secrets.get(secret)) {
+                    Some(Some(secret)) => {
+                        rules.push(SecretRule { name: asked.clone(), audience: secret.audience.clone(), optional: false });
+                    }
+                    // Reported above.
+                    Some(None) => {}
+                    None => problems.push(Problem::new(
+                        key("grant.secrets"),
+                        format!("`{asked}` stands for no secret: add `{asked} = \"SECRET\"` under [bindings.{name}.secrets]"),
+                    )),
+                }
+            }
+            let GrantConfig { http, kv, index, embed, scratch, .. } = written;
+            grant = Some(Permissions { http, secrets: rules, kv, index, embed, scratch });
+        }
+        let binding = ConfiguredBinding { plugin: plugin.ok()?, settings: self.settings, secrets: self.secrets, grant };
+        (problems.len() == before).then_some(binding)
+    }
+}

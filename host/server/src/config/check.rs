@@ -1,0 +1,125 @@
+//! What can only be said of the configuration as a whole.
+
+use std::collections::BTreeSet;
+use std::net::ToSocketAddrs;
+
+use hardpoint_domain::model::Model;
+use url::Url;
+
+use super::read::Problem;
+use super::{BUILT_IN_MODEL, BUILT_IN_TOOL, Config, Span};
+
+/// Everything that is wrong with it.
+pub(super) fn check(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_server(config, &mut problems);
+    check_places(config, &mut problems);
+    check_models(config, &mut problems);
+    problems
+}
+
+fn check_server(config: &Config, problems: &mut Vec<Problem>) {
+    let server = &config.server;
+    // Numeric addresses are parsed; a name would be looked up, which is not this function's to wait for.
+    let is_name = server.listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if !is_name || (server.listen.starts_with('[') && server.listen.to_socket_addrs().is_err()) {
+        let message = format!("`{}` is no address to listen on: write `127.0.0.1:8080` or `[::]:8080`", server.listen);
+        problems.push(Problem::new("server.listen", message));
+    }
+    let spans = [
+        ("server.header_timeout", server.header_timeout),
+        ("plugins.scan_interval", config.plugins.scan_interval),
+        ("egress.connect_timeout", config.egress.connect_timeout),
+        ("egress.first_byte_timeout", config.egress.first_byte_timeout),
+        ("egress.gap_timeout", config.egress.gap_timeout),
+    ];
+    for (key, Span(span)) in spans {
+        if span.is_zero() {
+            problems.push(Problem::new(key, "must be longer than nothing"));
+        }
+    }
+    for (key, count) in [("plugins.sandboxes", config.plugins.sandboxes), ("completions.attempts", config.completions.attempts)]
+    {
+        if count == 0 {
+            problems.push(Problem::new(key, "must be at least 1"));
+        }
+    }
+}
+
+/// Addresses outside this process.
+fn check_places(config: &Config, problems: &mut Vec<Problem>) {
+    if let Some(url) = &config.database.url {
+        let scheme = Url::parse(url.reveal()).map(|url| url.scheme().to_owned()).unwrap_or_default();
+        if !matches!(scheme.as_str(), "postgres" | "postgresql") {
+            let message = "is no `postgres://user@host/database`; leave it out for SQLite in the data folder";
+            problems.push(Problem::new("database.url", message));
+        }
+    }
+    if let Some(proxy) = &config.egress.proxy
+        && !Url::parse(proxy).is_ok_and(|url| url.scheme() == "http" && url.host_str().is_some())
+    {
+        problems.push(Problem::new("egress.proxy", format!("`{proxy}` is no `http://host:port`")));
+    }
+    for entry in &config.egress.allow_internal {
+        if !is_host_or_host_port(entry) {
+            let message = format!("`{entry}` is neither `host` nor `host:port`; leave scheme and path out");
+            problems.push(Problem::new("egress.allow_internal", message));
+        }
+    }
+}
+
+fn is_host_or_host_port(entry: &str) -> bool {
+    !entry.contains(['/', '@', '*']) && Url::parse(&format!("http://{entry}/")).is_ok_and(|url| url.host_str().is_some())
+}
+
+fn check_models(config: &Config, problems: &mut Vec<Problem>) {
+    let mut seen = BTreeSet::new();
+    for (at, model) in config.models.iter().enumerate() {
+        let key = |member: &str| format!("models.{at}.{member}");
+        if model.id.is_empty() || model.id.contains(char::is_whitespace) {
+            problems.push(Problem::new(key("id"), format!("`{}` is no id: it must have no spaces and not be empty", model.id)));
+        }
+        if !seen.insert(model.id.as_str()) {
+            problems.push(Problem::new(key("id"), format!("there are two models `{}`", model.id)));
+        }
+        let binding = &model.binding;
+        if !config.bindings.contains_key(binding) && ![BUILT_IN_MODEL, BUILT_IN_TOOL].contains(&binding.as_str()) {
+            let message = format!("there is no binding `{binding}`: add [bindings.{binding}] with `plugin = \"…\"`");
+            problems.push(Problem::new(key("binding"), message));
+        }
+        for fallback in &model.fallbacks {
+            if config.model(fallback).is_none() {
+                problems.push(Problem::new(key("fallbacks"), format!("there is no model `{fallback}` to fall back to")));
+            }
+        }
+        if let Some(circle) = circle(config, model) {
+            problems.push(Problem::new(key("fallbacks"), format!("they lead in a circle: {}", circle.join(" → "))));
+        }
+    }
+}
+
+/// The shortest way from a model by its fallbacks back to itself. Only the circle's first model in the
+/// file reports it.
+fn circle<'a>(config: &'a Config, start: &'a Model) -> Option<Vec<&'a str>> {
+    let mut ways = vec![vec![start.id.as_str()]];
+    let mut visited = BTreeSet::new();
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            let model = config.model(way.last()?)?;
+            for next in &model.fallbacks {
+                let next_way: Vec<&str> = way.iter().copied().chain([next.as_str()]).collect();
+                if *next == start.id {
+                    let position = |id: &str| config.models.iter().position(|model| model.id == id);
+                    let first = next_way.iter().all(|id| position(id) >= position(&start.id));
+                    return first.then_some(next_way);
+                }
+                if config.model(next).is_some() && visited.insert(next.as_str()) {
+                    longer.push(next_way);
+                }
+            }
+        }
+        ways = longer;
+    }
+    None
+}

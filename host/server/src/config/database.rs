@@ -1,0 +1,26 @@
+//! `[database]`: where state lives.
+
+use serde::Deserialize;
+
+use super::secrets::SecretText;
+
+/// `[database]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// `postgres://…`; SQLite in the data folder where left out. May hold a password, so it is never shown.
+    pub url: Option<SecretText>,
+    /// What an answer waits for.
+    pub durability: DurabilityConfig,
+}
+
+/// What an answer waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilityConfig {
+    /// The disk has it: survives a power cut.
+    #[default]
+    Power,
+    /// The operating system has it: survives the end of the process, however sudden.
+    Process,
+}

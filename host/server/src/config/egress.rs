@@ -1,0 +1,36 @@
+//! `[egress]`: how plugins' requests leave the host.
+
+use serde::Deserialize;
+
+use super::units::{Size, Span};
+
+/// `[egress]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EgressConfig {
+    /// Hosts (`name` or `name:port`) that may resolve to loopback, private or other special addresses.
+    pub allow_internal: Vec<String>,
+    /// A proxy for all outbound requests, `http://host:port`.
+    pub proxy: Option<String>,
+    /// For name resolution, connection and TLS handshake together.
+    pub connect_timeout: Span,
+    /// From the request's last byte to the answer's first.
+    pub first_byte_timeout: Span,
+    /// Between two pieces of an answer.
+    pub gap_timeout: Span,
+    /// The largest answer.
+    pub max_response: Size,
+}
+
+impl Default for EgressConfig {
+    fn default() -> Self {
+        Self {
+            allow_internal: Vec::new(),
+            proxy: None,
+            connect_timeout: Span::seconds(10),
+            first_byte_timeout: Span::seconds(120),
+            gap_timeout: Span::seconds(60),
+            max_response: Size(64 << 20),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The configuration: built-in defaults, then `hardpoint.toml`, then `HARDPOINT__SECTION__KEY`.
+//!
+//! One file per section. Unknown keys are refused, and all problems are reported at once, each with its
+//! key and where it was written.
+
+mod bindings;
+mod check;
+mod completions;
+mod database;
+mod egress;
+mod environment;
+mod log;
+mod plugins;
+mod read;
+mod secrets;
+mod server;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use figment::value::Value;
+use hardpoint_domain::model::{Capability, Model, Prices};
+
+pub use bindings::{BindingConfig, ConfiguredBinding, GrantConfig};
+pub use completions::CompletionsConfig;
+pub use database::{DatabaseConfig, DurabilityConfig};
+pub use egress::EgressConfig;
+pub use log::{LogConfig, LogFormat};
+pub use plugins::{Ceilings, PluginsConfig};
+pub use read::Problem;
+pub use secrets::{ConfiguredSecret, SecretConfig, SecretText};
+pub use server::{MetricsAccess, ServerConfig};
+pub use units::{Size, Span};
+
+/// What is read where no file is named.
+pub const DEFAULT_FILE: &str = "hardpoint.toml";
+
+/// A full example with a comment for every key; every value in it is the default, or commented out.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// The adapter that answers where nothing is configured; it needs no network and no grant.
+pub const BUILT_IN_MODEL: &str = "extractive";
+
+/// The tool that is there where nothing is configured.
+pub const BUILT_IN_TOOL: &str = "calculator";
+
+/// Everything that can be configured, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[database]`.
+    pub database: DatabaseConfig,
+    /// `[plugins]`.
+    pub plugins: PluginsConfig,
+    /// `[egress]`.
+    pub egress: EgressConfig,
+    /// `[completions]`.
+    pub completions: CompletionsConfig,
+    /// `[log]`.
+    pub log: LogConfig,
+    /// `[secrets.NAME]`.
+    pub secrets: BTreeMap<String, ConfiguredSecret>,
+    /// `[bindings.NAME]`. A loaded plugin without one has a binding of its own id besides.
+    pub bindings: BTreeMap<String, ConfiguredBinding>,
+    /// `[[models]]`, or the built-in one.
+    pub models: Vec<Model>,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file; [`DEFAULT_FILE`] where left out, if it is there.
+    pub file: Option<PathBuf>,
+    /// Variables of the environment.
+    pub env: Vec<(String, String)>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(
+    /// At least one.
+    pub Vec<Problem>,
+);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "the configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Sources {
+    /// The process's environment, and a file if one is named.
+    pub fn of_process(file: Option<PathBuf>) -> Self {
+        let env = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+        Self { file, env: env.collect(), ..Self::default() }
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.env.iter().find(|(found, _)| found == name).map(|(_, text)| text.clone())
+    }
+
+    /// The file that is read: the one named, or the default one where it is there.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref().or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()))
+    }
+}
+
+impl Config {
+    /// Reads, merges and checks.
+    ///
+    /// # Errors
+    /// If anything is wrong: with everything that is.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut figment = Figment::new();
+        if let Some(path) = sources.path() {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))]))?;
+            // figment's own reader knows no line numbers of its own; `toml` does.
+            if let Err(error) = text.parse::<toml::Table>() {
+                return Err(ConfigError(vec![Problem::new("", format!("{} is not valid TOML: {error}", path.display()))]));
+            }
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        let mut env = sources.env.clone();
+        env.sort();
+        for (name, text) in &env {
+            if let Some(variable) = environment::Variable::new(name, text) {
+                figment = figment.merge(variable);
+            }
+        }
+        let mut config = Self::read(&figment, sources)?;
+        if let Some(listen) = &sources.listen {
+            config.server.listen = listen.clone();
+        }
+        if let Some(data) = &sources.data {
+            config.server.data = data.clone();
+        }
+        let problems = check::check(&config);
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    }
+
+    fn read(figment: &Figment, sources: &Sources) -> Result<Self, ConfigError> {
+        let mut reader = read::Reader::new(figment);
+        let mut sections = match figment.find_value("") {
+            Ok(Value::Dict(_, sections)) => sections,
+            Ok(_) => Default::default(),
+            Err(error) => return Err(ConfigError(vec![Problem::new("", error.to_string())])),
+        };
+        let mut section = |name: &str| sections.remove(name);
+        macro_rules! read_section {
+            ($name:literal) => {
+                section($name).and_then(|value| reader.read($name, value)).unwrap_or_default()
+            };
+        }
+        let server = read_section!("server");
+        let database = read_section!("database");
+        let plugins = read_section!("plugins");
+        let egress = read_section!("egress");
+        let completions = read_section!("completions");
+        let log = read_section!("log");
+        let written: Vec<(String, SecretConfig)> =
+            section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
+        let bound: Vec<(String, BindingConfig)> =
+            section("bindings").map(|value| reader.read_each("bindings", value)).unwrap_or_default();
+        let mut models: Vec<Model> = section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
+        reader.refuse_rest(sections, &SECTIONS);
+
+        let mut problems = reader.problems;
+        let known: Vec<String> = written.iter().map(|(name, _)| name.clone()).collect();
+        let mut secrets = BTreeMap::new();
+        for (name, secret) in written {
+            match secret.resolve(&name, &|variable| sources.variable(variable)) {
+                Ok(secret) => drop(secrets.insert(name, secret)),
+                Err(found) => problems.extend(found.into_iter().map(|(member, message)| {
+                    let key = if member.is_empty() { format!("secrets.{name}") } else { format!("secrets.{name}.{member}") };
+                    Problem::new(key, message)
+                })),
+            }
+        }
+        let mut bindings = BTreeMap::new();
+        for (name, binding) in bound {
+            // A secret that exists but is broken was reported already.
+            let mut found = Vec::new();
+            if let Some(binding) = binding.resolve(&name, &secrets, &mut found) {
+                bindings.insert(name, binding);
+            }
+            problems.extend(found.into_iter().filter(|problem| {
+                !known.iter().any(|name| !secrets.contains_key(name) && problem.message.contains(&format!("secret `{name}`")))
+            }));
+        }
+        if models.is_empty() {
+            models.push(built_in_model());
+        }
+        let config = Self { server, database, plugins, egress, completions, log, secrets, bindings, models };
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            // What could be read is checked as well, so that one run shows everything.
+            problems.extend(check::check(&config).into_iter().filter(|problem| !problem.key.contains("binding")));
+            Err(ConfigError(problems))
+        }
+    }
+
+    /// The folder that plugins are published through.
+    pub fn plugins_folder(&self) -> PathBuf {
+        self.plugins.folder.clone().unwrap_or_else(|| self.server.data.join("plugins"))
+    }
+
+    /// The model with this id.
+    pub fn model(&self, id: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.id == id)
+    }
+}
+
+const SECTIONS: [&str; 9] =
+    ["server", "database", "plugins", "egress", "completions", "log", "secrets.NAME", "bindings.NAME", "models"];
+
+/// What answers on a fresh machine.
+fn built_in_model() -> Model {
+    Model {
+        id: BUILT_IN_MODEL.to_owned(),
+        description: "Quotes the sentences of the context and the messages that bear on the question. No language model."
+            .to_owned(),
+        binding: BUILT_IN_MODEL.to_owned(),
+        upstream: None,
+        context_length: None,
+        capabilities: vec![Capability::Chat, Capability::Streaming],
+        prices: Prices::default(),
+        fallbacks: Vec::new(),
+        tools: Vec::new(),
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading a section so that every problem in it is found, not only the first.
+//!
+//! serde stops at its first error. So a section is read again without the member that did not fit,
+//! until it can be read; what is wrong is reported with its key and with where it was written.
+
+use figment::error::Kind;
+use figment::value::{Dict, Value};
+use figment::{Figment, Source};
+use serde::de::DeserializeOwned;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// `server.listen`, `models.2.binding`; empty for a problem with the file as a whole.
+    pub key: String,
+    /// What is wrong and what to do about it.
+    pub message: String,
+    /// Where it was written: the file or the environment variable.
+    pub origin: Option<String>,
+}
+
+impl Problem {
+    /// A problem found after reading, where it no longer matters where the value came from.
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into(), origin: None }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)?;
+        self.origin.as_deref().map_or(Ok(()), |origin| write!(f, " ({origin})"))
+    }
+}
+
+/// Everything that was merged, and what was found wrong in it.
+pub(super) struct Reader<'a> {
+    figment: &'a Figment,
+    /// In the order they were found.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(figment: &'a Figment) -> Self {
+        Self { figment, problems: Vec::new() }
+    }
+
+    /// Reads the value under `key`; none if it cannot be read even without its wrong members.
+    pub(super) fn read<T: DeserializeOwned>(&mut self, key: &str, mut value: Value) -> Option<T> {
+        loop {
+            let errors = match value.deserialize::<T>() {
+                Ok(read) => return Some(read),
+                Err(errors) => errors,
+            };
+            let mut mended = false;
+            for error in errors {
+                let at = find(&value, &error.path);
+                let tag = at.unwrap_or(&value).tag();
+                let origin = self.figment.get_metadata(tag).map(describe);
+                let mut path: Vec<&str> = key.split('.').filter(|part| !part.is_empty()).collect();
+                path.extend(error.path.iter().map(String::as_str));
+                if let Kind::MissingField(name) = &error.kind {
+                    path.push(name);
+                }
+                self.problems.push(Problem { key: path.join("."), message: message(&error.kind), origin });
+                if !matches!(error.kind, Kind::MissingField(_)) {
+                    mended |= remove(&mut value, &error.path);
+                }
+            }
+            if !mended {
+                return None;
+            }
+        }
+    }
+
+    /// Reads every member of a table under its own key.
+    pub(super) fn read_each<T: DeserializeOwned>(&mut self, key: &str, value: Value) -> Vec<(String, T)> {
+        let Value::Dict(_, members) = value else {
+            self.problems.push(Problem::new(key, format!("is not a table: write [{key}.NAME]")));
+            return Vec::new();
+        };
+        members.into_iter().filter_map(|(name, value)| Some((name.clone(), self.read(&format!("{key}.{name}"), value)?))).collect()
+    }
+
+    /// Reads every entry of a list under its own position.
+    pub(super) fn read_list<T: DeserializeOwned>(&mut self, key: &str, value: Value) -> Vec<T> {
+        let Value::Array(_, entries) = value else {
+            self.problems.push(Problem::new(key, format!("is not a list: write [[{key}]]")));
+            return Vec::new();
+        };
+        entries.into_iter().enumerate().filter_map(|(at, value)| self.read(&format!("{key}.{at}"), value)).collect()
+    }
+
+    /// Reports what no section was read from.
+    pub(super) fn refuse_rest(&mut self, rest: Dict, known: &[&str]) {
+        for (key, value) in rest {
+            let origin = self.figment.get_metadata(value.tag()).map(describe);
+            let message = format!("unknown section; there are {}", known.join(", "));
+            self.problems.push(Problem { key, message, origin });
+        }
+    }
+}
+
+/// Where a value was written.
+pub(super) fn describe(metadata: &figment::Metadata) -> String {
+    match &metadata.source {
+        Some(Source::File(path)) => path.display().to_string(),
+        _ => metadata.name.to_string(),
+    }
+}
+
+fn message(kind: &Kind) -> String {
+    match kind {
+        Kind::MissingField(_) => "is missing".to_owned(),
+        Kind::UnknownField(_, expected) if expected.is_empty() => "unknown key".to_owned(),
+        Kind::UnknownField(_, expected) => format!("unknown key; there are {}", expected.join(", ")),
+        Kind::UnknownVariant(found, expected) => format!("`{found}` is none of {}", expected.join(", ")),
+        other => other.to_string(),
+    }
+}
+
+fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, part| match value {
+        Value::Dict(_, members) => members.get(part),
+        Value::Array(_, entries) => entries.get(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+/// Takes the value at `path` away; in a list the whole list, so that positions stay true.
+fn remove(value: &mut Value, path: &[String]) -> bool {
+    let [first, rest @ ..] = path else { return false };
+    let Value::Dict(_, members) = value else { return false };
+    let inner_is_table = matches!(members.get(first), Some(Value::Dict(..)));
+    if !rest.is_empty() && inner_is_table && members.get_mut(first).is_some_and(|inner| remove(inner, rest)) {
+        return true;
+    }
+    members.remove(first).is_some()
+}

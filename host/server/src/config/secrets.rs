@@ -1,0 +1,109 @@
+//! `[secrets.NAME]`: values that plugins may refer to and never see, each with the only origin it may be
+//! sent to.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use hardpoint_domain::origin::Origin;
+use serde::Deserialize;
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Takes a text into custody.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// `[secrets.NAME]` as written: exactly one of `value`, `env` and `file`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretConfig {
+    /// The value itself. Better kept out of the file: `env` or `file`, or `HARDPOINT__SECRETS__NAME__VALUE`.
+    pub value: Option<SecretText>,
+    /// The environment variable that holds it.
+    pub env: Option<String>,
+    /// The file that holds it; a newline at its end does not count.
+    pub file: Option<PathBuf>,
+    /// The only origin it may be sent to.
+    pub audience: Option<String>,
+}
+
+/// A secret with its value at hand.
+#[derive(Clone, Debug)]
+pub struct ConfiguredSecret {
+    /// The value.
+    pub value: SecretText,
+    /// The only origin it may be sent to.
+    pub audience: Origin,
+}
+
+impl SecretConfig {
+    /// Finds the value and checks the audience; every problem with the member that it is about.
+    pub fn resolve(
+        &self,
+        name: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<ConfiguredSecret, Vec<(&'static str, String)>> {
+        let mut problems = Vec::new();
+        let value = match (&self.value, &self.env, &self.file) {
+            (Some(value), None, None) => Some(value.clone()),
+            (None, Some(variable), None) => match env(variable) {
+                Some(text) => Some(SecretText(text)),
+                None => {
+                    problems.push(("env", format!("the environment variable {variable} is not set")));
+                    None
+                }
+            },
+            (None, None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => Some(SecretText(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Err(error) => {
+                    problems.push(("file", format!("{} cannot be read: {error}", path.display())));
+                    None
+                }
+            },
+            (None, None, None) => {
+                problems.push(("", "needs one of `value`, `env` and `file`".to_owned()));
+                None
+            }
+            _ => {
+                problems.push(("", "has more than one of `value`, `env` and `file`; leave one".to_owned()));
+                None
+            }
+        };
+        if value.as_ref().is_some_and(|value| value.0.is_empty()) {
+            problems.push(("", "its value is empty".to_owned()));
+        }
+        let audience = match self.audience.as_deref().map(Origin::parse) {
+            Some(Ok(audience)) => Some(audience),
+            Some(Err(error)) => {
+                problems.push(("audience", error.to_string()));
+                None
+            }
+            None => {
+                let example = format!("add `audience = \"https://…\"` under [secrets.{name}], the only origin it may be sent to");
+                problems.push(("audience", format!("is missing: {example}")));
+                None
+            }
+        };
+        match (value, audience) {
+            (Some(value), Some(audience)) if problems.is_empty() => Ok(ConfiguredSecret { value, audience }),
+            _ => Err(problems),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+use std::io::Write;
+
+use super::*;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    load_with(text, &[])
+}
+
+fn load_with(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let env = env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let loaded = Config::load(&Sources { file: Some(file.path().to_owned()), env, ..Sources::default() });
+    let shown = file.path().display().to_string();
+    loaded.map_err(|ConfigError(mut problems)| {
+        for problem in &mut problems {
+            problem.message = problem.message.replace(&shown, "FILE");
+            problem.origin = problem.origin.take().map(|origin| origin.replace(&shown, "FILE"));
+        }
+        ConfigError(problems)
+    })
+}
+
+fn problems(text: &str) -> String {
+    load(text).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_configured_answers_all_the_same() {
+    let config = load("").unwrap();
+    assert_eq!(config.server.listen, "127.0.0.1:8080");
+    assert_eq!(config.plugins_folder(), Path::new("data/plugins"));
+    assert_eq!(config.models[0].binding, "extractive");
+}
+
+#[test]
+fn the_example_is_the_defaults() {
+    let (example, default) = (load(EXAMPLE).unwrap(), load("").unwrap());
+    assert_eq!(format!("{example:#?}"), format!("{default:#?}"));
+}
+
+#[test]
+fn every_key_of_the_example_exists() {
+    let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest,
+        _ => line,
+    });
+    let all = lines.collect::<Vec<_>>().join("\n");
+    let config = load_with(&all, &[("OPENAI_API_KEY", "sk-1")]).unwrap();
+    assert_eq!(config.secrets["openai"].value.reveal(), "sk-1");
+    assert_eq!(config.models[0].fallbacks, ["extractive"]);
+    assert_eq!(config.plugins.ceilings.tool.cpu_ms, Some(250));
+}
+
+#[test]
+fn the_environment_wins_and_reads_as_toml() {
+    let config = load_with(
+        "[server]\nlisten = \"127.0.0.1:1\"\n",
+        &[
+            ("HARDPOINT__SERVER__LISTEN", "0.0.0.0:2"),
+            ("HARDPOINT__SERVER__MAX_JSON_BODY", "1KiB"),
+            ("HARDPOINT__COMPLETIONS__ATTEMPTS", "5"),
+            ("HARDPOINT__EGRESS__ALLOW_INTERNAL", "[\"localhost:1\", \"db\"]"),
+            ("HARDPOINT__SECRETS__PIN__VALUE", "007"),
+            ("HARDPOINT__SECRETS__PIN__AUDIENCE", "https://a.example"),
+            ("HARDPOINT_BOOTSTRAP_KEY", "not ours"),
+            ("PATH", "not ours"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.server.listen, "0.0.0.0:2");
+    assert_eq!(config.server.max_json_body, Size(1024));
+    assert_eq!(config.completions.attempts, 5);
+    assert_eq!(config.egress.allow_internal, ["localhost:1", "db"]);
+    assert_eq!(config.secrets["pin"].value.reveal(), "007");
+}
+
+#[test]
+fn the_command_line_wins_over_all() {
+    let sources = Sources {
+        env: vec![("HARDPOINT__SERVER__LISTEN".into(), "0.0.0.0:2".into())],
+        listen: Some("[::1]:3".into()),
+        data: Some("elsewhere".into()),
+        ..Sources::default()
+    };
+    let config = Config::load(&sources).unwrap();
+    assert_eq!((config.server.listen.as_str(), config.plugins_folder()), ("[::1]:3", "elsewhere/plugins".into()));
+    let listen = Some("eighty".into());
+    let error = Config::load(&Sources { listen, ..Sources::default() }).unwrap_err();
+    assert!(error.to_string().contains("server.listen: `eighty` is no address"), "{error}");
+}
+
+#[test]
+fn everything_wrong_is_reported_at_once() {
+    let text = r#"
+        [sevrer]
+        listen = "x"
+        [server]
+        listne = "127.0.0.1:1"
+        max_upload = "big"
+        metrics = "everybody"
+        [plugins]
+        settle = -1
+        [plugins.ceilings.tool]
+        cpu = 3
+        [completions]
+        attempts = 0
+        [database]
+        url = "mysql://secret@host/x"
+        [egress]
+        allow_internal = ["http://localhost"]
+        proxy = "socks5://x"
+        [secrets.none]
+        [secrets.two]
+        value = "a"
+        env = "B"
+        audience = "https://a.example/path"
+        [secrets.gone]
+        file = "/nowhere/at/all"
+        audience = "https://a.example"
+        [bindings.UPPER]
+        plugin = "openai"
+        [bindings.b]
+        plugin = "Open AI"
+        secrets = { k = "unknown", l = "gone" }
+        grant = { http = ["POST api.example.com"], secrets = ["m"], disk = true }
+        [[models]]
+        id = "a"
+        binding = "nobody"
+        fallbacks = ["b", "z"]
+        [[models]]
+        id = "b"
+        binding = "extractive"
+        fallbacks = ["a"]
+        colour = "red"
+        [[models]]
+        binding = "extractive"
+    "#;
+    insta::assert_snapshot!(problems(text), @"");
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there() {
+    insta::assert_snapshot!(problems("[server\nlisten = 1"), @"");
+    let error = Config::load(&Sources { file: Some("/nowhere/x.toml".into()), ..Sources::default() }).unwrap_err();
+    insta::assert_snapshot!(error, @"");
+}
+
+#[test]
+fn the_environment_is_named_where_it_is_to_blame() {
+    let error = load_with("", &[("HARDPOINT__SERVER__PORT", "1"), ("HARDPOINT__SEVRER__X", "1")]).unwrap_err();
+    insta::assert_snapshot!(error, @"");
+}
+
+#[test]
+fn fallbacks_lead_in_no_circle() {
+    let models = |edges: &[(&str, &str)]| {
+        let entries = edges.iter().map(|(id, next)| {
+            let fallbacks = if next.is_empty() { String::new() } else { format!("fallbacks = [\"{next}\"]") };
+            format!("[[models]]\nid = \"{id}\"\nbinding = \"extractive\"\n{fallbacks}\n")
+        });
+        entries.collect::<String>()
+    };
+    assert!(load(&models(&[("a", "b"), ("b", "c"), ("c", "")])).is_ok());
+    for circle in [&[("a", "a")][..], &[("a", "b"), ("b", "c"), ("c", "a")], &[("x", "a"), ("a", "b"), ("b", "a")]] {
+        let error = load(&models(circle)).unwrap_err();
+        assert_eq!(error.0.len(), 1, "{error}");
+        assert!(error.to_string().contains("circle"), "{error}");
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let text = "[secrets.s]\nvalue = \"hunter2\"\naudience = \"https://a.example\"\n[database]\nurl = \"postgres://u:hunter2@h/d\"";
+    let config = load(text).unwrap();
+    assert_eq!(config.secrets["s"].value.reveal(), "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(!problems(&format!("{text}\nuri = 1\n[secrets.t]\nvalue = 7")).contains("hunter2"));
+}
+
+#[test]
+fn a_declared_grant_takes_its_audience_from_the_secret() {
+    let text = r#"
+        [secrets.s]
+        value = "v"
+        audience = "https://a.example"
+        [bindings.b]
+        plugin = "openai"
+        secrets = { api_key = "s" }
+        grant = { http = ["GET,POST https://a.example/v1"], secrets = ["api_key"], kv = true }
+    "#;
+    let config = load(text).unwrap();
+    let grant = config.bindings["b"].grant.clone().unwrap();
+    assert_eq!(grant.secret_audience("api_key").unwrap().to_string(), "https://a.example");
+    assert_eq!(grant.describe().len(), 3);
+}
