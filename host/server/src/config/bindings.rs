@@ -1,6 +1,6 @@
 //! `[bindings.NAME]`: a plugin with settings, secrets and what it may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hardpoint_domain::grant::{HttpRule, Permissions, SecretRule};
 use hardpoint_domain::id::{BindingName, PluginId};
@@ -59,10 +59,12 @@ pub struct GrantConfig {
 }
 
 impl BindingConfig {
-    /// Checks names, and that every secret exists.
+    /// Checks names, and that every secret exists. `written` are the names of all secrets in the
+    /// configuration; what is wrong with those that are not in `secrets` was said already.
     pub(super) fn resolve(
         self,
         name: &str,
+        written: &BTreeSet<String>,
         secrets: &BTreeMap<String, ConfiguredSecret>,
         problems: &mut Vec<Problem>,
     ) -> Option<ConfiguredBinding> {
@@ -76,7 +78,7 @@ impl BindingConfig {
             problems.push(Problem::new(key("plugin"), error.to_string()));
         }
         for (asked, secret) in &self.secrets {
-            if !secrets.contains_key(secret) {
+            if !written.contains(secret) {
                 let message = format!("there is no secret `{secret}`: add [secrets.{secret}] with a value and an audience");
                 problems.push(Problem::new(key(&format!("secrets.{asked}")), message));
             }
@@ -89,7 +91,7 @@ impl BindingConfig {
                     Some(Some(secret)) => {
                         rules.push(SecretRule { name: asked.clone(), audience: secret.audience.clone(), optional: false });
                     }
-                    // Reported above.
+                    // Reported where it was written, or above.
                     Some(None) => {}
                     None => problems.push(Problem::new(
                         key("grant.secrets"),
@@ -101,6 +103,7 @@ impl BindingConfig {
             grant = Some(Permissions { http, secrets: rules, kv, index, embed, scratch });
         }
         let binding = ConfiguredBinding { plugin: plugin.ok()?, settings: self.settings, secrets: self.secrets, grant };
-        (problems.len() == before).then_some(binding)
+        let whole = binding.secrets.values().all(|secret| secrets.contains_key(secret));
+        (whole && problems.len() == before).then_some(binding)
     }
 }

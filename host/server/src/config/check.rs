@@ -9,12 +9,13 @@ use url::Url;
 use super::read::Problem;
 use super::{BUILT_IN_MODEL, BUILT_IN_TOOL, Config, Span};
 
-/// Everything that is wrong with it.
-pub(super) fn check(config: &Config) -> Vec<Problem> {
+/// Everything that is wrong with it. `bindings` are all that were written, those among them that could
+/// not be read included: what is wrong with them was said already.
+pub(super) fn check(config: &Config, bindings: &BTreeSet<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_server(config, &mut problems);
     check_places(config, &mut problems);
-    check_models(config, &mut problems);
+    check_models(config, bindings, &mut problems);
     problems
 }
 
@@ -72,7 +73,7 @@ fn is_host_or_host_port(entry: &str) -> bool {
     !entry.contains(['/', '@', '*']) && Url::parse(&format!("http://{entry}/")).is_ok_and(|url| url.host_str().is_some())
 }
 
-fn check_models(config: &Config, problems: &mut Vec<Problem>) {
+fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
     for (at, model) in config.models.iter().enumerate() {
         let key = |member: &str| format!("models.{at}.{member}");
@@ -83,7 +84,7 @@ fn check_models(config: &Config, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(key("id"), format!("there are two models `{}`", model.id)));
         }
         let binding = &model.binding;
-        if !config.bindings.contains_key(binding) && ![BUILT_IN_MODEL, BUILT_IN_TOOL].contains(&binding.as_str()) {
+        if !bindings.contains(binding) && ![BUILT_IN_MODEL, BUILT_IN_TOOL].contains(&binding.as_str()) {
             let message = format!("there is no binding `{binding}`: add [bindings.{binding}] with `plugin = \"…\"`");
             problems.push(Problem::new(key("binding"), message));
         }

@@ -19,7 +19,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -131,9 +131,13 @@ impl Config {
         if let Some(path) = sources.path() {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))]))?;
-            // figment's own reader knows no line numbers of its own; `toml` does.
+            // The parser's own text quotes the line, which may hold a secret: say where it is instead.
             if let Err(error) = text.parse::<toml::Table>() {
-                return Err(ConfigError(vec![Problem::new("", format!("{} is not valid TOML: {error}", path.display()))]));
+                let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+                let line = before.matches('\n').count() + 1;
+                let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+                let place = format!("{}, line {line}, column {column}", path.display());
+                return Err(ConfigError(vec![Problem::new("", format!("{place}: {}", error.message()))]));
             }
             figment = figment.merge(Toml::file_exact(path));
         }
@@ -151,7 +155,8 @@ impl Config {
         if let Some(data) = &sources.data {
             config.server.data = data.clone();
         }
-        let problems = check::check(&config);
+        let bindings = config.bindings.keys().cloned().collect();
+        let problems = check::check(&config, &bindings);
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
@@ -182,7 +187,8 @@ impl Config {
         reader.refuse_rest(sections, &SECTIONS);
 
         let mut problems = reader.problems;
-        let known: Vec<String> = written.iter().map(|(name, _)| name.clone()).collect();
+        let written_secrets: BTreeSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
+        let written_bindings: BTreeSet<String> = bound.iter().map(|(name, _)| name.clone()).collect();
         let mut secrets = BTreeMap::new();
         for (name, secret) in written {
             match secret.resolve(&name, &|variable| sources.variable(variable)) {
@@ -195,26 +201,20 @@ impl Config {
         }
         let mut bindings = BTreeMap::new();
         for (name, binding) in bound {
-            // A secret that exists but is broken was reported already.
-            let mut found = Vec::new();
-            if let Some(binding) = binding.resolve(&name, &secrets, &mut found) {
+            if let Some(binding) = binding.resolve(&name, &written_secrets, &secrets, &mut problems) {
                 bindings.insert(name, binding);
             }
-            problems.extend(found.into_iter().filter(|problem| {
-                !known.iter().any(|name| !secrets.contains_key(name) && problem.message.contains(&format!("secret `{name}`")))
-            }));
         }
         if models.is_empty() {
             models.push(built_in_model());
         }
         let config = Self { server, database, plugins, egress, completions, log, secrets, bindings, models };
         if problems.is_empty() {
-            Ok(config)
-        } else {
-            // What could be read is checked as well, so that one run shows everything.
-            problems.extend(check::check(&config).into_iter().filter(|problem| !problem.key.contains("binding")));
-            Err(ConfigError(problems))
+            return Ok(config);
         }
+        // What could be read is checked as well, so that one run shows everything.
+        problems.extend(check::check(&config, &written_bindings));
+        Err(ConfigError(problems))
     }
 
     /// The folder that plugins are published through.

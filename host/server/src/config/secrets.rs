@@ -8,8 +8,7 @@ use hardpoint_domain::origin::Origin;
 use serde::Deserialize;
 
 /// A text that is never shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -27,6 +26,41 @@ impl SecretText {
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
+    }
+}
+
+/// Written by hand so that no error message shows the value that did not fit.
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = SecretText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text in quotes")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretText, E> {
+                Ok(SecretText::new(text))
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<SecretText, E> {
+                Err(E::custom("must be a text in quotes"))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SecretText, E> {
+                Err(E::custom("must be a text in quotes"))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SecretText, E> {
+                Err(E::custom("must be a text in quotes"))
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SecretText, E> {
+                Err(E::custom("must be a text in quotes"))
+            }
+        }
+        deserializer.deserialize_any(Text)
     }
 }
 

@@ -136,20 +136,58 @@ fn everything_wrong_is_reported_at_once() {
         [[models]]
         binding = "extractive"
     "#;
-    insta::assert_snapshot!(problems(text), @"");
+    insta::assert_snapshot!(problems(text), @r#"
+    the configuration has 26 problems:
+      server.listne: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, shutdown_grace, metrics (FILE)
+      server.max_upload: `big` is not a size such as "10MB" or 65536 (FILE)
+      server.metrics: `everybody` is none of open, operator (FILE)
+      plugins.ceilings.tool.cpu: unknown key; there are memory_mib, cpu_ms, exchange_cpu_ms, wall_ms, output_kib, http_calls, concurrency (FILE)
+      plugins.settle: -1 is below zero; write a duration such as "500ms", "30s" or "5m" (FILE)
+      bindings.b.grant.disk: unknown key; there are http, secrets, kv, index, embed, scratch (FILE)
+      bindings.b.grant.http.0: `POST api.example.com` is no HTTP rule: the scheme is missing (write `POST https://host/path` or `GET,POST https://*.example.com:8443`) (FILE)
+      models.1.colour: unknown key; there are id, description, binding, upstream, context_length, capabilities, prices, fallbacks, tools (FILE)
+      models.2.id: is missing (FILE)
+      sevrer: unknown section; there are server, database, plugins, egress, completions, log, secrets.NAME, bindings.NAME, models (FILE)
+      secrets.gone.file: /nowhere/at/all cannot be read: No such file or directory (os error 2)
+      secrets.none: needs one of `value`, `env` and `file`
+      secrets.none.audience: is missing: add `audience = "https://…"` under [secrets.none], the only origin it may be sent to
+      secrets.two: has more than one of `value`, `env` and `file`; leave one
+      secrets.two.audience: `https://a.example/path` is no origin: it has a path, a query or a fragment (write `https://host` or `https://host:port`)
+      bindings.UPPER: `UPPER` is no binding name: 1 to 63 lower-case letters, digits and hyphens or underscores, a letter first
+      bindings.b.plugin: `Open AI` is no plugin id: 1 to 63 lower-case letters, digits and hyphens, a letter first
+      bindings.b.secrets.k: there is no secret `unknown`: add [secrets.unknown] with a value and an audience
+      bindings.b.grant.secrets: `m` stands for no secret: add `m = "SECRET"` under [bindings.b.secrets]
+      completions.attempts: must be at least 1
+      database.url: is no `postgres://user@host/database`; leave it out for SQLite in the data folder
+      egress.proxy: `socks5://x` is no `http://host:port`
+      egress.allow_internal: `http://localhost` is neither `host` nor `host:port`; leave scheme and path out
+      models.0.binding: there is no binding `nobody`: add [bindings.nobody] with `plugin = "…"`
+      models.0.fallbacks: there is no model `z` to fall back to
+      models.0.fallbacks: they lead in a circle: a → b → a
+    "#);
 }
 
 #[test]
 fn a_file_that_is_no_toml_or_not_there() {
-    insta::assert_snapshot!(problems("[server\nlisten = 1"), @"");
+    insta::assert_snapshot!(problems("[server\nlisten = 1"), @r"
+    the configuration has 1 problem:
+      FILE, line 1, column 8: unclosed table, expected `]`
+    ");
     let error = Config::load(&Sources { file: Some("/nowhere/x.toml".into()), ..Sources::default() }).unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r"
+    the configuration has 1 problem:
+      /nowhere/x.toml cannot be read: No such file or directory (os error 2)
+    ");
 }
 
 #[test]
 fn the_environment_is_named_where_it_is_to_blame() {
     let error = load_with("", &[("HARDPOINT__SERVER__PORT", "1"), ("HARDPOINT__SEVRER__X", "1")]).unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r"
+    the configuration has 2 problems:
+      server.port: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, shutdown_grace, metrics (environment variable HARDPOINT__SERVER__PORT)
+      sevrer: unknown section; there are server, database, plugins, egress, completions, log, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
+    ");
 }
 
 #[test]
@@ -175,7 +213,10 @@ fn secrets_are_never_shown() {
     let config = load(text).unwrap();
     assert_eq!(config.secrets["s"].value.reveal(), "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
-    assert!(!problems(&format!("{text}\nuri = 1\n[secrets.t]\nvalue = 7")).contains("hunter2"));
+    assert!(!problems(&format!("{text}\nuri = 1")).contains("hunter2"));
+    let error = problems("[secrets.s]\nvalue = 4711\naudience = \"https://a.example\"\n[database]\nurl = 4711");
+    assert!(!error.contains("4711") && error.contains("secrets.s.value: must be a text in quotes"), "{error}");
+    assert!(!problems("[secrets.s]\nvalue = \"hunter2").contains("hunter2"));
 }
 
 #[test]
