@@ -1,1 +1,53 @@
-//! hardpoint-runtime
+//! The sandbox: loads plugins, checks what they ask for against what they were granted, runs every
+//! call within its limits, and does their I/O for them. The only crate that knows wasmtime.
+//!
+//! Three lifetimes are three types: [`Generation`] (one compiled version of a plugin), [`Binding`]
+//! (a generation with settings, permissions and secrets), and the sandbox of one call. What is live
+//! at a moment is one immutable [`Catalogue`].
+
+mod binding;
+mod bindings;
+mod breaker;
+mod capability;
+mod catalogue;
+mod compile;
+mod completion;
+mod component;
+mod config;
+mod convert;
+mod delivery;
+mod driver;
+pub mod egress;
+mod embedding;
+mod engine;
+mod error;
+mod generation;
+mod limiter;
+mod linker;
+mod log;
+mod meter;
+mod permits;
+mod runtime;
+mod sandbox;
+mod secret;
+mod smoke;
+mod stats;
+mod tool;
+mod wasi;
+mod wire;
+
+pub use binding::{Binding, BindingSpec};
+pub use catalogue::Catalogue;
+pub use compile::compile_child_main;
+pub use completion::Completion;
+pub use component::{INTERFACE_VERSION, Inspection, digest, inspect};
+pub use config::{CompilerCommand, HostServices, KvBackend, KvError, KvSpace, RuntimeConfig};
+pub use delivery::{Delivery, DeliveryReport, OutgoingEvent, Verdict};
+pub use error::{Fault, LoadError, RuntimeError};
+pub use generation::{Generation, Shared};
+pub use log::{LogLevel, LogLine, PluginLog};
+pub use runtime::Runtime;
+pub use sandbox::CallContext;
+pub use secret::Secret;
+pub use stats::{LastFault, Stats, StatsSnapshot};
+pub use tool::{ToolDescription, ToolError};

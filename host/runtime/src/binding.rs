@@ -1,0 +1,196 @@
+//! A generation with settings, permissions and secrets: a model's upstream, a destination, a tool.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::limits::Limits;
+use hardpoint_domain::manifest::{InstanceMode, Kind};
+
+use crate::breaker::Breaker;
+use crate::error::Fault;
+use crate::generation::Generation;
+use crate::log::{CallLog, LogLevel};
+use crate::permits::{Permit, Permits};
+use crate::sandbox::{CallContext, CallState, Sandbox};
+use crate::secret::{Secret, SecretSet};
+
+/// Warm sandboxes kept for one binding, over all organisations.
+const WARM_SANDBOXES: usize = 16;
+
+/// What the server decides about a binding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BindingSpec {
+    /// Its name; unique.
+    pub name: String,
+    /// The plugin's id.
+    pub plugin: String,
+    /// A JSON object, valid by the manifest's schema.
+    pub settings: serde_json::Value,
+    /// What the manifest asks ∩ what the operator allowed.
+    pub permissions: Permissions,
+    /// By the names that the manifest uses.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Resolved limits.
+    pub limits: Limits,
+}
+
+/// A binding as it is live.
+pub struct Binding {
+    pub(crate) spec: BindingSpec,
+    pub(crate) settings_text: String,
+    pub(crate) limits: Limits,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) secrets: Arc<SecretSet>,
+    breaker: Breaker,
+    permits: Arc<Permits>,
+    warm: Mutex<Vec<(String, Sandbox)>>,
+}
+
+impl Binding {
+    pub(crate) fn new(spec: BindingSpec, generation: Arc<Generation>, permits: Arc<Permits>) -> Self {
+        Self {
+            settings_text: spec.settings.to_string(),
+            limits: spec.limits.clone(),
+            secrets: Arc::new(SecretSet::new(spec.secrets.clone())),
+            spec,
+            generation,
+            breaker: Breaker::default(),
+            permits,
+            warm: Mutex::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// The version of the plugin that serves it.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// What kind of plugin it binds.
+    pub fn kind(&self) -> Kind {
+        self.generation.manifest().kind
+    }
+
+    /// What it may do.
+    pub fn permissions(&self) -> &Permissions {
+        &self.spec.permissions
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &serde_json::Value {
+        &self.spec.settings
+    }
+
+    /// Whether its breaker refuses calls at the moment.
+    pub fn is_broken(&self) -> bool {
+        self.breaker.is_open(self.generation.host.services.clock.now())
+    }
+
+    /// `id@version`, for headers and records.
+    pub fn plugin_version(&self) -> String {
+        let manifest = self.generation.manifest();
+        format!("{}@{}", manifest.id, manifest.version)
+    }
+
+    /// A sandbox for one call or exchange: from the warm pool where the manifest asks for one, else fresh.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        context: CallContext,
+        secrets: Arc<SecretSet>,
+    ) -> Result<Sandbox, Failure> {
+        let now = self.generation.host.services.clock.now();
+        self.breaker.admit(now).map_err(|pause| self.broken(pause))?;
+        let permit = self.permits.acquire(&context.organization).await?;
+        if let Some(mut sandbox) = self.checkout(&context.organization) {
+            sandbox.renew(context, secrets, permit);
+            return Ok(sandbox);
+        }
+        self.fresh(context, secrets, permit).await
+    }
+
+    async fn fresh(
+        self: &Arc<Self>,
+        context: CallContext,
+        secrets: Arc<SecretSet>,
+        permit: Permit,
+    ) -> Result<Sandbox, Failure> {
+        let request_id = context.request_id.clone();
+        let mut state = CallState::new(Arc::clone(self), context, secrets);
+        state.prepare_scratch().map_err(|fault| self.blame(fault, &request_id))?;
+        Sandbox::open(&self.generation.host.engine, state, Some(permit))
+            .await
+            .map_err(|fault| self.blame(fault, &request_id))
+    }
+
+    /// The end of a call that went well: the breaker learns of it, a warm sandbox goes back to its pool.
+    pub(crate) fn leave(&self, mut sandbox: Sandbox) {
+        self.breaker.succeeded();
+        if self.generation.manifest().instance != InstanceMode::Warm || self.generation.is_retired() {
+            return;
+        }
+        let organization = sandbox.state().context.organization.clone();
+        sandbox.rest();
+        let mut warm = self.pool();
+        if warm.len() >= WARM_SANDBOXES {
+            warm.remove(0);
+        }
+        warm.push((organization, sandbox));
+    }
+
+    /// The end of a call that the sandbox stopped: counted, logged, told to the breaker.
+    pub(crate) fn blame(&self, fault: Fault, request_id: &str) -> Failure {
+        let now = self.generation.host.services.clock.now();
+        if fault.is_the_plugins() {
+            self.breaker.faulted(now);
+        }
+        self.generation.shared.stats.faulted(&fault, now, request_id);
+        let log = CallLog::new(
+            Arc::clone(&self.generation),
+            request_id.to_owned(),
+            Arc::clone(&self.secrets),
+            self.limits.log,
+        );
+        log.write(LogLevel::Error, &format!("stopped: {fault}"));
+        fault.into_failure(&self.generation.manifest().id)
+    }
+
+    /// Throws the warm sandboxes away; called when the generation is replaced.
+    pub(crate) fn cool(&self) {
+        self.pool().clear();
+    }
+
+    fn checkout(&self, organization: &str) -> Option<Sandbox> {
+        if self.generation.manifest().instance != InstanceMode::Warm {
+            return None;
+        }
+        let mut warm = self.pool();
+        let found = warm.iter().rposition(|(owner, _)| owner == organization)?;
+        Some(warm.swap_remove(found).1)
+    }
+
+    fn broken(&self, pause: std::time::Duration) -> Failure {
+        let message = format!(
+            "binding {} is paused after repeated faults of plugin {}: see `hardpoint plugin inspect {}`",
+            self.spec.name, self.spec.plugin, self.spec.plugin
+        );
+        let mut failure = Failure::new(FailureKind::Busy, message);
+        failure.retry_after = Some(pause);
+        failure
+    }
+
+    fn pool(&self) -> std::sync::MutexGuard<'_, Vec<(String, Sandbox)>> {
+        self.warm.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Binding {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} -> {:?}", self.spec.name, self.generation)
+    }
+}

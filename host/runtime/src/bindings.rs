@@ -1,0 +1,45 @@
+//! The host's side of `wit/`, generated: one module a world, the shared interfaces once. Public to the
+//! macro that generated it; the module itself is not.
+
+#![allow(missing_docs, unreachable_pub)]
+
+/// World `model-plugin`; the shared types live here.
+pub mod model {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "hardpoint:plugin/model-plugin",
+        imports: { default: trappable },
+        exports: { default: async },
+    });
+}
+
+/// World `exporter-plugin`.
+pub mod exporter {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "hardpoint:plugin/exporter-plugin",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "hardpoint:plugin/types": super::types,
+            "hardpoint:plugin/log": super::log,
+        },
+    });
+}
+
+/// World `tool-plugin`.
+pub mod tool {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "hardpoint:plugin/tool-plugin",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "hardpoint:plugin/types": super::types,
+            "hardpoint:plugin/log": super::log,
+        },
+    });
+}
+
+pub use model::hardpoint::plugin::{log, types};
+pub use tool::hardpoint::plugin::{http, kv};

@@ -1,0 +1,83 @@
+//! What is live at one moment: an immutable snapshot. A request takes one and keeps it to its end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use hardpoint_domain::manifest::Kind;
+
+use crate::binding::{Binding, BindingSpec};
+use crate::generation::Generation;
+use crate::permits::Permits;
+
+/// The plugins and bindings of one moment.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    plugins: BTreeMap<String, Arc<Generation>>,
+    bindings: BTreeMap<String, Arc<Binding>>,
+    /// By plugin, so that an upgrade keeps the places that are taken.
+    permits: HashMap<String, (u32, u32, Arc<Permits>)>,
+}
+
+impl Catalogue {
+    /// A binding by its name.
+    pub fn binding(&self, name: &str) -> Option<&Arc<Binding>> {
+        self.bindings.get(name)
+    }
+
+    /// Every binding, by name.
+    pub fn bindings(&self) -> impl Iterator<Item = &Arc<Binding>> {
+        self.bindings.values()
+    }
+
+    /// Every binding of a kind, by name.
+    pub fn bindings_of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Binding>> {
+        self.bindings.values().filter(move |binding| binding.kind() == kind)
+    }
+
+    /// The serving generation of a plugin.
+    pub fn plugin(&self, id: &str) -> Option<&Arc<Generation>> {
+        self.plugins.get(id)
+    }
+
+    /// The serving generation of every plugin, by id.
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<Generation>> {
+        self.plugins.values()
+    }
+
+    /// The next catalogue. Bindings that are the same as before are kept with their breakers, places
+    /// and warm sandboxes; a spec whose plugin is not there is left out.
+    pub(crate) fn succeed(&self, generations: Vec<Arc<Generation>>, specs: Vec<BindingSpec>) -> Self {
+        let plugins: BTreeMap<_, _> =
+            generations.into_iter().map(|generation| (generation.manifest().id.clone(), generation)).collect();
+        let mut next = Self { plugins, ..Self::default() };
+        for spec in specs {
+            let Some(generation) = next.plugins.get(&spec.plugin).cloned() else { continue };
+            let permits = self.permits_for(&mut next.permits, &spec);
+            let kept = self.bindings.get(&spec.name).filter(|old| {
+                old.spec == spec && Arc::ptr_eq(&old.generation, &generation)
+            });
+            let binding = match kept {
+                Some(binding) => Arc::clone(binding),
+                None => Arc::new(Binding::new(spec, generation, permits)),
+            };
+            next.bindings.insert(binding.name().to_owned(), binding);
+        }
+        next
+    }
+
+    /// The places of a plugin: those it has, unless its caps changed.
+    fn permits_for(
+        &self,
+        next: &mut HashMap<String, (u32, u32, Arc<Permits>)>,
+        spec: &BindingSpec,
+    ) -> Arc<Permits> {
+        let (all, per_org) = (spec.limits.concurrency, spec.limits.concurrency_per_org);
+        let known = next.get(&spec.plugin).or_else(|| self.permits.get(&spec.plugin));
+        let entry = match known {
+            Some(entry) if (entry.0, entry.1) == (all, per_org) => entry.clone(),
+            _ => (all, per_org, Arc::new(Permits::new(all, per_org))),
+        };
+        next.insert(spec.plugin.clone(), entry.clone());
+        entry.2
+    }
+}

@@ -1,0 +1,164 @@
+//! Compilation: in a child process with limits of its own, into a cache that is the host's alone.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::config::CompilerCommand;
+use crate::engine;
+use crate::error::{LoadError, RuntimeError};
+
+/// Address space of the compiling child; a Python guest takes some 2 GiB with its threads.
+const CHILD_MEMORY: u64 = 8 << 30;
+/// CPU time of the compiling child, in seconds.
+const CHILD_CPU: u64 = 300;
+/// Wall time of the compiling child.
+const CHILD_WALL: Duration = Duration::from_secs(600);
+
+/// Compiles components and keeps the results.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    command: CompilerCommand,
+    cache: PathBuf,
+    /// One at a time: compilation uses every core by itself.
+    turn: Semaphore,
+    /// Part of every cache key: code compiled for another engine is never loaded.
+    engine_key: String,
+}
+
+impl Compiler {
+    pub(crate) fn new(command: CompilerCommand, cache: PathBuf, engine: &Engine) -> Result<Self, RuntimeError> {
+        make_private(&cache).map_err(|error| RuntimeError::Cache {
+            folder: cache.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { command, cache, turn: Semaphore::new(1), engine_key: engine_key(engine) })
+    }
+
+    /// The component ready to run: from the cache, else compiled now.
+    pub(crate) async fn component(&self, engine: &Engine, digest: &str, bytes: &Bytes) -> Result<Component, LoadError> {
+        let path = self.path_of(digest);
+        if let Some(component) = load(engine, &path).await {
+            return Ok(component);
+        }
+        let _turn = self.turn.acquire().await.map_err(|_| LoadError::Compile("the host is stopping".into()))?;
+        if let Some(component) = load(engine, &path).await {
+            return Ok(component);
+        }
+        self.compile(bytes, &path).await?;
+        load(engine, &path)
+            .await
+            .ok_or_else(|| LoadError::Compile("the compiled code could not be read back".into()))
+    }
+
+    fn path_of(&self, digest: &str) -> PathBuf {
+        let bare = digest.strip_prefix("sha256:").unwrap_or(digest);
+        self.cache.join(format!("{bare}-{}.cwasm", self.engine_key))
+    }
+
+    /// Runs the child; the result appears under its name only when it is whole.
+    async fn compile(&self, bytes: &Bytes, path: &Path) -> Result<(), LoadError> {
+        let failed = |what: &str, error: std::io::Error| LoadError::Compile(format!("{what}: {error}"));
+        let partial = path.with_extension("partial");
+        let mut child = Command::new(&self.command.program)
+            .args(&self.command.args)
+            .arg(&partial)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed("the compiler cannot start", error))?;
+        let mut input = child.stdin.take();
+        let feed = async {
+            if let Some(input) = &mut input {
+                // A child that dies early closes its end; its exit status says more than this error.
+                let _ = input.write_all(bytes).await;
+            }
+            drop(input);
+        };
+        let run = async { tokio::join!(feed, child.wait_with_output()).1 };
+        let output = tokio::time::timeout(CHILD_WALL, run)
+            .await
+            .map_err(|_| LoadError::Compile(format!("it took longer than {} s", CHILD_WALL.as_secs())))?
+            .map_err(|error| failed("the compiler cannot be waited for", error))?;
+        if !output.status.success() {
+            let _ = tokio::fs::remove_file(&partial).await;
+            return Err(LoadError::Compile(refusal(&output)));
+        }
+        tokio::fs::rename(&partial, path).await.map_err(|error| failed("the result cannot be kept", error))
+    }
+}
+
+/// What the child said, or how it died.
+fn refusal(output: &std::process::Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    match said.trim() {
+        "" => format!("the compiler ended with {}; it may have run out of memory or CPU time", output.status),
+        said => said.chars().take(2_000).collect(),
+    }
+}
+
+/// Reads compiled code from the cache; none where it is missing or was made for another engine.
+async fn load(engine: &Engine, path: &Path) -> Option<Component> {
+    let (engine, path) = (engine.clone(), path.to_owned());
+    let read = move || {
+        if !path.is_file() {
+            return None;
+        }
+        // SAFETY: the file was written by `compile_child_main` into a folder that only the host's own
+        // user can write to; nothing from the plugins folder or the network is ever placed there.
+        #[allow(unsafe_code)]
+        let loaded = unsafe { Component::deserialize_file(&engine, &path) };
+        loaded.inspect_err(|error| tracing::warn!(%error, "compiled code is not usable and is made anew")).ok()
+    };
+    tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// Names the engine's settings and version.
+fn engine_key(engine: &Engine) -> String {
+    struct Sha(Sha256);
+    impl std::hash::Hasher for Sha {
+        fn finish(&self) -> u64 {
+            0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+    }
+    let mut hasher = Sha(Sha256::new());
+    std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+    let digest = hasher.0.finalize();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Creates the folder if need be and takes everybody else's rights to it away.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(folder)?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+}
+
+/// The hidden subcommand: reads a component from standard input, compiles it under limits of its own,
+/// writes the code to `target`. The error is for the parent to pass on.
+pub fn compile_child_main(target: &Path) -> Result<(), String> {
+    let limit = |resource, value| setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
+    limit(Resource::As, CHILD_MEMORY).map_err(|error| format!("cannot limit memory: {error}"))?;
+    limit(Resource::Cpu, CHILD_CPU).map_err(|error| format!("cannot limit CPU time: {error}"))?;
+    limit(Resource::Core, 0).map_err(|error| format!("cannot forbid core dumps: {error}"))?;
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(|error| error.to_string())?;
+    let engine = engine::compiling_engine().map_err(|error| format!("{error:#}"))?;
+    let code = engine.precompile_component(&bytes).map_err(|error| format!("{error:#}"))?;
+    std::fs::write(target, code).map_err(|error| format!("cannot write the result: {error}"))
+}

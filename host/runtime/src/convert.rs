@@ -1,0 +1,240 @@
+//! Between the domain's words and the interfaces': one function a pair.
+
+use std::time::Duration;
+
+use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::message;
+
+use crate::bindings::http;
+use crate::bindings::model::exports::hardpoint::plugin::model_adapter as wit;
+use crate::bindings::types::{self, TransportFailureKind};
+use crate::egress::{EgressError, EgressErrorKind, EgressRequest, Part, SecretEncoding};
+use crate::secret::SecretSet;
+
+pub(crate) use wit::CompletionRequest as WitCompletionRequest;
+
+pub(crate) fn completion_request(request: &message::CompletionRequest, upstream: &str) -> wit::CompletionRequest {
+    wit::CompletionRequest {
+        upstream_model: upstream.to_owned(),
+        messages: request.messages.iter().map(self::message).collect(),
+        tools: request.tools.iter().map(tool_definition).collect(),
+        tool_choice: request.tool_choice.as_ref().map(tool_choice),
+        parallel_tool_calls: request.parallel_tool_calls,
+        response_format: request.response_format.as_ref().map(response_format),
+        streamed: request.streamed,
+        max_tokens: request.max_tokens,
+        temperature: request.temperature,
+        top_p: request.top_p,
+        frequency_penalty: request.frequency_penalty,
+        presence_penalty: request.presence_penalty,
+        stop: request.stop.clone(),
+        seed: request.seed,
+        user: request.user.clone(),
+        extra: extra(&request.extra),
+    }
+}
+
+pub(crate) fn embedding_request(request: &message::EmbeddingRequest, upstream: &str) -> wit::EmbeddingRequest {
+    wit::EmbeddingRequest {
+        upstream_model: upstream.to_owned(),
+        inputs: request.inputs.clone(),
+        dimensions: request.dimensions,
+        user: request.user.clone(),
+        extra: extra(&request.extra),
+    }
+}
+
+fn extra(members: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+    // Serialising a map of JSON values cannot fail.
+    (!members.is_empty()).then(|| serde_json::to_string(members).unwrap_or_default())
+}
+
+fn message(message: &message::Message) -> wit::Message {
+    wit::Message {
+        role: match message.role {
+            message::Role::System => wit::Role::System,
+            message::Role::Developer => wit::Role::Developer,
+            message::Role::User => wit::Role::User,
+            message::Role::Assistant => wit::Role::Assistant,
+            message::Role::Tool => wit::Role::Tool,
+        },
+        content: message.content.iter().map(content_part).collect(),
+        name: message.name.clone(),
+        tool_calls: message.tool_calls.iter().map(tool_call).collect(),
+        tool_call_id: message.tool_call_id.clone(),
+        reasoning: message.reasoning.clone(),
+        refusal: message.refusal.clone(),
+    }
+}
+
+fn content_part(part: &message::ContentPart) -> wit::ContentPart {
+    match part {
+        message::ContentPart::Text(text) => wit::ContentPart::Text(text.clone()),
+        message::ContentPart::Image { url, detail } => {
+            wit::ContentPart::Image(wit::Image { url: url.clone(), detail: detail.clone() })
+        }
+    }
+}
+
+fn tool_call(call: &message::ToolCall) -> wit::ToolCall {
+    wit::ToolCall { id: call.id.clone(), name: call.name.clone(), arguments: call.arguments.clone() }
+}
+
+fn tool_definition(tool: &message::ToolDefinition) -> wit::ToolDefinition {
+    wit::ToolDefinition {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: tool.parameters.clone(),
+        strict: tool.strict,
+    }
+}
+
+fn tool_choice(choice: &message::ToolChoice) -> wit::ToolChoice {
+    match choice {
+        message::ToolChoice::None => wit::ToolChoice::None,
+        message::ToolChoice::Auto => wit::ToolChoice::Auto,
+        message::ToolChoice::Required => wit::ToolChoice::Required,
+        message::ToolChoice::Function(name) => wit::ToolChoice::Function(name.clone()),
+    }
+}
+
+fn response_format(format: &message::ResponseFormat) -> wit::ResponseFormat {
+    match format {
+        message::ResponseFormat::Text => wit::ResponseFormat::Text,
+        message::ResponseFormat::JsonObject => wit::ResponseFormat::JsonObject,
+        message::ResponseFormat::JsonSchema { name, description, schema, strict } => {
+            wit::ResponseFormat::JsonSchema(wit::JsonSchemaFormat {
+                name: name.clone(),
+                description: description.clone(),
+                schema: schema.clone(),
+                strict: *strict,
+            })
+        }
+    }
+}
+
+pub(crate) fn usage(usage: wit::Usage) -> message::Usage {
+    message::Usage {
+        input_tokens: usage.input_tokens,
+        cached_input_tokens: usage.cached_input_tokens,
+        output_tokens: usage.output_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+    }
+}
+
+pub(crate) fn tool_call_piece(piece: wit::ToolCallPiece) -> message::ToolCallPiece {
+    message::ToolCallPiece { index: piece.index, id: piece.id, name: piece.name, arguments: piece.arguments }
+}
+
+pub(crate) fn finish_reason(reason: wit::FinishReason) -> message::FinishReason {
+    match reason {
+        wit::FinishReason::Stop => message::FinishReason::Stop,
+        wit::FinishReason::Length => message::FinishReason::Length,
+        wit::FinishReason::ToolCalls => message::FinishReason::ToolCalls,
+        wit::FinishReason::ContentFilter => message::FinishReason::ContentFilter,
+    }
+}
+
+/// A guest's verdict. Where the guest was told of a broken transport, the host knows better than the
+/// guest what kind of trouble that was.
+pub(crate) fn failure(failure: types::Failure, transport: Option<&types::TransportFailure>) -> Failure {
+    let kind = match transport {
+        Some(transport) => transport_kind(transport.kind),
+        None => failure_kind(failure.kind),
+    };
+    Failure {
+        kind,
+        message: failure.message,
+        status: failure.status,
+        retry_after: failure.retry_after_ms.map(Duration::from_millis),
+        code: failure.code,
+        param: failure.param,
+    }
+}
+
+fn failure_kind(kind: types::FailureKind) -> FailureKind {
+    match kind {
+        types::FailureKind::InvalidRequest => FailureKind::InvalidRequest,
+        types::FailureKind::Authentication => FailureKind::Authentication,
+        types::FailureKind::RateLimited => FailureKind::RateLimited,
+        types::FailureKind::Overloaded => FailureKind::Overloaded,
+        types::FailureKind::Upstream => FailureKind::Upstream,
+        types::FailureKind::Protocol => FailureKind::Protocol,
+        types::FailureKind::Unsupported => FailureKind::Unsupported,
+        types::FailureKind::ContentFiltered => FailureKind::ContentFiltered,
+    }
+}
+
+fn transport_kind(kind: TransportFailureKind) -> FailureKind {
+    match kind {
+        TransportFailureKind::Denied => FailureKind::Denied,
+        TransportFailureKind::Connect => FailureKind::Connect,
+        TransportFailureKind::Timeout => FailureKind::Timeout,
+        TransportFailureKind::Reset => FailureKind::Reset,
+        TransportFailureKind::Protocol => FailureKind::Protocol,
+    }
+}
+
+pub(crate) fn transport_failure(exchange: u32, error: EgressError) -> types::TransportFailure {
+    types::TransportFailure { exchange, kind: error.kind.into(), message: error.message }
+}
+
+impl From<EgressErrorKind> for TransportFailureKind {
+    fn from(kind: EgressErrorKind) -> Self {
+        match kind {
+            EgressErrorKind::Denied => Self::Denied,
+            EgressErrorKind::Connect => Self::Connect,
+            EgressErrorKind::Timeout => Self::Timeout,
+            EgressErrorKind::Reset => Self::Reset,
+            EgressErrorKind::Protocol | EgressErrorKind::TooLarge => Self::Protocol,
+        }
+    }
+}
+
+pub(crate) fn egress_request(request: types::HttpRequest) -> EgressRequest {
+    EgressRequest {
+        method: request.method,
+        url: request.url,
+        headers: request.headers.into_iter().map(header).collect(),
+        body: request.body.into_iter().map(part).collect(),
+        gzip: request.compression == types::Compression::Gzip,
+    }
+}
+
+pub(crate) fn tool_request(request: http::Request) -> EgressRequest {
+    EgressRequest {
+        method: request.method,
+        url: request.url,
+        headers: request.headers.into_iter().map(header).collect(),
+        body: request.body.into_iter().map(part).collect(),
+        gzip: request.compression == types::Compression::Gzip,
+    }
+}
+
+fn header(header: types::RequestHeader) -> (String, Vec<Part>) {
+    (header.name, header.value.into_iter().map(part).collect())
+}
+
+fn part(part: types::Part) -> Part {
+    match part {
+        types::Part::Bytes(bytes) => Part::Bytes(bytes.into()),
+        types::Part::Secret(secret) => Part::Secret {
+            name: secret.name,
+            encoding: match secret.encoding {
+                types::SecretEncoding::Raw => SecretEncoding::Raw,
+                types::SecretEncoding::Json => SecretEncoding::Json,
+                types::SecretEncoding::Base64 => SecretEncoding::Base64,
+                types::SecretEncoding::Url => SecretEncoding::Url,
+            },
+        },
+    }
+}
+
+/// Headers as guests see them: names in lower case, secrets taken out.
+pub(crate) fn headers(headers: &::http::HeaderMap, secrets: &SecretSet) -> Vec<types::Header> {
+    let seen = |(name, value): (&::http::HeaderName, &::http::HeaderValue)| types::Header {
+        name: name.as_str().to_owned(),
+        value: secrets.redact_bytes(value.as_bytes().to_vec()),
+    };
+    headers.iter().map(seen).collect()
+}

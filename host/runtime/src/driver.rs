@@ -1,0 +1,210 @@
+//! The one driver of sans-I/O resources: it tells a machine what happened, does what the machine asks
+//! for, and yields what comes out. Pulled by its reader; dropping it drops sandbox and connections.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_domain::failure::Failure;
+
+use crate::binding::Binding;
+use crate::bindings::types::{self, HttpRequest, Observation};
+use crate::convert;
+use crate::error::Fault;
+use crate::generation::Retirement;
+use crate::sandbox::{CallContext, Sandbox};
+use crate::secret::SecretSet;
+use crate::wire::{Seen, Wire};
+
+/// How often a machine may say `again` in a row without having anything to show for it.
+const IDLE_AGAINS: u32 = 1_000;
+/// How many turns a machine may take before others get theirs.
+const TURNS_IN_A_ROW: u32 = 32;
+/// The longest pause that a machine may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// A guest resource that is advanced by observations.
+pub(crate) trait Machine: Send {
+    /// What its effects yield to the reader.
+    type Output: Send;
+
+    /// One turn: what the guest wants done next, in order. The outer error ends the sandbox, the inner
+    /// one is the guest's own verdict.
+    fn advance(
+        &mut self,
+        sandbox: &mut Sandbox,
+        seen: &Observation,
+    ) -> impl Future<Output = Result<Result<Vec<Step<Self::Output>>, types::Failure>, Fault>> + Send;
+}
+
+/// One effect, whatever the kind of machine.
+pub(crate) enum Step<O> {
+    Send(HttpRequest),
+    Wait(Duration),
+    Again,
+    Yield(O),
+    /// The last output: nothing is read after it.
+    Last(O),
+}
+
+/// One machine with its sandbox and its requests.
+pub(crate) struct Exchange<M: Machine> {
+    /// None once it is over.
+    running: Option<Running<M>>,
+    binding: Arc<Binding>,
+    request_id: String,
+    /// From when on a replaced version is stopped.
+    cutoff: Retirement,
+}
+
+struct Running<M: Machine> {
+    sandbox: Sandbox,
+    machine: M,
+    wire: Wire,
+    steps: VecDeque<Step<M::Output>>,
+    /// Set by `again`, and at the start.
+    next: Option<Observation>,
+    idle_agains: u32,
+    turns: u32,
+}
+
+impl<M: Machine> Exchange<M> {
+    pub(crate) fn new(
+        sandbox: Sandbox,
+        machine: M,
+        context: &CallContext,
+        secrets: Arc<SecretSet>,
+        cutoff: Retirement,
+    ) -> Self {
+        let binding = Arc::clone(sandbox.binding());
+        let wire = Wire::new(Arc::clone(&binding), secrets);
+        let running = Running {
+            sandbox,
+            machine,
+            wire,
+            steps: VecDeque::new(),
+            next: Some(Observation::Started),
+            idle_agains: 0,
+            turns: 0,
+        };
+        Self { running: Some(running), binding, request_id: context.request_id.clone(), cutoff }
+    }
+
+    /// The next output; none after the last one, and when nothing is under way any more.
+    pub(crate) async fn next(&mut self) -> Option<Result<M::Output, Failure>> {
+        let running = self.running.as_mut()?;
+        let outcome = running.run(&self.binding, self.cutoff).await;
+        if let Ok(Out::Some(output)) = outcome {
+            return Some(Ok(output));
+        }
+        let running = self.running.take()?;
+        match outcome {
+            Ok(Out::Some(output)) => Some(Ok(output)),
+            Ok(Out::Last(output)) => {
+                running.leave(&self.binding);
+                Some(Ok(output))
+            }
+            Ok(Out::Idle) => {
+                running.leave(&self.binding);
+                None
+            }
+            Err(End::Failed(failure)) => {
+                running.leave(&self.binding);
+                Some(Err(failure))
+            }
+            Err(End::Stopped(fault)) => {
+                drop(running);
+                Some(Err(self.binding.blame(fault, &self.request_id)))
+            }
+        }
+    }
+
+    /// Ends the exchange for a reason that the host found.
+    pub(crate) fn stop(&mut self, fault: Fault) -> Failure {
+        self.running = None;
+        self.binding.blame(fault, &self.request_id)
+    }
+}
+
+enum Out<O> {
+    Some(O),
+    Last(O),
+    Idle,
+}
+
+enum End {
+    /// The guest gave its verdict; its sandbox is sound.
+    Failed(Failure),
+    /// The sandbox was stopped.
+    Stopped(Fault),
+}
+
+impl<M: Machine> Running<M> {
+    /// Carries steps out until one of them has something for the reader.
+    async fn run(&mut self, binding: &Binding, cutoff: Retirement) -> Result<Out<M::Output>, End> {
+        loop {
+            match self.steps.pop_front() {
+                Some(Step::Send(request)) => self.wire.send(request),
+                Some(Step::Wait(pause)) => self.wire.wait(pause.min(LONGEST_WAIT)),
+                Some(Step::Again) => self.next = Some(Observation::Resumed),
+                Some(Step::Yield(output)) => return Ok(Out::Some(output)),
+                Some(Step::Last(output)) => return Ok(Out::Last(output)),
+                None => match self.observe(binding, cutoff).await? {
+                    Some(seen) => self.turn(seen).await?,
+                    None => return Ok(Out::Idle),
+                },
+            }
+        }
+    }
+
+    /// What the machine is told next; none when nothing is under way.
+    async fn observe(&mut self, binding: &Binding, cutoff: Retirement) -> Result<Option<Seen>, End> {
+        if let Some(next) = self.next.take() {
+            return Ok(Some(Seen::Observation(next)));
+        }
+        let mut retirement = binding.generation.retirement.subscribe();
+        let seen = tokio::select! {
+            biased;
+            seen = self.wire.observe() => seen,
+            _ = retirement.wait_for(|phase| *phase >= cutoff) => return Err(End::Stopped(Fault::Retired)),
+        };
+        Ok(match seen {
+            Seen::Idle => None,
+            seen => Some(seen),
+        })
+    }
+
+    async fn turn(&mut self, seen: Seen) -> Result<(), End> {
+        let (observation, transport) = match seen {
+            Seen::Observation(observation) => (observation, None),
+            Seen::Broken(failure) => (Observation::Broken(failure.clone()), Some(failure)),
+            Seen::Idle => return Ok(()),
+        };
+        let resumed = matches!(observation, Observation::Resumed);
+        let verdict = self.machine.advance(&mut self.sandbox, &observation).await.map_err(End::Stopped)?;
+        let steps = verdict.map_err(|failure| End::Failed(convert::failure(failure, transport.as_ref())))?;
+        self.count_idle(resumed, &steps)?;
+        self.steps.extend(steps);
+        self.turns += 1;
+        if self.turns.is_multiple_of(TURNS_IN_A_ROW) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// A machine that only ever says `again` is stopped long before its CPU time is over.
+    fn count_idle(&mut self, resumed: bool, steps: &[Step<M::Output>]) -> Result<(), End> {
+        let idle = resumed && !steps.is_empty() && steps.iter().all(|step| matches!(step, Step::Again));
+        self.idle_agains = if idle { self.idle_agains + 1 } else { 0 };
+        if self.idle_agains < IDLE_AGAINS {
+            return Ok(());
+        }
+        let fault = Fault::Protocol(format!("`again` {IDLE_AGAINS} times in a row and nothing else"));
+        Err(End::Stopped(fault))
+    }
+
+    fn leave(self, binding: &Binding) {
+        self.wire.close();
+        binding.leave(self.sandbox);
+    }
+}

@@ -1,0 +1,123 @@
+//! Tools: what a binding offers, and one call of it.
+
+use std::sync::Arc;
+
+use hardpoint_domain::failure::{Failure, FailureKind};
+
+use crate::binding::Binding;
+use crate::bindings::tool::exports::hardpoint::plugin::tool as wit;
+use crate::error::Fault;
+use crate::sandbox::{CallContext, Instance, Sandbox};
+
+/// What a tool offers to models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolDescription {
+    /// What it does and when to use it.
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub parameters: serde_json::Value,
+}
+
+/// Why a tool gave no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ToolError {
+    /// The arguments do not fit; the caller can mend them.
+    #[error("{0}")]
+    InvalidArguments(String),
+    /// It failed, for this reason.
+    #[error("{0}")]
+    Failed(String),
+    /// There was no room, or its sandbox was stopped.
+    #[error("{0}")]
+    Stopped(Failure),
+}
+
+impl Binding {
+    /// What this tool offers under the binding's settings.
+    ///
+    /// # Errors
+    /// The tool refuses its settings, or its sandbox was stopped.
+    pub async fn describe_tool(self: &Arc<Self>, context: CallContext) -> Result<ToolDescription, Failure> {
+        let request_id = context.request_id.clone();
+        let mut sandbox = self.enter(context, Arc::clone(&self.secrets)).await?;
+        let outcome = {
+            let (store, instance, stopwatch) = sandbox.parts();
+            match tool(instance) {
+                Ok(tool) => stopwatch.run(tool.call_describe(store, &self.settings_text)).await,
+                Err(fault) => Err(fault),
+            }
+        };
+        let described = self.end(sandbox, outcome, &request_id)?;
+        let refused = |reason| Failure::new(FailureKind::InvalidRequest, reason);
+        let definition = described.map_err(refused)?;
+        let parameters = serde_json::from_str::<serde_json::Value>(&definition.parameters)
+            .ok()
+            .filter(serde_json::Value::is_object)
+            .ok_or_else(|| refused("the schema of its arguments is no JSON object".into()))?;
+        Ok(ToolDescription { description: definition.description, parameters })
+    }
+
+    /// Calls the tool. `arguments` is a JSON object as text; the answer is text.
+    ///
+    /// # Errors
+    /// The tool's own, and those of its sandbox.
+    pub async fn call_tool(self: &Arc<Self>, context: CallContext, arguments: &str) -> Result<String, ToolError> {
+        let request_id = context.request_id.clone();
+        let secrets = Arc::clone(&self.secrets);
+        let mut sandbox = self.enter(context, secrets).await.map_err(ToolError::Stopped)?;
+        let overflow = sandbox.scratch_overflow().map_err(|fault| self.stopped(fault, &request_id))?;
+        let outcome = {
+            let (store, instance, stopwatch) = sandbox.parts();
+            match tool(instance) {
+                Ok(tool) => {
+                    let call = stopwatch.run(tool.call_call(store, arguments, &self.settings_text));
+                    match overflow {
+                        Some(overflow) => tokio::select! {
+                            outcome = call => outcome,
+                            fault = overflow => Err(fault),
+                        },
+                        None => call.await,
+                    }
+                }
+                Err(fault) => Err(fault),
+            }
+        };
+        let answer = self.end(sandbox, outcome, &request_id).map_err(ToolError::Stopped)?;
+        let redact = |text: String| self.secrets.redact_text(&text).into_owned();
+        match answer {
+            Ok(text) => Ok(redact(text)),
+            Err(wit::ToolError::InvalidArguments(reason)) => Err(ToolError::InvalidArguments(redact(reason))),
+            Err(wit::ToolError::Failed(reason)) => Err(ToolError::Failed(redact(reason))),
+        }
+    }
+
+    /// Gives the sandbox back, or throws it away and names the fault.
+    fn end<T>(
+        &self,
+        sandbox: Sandbox,
+        outcome: Result<wasmtime::Result<T>, Fault>,
+        request_id: &str,
+    ) -> Result<T, Failure> {
+        match sandbox.settle(outcome) {
+            Ok(answer) => {
+                self.leave(sandbox);
+                Ok(answer)
+            }
+            Err(fault) => {
+                drop(sandbox);
+                Err(self.blame(fault, request_id))
+            }
+        }
+    }
+
+    fn stopped(&self, fault: Fault, request_id: &str) -> ToolError {
+        ToolError::Stopped(self.blame(fault, request_id))
+    }
+}
+
+fn tool(instance: &Instance) -> Result<&wit::Guest, Fault> {
+    match instance {
+        Instance::Tool(plugin) => Ok(plugin.hardpoint_plugin_tool()),
+        _ => Err(Fault::Host("this plugin is no tool".into())),
+    }
+}

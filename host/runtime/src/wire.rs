@@ -1,0 +1,152 @@
+//! The requests of one exchange that are under way, and what is observed of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use crate::binding::Binding;
+use crate::bindings::types::{self, HttpRequest, Observation};
+use crate::convert;
+use crate::egress::{EgressBody, EgressError, EgressResponse, SendOptions};
+use crate::secret::{SecretSet, StreamRedactor};
+
+/// Requests of one exchange, timers included.
+pub(crate) struct Wire {
+    binding: Arc<Binding>,
+    secrets: Arc<SecretSet>,
+    flights: FuturesUnordered<BoxFuture<'static, Happening>>,
+    requests_left: u32,
+}
+
+/// What one flight came to, and what it needs to go on.
+enum Happening {
+    Head(u32, Result<EgressResponse, EgressError>),
+    Body(u32, Box<Receiving>, Option<Result<Bytes, EgressError>>),
+    TimeIsUp,
+}
+
+/// A body that is being read. What it says of secrets is taken out, across chunk borders.
+struct Receiving {
+    body: EgressBody,
+    redactor: Option<StreamRedactor>,
+}
+
+/// What the wire has to say.
+pub(crate) enum Seen {
+    Observation(Observation),
+    /// As an observation, with the kind of failure for the host's own use.
+    Broken(types::TransportFailure),
+    /// Nothing is under way.
+    Idle,
+}
+
+impl Wire {
+    pub(crate) fn new(binding: Arc<Binding>, secrets: Arc<SecretSet>) -> Self {
+        let requests_left = binding.limits.http_calls;
+        Self { binding, secrets, flights: FuturesUnordered::new(), requests_left }
+    }
+
+    /// Starts a request; its outcome, a refusal included, comes as an observation.
+    pub(crate) fn send(&mut self, request: HttpRequest) {
+        let exchange = request.exchange;
+        if self.requests_left == 0 {
+            let error = EgressError::denied(format!(
+                "more than {} requests in one exchange (limits.http_calls)",
+                self.binding.limits.http_calls
+            ));
+            self.flights.push(Box::pin(async move { Happening::Head(exchange, Err(error)) }));
+            return;
+        }
+        self.requests_left -= 1;
+        let (binding, secrets) = (Arc::clone(&self.binding), Arc::clone(&self.secrets));
+        self.flights.push(Box::pin(async move {
+            let egress = &binding.generation.host.egress;
+            let request = convert::egress_request(request);
+            let options = SendOptions::for_binding(binding.name());
+            let answer = egress.send(request, binding.permissions(), secrets.by_name(), &options).await;
+            Happening::Head(exchange, answer)
+        }));
+    }
+
+    /// Starts a timer.
+    pub(crate) fn wait(&mut self, pause: Duration) {
+        self.flights.push(Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            Happening::TimeIsUp
+        }));
+    }
+
+    /// The next thing that happens.
+    pub(crate) async fn observe(&mut self) -> Seen {
+        loop {
+            let Some(happening) = self.flights.next().await else { return Seen::Idle };
+            if let Some(seen) = self.take(happening) {
+                return seen;
+            }
+        }
+    }
+
+    /// None where a piece of a body is held back until more of it is known.
+    fn take(&mut self, happening: Happening) -> Option<Seen> {
+        match happening {
+            Happening::TimeIsUp => Some(Seen::Observation(Observation::Resumed)),
+            Happening::Head(exchange, Ok(response)) => {
+                let head = types::ResponseHead {
+                    exchange,
+                    status: response.status,
+                    headers: convert::headers(&response.headers, &self.secrets),
+                };
+                let redactor = self.secrets.stream_redactor();
+                self.read_on(exchange, Box::new(Receiving { body: response.body, redactor }));
+                Some(Seen::Observation(Observation::Head(head)))
+            }
+            Happening::Head(exchange, Err(error)) | Happening::Body(exchange, _, Some(Err(error))) => {
+                Some(Seen::Broken(convert::transport_failure(exchange, error)))
+            }
+            Happening::Body(exchange, mut receiving, Some(Ok(bytes))) => {
+                let bytes = match &mut receiving.redactor {
+                    Some(redactor) => redactor.push(&bytes),
+                    None => bytes.to_vec(),
+                };
+                self.read_on(exchange, receiving);
+                if bytes.is_empty() {
+                    return None;
+                }
+                Some(Seen::Observation(Observation::Body(types::BodyBytes { exchange, bytes })))
+            }
+            Happening::Body(exchange, mut receiving, None) => {
+                let rest = receiving.redactor.take().map(StreamRedactor::finish).unwrap_or_default();
+                if rest.is_empty() {
+                    return Some(Seen::Observation(Observation::Ended(exchange)));
+                }
+                // What was held back comes first; the end is observed again after it.
+                self.flights.push(Box::pin(async move { Happening::Body(exchange, receiving, None) }));
+                Some(Seen::Observation(Observation::Body(types::BodyBytes { exchange, bytes: rest })))
+            }
+        }
+    }
+
+    fn read_on(&mut self, exchange: u32, mut receiving: Box<Receiving>) {
+        self.flights.push(Box::pin(async move {
+            let chunk = receiving.body.chunk().await;
+            Happening::Body(exchange, receiving, chunk)
+        }));
+    }
+
+    /// Lets connections whose answers are all but read go back to the pool; the rest are closed.
+    pub(crate) fn close(self) {
+        if self.flights.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            let mut wire = self;
+            let finish = async { while !matches!(wire.observe().await, Seen::Idle) {} };
+            // Past this the connection is not worth waiting for.
+            let _ = tokio::time::timeout(Duration::from_millis(50), finish).await;
+        });
+    }
+}
