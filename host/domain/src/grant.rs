@@ -109,9 +109,11 @@ impl HttpRule {
     }
 
     fn covers(&self, other: &Self) -> bool {
-        self.intersect(other).is_some_and(|both| {
-            both.methods.len() == other.methods.len() && both == other.with_methods(both.methods.clone())
-        })
+        self.scheme == other.scheme
+            && self.port == other.port
+            && self.host.covers(&other.host)
+            && self.path.covers(&other.path)
+            && other.methods.iter().all(|method| self.methods.contains(method))
     }
 
     fn with_methods(&self, methods: Vec<String>) -> Self {

@@ -197,6 +197,44 @@ pub fn embed(component: &[u8], manifest_toml: &str) -> Vec<u8> {
     out
 }
 
+/// A packed component without its manifest, for packing it again with another; other bytes as they are.
+/// Only the outermost sections are looked at.
+pub fn strip(packed: &[u8]) -> Vec<u8> {
+    let mut out = packed.get(..8).unwrap_or(packed).to_vec();
+    let mut rest = packed.get(8..).unwrap_or_default();
+    while let Some((section, is_manifest, after)) = next_section(rest) {
+        if !is_manifest {
+            out.extend_from_slice(section);
+        }
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// The first section, whether it is a manifest, and what follows it; none at the end or where no
+/// whole section is.
+fn next_section(bytes: &[u8]) -> Option<(&[u8], bool, &[u8])> {
+    let (&id, after_id) = bytes.split_first()?;
+    let (size, header) = read_leb128(after_id)?;
+    let end = 1 + header + size;
+    let content = bytes.get(1 + header..end)?;
+    let name = || read_leb128(content).and_then(|(length, start)| content.get(start..start + length));
+    Some((&bytes[..end], id == 0 && name() == Some(SECTION.as_bytes()), &bytes[end..]))
+}
+
+/// A number and how many bytes it took.
+fn read_leb128(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut number = 0_usize;
+    for (place, &byte) in bytes.iter().take(5).enumerate() {
+        number |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some((number, place + 1));
+        }
+    }
+    None
+}
+
 fn push_leb128(out: &mut Vec<u8>, mut number: usize) {
     loop {
         let low = (number & 0x7f) as u8;

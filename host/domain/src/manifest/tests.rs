@@ -170,3 +170,16 @@ fn an_embedded_manifest_is_a_custom_section() {
     expected.extend_from_slice(text.as_bytes());
     assert_eq!(with, expected);
 }
+
+#[test]
+fn a_stripped_component_is_what_was_packed() {
+    let bare = b"\0asm\x0d\0\x01\0\x00\x06\x04nameX".to_vec();
+    let packed = super::embed(&bare, "id = \"x\"\n");
+    assert_ne!(packed, bare);
+    assert_eq!(super::strip(&packed), bare);
+    assert_eq!(super::strip(&bare), bare);
+    for cut in 0..packed.len() {
+        // Whatever is cut short is left as it is from there on.
+        assert!(super::strip(&packed[..cut]).len() <= cut);
+    }
+}
