@@ -12,13 +12,15 @@
 //! 3. A stream that does not settle by itself: [`RecordedBody`] commits when the inner body has ended,
 //!    before it tells the connection so.
 //! 4. A client that leaves: hyper drops the handler's future or the body, with it the [`CallGuard`],
-//!    which records status 499 and what was noted until then. The inner body is dropped first, so that
+//!    which records it as cancelled with what was noted until then, under status 499 if there was no
+//!    status yet. The inner body is dropped first, so that
 //!    a service may note what was streamed in the `Drop` of its stream.
 
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -26,6 +28,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hardpoint_domain::message::Usage;
 use hardpoint_domain::time::Timestamp;
+use hardpoint_runtime::Binding;
+use hardpoint_store::call_records::{CallRecord, Outcome};
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
@@ -37,27 +41,51 @@ use crate::state::App;
 /// The status recorded for a client that left before its answer was complete. Never sent.
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+/// Which binding served a request, and which version of which plugin stood behind it.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The binding.
+    pub binding: String,
+    /// The plugin's id.
+    pub plugin: String,
+    /// The plugin's version.
+    pub version: String,
+}
+
+impl From<&Binding> for Served {
+    fn from(binding: &Binding) -> Self {
+        let manifest = binding.generation().manifest();
+        Self { binding: binding.name().to_owned(), plugin: manifest.id.clone(), version: manifest.version.clone() }
+    }
+}
+
 /// What is known of a request so far.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// In capitals.
     pub method: String,
-    /// The route's template under `/api/v1`; the path itself where no route matched.
+    /// The route's template; empty where no route matched.
     pub route: String,
-    /// The path as it was called.
-    pub path: String,
     /// The status of the answer; 0 until it is known.
     pub status: u16,
     /// The error's type.
     pub error: Option<String>,
-    /// The error's message, as the client sees it.
-    pub error_message: Option<String>,
     /// The key that called and its organisation.
     pub caller: Option<Caller>,
-    /// The model that answered (after fallbacks), by its id.
+    /// The id of the model that was asked for.
     pub model: Option<String>,
+    /// What served it, after fallbacks.
+    pub served: Option<Served>,
     /// Tokens, over all rounds.
     pub usage: Usage,
+    /// Whether it is answered piece by piece.
+    pub streamed: bool,
+    /// Deltas that were sent.
+    pub deltas: u64,
+    /// Bytes of the answer's body that were sent.
+    pub bytes_sent: u64,
+    /// How it ended; decided by status and error where it is left out.
+    pub outcome: Option<Outcome>,
     /// When it came.
     pub started: Timestamp,
     /// Where it came from.
@@ -72,6 +100,41 @@ struct Shared {
     facts: Mutex<Option<Facts>>,
     /// Held while the record is being written, so that whoever comes second waits until it is durable.
     writing: tokio::sync::Mutex<()>,
+}
+
+impl Facts {
+    /// The record; none for a stranger's request: those leave counters and aggregated refusals, or
+    /// strangers could fill the disk.
+    fn record(self, request_id: &str, elapsed: Duration) -> Option<CallRecord> {
+        let caller = self.caller?;
+        let failed = self.error.is_some() || self.status >= 400;
+        let outcome = self.outcome.unwrap_or(if failed { Outcome::Failed } else { Outcome::Completed });
+        let served = self.served;
+        Some(CallRecord {
+            // As unique as the request it is the record of.
+            id: format!("call_{}", request_id.strip_prefix("req_").unwrap_or(request_id)),
+            request_id: request_id.to_owned(),
+            time: self.started,
+            organization_id: Some(caller.organization_id.clone()),
+            key_id: Some(caller.key_id.clone()),
+            method: self.method,
+            route: if self.route.is_empty() { "(none)".to_owned() } else { self.route },
+            status: self.status,
+            error_type: self.error,
+            duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            model: self.model,
+            binding: served.as_ref().map(|served| served.binding.clone()),
+            plugin: served.as_ref().map(|served| served.plugin.clone()),
+            plugin_version: served.map(|served| served.version),
+            input_tokens: self.usage.input_tokens,
+            cached_input_tokens: self.usage.cached_input_tokens,
+            output_tokens: self.usage.output_tokens,
+            streamed: self.streamed,
+            deltas: self.deltas,
+            bytes_sent: self.bytes_sent,
+            outcome,
+        })
+    }
 }
 
 /// A handle on a request's record; clones share it.
@@ -97,9 +160,19 @@ impl CallNote {
         }
     }
 
-    /// Notes the model that answers.
+    /// Notes the model that was asked for.
     pub fn model(&self, id: &str) {
         self.update(|facts| facts.model = Some(id.to_owned()));
+    }
+
+    /// Notes what answers; a fallback takes the place of what failed before it.
+    pub fn served_by(&self, binding: &Binding) {
+        self.update(|facts| facts.served = Some(binding.into()));
+    }
+
+    /// Notes that one more delta goes to the client.
+    pub fn delta(&self) {
+        self.update(|facts| facts.deltas += 1);
     }
 
     /// Notes the tokens so far, over all rounds; replaces what was noted before.
@@ -108,10 +181,10 @@ impl CallNote {
     }
 
     /// Notes an error that came after the status line was sent.
-    pub fn error(&self, kind: &str, message: &str) {
+    pub fn error(&self, kind: &str) {
         self.update(|facts| {
             facts.error = Some(kind.to_owned());
-            facts.error_message = Some(message.to_owned());
+            facts.outcome = Some(Outcome::Failed);
         });
     }
 
@@ -124,7 +197,7 @@ impl CallNote {
         let elapsed = shared.clock_start.elapsed();
         shared.app.metrics.request(&facts, elapsed);
         tracing::debug!(status = facts.status, ms = elapsed.as_secs_f64() * 1e3, "answered");
-        if let Some(record) = record(&shared.request_id, facts, elapsed)
+        if let Some(record) = facts.record(&shared.request_id, elapsed)
             && let Err(error) = shared.app.calls.record(record).await
         {
             tracing::error!(request_id = &*shared.request_id, %error, "call record not written");
@@ -170,8 +243,11 @@ impl Drop for CallGuard {
         }
         let note = self.0.clone();
         note.update(|facts| {
-            facts.status = CLIENT_CLOSED_REQUEST;
-            facts.error.get_or_insert_with(|| "client_closed_request".to_owned());
+            // A stream's status is out already; an answer that never was has none.
+            if facts.status == 0 {
+                facts.status = CLIENT_CLOSED_REQUEST;
+            }
+            facts.outcome.get_or_insert(Outcome::Cancelled);
         });
         note.0.app.background.clone().spawn(async move { note.commit().await });
     }
@@ -202,10 +278,17 @@ impl http_body::Body for RecordedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if let Some(inner) = &mut self.inner {
             match std::task::ready!(Pin::new(inner).poll_frame(context)) {
-                Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Some(Ok(frame)) => {
+                    let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    self.guard.note().update(|facts| facts.bytes_sent += length);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
                 Some(Err(error)) => {
                     // Broken off by the host: hyper closes the connection without a clean end, and drops us.
-                    self.guard.note().error("stream_broken", "The answer broke off.");
+                    self.guard.note().update(|facts| {
+                        facts.error.get_or_insert_with(|| "stream_broken".to_owned());
+                        facts.outcome = Some(Outcome::Failed);
+                    });
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => self.inner = None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::Runtime;
-use hardpoint_store::Store;
+use hardpoint_store::{CallRecorder, Store};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -26,6 +26,8 @@ pub struct App {
     pub rng: Arc<dyn Rng>,
     /// What `/metrics` shows.
     pub metrics: Metrics,
+    /// Writes call records, many in one transaction.
+    pub calls: CallRecorder,
     /// Credentials seen within the last second.
     pub keys: KeyCache,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

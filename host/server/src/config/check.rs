@@ -63,14 +63,15 @@ fn check_places(config: &Config, problems: &mut Vec<Problem>) {
     }
     for entry in &config.egress.allow_internal {
         if !is_host_or_host_port(entry) {
-            let message = format!("`{entry}` is neither `host` nor `host:port`; leave scheme and path out");
+            let message = format!("`{entry}` is neither `host`, `host:port` nor `*.host`; leave scheme and path out");
             problems.push(Problem::new("egress.allow_internal", message));
         }
     }
 }
 
 fn is_host_or_host_port(entry: &str) -> bool {
-    !entry.contains(['/', '@', '*']) && Url::parse(&format!("http://{entry}/")).is_ok_and(|url| url.host_str().is_some())
+    let host = entry.strip_prefix("*.").unwrap_or(entry);
+    !host.contains(['/', '@', '*']) && Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.host_str().is_some())
 }
 
 fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec<Problem>) {

@@ -1,5 +1,6 @@
 //! `[completions]`: how hard the host tries to get an answer out of a model.
 
+use hardpoint_domain::retry::RetryPolicy;
 use serde::Deserialize;
 
 use super::units::Span;
@@ -20,12 +21,24 @@ pub struct CompletionsConfig {
     pub tool_rounds: u32,
 }
 
+impl CompletionsConfig {
+    /// How often and how patiently to try one binding.
+    pub fn retries(&self) -> RetryPolicy {
+        RetryPolicy {
+            attempts: self.attempts,
+            base: self.retry_base.0,
+            cap: self.retry_cap.0,
+            retry_after_cap: self.retry_after_cap.0,
+        }
+    }
+}
+
 impl Default for CompletionsConfig {
     fn default() -> Self {
         Self {
             attempts: 3,
             retry_base: Span::millis(250),
-            retry_cap: Span::seconds(5),
+            retry_cap: Span::seconds(4),
             retry_after_cap: Span::seconds(10),
             tool_rounds: 8,
         }

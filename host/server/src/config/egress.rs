@@ -8,7 +8,7 @@ use super::units::{Size, Span};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EgressConfig {
-    /// Hosts (`name` or `name:port`) that may resolve to loopback, private or other special addresses.
+    /// Hosts (`name`, `name:port` or `*.name`) that may resolve to loopback, private or other special addresses.
     pub allow_internal: Vec<String>,
     /// A proxy for all outbound requests, `http://host:port`.
     pub proxy: Option<String>,

@@ -160,7 +160,7 @@ fn everything_wrong_is_reported_at_once() {
       completions.attempts: must be at least 1
       database.url: is no `postgres://user@host/database`; leave it out for SQLite in the data folder
       egress.proxy: `socks5://x` is no `http://host:port`
-      egress.allow_internal: `http://localhost` is neither `host` nor `host:port`; leave scheme and path out
+      egress.allow_internal: `http://localhost` is neither `host`, `host:port` nor `*.host`; leave scheme and path out
       models.0.binding: there is no binding `nobody`: add [bindings.nobody] with `plugin = "…"`
       models.0.fallbacks: there is no model `z` to fall back to
       models.0.fallbacks: they lead in a circle: a → b → a

@@ -61,7 +61,6 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
     let shape = Shape::of(request.uri().path());
     let facts = Facts {
         method: request.method().as_str().to_owned(),
-        path: request.uri().path().to_owned(),
         route: route.unwrap_or_default(),
         started,
         ip,
@@ -82,17 +81,22 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             error.log(&request_id);
-            guard.note().error(error.kind(), error.message());
+            guard.note().error(error.kind());
             if shape != Shape::Standard {
                 response = error.render(shape);
             }
         }
-        guard.note().update(|facts| facts.status = response.status().as_u16());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         // A body of known size is whole already; any other is still being made.
-        if response.body().size_hint().exact().is_some() {
+        let size = response.body().size_hint().exact();
+        guard.note().update(|facts| {
+            facts.status = response.status().as_u16();
+            facts.streamed = size.is_none();
+            facts.bytes_sent = size.unwrap_or(0);
+        });
+        if size.is_some() {
             guard.note().commit().await;
             response
         } else {

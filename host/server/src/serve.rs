@@ -1,0 +1,92 @@
+//! Accepting connections, and letting them end in peace.
+//!
+//! hyper's HTTP/1 is used without a wrapper in between: the product speaks HTTP/1.1 to clients or to the
+//! proxy before it, and every layer saved here is saved on each request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+use tower::util::MapRequest;
+
+use crate::middleware::entry::Peer;
+
+/// How connections are treated.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// How long a client may take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long answers under way may go on after the signal to stop.
+    pub shutdown_grace: Duration,
+}
+
+/// Serves until `stop` turns true, then finishes what is under way. Says how many connections had to be cut.
+pub async fn serve(listener: TcpListener, router: Router, settings: Connections, mut stop: watch::Receiver<bool>) -> usize {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).pipeline_flush(true);
+    let http = Arc::new(http);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(connection(http.clone(), stream, peer, router.clone(), stop.clone()));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: others will be closed in a moment.
+                    tracing::warn!(%error, "connection not accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            _ = stop.wait_for(|stopping| *stopping) => break,
+        }
+    }
+    drop(listener);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(settings.shutdown_grace, finish).await.is_ok() {
+        return 0;
+    }
+    let cut = connections.len();
+    connections.shutdown().await;
+    cut
+}
+
+async fn connection(
+    http: Arc<http1::Builder>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Without this, the pieces of a stream wait for the client's acknowledgements: 40 ms each.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY not set");
+    }
+    let ip = peer.ip().to_canonical();
+    let service: MapRequest<Router, _> = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(ip));
+        request.map(axum::body::Body::new)
+    });
+    let serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        _ = stop.wait_for(|stopping| *stopping) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    // A client that leaves is no error of ours; its request is recorded as cancelled.
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}

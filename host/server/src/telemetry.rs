@@ -1,0 +1,29 @@
+//! What the server says of itself, on standard error.
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Starts logging for the whole process.
+///
+/// # Errors
+/// If the level is no filter, or logging was started before.
+pub fn init(config: &LogConfig) -> anyhow::Result<()> {
+    let filter = filter(&config.level)?;
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Pretty => builder.with_target(false).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+}
+
+/// The filter behind a level.
+///
+/// # Errors
+/// If it is none.
+pub fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(level).with_context(|| format!("log.level: `{level}` is neither a level nor a filter"))
+}
