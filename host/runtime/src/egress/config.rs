@@ -1,0 +1,110 @@
+//! What the operator decides about the outside world, and what one request may use of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::resolve::Resolve;
+
+/// Time limits of one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection: resolving, connecting and the TLS handshake together.
+    pub connect: Duration,
+    /// From the request's first byte to the head of the answer.
+    pub first_byte: Duration,
+    /// Between pieces of the answer's body.
+    pub gap: Duration,
+}
+
+impl Default for Timeouts {
+    /// 10 s, two minutes, one minute.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(120),
+            gap: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How egress is set up.
+#[derive(Clone, Debug)]
+pub struct EgressConfig {
+    /// Hosts that may be on private addresses: `host`, `host:port`, `*.host` or an IP address. They are
+    /// reached directly, also where there is a proxy.
+    pub allow_internal: Vec<String>,
+    /// An outbound proxy, `http://[user:password@]host[:port]`. It resolves names itself.
+    pub proxy: Option<String>,
+    /// Time limits, where a request brings none.
+    pub timeouts: Timeouts,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How many connections to one origin may wait.
+    pub max_idle_per_origin: usize,
+    /// The largest answer in bytes, where a request brings no limit.
+    pub max_response_bytes: u64,
+    /// The largest body of a request in bytes, before compression.
+    pub max_request_bytes: u64,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub extra_roots_pem: Vec<u8>,
+    /// In the place of the system's resolver.
+    pub resolver: Option<Arc<dyn Resolve>>,
+}
+
+impl Default for EgressConfig {
+    fn default() -> Self {
+        Self {
+            allow_internal: Vec::new(),
+            proxy: None,
+            timeouts: Timeouts::default(),
+            idle_timeout: Duration::from_secs(30),
+            max_idle_per_origin: 256,
+            max_response_bytes: 64 << 20,
+            max_request_bytes: 64 << 20,
+            extra_roots_pem: Vec::new(),
+            resolver: None,
+        }
+    }
+}
+
+/// What one request may use, and on whose behalf it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct SendOptions<'a> {
+    /// Named in refusals, with the command that would allow the request.
+    pub binding: &'a str,
+    /// The configured ones if none.
+    pub timeouts: Option<Timeouts>,
+    /// The configured one if none.
+    pub max_response_bytes: Option<u64>,
+}
+
+impl<'a> SendOptions<'a> {
+    /// With the configured limits.
+    pub fn for_binding(binding: &'a str) -> Self {
+        Self { binding, timeouts: None, max_response_bytes: None }
+    }
+
+    /// With another limit on the answer, in bytes.
+    pub fn max_response(self, bytes: u64) -> Self {
+        Self { max_response_bytes: Some(bytes), ..self }
+    }
+
+    /// With other time limits.
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts: Some(timeouts), ..self }
+    }
+}
+
+/// Egress cannot be set up like this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EgressConfigError {
+    /// An entry that is neither host nor address.
+    #[error("egress.allow_internal: {0}")]
+    AllowInternal(String),
+    /// A proxy that is no `http://` URL.
+    #[error("egress.proxy must be `http://[user:password@]host[:port]`")]
+    Proxy,
+    /// Certificates that are none.
+    #[error("egress.extra_roots: {0}")]
+    Roots(String),
+}

@@ -1,0 +1,68 @@
+//! Which addresses a request may reach. Only public ones, unless the operator named the host.
+
+use std::net::IpAddr;
+
+use hardpoint_domain::address::{self, AddressClass};
+use hardpoint_domain::pattern::HostPattern;
+use url::Host;
+
+use super::config::EgressConfigError;
+use super::error::EgressError;
+
+/// The hosts of `egress.allow_internal`.
+#[derive(Debug)]
+pub(super) struct Internal(Vec<(HostPattern, Option<u16>)>);
+
+impl Internal {
+    pub(super) fn new(entries: &[String]) -> Result<Self, EgressConfigError> {
+        entries.iter().map(|entry| parse(entry)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether the operator named this host, as it stands in the URL. What a name resolves to has no say:
+    /// that an address is allowed does not allow every name that somebody points at it.
+    pub(super) fn names(&self, host: &str, port: u16) -> bool {
+        self.0.iter().any(|(pattern, only)| only.is_none_or(|only| only == port) && pattern.matches(host))
+    }
+}
+
+fn parse(entry: &str) -> Result<(HostPattern, Option<u16>), EgressConfigError> {
+    let error =
+        |reason: &dyn std::fmt::Display| EgressConfigError::AllowInternal(format!("`{entry}`: {reason}"));
+    if entry.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Ok((HostPattern::parse(&format!("[{entry}]")).map_err(|cause| error(&cause))?, None));
+    }
+    let (host, port) = match entry.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            let port = port.parse::<u16>().map_err(|_| error(&"the port is no number up to 65535"))?;
+            (host, Some(port))
+        }
+        _ => (entry, None),
+    };
+    Ok((HostPattern::parse(host).map_err(|cause| error(&cause))?, port))
+}
+
+/// Refuses unless every address is public: one private address among many is enough to be led astray.
+pub(super) fn check(host: &str, port: u16, addresses: &[IpAddr]) -> Result<(), EgressError> {
+    let class = addresses.iter().map(|&ip| address::class(ip)).find(|class| *class != AddressClass::Public);
+    class.map_or(Ok(()), |class| Err(refusal(host, port, class)))
+}
+
+/// For hosts whose name a proxy resolves: what can be known of them from here.
+pub(super) fn check_unresolved(host: &Host<&str>, port: u16) -> Result<(), EgressError> {
+    match host {
+        Host::Ipv4(ip) => check(&ip.to_string(), port, &[IpAddr::V4(*ip)]),
+        Host::Ipv6(ip) => check(&format!("[{ip}]"), port, &[IpAddr::V6(*ip)]),
+        Host::Domain(name) if *name == "localhost" || name.ends_with(".localhost") => {
+            Err(refusal(name, port, AddressClass::Loopback))
+        }
+        Host::Domain(_) => Ok(()),
+    }
+}
+
+/// The class is told, the address is not: a plugin has no business mapping an inner network.
+fn refusal(host: &str, port: u16, class: AddressClass) -> EgressError {
+    EgressError::denied(format!(
+        "{host} is at a {class} address, which plugins may not reach; to allow this host, add \"{host}:{port}\" to \
+         `egress.allow_internal` in the configuration"
+    ))
+}
