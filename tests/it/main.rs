@@ -1,0 +1,2 @@
+//! Black-box tests of the real binary. `cargo xtask test --only blackbox` builds what they need.
+#![allow(clippy::print_stderr, reason = "what a failed test shows")]

@@ -1,0 +1,7 @@
+//! Doubles of services outside: faithful to their documents, scriptable, and counting what they see.
+
+pub mod datadog;
+pub mod openai;
+pub mod plain;
+pub mod script;
+pub mod server;
