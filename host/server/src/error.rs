@@ -4,18 +4,17 @@
 //! logs its cause once with the request id, and renders it in the shape of the path it was asked under.
 //! Texts of 5xx answers are generic: what the client cannot mend it need not read.
 
+mod failure;
+pub mod schema;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-use crate::call::Problem;
 
 /// How an error's body looks. Which one applies is a matter of the path alone; see [`Shape::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,8 @@ impl Shape {
     pub fn of(path: &str) -> Self {
         let path = path.strip_prefix("/api").unwrap_or(path);
         let path = path.strip_prefix("/v1").unwrap_or(path);
-        let under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let under =
+            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if under("/chat/completions") || under("/models") || under("/embeddings") {
             Self::OpenAi
         } else if path == "/chat"
@@ -87,12 +87,20 @@ impl ApiError {
 
     /// 400: not what the endpoint takes. `field` is the path of the member (`messages[2].role`),
     /// `constraint` one word for the rule it breaks (`required`, `type`, `range` …).
-    pub fn bad_field(field: impl Into<String>, constraint: &str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn bad_field(
+        field: impl Into<String>,
+        constraint: &str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "validation_error", message).at(field.into(), constraint)
     }
 
     /// 422: well-formed but impossible.
-    pub fn impossible(field: impl Into<String>, constraint: &str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn impossible(
+        field: impl Into<String>,
+        constraint: &str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_error", message).at(field.into(), constraint)
     }
 
@@ -174,6 +182,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message).retry_after(seconds)
     }
 
+    /// 502: a tool that was called answered with a failure of its own, for this reason.
+    pub fn tool_failed(reason: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "tool_failed", format!("The tool failed: {reason}"))
+    }
+
     /// With the member that is to blame and the rule it breaks.
     fn at(mut self, field: String, constraint: &str) -> Self {
         self.0.details.insert("field".to_owned(), Value::String(field.clone()));
@@ -242,8 +255,12 @@ impl ApiError {
         let (status, kind) = (self.0.status.as_u16(), self.kind());
         let cause = self.0.cause.as_deref().unwrap_or(&self.0.message);
         match self.0.status {
-            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(request_id, status, kind, cause, "request failed"),
-            code if code.is_server_error() => tracing::warn!(request_id, status, kind, cause, "request failed"),
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                tracing::error!(request_id, status, kind, cause, "request failed")
+            }
+            code if code.is_server_error() => {
+                tracing::warn!(request_id, status, kind, cause, "request failed")
+            }
             _ if self.0.cause.is_some() => tracing::info!(request_id, status, kind, cause, "request refused"),
             _ => {}
         }
@@ -253,7 +270,12 @@ impl ApiError {
     pub fn body(&self, shape: Shape) -> Vec<u8> {
         let inner = &*self.0;
         let rendered = if inner.status == StatusCode::PAYMENT_REQUIRED || shape == Shape::Flat {
-            let flat = FlatBody { error: inner.kind, message: &inner.message, retry_after: inner.retry_after, beside: &inner.beside };
+            let flat = FlatBody {
+                error: inner.kind,
+                message: &inner.message,
+                retry_after: inner.retry_after,
+                beside: &inner.beside,
+            };
             serde_json::to_vec(&flat)
         } else {
             let openai = shape == Shape::OpenAi;
@@ -284,7 +306,6 @@ impl ApiError {
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(Problem { kind: self.0.kind, message: self.0.message.as_ref().into() });
         response.extensions_mut().insert(self);
         response
     }
@@ -342,90 +363,7 @@ struct FlatBody<'a> {
     beside: &'a Map<String, Value>,
 }
 
-/// Whole seconds, rounded up: a client that waits them has waited long enough.
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// A failed exchange with a provider. What the caller can mend is told; the rest is for the log.
-impl From<Failure> for ApiError {
-    fn from(failure: Failure) -> Self {
-        use FailureKind::*;
-        let told = |status, kind: &'static str| Self::new(status, kind, failure.message.clone());
-        let hidden = |status, kind: &'static str, message: &'static str| {
-            let status_of_upstream = failure.status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-            Self::new(status, kind, message).caused_by(format_args!("{:?}: {}{status_of_upstream}", failure.kind, failure.message))
-        };
-        let wait = failure.retry_after.map(whole_seconds);
-        let mut error = match failure.kind {
-            InvalidRequest if failure.status == Some(422) => told(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
-            InvalidRequest => told(StatusCode::BAD_REQUEST, "invalid_request"),
-            ContentFiltered => told(StatusCode::BAD_REQUEST, "content_filtered"),
-            Unsupported => told(StatusCode::UNPROCESSABLE_ENTITY, "unsupported"),
-            // The host's own credentials: nothing that the caller did, and nothing it can mend.
-            Authentication => hidden(
-                StatusCode::BAD_GATEWAY,
-                "upstream_authentication_failed",
-                "The model's provider refused this host's credentials. An operator has to mend them.",
-            ),
-            RateLimited => hidden(
-                StatusCode::TOO_MANY_REQUESTS,
-                "upstream_rate_limited",
-                "The model's provider takes no more requests at the moment. Retry later.",
-            )
-            .retry_after(wait.unwrap_or(1)),
-            Overloaded => hidden(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "upstream_overloaded",
-                "The model's provider is overloaded. Retry later.",
-            )
-            .retry_after(wait.unwrap_or(5)),
-            Upstream => hidden(StatusCode::BAD_GATEWAY, "upstream_error", "The model's provider failed."),
-            Protocol => {
-                hidden(StatusCode::BAD_GATEWAY, "upstream_protocol_error", "The model's provider gave no valid answer.")
-            }
-            Connect => hidden(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The model's provider cannot be reached."),
-            Reset => hidden(
-                StatusCode::BAD_GATEWAY,
-                "upstream_connection_lost",
-                "The connection to the model's provider was lost before its answer was complete.",
-            ),
-            Timeout => hidden(
-                StatusCode::GATEWAY_TIMEOUT,
-                "upstream_timeout",
-                "The model's provider did not answer within the time allowed.",
-            ),
-            Denied => hidden(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "model_unavailable",
-                "The model is not available. An operator has to enable it.",
-            ),
-            Plugin => hidden(
-                StatusCode::BAD_GATEWAY,
-                "plugin_failed",
-                "The plugin that serves this was stopped or broke its interface's rules.",
-            ),
-            Busy => hidden(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "overloaded",
-                "Too many requests are under way here. Retry later.",
-            )
-            .retry_after(wait.unwrap_or(1)),
-        };
-        error.0.code = match failure.kind {
-            ContentFiltered => Some(Cow::Borrowed("content_filter")),
-            // `plugin_cpu`, `plugin_trap` …: the class of the cause.
-            InvalidRequest | Unsupported | Plugin => failure.code.map(Cow::Owned),
-            _ => None,
-        };
-        if failure.kind == InvalidRequest {
-            error.0.param = failure.param;
-        }
-        error
-    }
-}
-
-/// What the store could not do is never the client's affair, except where the text has a NUL in it.
+/// What the store could not do is never the client's affair.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::internal(error)

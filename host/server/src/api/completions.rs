@@ -1,1 +1,144 @@
-//! completions
+//! `POST /chat/completions`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hardpoint_domain::id;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::openai::request;
+use super::openai::response::Gathered;
+use super::openai::schema::{ChatCompletion, ChatCompletionRequest};
+use super::openai::stream::{Chunks, Identity, done, failed};
+use super::produced::{Out, Produced};
+use crate::call::CallNote;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::error::schema::ErrorBody;
+use crate::extract::JsonBytes;
+use crate::service::completions::{self, Run};
+use crate::state::App;
+
+/// Names the plugin that answered, `id@version`.
+pub const PLUGIN: HeaderName = HeaderName::from_static("hardpoint-plugin");
+
+/// Answers a conversation, whole or as server-sent events.
+///
+/// A stream ends with `data: [DONE]`; one that fails midway ends with `data: {"error":{…}}` instead.
+#[utoipa::path(
+    post,
+    path = "/chat/completions",
+    tag = "completions",
+    request_body = ChatCompletionRequest,
+    responses(
+        (status = 200, description = "The answer; with `stream`, events of type `chat.completion.chunk`", body = ChatCompletion),
+        (status = 400, description = "No valid request, or the provider says so", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 422, description = "A model or tool that there is not, or that cannot do what is asked", body = ErrorBody),
+        (status = 429, description = "Too many requests, here or at the provider", body = ErrorBody),
+        (status = 502, description = "The provider or the plugin failed", body = ErrorBody),
+        (status = 503, description = "The model is not available, or too busy", body = ErrorBody),
+        (status = 504, description = "The provider did not answer in time", body = ErrorBody),
+    )
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    note: CallNote,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response, ApiError> {
+    let request = request::completion(&body)?;
+    note.model(&request.model);
+    let (streamed, include_usage) = (request.streamed, request.include_usage);
+    let run = completions::start(&app, &caller, request).await?;
+    let answer = Answer::new(&app, &caller, note, run);
+    if streamed { Ok(answer.stream(include_usage)) } else { answer.whole().await }
+}
+
+/// An answer under way, and its place in the call record.
+struct Answer {
+    id: String,
+    /// Unix seconds.
+    created: i64,
+    model: String,
+    plugin: String,
+    request_id: Arc<str>,
+    note: CallNote,
+    run: Run,
+}
+
+impl Answer {
+    fn new(app: &App, caller: &Caller, note: CallNote, run: Run) -> Self {
+        let now = app.clock.now();
+        note.model(run.model());
+        Self {
+            id: id::hyphenated("chatcmpl", now, &*app.rng),
+            created: now.seconds(),
+            model: run.model().to_owned(),
+            plugin: run.plugin(),
+            request_id: caller.request_id.clone(),
+            note,
+            run,
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity { id: &self.id, created: self.created, model: &self.model, plugin: &self.plugin }
+    }
+
+    async fn whole(mut self) -> Result<Response, ApiError> {
+        let mut gathered = Gathered::default();
+        while let Some(delta) = self.run.next().await {
+            gathered.take(delta?);
+        }
+        let completion = gathered.into_completion(self.identity(), self.run.usage());
+        Ok((plugin_header(&self.plugin), axum::Json(completion)).into_response())
+    }
+
+    fn stream(self, include_usage: bool) -> Response {
+        let mut headers = plugin_header(&self.plugin);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        let body = Produced::new(|out| self.write(out, include_usage));
+        (headers, Body::new(body)).into_response()
+    }
+
+    async fn write(mut self, out: Out, include_usage: bool) {
+        let chunks = Chunks::new(self.identity(), include_usage);
+        out.write(|buffer| chunks.role(buffer));
+        while let Some(delta) = self.run.next().await {
+            match delta {
+                Ok(delta) => out.write(|buffer| chunks.delta(buffer, delta)),
+                Err(failure) => return self.give_up(&out, failure.into()),
+            }
+            out.room().await;
+        }
+        let usage = self.run.usage();
+        if include_usage {
+            out.write(|buffer| chunks.usage(buffer, usage));
+        }
+        // The record is durable before the clean end is told.
+        self.note.usage(usage);
+        self.note.commit().await;
+        out.write(done);
+    }
+
+    fn give_up(&self, out: &Out, error: ApiError) {
+        error.log(&self.request_id);
+        self.note.error(error.kind(), error.message());
+        out.write(|buffer| failed(buffer, &error));
+    }
+}
+
+/// Whichever way it ends, also by the client's leaving: what was used until then is noted.
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.note.usage(self.run.usage());
+    }
+}
+
+pub(super) fn plugin_header(plugin: &str) -> HeaderMap {
+    HeaderValue::from_str(plugin).map(|value| HeaderMap::from_iter([(PLUGIN, value)])).unwrap_or_default()
+}

@@ -1,1 +1,49 @@
-//! embeddings
+//! `POST /embeddings`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+
+use super::completions::plugin_header;
+use super::openai::embedding;
+use super::openai::schema::{CreateEmbeddingRequest, EmbeddingList};
+use crate::call::CallNote;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::error::schema::ErrorBody;
+use crate::extract::JsonBytes;
+use crate::service::embeddings;
+use crate::state::App;
+
+/// Turns texts into vectors.
+#[utoipa::path(
+    post,
+    path = "/embeddings",
+    tag = "completions",
+    request_body = CreateEmbeddingRequest,
+    responses(
+        (status = 200, description = "A vector for each input, in their order", body = EmbeddingList),
+        (status = 400, description = "No valid request, or the provider says so", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 422, description = "A model that there is not, or that makes no embeddings", body = ErrorBody),
+        (status = 429, description = "Too many requests, here or at the provider", body = ErrorBody),
+        (status = 502, description = "The provider or the plugin failed", body = ErrorBody),
+        (status = 503, description = "The model is not available, or too busy", body = ErrorBody),
+        (status = 504, description = "The provider did not answer in time", body = ErrorBody),
+    )
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    note: CallNote,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response, ApiError> {
+    let (request, encoding) = embedding::embedding(&body)?;
+    note.model(&request.model);
+    let embedded = embeddings::embed(&app, &caller, &request).await?;
+    note.model(&embedded.model);
+    note.usage(embedded.embeddings.usage);
+    let list = embedding::list(embedded.model, embedded.embeddings, encoding);
+    Ok((plugin_header(&embedded.plugin), axum::Json(list)).into_response())
+}

@@ -8,4 +8,5 @@ pub mod health;
 pub mod models;
 pub mod openai;
 pub mod plugins;
+mod produced;
 pub mod tools;

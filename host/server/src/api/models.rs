@@ -1,1 +1,186 @@
-//! models
+//! `/models`: what can be asked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use hardpoint_domain::model::{Model, Prices};
+use hardpoint_runtime::Catalogue;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::caller::{Caller, Role};
+use crate::error::ApiError;
+use crate::error::schema::ErrorBody;
+use crate::extract::Query;
+use crate::service::models;
+use crate::state::App;
+
+/// A model that can be asked.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelEntry {
+    /// What requests name it by.
+    pub id: String,
+    /// `model`.
+    pub object: &'static str,
+    /// Unix seconds; 0, since a model is configuration and has no birthday.
+    pub created: i64,
+    /// `hardpoint`.
+    pub owned_by: &'static str,
+    /// For people.
+    pub description: String,
+    /// Tokens that fit, question and answer together.
+    pub context_length: Option<u64>,
+    /// `chat`, `streaming`, `tools`, `vision`, `json`, `embeddings`.
+    pub capabilities: Vec<&'static str>,
+    /// Micro-credits per million tokens.
+    pub prices: ModelPrices,
+    /// `available` or `unavailable`.
+    pub status: &'static str,
+    /// Why it is unavailable. For operators only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Micro-credits per million tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelPrices {
+    /// Read.
+    pub input: u64,
+    /// Read, and served from the provider's cache.
+    pub cached_input: u64,
+    /// Written.
+    pub output: u64,
+}
+
+/// Models, as both the API's own clients and OpenAI's read lists.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelList {
+    /// `list`.
+    pub object: &'static str,
+    /// In the order of the configuration.
+    pub data: Vec<ModelEntry>,
+    /// On all pages.
+    pub total: usize,
+    /// From 1.
+    pub page: usize,
+    /// Models on a page.
+    pub page_size: usize,
+}
+
+/// Which page. Without either, all models are on one: OpenAI's clients ask for no second.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// From 1.
+    #[param(minimum = 1)]
+    page: Option<usize>,
+    /// 1 to 100; 20 where left out.
+    #[param(minimum = 1, maximum = 100)]
+    page_size: Option<usize>,
+}
+
+/// Lists the models.
+#[utoipa::path(
+    get,
+    path = "/models",
+    tag = "models",
+    params(Paging),
+    responses(
+        (status = 200, description = "The models", body = ModelList),
+        (status = 400, description = "No such page", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+    )
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<ModelList>, ApiError> {
+    let catalogue = app.runtime.snapshot();
+    let all = &app.config.models;
+    let (page, page_size) = paging.resolve(all.len())?;
+    let shown = all.iter().skip((page - 1).saturating_mul(page_size)).take(page_size);
+    let data = shown.map(|model| ModelEntry::new(model, &catalogue, caller.role)).collect();
+    Ok(Json(ModelList { object: "list", data, total: all.len(), page, page_size }))
+}
+
+/// One model. Ids may hold slashes.
+#[utoipa::path(
+    get,
+    path = "/models/{id}",
+    tag = "models",
+    params(("id" = String, Path, description = "The model's id")),
+    responses(
+        (status = 200, description = "The model", body = ModelEntry),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 404, description = "There is no such model", body = ErrorBody),
+    )
+)]
+pub async fn get(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<ModelEntry>, ApiError> {
+    let found = app.config.models.iter().find(|model| model.id == id);
+    let model = found.ok_or_else(|| {
+        let shown: String = id.chars().take(80).collect();
+        ApiError::not_found(format_args!("model '{shown}'")).with_code("model_not_found")
+    })?;
+    Ok(Json(ModelEntry::new(model, &app.runtime.snapshot(), caller.role)))
+}
+
+impl ModelEntry {
+    fn new(model: &Model, catalogue: &Catalogue, role: Role) -> Self {
+        let reason = models::unavailable(model, catalogue);
+        let Prices { input, cached_input, output } = model.prices;
+        Self {
+            id: model.id.clone(),
+            object: "model",
+            created: 0,
+            owned_by: "hardpoint",
+            description: model.description.clone(),
+            context_length: model.context_length,
+            capabilities: model.capabilities.iter().map(|capability| models::word(*capability)).collect(),
+            prices: ModelPrices { input, cached_input, output },
+            status: if reason.is_none() { "available" } else { "unavailable" },
+            reason: reason.filter(|_| role == Role::Operator),
+        }
+    }
+}
+
+impl Paging {
+    fn resolve(self, total: usize) -> Result<(usize, usize), ApiError> {
+        if self.page.is_none() && self.page_size.is_none() {
+            return Ok((1, total.max(20)));
+        }
+        let (page, page_size) = (self.page.unwrap_or(1), self.page_size.unwrap_or(20));
+        if page == 0 {
+            return Err(ApiError::bad_field("page", "range", "The 'page' parameter must be at least 1."));
+        }
+        if !(1..=100).contains(&page_size) {
+            return Err(ApiError::bad_field(
+                "page_size",
+                "range",
+                "The 'page_size' parameter must be from 1 to 100.",
+            ));
+        }
+        Ok((page, page_size))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages() {
+        let resolve = |page, page_size| Paging { page, page_size }.resolve(150);
+        assert_eq!(resolve(None, None).unwrap(), (1, 150));
+        assert_eq!(resolve(Some(2), None).unwrap(), (2, 20));
+        assert_eq!(resolve(None, Some(100)).unwrap(), (1, 100));
+        for (page, page_size) in [(Some(0), None), (None, Some(0)), (None, Some(101))] {
+            assert_eq!(resolve(page, page_size).unwrap_err().status(), 400);
+        }
+    }
+}

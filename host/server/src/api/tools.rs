@@ -1,1 +1,154 @@
-//! tools
+//! `/tools`: bound tool plugins.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::completions::plugin_header;
+use super::openai::json::Object;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::error::schema::ErrorBody;
+use crate::extract::JsonBytes;
+use crate::service::tools;
+use crate::state::App;
+
+/// A tool.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ToolEntry {
+    /// What calls name it by.
+    pub name: String,
+    /// What it does; null where it cannot be asked at the moment.
+    pub description: Option<String>,
+    /// A JSON Schema of its arguments; null where it cannot be asked at the moment.
+    #[schema(value_type = Option<Object>)]
+    pub parameters: Option<Box<RawValue>>,
+    /// The plugin's id.
+    pub plugin: String,
+    /// Whether it takes calls.
+    pub enabled: bool,
+}
+
+/// Tools.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ToolList {
+    /// By name.
+    pub data: Vec<ToolEntry>,
+    /// All of them are on one page.
+    pub total: usize,
+    /// 1.
+    pub page: usize,
+    /// At least `total`.
+    pub page_size: usize,
+}
+
+/// What a tool is called with.
+#[derive(ToSchema)]
+pub struct CallTool {
+    /// As the tool's `parameters` describe; `{}` where left out.
+    #[schema(value_type = Option<Object>)]
+    pub arguments: Option<serde_json::Value>,
+}
+
+/// What a tool answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ToolResult {
+    /// The tool's answer: any JSON where it is JSON, else its text.
+    #[schema(value_type = Object)]
+    pub result: Box<RawValue>,
+}
+
+/// Lists the tools.
+#[utoipa::path(
+    get,
+    path = "/tools",
+    tag = "tools",
+    responses(
+        (status = 200, description = "The tools", body = ToolList),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+    )
+)]
+pub async fn list(State(app): State<Arc<App>>, caller: Caller) -> Json<ToolList> {
+    let data: Vec<_> = tools::list(&app, &caller).await.into_iter().map(ToolEntry::from).collect();
+    let total = data.len();
+    Json(ToolList { data, total, page: 1, page_size: total.max(20) })
+}
+
+/// Calls a tool.
+#[utoipa::path(
+    post,
+    path = "/tools/{name}/call",
+    tag = "tools",
+    params(("name" = String, Path, description = "The tool's name")),
+    request_body = CallTool,
+    responses(
+        (status = 200, description = "The tool's answer", body = ToolResult),
+        (status = 400, description = "No valid request", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 404, description = "There is no such tool", body = ErrorBody),
+        (status = 422, description = "The arguments do not fit; the message says why", body = ErrorBody),
+        (status = 502, description = "The tool failed or was stopped", body = ErrorBody),
+        (status = 503, description = "Too many calls are under way", body = ErrorBody),
+    )
+)]
+pub async fn call(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response, ApiError> {
+    let arguments = arguments(&body)?;
+    let called = tools::call(&app, &caller, &name, &arguments).await?;
+    let result = ToolResult { result: as_json(called.text)? };
+    Ok((plugin_header(&called.plugin), Json(result)).into_response())
+}
+
+fn arguments(body: &[u8]) -> Result<String, ApiError> {
+    let given = Object::body(body)?.take("arguments").map(|field| field.verbatim_object()).transpose()?;
+    Ok(given.unwrap_or_else(|| "{}".to_owned()))
+}
+
+/// A tool's answer: the JSON that it is, else a JSON string of it.
+fn as_json(text: String) -> Result<Box<RawValue>, ApiError> {
+    serde_json::from_str(&text)
+        .or_else(|_| serde_json::value::to_raw_value(&text))
+        .map_err(ApiError::internal)
+}
+
+impl From<tools::Tool> for ToolEntry {
+    fn from(tool: tools::Tool) -> Self {
+        let (description, parameters) = tool.definition.map_or((None, None), |definition| {
+            (definition.description, definition.parameters.and_then(|text| RawValue::from_string(text).ok()))
+        });
+        Self { name: tool.name, description, parameters, plugin: tool.plugin, enabled: tool.enabled }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_an_object_as_it_was_written() {
+        assert_eq!(arguments(br#"{"arguments":{"b": 1.50,"a":2}}"#).unwrap(), r#"{"b": 1.50,"a":2}"#);
+        assert_eq!(arguments(br#"{"arguments":null}"#).unwrap(), "{}");
+        assert_eq!(arguments(b"{}").unwrap(), "{}");
+        for body in [&br#"{"arguments":"{}"}"#[..], br#"{"arguments":[]}"#, b"[]", b""] {
+            assert_eq!(arguments(body).unwrap_err().status(), 400);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_the_json_that_it_is_else_text() {
+        for (text, json) in
+            [("{\"a\": 1}", "{\"a\": 1}"), ("3.50", "3.50"), ("half \"past\"", "\"half \\\"past\\\"\"")]
+        {
+            assert_eq!(as_json(text.to_owned()).unwrap().get(), json);
+        }
+    }
+}

@@ -1,1 +1,132 @@
-//! embeddings
+//! Embeddings: attempts at the model's binding, then at others that serve the very same model.
+
+use std::sync::Arc;
+
+use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::manifest::Kind;
+use hardpoint_domain::message::{EmbeddingRequest, Embeddings};
+use hardpoint_domain::model::{Capability, Model};
+use hardpoint_domain::retry::RetryPolicy;
+use hardpoint_domain::time::Rng;
+use hardpoint_runtime::{Binding, CallContext};
+
+use super::completions::{Policy, context};
+use super::models;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::state::App;
+
+/// Vectors, and who made them.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The id of the model that answered.
+    pub model: String,
+    /// The plugin that answered, `id@version`.
+    pub plugin: String,
+    /// The answer.
+    pub embeddings: Embeddings,
+}
+
+/// Makes the vectors.
+///
+/// # Errors
+/// 422 for a model that there is not or that makes none; whatever kept it from answering otherwise.
+pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Result<Embedded, ApiError> {
+    let catalogue = app.runtime.snapshot();
+    let model = models::find(&app.config.models, &request.model)?;
+    if !model.capabilities.is_empty() && !model.capabilities.contains(&Capability::Embeddings) {
+        let message = format!("The model '{}' makes no embeddings.", model.id);
+        return Err(
+            ApiError::impossible("model", "capability", message).with_detail("capability", "embeddings")
+        );
+    }
+    let policy = Policy::from(&app.config.completions).retry;
+    let mut told: Option<Failure> = None;
+    for candidate in same_space(&app.config.models, model) {
+        let binding = catalogue.binding(&candidate.binding).filter(|binding| binding.kind() == Kind::Model);
+        let Some(binding) = binding else { continue };
+        match attempts(binding, &context(caller), request, candidate, policy, &*app.rng).await {
+            Ok(embeddings) => {
+                let (model, plugin) = (candidate.id.clone(), binding.plugin_version());
+                return Ok(Embedded { model, plugin, embeddings });
+            }
+            Err(failure) => {
+                tracing::warn!(model = %candidate.id, kind = ?failure.kind, cause = %failure, "no embeddings");
+                let last = !failure.kind.permits_fallback();
+                told.get_or_insert(failure);
+                if last {
+                    break;
+                }
+            }
+        }
+    }
+    let unavailable = || {
+        let reason = models::unavailable(model, &catalogue).unwrap_or_else(|| "no binding".to_owned());
+        Failure::new(FailureKind::Denied, reason)
+    };
+    Err(told.unwrap_or_else(unavailable).into())
+}
+
+/// The model, and those of its fallbacks that are the same model elsewhere. Vectors of different models
+/// cannot be compared: one that came from another than its neighbours would spoil a whole index unseen.
+fn same_space<'m>(all: &'m [Model], model: &'m Model) -> impl Iterator<Item = &'m Model> {
+    let upstream = models::upstream(model);
+    models::with_fallbacks(all, model).filter(move |other| models::upstream(other) == upstream)
+}
+
+async fn attempts(
+    binding: &Arc<Binding>,
+    context: &CallContext,
+    request: &EmbeddingRequest,
+    model: &Model,
+    policy: RetryPolicy,
+    rng: &dyn Rng,
+) -> Result<Embeddings, Failure> {
+    let mut attempt = 1;
+    loop {
+        let failure = match binding.embed(context.clone(), request, models::upstream(model)).await {
+            Ok(embeddings) => return finite(embeddings),
+            Err(failure) => failure,
+        };
+        if failure.kind == FailureKind::Timeout || !failure.kind.is_transient() {
+            return Err(failure);
+        }
+        let Some(wait) = policy.backoff(attempt, failure.retry_after, rng.unit()) else {
+            return Err(failure);
+        };
+        tokio::time::sleep(wait).await;
+        attempt += 1;
+    }
+}
+
+/// JSON has no word for what is no number.
+fn finite(embeddings: Embeddings) -> Result<Embeddings, Failure> {
+    if embeddings.vectors.iter().flatten().all(|number| number.is_finite()) {
+        return Ok(embeddings);
+    }
+    Err(Failure::new(FailureKind::Protocol, "a vector holds what is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_model_elsewhere_may_stand_in() {
+        let model = |id: &str, upstream: &str| {
+            let value =
+                serde_json::json!({ "id": id, "binding": id, "upstream": upstream, "fallbacks": ["b", "c"] });
+            serde_json::from_value::<Model>(value).unwrap()
+        };
+        let all = [model("a", "embed-small"), model("b", "embed-large"), model("c", "embed-small")];
+        let ids: Vec<_> = same_space(&all, &all[0]).map(|model| model.id.as_str()).collect();
+        assert_eq!(ids, ["a", "c"]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_the_providers_failure() {
+        let of = |number: f32| Embeddings { vectors: vec![vec![1.0, number]], usage: Default::default() };
+        assert!(finite(of(0.5)).is_ok());
+        assert_eq!(finite(of(f32::NAN)).unwrap_err().kind, FailureKind::Protocol);
+    }
+}

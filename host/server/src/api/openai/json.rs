@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
+/// Schemas nest by a few levels for each level of what they describe; parsers stop at 128.
+const MAX_DEPTH: usize = 100;
+
 /// Where a member stands, as a list from the member outwards; becomes text only in a complaint.
 #[derive(Clone, Copy)]
 struct Path<'p> {
@@ -128,6 +131,17 @@ impl<'a> Field<'a, '_> {
         Err(self.bad("range", format_args!("must be a number from {} to {}", range.start(), range.end())))
     }
 
+    /// An object that is passed on as it is: its text. Nested no deeper than any parser follows.
+    pub(crate) fn verbatim_object(&self) -> Result<String, ApiError> {
+        if !self.begins_with(b'{') {
+            return Err(self.bad("type", "must be an object"));
+        }
+        if depth(self.text()) > MAX_DEPTH {
+            return Err(self.bad("depth", format_args!("must not be nested deeper than {MAX_DEPTH}")));
+        }
+        Ok(self.text().to_owned())
+    }
+
     pub(crate) fn object(&self) -> Result<Object<'a, '_>, ApiError> {
         if !self.begins_with(b'{') {
             return Err(self.bad("type", "must be an object"));
@@ -141,11 +155,13 @@ impl<'a> Field<'a, '_> {
         if !self.begins_with(b'[') {
             return Err(self.bad("type", "must be an array"));
         }
-        let items = serde_json::from_str::<Vec<&'a RawValue>>(self.text()).map_err(|error| not_json(&error))?;
+        let items =
+            serde_json::from_str::<Vec<&'a RawValue>>(self.text()).map_err(|error| not_json(&error))?;
         if items.len() > most {
             return Err(self.bad("max_items", format_args!("must have at most {most} items")));
         }
-        let item = |(index, raw)| Field { path: Path { parent: Some(&self.path), step: Step::Item(index) }, raw };
+        let item =
+            |(index, raw)| Field { path: Path { parent: Some(&self.path), step: Step::Item(index) }, raw };
         Ok(items.into_iter().enumerate().map(item).collect())
     }
 }
@@ -161,7 +177,9 @@ impl<'a, 'p> Object<'a, 'p> {
     pub(crate) fn body(bytes: &'a [u8]) -> Result<Self, ApiError> {
         let raw: &RawValue = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
         if !raw.get().starts_with('{') {
-            return Err(ApiError::bad_request("The body must be a JSON object.").with_detail("constraint", "type"));
+            return Err(
+                ApiError::bad_request("The body must be a JSON object.").with_detail("constraint", "type")
+            );
         }
         let members = serde_json::from_str::<Members<'a>>(raw.get()).map_err(|error| not_json(&error))?;
         Ok(Self { path: None, members: members.0 })
@@ -182,18 +200,23 @@ impl<'a, 'p> Object<'a, 'p> {
     }
 
     pub(crate) fn require(&mut self, name: &'p str) -> Result<Field<'a, 'p>, ApiError> {
-        self.take(name).ok_or_else(|| {
-            let path = Path { parent: self.path, step: Step::Member(name) }.to_string();
-            let message = format!("The '{path}' field is required.");
-            ApiError::bad_field(path, "required", message)
-        })
+        self.take(name).ok_or_else(|| self.missing(name))
+    }
+
+    /// 400: a member that should be there.
+    pub(crate) fn missing(&self, name: &str) -> ApiError {
+        let path = Path { parent: self.path, step: Step::Member(name) }.to_string();
+        let message = format!("The '{path}' field is required.");
+        ApiError::bad_field(path, "required", message)
     }
 
     /// What nobody took.
     pub(crate) fn rest(self, most: usize) -> Result<Map<String, Value>, ApiError> {
         if self.members.len() > most {
-            return Err(ApiError::bad_request(format!("The body has more than {most} members that are not known here."))
-                .with_detail("constraint", "max_members"));
+            return Err(ApiError::bad_request(format!(
+                "The body has more than {most} members that are not known here."
+            ))
+            .with_detail("constraint", "max_members"));
         }
         let known = |(key, raw): (Cow<'a, str>, &RawValue)| {
             let value = serde_json::from_str(raw.get()).map_err(|error| not_json(&error))?;
@@ -202,6 +225,25 @@ impl<'a, 'p> Object<'a, 'p> {
         let is_null = |raw: &RawValue| raw.get() == "null";
         self.members.into_iter().filter(|(_, raw)| !is_null(raw)).map(known).collect()
     }
+}
+
+/// How deep brackets are nested in a text that is valid JSON.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {
