@@ -112,6 +112,8 @@ impl Script {
             pause(step, &ending).await?;
         }
         let frames = stream::unfold((steps, ending), |(mut steps, ending)| async move {
+            // Once put off, what went before is sent: pieces stay pieces, and a break comes after them.
+            tokio::task::yield_now().await;
             loop {
                 match steps.next() {
                     Some(Step::Bytes(bytes)) => return Some((Ok(Frame::data(bytes)), (steps, ending))),
