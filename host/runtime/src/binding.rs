@@ -7,6 +7,7 @@ use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{InstanceMode, Kind};
+use tokio::sync::OnceCell;
 
 use crate::breaker::Breaker;
 use crate::error::Fault;
@@ -15,6 +16,7 @@ use crate::log::{CallLog, LogLevel};
 use crate::permits::{Permit, Permits};
 use crate::sandbox::{CallContext, CallState, Sandbox};
 use crate::secret::{Secret, SecretSet};
+use crate::tool::ToolDescription;
 
 /// Warm sandboxes kept for one binding, over all organisations.
 const WARM_SANDBOXES: usize = 16;
@@ -46,6 +48,8 @@ pub struct Binding {
     breaker: Breaker,
     permits: Arc<Permits>,
     warm: Mutex<Vec<(String, Sandbox)>>,
+    /// Of a tool, once it was asked.
+    pub(crate) description: OnceCell<ToolDescription>,
 }
 
 impl Binding {
@@ -59,6 +63,7 @@ impl Binding {
             breaker: Breaker::default(),
             permits,
             warm: Mutex::default(),
+            description: OnceCell::new(),
         }
     }
 

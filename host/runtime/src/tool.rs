@@ -33,11 +33,16 @@ pub enum ToolError {
 }
 
 impl Binding {
-    /// What this tool offers under the binding's settings.
+    /// What this tool offers under the binding's settings. It is asked once: settings and version stay
+    /// the same for as long as the binding lives.
     ///
     /// # Errors
     /// The tool refuses its settings, or its sandbox was stopped.
     pub async fn describe_tool(self: &Arc<Self>, context: CallContext) -> Result<ToolDescription, Failure> {
+        self.description.get_or_try_init(|| self.ask_for_description(context)).await.cloned()
+    }
+
+    async fn ask_for_description(self: &Arc<Self>, context: CallContext) -> Result<ToolDescription, Failure> {
         let request_id = context.request_id.clone();
         let mut sandbox = self.enter(context, Arc::clone(&self.secrets)).await?;
         let outcome = {
