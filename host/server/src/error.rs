@@ -363,10 +363,17 @@ struct FlatBody<'a> {
     beside: &'a Map<String, Value>,
 }
 
-/// What the store could not do is never the client's affair.
+/// What the store could not do is hardly ever the client's affair.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match &error {
+            StoreError::InvalidText => Self::bad_request("Text may not contain the character NUL."),
+            StoreError::Duplicate { .. } => Self::conflict("It exists already.").caused_by(error),
+            transient if transient.is_transient() => {
+                Self::unavailable(1, "The database cannot be reached. Retry later.").caused_by(error)
+            }
+            _ => Self::internal(error),
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub async fn create(
     let request = request::completion(&body)?;
     note.model(&request.model);
     let (streamed, include_usage) = (request.streamed, request.include_usage);
-    let run = completions::start(&app, &caller, request).await?;
+    let run = completions::start(&app, &caller, &note, request).await?;
     let answer = Answer::new(&app, &caller, note, run);
     if streamed { Ok(answer.stream(include_usage)) } else { answer.whole().await }
 }
@@ -67,13 +67,15 @@ struct Answer {
     request_id: Arc<str>,
     note: CallNote,
     run: Run,
+    /// Deltas that went to the client.
+    deltas: u64,
 }
 
 impl Answer {
     fn new(app: &App, caller: &Caller, note: CallNote, run: Run) -> Self {
         let now = app.clock.now();
-        note.model(run.model());
         Self {
+            deltas: 0,
             id: id::hyphenated("chatcmpl", now, &*app.rng),
             created: now.seconds(),
             model: run.model().to_owned(),
@@ -98,6 +100,7 @@ impl Answer {
     }
 
     fn stream(self, include_usage: bool) -> Response {
+        self.note.update(|facts| facts.streamed = true);
         let mut headers = plugin_header(&self.plugin);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -109,6 +112,7 @@ impl Answer {
         let chunks = Chunks::new(self.identity(), include_usage);
         out.write(|buffer| chunks.role(buffer));
         while let Some(delta) = self.run.next().await {
+            self.deltas += 1;
             match delta {
                 Ok(delta) => out.write(|buffer| chunks.delta(buffer, delta)),
                 Err(failure) => return self.give_up(&out, failure.into()),
@@ -120,9 +124,15 @@ impl Answer {
             out.write(|buffer| chunks.usage(buffer, usage));
         }
         // The record is durable before the clean end is told.
-        self.note.usage(usage);
+        self.account();
         self.note.commit().await;
         out.write(done);
+    }
+
+    /// Puts what there is so far into the call record; without effect once that is written.
+    fn account(&self) {
+        self.run.account();
+        self.note.update(|facts| facts.deltas = self.deltas);
     }
 
     fn give_up(&self, out: &Out, error: ApiError) {
@@ -132,10 +142,10 @@ impl Answer {
     }
 }
 
-/// Whichever way it ends, also by the client's leaving: what was used until then is noted.
+/// However it ends, also by the client's leaving: what was sent until then is noted.
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.note.usage(self.run.usage());
+        self.account();
     }
 }
 

@@ -42,8 +42,8 @@ pub async fn create(
     let (request, encoding) = embedding::embedding(&body)?;
     note.model(&request.model);
     let embedded = embeddings::embed(&app, &caller, &request).await?;
-    note.model(&embedded.model);
+    note.served_by(&embedded.binding);
     note.usage(embedded.embeddings.usage);
     let list = embedding::list(embedded.model, embedded.embeddings, encoding);
-    Ok((plugin_header(&embedded.plugin), axum::Json(list)).into_response())
+    Ok((plugin_header(&embedded.binding.plugin_version()), axum::Json(list)).into_response())
 }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::completions::plugin_header;
 use super::openai::json::Object;
+use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
@@ -99,13 +100,15 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller) -> Json<ToolList>
 pub async fn call(
     State(app): State<Arc<App>>,
     caller: Caller,
+    note: CallNote,
     Path(name): Path<String>,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
     let arguments = arguments(&body)?;
     let called = tools::call(&app, &caller, &name, &arguments).await?;
+    note.served_by(&called.binding);
     let result = ToolResult { result: as_json(called.text)? };
-    Ok((plugin_header(&called.plugin), Json(result)).into_response())
+    Ok((plugin_header(&called.binding.plugin_version()), Json(result)).into_response())
 }
 
 fn arguments(body: &[u8]) -> Result<String, ApiError> {

@@ -21,8 +21,8 @@ use crate::state::App;
 pub struct Embedded {
     /// The id of the model that answered.
     pub model: String,
-    /// The plugin that answered, `id@version`.
-    pub plugin: String,
+    /// The binding that answered.
+    pub binding: Arc<Binding>,
     /// The answer.
     pub embeddings: Embeddings,
 }
@@ -47,8 +47,8 @@ pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Re
         let Some(binding) = binding else { continue };
         match attempts(binding, &context(caller), request, candidate, policy, &*app.rng).await {
             Ok(embeddings) => {
-                let (model, plugin) = (candidate.id.clone(), binding.plugin_version());
-                return Ok(Embedded { model, plugin, embeddings });
+                let (model, binding) = (candidate.id.clone(), Arc::clone(binding));
+                return Ok(Embedded { model, binding, embeddings });
             }
             Err(failure) => {
                 tracing::warn!(model = %candidate.id, kind = ?failure.kind, cause = %failure, "no embeddings");

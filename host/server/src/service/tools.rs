@@ -69,8 +69,8 @@ pub(super) async fn definition(
 pub struct Called {
     /// Its text.
     pub text: String,
-    /// The plugin that answered, `id@version`.
-    pub plugin: String,
+    /// The binding that answered.
+    pub binding: Arc<Binding>,
 }
 
 /// Calls a tool with a JSON object as text.
@@ -81,7 +81,7 @@ pub async fn call(app: &App, caller: &Caller, name: &str, arguments: &str) -> Re
     let catalogue = app.runtime.snapshot();
     let binding = tool(&catalogue, name)?;
     match binding.call_tool(context(caller), arguments).await {
-        Ok(text) => Ok(Called { text, plugin: binding.plugin_version() }),
+        Ok(text) => Ok(Called { text, binding: Arc::clone(binding) }),
         Err(ToolError::InvalidArguments(reason)) => {
             Err(ApiError::impossible("arguments", "invalid_arguments", reason))
         }

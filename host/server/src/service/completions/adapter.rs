@@ -38,6 +38,14 @@ impl Adapter {
         }
     }
 
+    pub(super) fn binding(&self) -> Option<&Binding> {
+        match self {
+            Self::Plugin(binding) => Some(binding),
+            #[cfg(test)]
+            Self::Script(_) => None,
+        }
+    }
+
     /// `id@version` of the plugin.
     pub(super) fn version(&self) -> String {
         match self {

@@ -1,8 +1,8 @@
 //! A chat completion: which bindings may serve it, attempts and fallbacks until one answers, and the
 //! host's own tool loop.
 //!
-//! [`start`] returns once the first delta is there, so whatever goes wrong before it still gets a status
-//! of its own. From then on the caller pulls deltas out of the [`Run`]; dropping it drops the sandbox
+//! [`start`] returns once there is something for the client, so whatever goes wrong before still gets a
+//! status of its own. From then on the caller pulls deltas out of the [`Run`]; dropping it drops the sandbox
 //! and the upstream connection.
 
 mod adapter;
@@ -18,6 +18,7 @@ use hardpoint_domain::message::CompletionRequest;
 use hardpoint_domain::retry::RetryPolicy;
 use hardpoint_runtime::CallContext;
 
+use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::config::CompletionsConfig;
 use crate::error::ApiError;
@@ -50,18 +51,23 @@ pub(crate) fn context(caller: &Caller) -> CallContext {
     CallContext { request_id: caller.request_id.to_string(), organization: caller.organization_id.clone() }
 }
 
-/// Begins a completion and waits for its first delta.
+/// Begins a completion and waits for the first delta that the client is to see.
 ///
 /// # Errors
 /// 422 for a model that there is not or that cannot do what is asked; whatever kept every binding from
 /// answering otherwise.
-pub async fn start(app: &App, caller: &Caller, request: CompletionRequest) -> Result<Run, ApiError> {
+pub async fn start(
+    app: &App,
+    caller: &Caller,
+    note: &CallNote,
+    request: CompletionRequest,
+) -> Result<Run, ApiError> {
     let catalogue = app.runtime.snapshot();
     let context = context(caller);
     let plan = plan::plan(&app.config.models, &catalogue, &context, request).await?;
     let policy = Policy::from(&app.config.completions);
-    let mut run = Run::new(plan, policy, context, app.clock.clone(), app.rng.clone());
-    run.open().await?;
+    let mut run = Run::new(plan, policy, context, Some(note.clone()), app.clock.clone(), app.rng.clone());
+    run.begin().await?;
     Ok(run)
 }
 

@@ -16,6 +16,7 @@ use super::calls::Calls;
 use super::host_tools::HostTools;
 use super::open::unfinished;
 use super::plan::{Candidate, Plan};
+use crate::call::CallNote;
 
 /// A completion under way. Dropping it ends the sandbox and closes the upstream connection.
 pub struct Run {
@@ -27,6 +28,8 @@ pub struct Run {
     tools: HostTools,
     pub(super) policy: Policy,
     pub(super) context: CallContext,
+    /// Learns what was used and by whom it was served, whichever way the run ends. Tests have none.
+    note: Option<CallNote>,
     clock: Arc<dyn Clock>,
     pub(super) rng: Arc<dyn Rng>,
     /// From 1.
@@ -37,6 +40,8 @@ pub struct Run {
     pub(super) deltas: Option<Deltas>,
     /// Read while opening the round.
     pub(super) first: Option<Delta>,
+    /// For the client, read before it asked.
+    ready: Option<Delta>,
     calls: Calls,
     /// What the model said in this round: kept where it may have to be given back to it.
     said: Said,
@@ -59,6 +64,7 @@ impl Run {
         plan: Plan,
         policy: Policy,
         context: CallContext,
+        note: Option<CallNote>,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Self {
@@ -70,12 +76,14 @@ impl Run {
             tools: plan.tools,
             policy,
             context,
+            note,
             clock,
             rng,
             round: 1,
             sent: false,
             deltas: None,
             first: None,
+            ready: None,
             calls: Calls::default(),
             said: Said::default(),
             usage: Usage::default(),
@@ -83,6 +91,14 @@ impl Run {
         };
         run.prepare_last_round();
         run
+    }
+
+    /// Goes on until there is something for the client. What fails until then can still be answered with
+    /// a status of its own, or by another model.
+    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+        self.open().await?;
+        self.ready = self.next().await.transpose()?;
+        Ok(())
     }
 
     /// The model that answers: the one asked for or one of its fallbacks.
@@ -93,6 +109,16 @@ impl Run {
     /// The plugin that answers, `id@version`.
     pub fn plugin(&self) -> String {
         self.candidate().adapter.version()
+    }
+
+    /// Puts what was used so far, and by whom it was served, into the call record; without effect once
+    /// that is written.
+    pub fn account(&self) {
+        let Some(note) = &self.note else { return };
+        note.usage(self.usage());
+        if let Some(binding) = self.candidate().adapter.binding() {
+            note.served_by(binding);
+        }
     }
 
     /// Tokens over all rounds so far. A round whose provider has not told (yet) counts by its length, at
@@ -110,6 +136,9 @@ impl Run {
 
     /// The next delta for the client. `Finish` is the last; so is a failure. Usage is not among them.
     pub async fn next(&mut self) -> Option<Result<Delta, Failure>> {
+        if let Some(ready) = self.ready.take() {
+            return Some(Ok(ready));
+        }
         loop {
             let delta = match self.first.take() {
                 Some(first) => first,
@@ -246,6 +275,13 @@ impl Run {
         (self.deltas, self.round_usage) = (None, None);
         self.said = Said::default();
         failure
+    }
+}
+
+/// However it ends: also by the client's leaving, also before anything was sent.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.account();
     }
 }
 

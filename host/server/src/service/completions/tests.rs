@@ -104,7 +104,7 @@ fn run_of(mut request: CompletionRequest, scripts: &[&Script], with_tools: bool,
         retry_after_cap: Duration::from_secs(10),
     };
     let context = CallContext { request_id: "req_1".to_owned(), organization: "org_1".to_owned() };
-    Run::new(plan, Policy { retry, rounds: 3 }, context, Arc::new(Still), Arc::new(Still))
+    Run::new(plan, Policy { retry, rounds: 3 }, context, None, Arc::new(Still), Arc::new(Still))
 }
 
 fn text(text: &str) -> Delta {

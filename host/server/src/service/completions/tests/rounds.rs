@@ -172,3 +172,18 @@ async fn a_later_round_may_go_elsewhere_while_the_client_saw_nothing() {
     assert_eq!((run.model(), run.usage().total()), ("second", 15));
     assert_eq!(answers(&second.asked()[0].0).len(), 1, "with what the tools answered");
 }
+
+#[tokio::test(start_paused = true)]
+async fn beginning_goes_on_until_there_is_something_to_see() {
+    let calling = || play([call(0, "a", "sum", "{}"), CALLS]);
+    let first = Script::new(vec![calling(), Scene::Refuse(failure(FailureKind::Plugin))]);
+    let second = Script::new(vec![calling(), play([text("3"), STOP])]);
+    let mut run = run(&[&first, &second], true, &[]);
+    run.begin().await.unwrap();
+    assert_eq!(run.model(), "second", "known before anything is sent");
+    assert_eq!(shown(&mut run).await, [text("3"), STOP]);
+
+    let failing = Script::new(vec![calling(), Scene::Refuse(failure(FailureKind::Plugin))]);
+    let refused = super::run(&[&failing], true, &[]).begin().await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Plugin, "and can still be answered with a status");
+}
