@@ -1,1 +1,191 @@
-//! hardpoint-store
+//! Every SQL statement of Hardpoint, on SQLite and PostgreSQL, and the blob store.
+//!
+//! One file an aggregate: plain functions that read through a [`Conn`] or write through a [`Tx`].
+//!
+//! ```no_run
+//! # async fn example(store: &hardpoint_store::Store, hash: [u8; 32], key: hardpoint_store::keys::NewKey)
+//! # -> Result<(), hardpoint_store::StoreError> {
+//! use hardpoint_store::{Lane, keys};
+//!
+//! let found = keys::find_by_hash(&mut store.read().await?, &hash).await?;
+//! store.write(Lane::Request, |tx| Box::pin(async move { keys::insert(tx, &key).await })).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! What holds everywhere: times and ids are arguments, never made here or by the database; "not there"
+//! is `None` or `false`, not an error; text with a NUL is refused; lists are ordered and bounded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use hardpoint_domain::time::Clock;
+
+pub mod blobs;
+pub mod call_records;
+mod call_records_dialect;
+mod columns;
+mod db;
+pub mod enablement;
+mod error;
+pub mod events;
+pub mod grants;
+pub mod keys;
+pub mod kv;
+mod migrate;
+pub mod organizations;
+pub mod outbox;
+mod outbox_dialect;
+pub mod plugin_files;
+pub mod plugins;
+mod postgres;
+pub mod recorder;
+mod revision;
+mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod writer;
+
+pub use blobs::Blobs;
+pub use columns::UnknownWord;
+pub use db::{Conn, Tx};
+pub use error::StoreError;
+pub use recorder::CallRecorder;
+pub use revision::revision;
+
+/// How much a write survives once it was answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// A power failure: the disk has it.
+    #[default]
+    Power,
+    /// The death of the process (`kill -9`), not of the machine; without waiting for the disk.
+    Process,
+}
+
+/// Which of two queues a write waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// A client waits for it.
+    Request,
+    /// Nobody waits; it gives way. Keep each such write under five milliseconds.
+    Bulk,
+}
+
+/// Where the data is and how safe.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The folder for the SQLite file and for blobs; made if it is missing.
+    pub data: PathBuf,
+    /// `postgres://…`; where left out, SQLite in `hardpoint.db` in the data folder.
+    pub url: Option<String>,
+    /// What a write survives.
+    pub durability: Durability,
+}
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Embedded, for one host.
+    Sqlite,
+    /// A server that many hosts share.
+    Postgres,
+}
+
+#[derive(Clone, Debug)]
+enum Db {
+    Sqlite { readers: Arc<sqlite::Readers>, writer: writer::Writer },
+    Postgres(postgres::Pool),
+}
+
+/// The database and the blobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db,
+    blobs: Blobs,
+}
+
+impl Store {
+    /// Opens the store and brings it to the present version. The clock only says when it was migrated.
+    pub async fn open(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        tokio::fs::create_dir_all(&config.data).await.map_err(|error| {
+            StoreError::Unavailable(format!("the data folder {}: {error}", config.data.display()))
+        })?;
+        let blobs = Blobs::open(&config.data.join("blobs"), config.durability).await?;
+        let db = match &config.url {
+            Some(url) => {
+                let pool = postgres::Pool::open(url, config.durability).await?;
+                let mut tx = pool.begin().await?;
+                let migrated = migrate::run(&mut tx, clock.now()).await;
+                postgres::end(tx, migrated.is_ok()).await.and(migrated)?;
+                Db::Postgres(pool)
+            }
+            None => {
+                let file = config.data.join("hardpoint.db");
+                let options = sqlite::WriteOptions::new(&file, config.durability);
+                let writer = writer::Writer::start(options.clone(), options.connect().await?);
+                let now = clock.now();
+                writer.write(Lane::Request, move |tx| Box::pin(migrate::run(tx, now))).await?;
+                Db::Sqlite { readers: sqlite::Readers::new(&file), writer }
+            }
+        };
+        Ok(Self { db, blobs })
+    }
+
+    /// Which database it is.
+    pub fn engine(&self) -> Engine {
+        match self.db {
+            Db::Sqlite { .. } => Engine::Sqlite,
+            Db::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// The blobs.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// A connection to read through; given back when dropped. Sees all that was answered before.
+    pub async fn read(&self) -> Result<Conn, StoreError> {
+        match &self.db {
+            Db::Sqlite { readers, .. } => Ok(Conn::new(db::Link::SqliteReader(readers.lease().await?))),
+            Db::Postgres(pool) => pool.read().await,
+        }
+    }
+
+    /// Runs `op` in a transaction and answers when it is committed as durably as configured.
+    ///
+    /// The transaction is undone where `op` answers an error, panics, takes longer than five seconds, or
+    /// overlooks the failure of a statement. `op` awaits nothing but statements. Once it is queued it runs
+    /// and is kept even if the caller stops waiting.
+    ///
+    /// `op` runs at most once. On PostgreSQL (read committed) it may so meet [`StoreError::Conflict`],
+    /// with nothing done; who can repeat the whole of it does.
+    pub async fn write<T, F>(&self, lane: Lane, op: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        match &self.db {
+            Db::Sqlite { writer, .. } => writer.write(lane, op).await,
+            Db::Postgres(pool) => pool.write(lane, op).await,
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        revision(&mut self.read().await?).await.map(drop)
+    }
+
+    /// Takes no more writes, finishes those that wait, and closes the database.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite { readers, writer } => {
+                readers.close();
+                writer.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Bytes that are too large for a table, kept under their digest. They are never changed, so putting
+//! the same again is no harm, and a row may refer to a blob as soon as it was put.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::{Durability, StoreError};
+
+/// Where a blob is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BlobKey(String);
+
+impl BlobKey {
+    /// `plugins/<digest>.wasm`: the component with this SHA-256, in hex, `sha256:` in front or not.
+    pub fn plugin(digest: &str) -> Result<Self, StoreError> {
+        let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+        let is_digest = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_digest {
+            return Err(StoreError::InvalidValue(format!("{digest:?} is no SHA-256 in lower-case hex")));
+        }
+        Ok(Self(format!("plugins/{hex}.wasm")))
+    }
+}
+
+impl fmt::Display for BlobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The blob store.
+#[derive(Clone, Debug)]
+pub struct Blobs(Arc<dyn ObjectStore>);
+
+impl Blobs {
+    pub(crate) async fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
+        tokio::fs::create_dir_all(folder).await.map_err(|error| {
+            StoreError::Unavailable(format!("the blob folder {}: {error}", folder.display()))
+        })?;
+        let local = LocalFileSystem::new_with_prefix(folder)?.with_fsync(durability == Durability::Power);
+        Ok(Self(Arc::new(local)))
+    }
+
+    /// Puts bytes under their key. Readers see all of them or nothing; under `Durability::Power` they are
+    /// on the disk when this returns.
+    pub async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), StoreError> {
+        self.0.put(&path(key), bytes.into()).await?;
+        Ok(())
+    }
+
+    /// The bytes under a key. Whoever depends on them checks the digest: disks err.
+    pub async fn get(&self, key: &BlobKey) -> Result<Option<Bytes>, StoreError> {
+        match self.0.get(&path(key)).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether there is something under a key.
+    pub async fn exists(&self, key: &BlobKey) -> Result<bool, StoreError> {
+        match self.0.head(&path(key)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes what is under a key, if anything is.
+    pub async fn delete(&self, key: &BlobKey) -> Result<(), StoreError> {
+        match self.0.delete(&path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn path(key: &BlobKey) -> object_store::path::Path {
+    object_store::path::Path::from(key.0.as_str())
+}

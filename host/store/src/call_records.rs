@@ -1,0 +1,223 @@
+//! Call records: one row for every request.
+
+use hardpoint_domain::time::Timestamp;
+use sqlx::query::Query;
+use sqlx::{Database, Encode, Type};
+
+use crate::call_records_dialect::INSERTS;
+use crate::columns::{Micros, clean, words};
+use crate::db::{Handle, fetch, statements};
+use crate::{Conn, StoreError, Tx};
+
+words! {
+    /// How a call ended.
+    pub enum Outcome {
+        /// It was answered to the end.
+        Completed = "completed",
+        /// It was answered with an error, or broke off.
+        Failed = "failed",
+        /// The client left.
+        Cancelled = "cancelled",
+    }
+}
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct CallRecord {
+    /// `call_…`.
+    pub id: String,
+    /// `req_…`.
+    pub request_id: String,
+    /// When it came in.
+    #[sqlx(try_from = "Micros")]
+    pub time: Timestamp,
+    /// Whose it is, where that is known.
+    pub organization_id: Option<String>,
+    /// With which key.
+    pub key_id: Option<String>,
+    /// The HTTP method.
+    pub method: String,
+    /// The route's pattern, not the path.
+    pub route: String,
+    /// The HTTP status.
+    #[sqlx(try_from = "i64")]
+    pub status: u16,
+    /// The error's type, where it was answered with one.
+    pub error_type: Option<String>,
+    /// Microseconds until the last byte.
+    #[sqlx(try_from = "i64")]
+    pub duration_us: u64,
+    /// The model that was asked for.
+    pub model: Option<String>,
+    /// The binding that served it.
+    pub binding: Option<String>,
+    /// The plugin of the binding.
+    pub plugin: Option<String>,
+    /// The plugin's version.
+    pub plugin_version: Option<String>,
+    /// Tokens read.
+    #[sqlx(try_from = "i64")]
+    pub input_tokens: u64,
+    /// Of these, tokens that the provider had in its cache.
+    #[sqlx(try_from = "i64")]
+    pub cached_input_tokens: u64,
+    /// Tokens written.
+    #[sqlx(try_from = "i64")]
+    pub output_tokens: u64,
+    /// Whether it was answered as a stream.
+    pub streamed: bool,
+    /// Deltas sent.
+    #[sqlx(try_from = "i64")]
+    pub deltas: u64,
+    /// Bytes of the answer's body that were sent.
+    #[sqlx(try_from = "i64")]
+    pub bytes_sent: u64,
+    /// How it ended.
+    #[sqlx(try_from = "String")]
+    pub outcome: Outcome,
+}
+
+/// Where a page of records ends and the next begins; that record itself is on the first of the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The record's time.
+    pub time: Timestamp,
+    /// The record's id.
+    pub id: String,
+}
+
+/// Which records.
+#[derive(Clone, Copy, Debug)]
+pub enum Filter<'a> {
+    /// All of the platform.
+    All,
+    /// Those of an organisation.
+    Organization(&'a str),
+    /// Those of a key, which must be of this organisation.
+    Key {
+        /// The organisation.
+        organization_id: &'a str,
+        /// The key.
+        key_id: &'a str,
+    },
+}
+
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, request_id, time, organization_id, key_id, method, route, status, error_type, duration_us, \
+             model, binding, plugin, plugin_version, input_tokens, cached_input_tokens, output_tokens, streamed, \
+             deltas, bytes_sent, outcome FROM call_records WHERE (time, id) < ($1, $2) AND ",
+            $condition,
+            " ORDER BY time DESC, id DESC LIMIT $3"
+        )
+    };
+}
+
+statements! {
+    LIST: select!("1 = 1");
+    LIST_BY_ORGANIZATION: select!("organization_id = $4");
+    LIST_BY_KEY: select!("organization_id = $4 AND key_id = $5");
+}
+
+/// Adds records. One that is there already (same time and id) stays as it is, so that a caller who does
+/// not know whether it came through may send it again.
+pub async fn insert(tx: &mut Tx, records: &[CallRecord]) -> Result<(), StoreError> {
+    for record in records {
+        check(record)?;
+    }
+    let mut rest = records;
+    for (rows, statement) in INSERTS {
+        while rest.len() >= *rows {
+            let (now, later) = rest.split_at(*rows);
+            let outcome = match tx.handle()? {
+                Handle::Sqlite(conn) => {
+                    let query = sqlx::query::<sqlx::Sqlite>(statement.sqlite);
+                    now.iter().fold(query, bind).execute(conn).await.map(drop)
+                }
+                Handle::Postgres(conn) => {
+                    let query = sqlx::query::<sqlx::Postgres>(statement.postgres);
+                    now.iter().fold(query, bind).execute(conn).await.map(drop)
+                }
+            };
+            tx.noted(outcome)?;
+            rest = later;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a record that would make the insert of its whole batch fail.
+pub(crate) fn check(record: &CallRecord) -> Result<(), StoreError> {
+    let texts = [&record.id, &record.request_id, &record.method, &record.route];
+    let more = [
+        &record.organization_id,
+        &record.key_id,
+        &record.error_type,
+        &record.model,
+        &record.binding,
+        &record.plugin,
+        &record.plugin_version,
+    ];
+    for text in texts.into_iter().chain(more.into_iter().flatten()) {
+        clean(text)?;
+    }
+    Ok(())
+}
+
+fn bind<'q, D>(query: Query<'q, D, D::Arguments>, record: &'q CallRecord) -> Query<'q, D, D::Arguments>
+where
+    D: Database,
+    &'q str: Encode<'q, D> + Type<D>,
+    Option<&'q str>: Encode<'q, D> + Type<D>,
+    i64: Encode<'q, D> + Type<D>,
+    bool: Encode<'q, D> + Type<D>,
+{
+    query
+        .bind(record.id.as_str())
+        .bind(record.request_id.as_str())
+        .bind(record.time.micros())
+        .bind(record.organization_id.as_deref())
+        .bind(record.key_id.as_deref())
+        .bind(record.method.as_str())
+        .bind(record.route.as_str())
+        .bind(i64::from(record.status))
+        .bind(record.error_type.as_deref())
+        .bind(count(record.duration_us))
+        .bind(record.model.as_deref())
+        .bind(record.binding.as_deref())
+        .bind(record.plugin.as_deref())
+        .bind(record.plugin_version.as_deref())
+        .bind(count(record.input_tokens))
+        .bind(count(record.cached_input_tokens))
+        .bind(count(record.output_tokens))
+        .bind(record.streamed)
+        .bind(count(record.deltas))
+        .bind(count(record.bytes_sent))
+        .bind(record.outcome.as_str())
+}
+
+/// A plugin may claim any number of tokens; what no column can hold is as much as one can.
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Records newest first, those before `before`; at most `limit`.
+pub async fn list(
+    conn: &mut Conn,
+    filter: Filter<'_>,
+    before: Option<&Cursor>,
+    limit: u32,
+) -> Result<Vec<CallRecord>, StoreError> {
+    let (time, id) = before.map_or((i64::MAX, ""), |cursor| (cursor.time.micros(), cursor.id.as_str()));
+    let limit = i64::from(limit);
+    match filter {
+        Filter::All => fetch!(conn, fetch_all, CallRecord, LIST, time, id, limit),
+        Filter::Organization(organization) => {
+            fetch!(conn, fetch_all, CallRecord, LIST_BY_ORGANIZATION, time, id, limit, organization)
+        }
+        Filter::Key { organization_id, key_id } => {
+            fetch!(conn, fetch_all, CallRecord, LIST_BY_KEY, time, id, limit, organization_id, key_id)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Brings a database to the version that this program knows.
+
+use hardpoint_domain::time::Timestamp;
+
+use crate::StoreError;
+use crate::db::{Handle, Tx, execute, fetch, statements};
+
+/// One step, for each database.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Counts from 1 without gaps.
+    pub version: i64,
+    /// The file's name after its number.
+    pub name: &'static str,
+    /// What SQLite is told.
+    pub sqlite: &'static str,
+    /// What PostgreSQL is told.
+    pub postgres: &'static str,
+}
+
+macro_rules! migrations {
+    ($($version:literal $file:literal $name:literal,)*) => {
+        /// All migrations, oldest first.
+        pub const MIGRATIONS: &[Migration] = &[$(Migration {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(concat!("../migrations/sqlite/", $file)),
+            postgres: include_str!(concat!("../migrations/postgres/", $file)),
+        },)*];
+    };
+}
+
+migrations! {
+    1 "0001_spine.sql" "spine",
+}
+
+/// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.
+const CREATE_LIST: &str = "CREATE TABLE IF NOT EXISTS migrations \
+    (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
+
+/// The number is "hardpoin" in ASCII: nobody else on the same server should take it by chance.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7521983763898558830)";
+
+statements! {
+    NEWEST: "SELECT COALESCE(MAX(version), 0) FROM migrations";
+    NOTE: "INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)";
+}
+
+/// Applies what is missing, in the one transaction given: all of it or nothing. The transaction holds
+/// the only write lock of SQLite; on PostgreSQL an advisory lock lets one host at a time in here.
+pub(crate) async fn run(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    raw(tx, "SELECT 1", LOCK).await?;
+    raw(tx, CREATE_LIST, CREATE_LIST).await?;
+    let (found,): (i64,) = fetch!(tx, fetch_one, (i64,), NEWEST)?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
+        raw(tx, migration.sqlite, migration.postgres).await?;
+        execute!(tx, NOTE, migration.version, migration.name, now.micros())?;
+        tracing::info!(version = migration.version, name = migration.name, "migrated the database");
+    }
+    Ok(())
+}
+
+/// Runs text that may hold several statements.
+async fn raw(tx: &mut Tx, sqlite: &'static str, postgres: &'static str) -> Result<(), StoreError> {
+    let outcome = match tx.handle()? {
+        Handle::Sqlite(conn) => sqlx::raw_sql(sqlite).execute(conn).await.map(drop),
+        Handle::Postgres(conn) => sqlx::raw_sql(postgres).execute(conn).await.map(drop),
+    };
+    tx.noted(outcome)
+}

@@ -1,0 +1,68 @@
+//! Files of the plugins folder that are no version of any plugin: no component, no manifest, still
+//! being copied. They have no id to be listed under, only the name of the file.
+
+use hardpoint_domain::time::Timestamp;
+
+use crate::columns::Micros;
+use crate::db::{execute, fetch, statements};
+use crate::plugins::State;
+use crate::{Conn, StoreError, Tx};
+
+/// A file in the plugins folder.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct PluginFile {
+    /// Its name in the folder.
+    pub name: String,
+    /// Its bytes.
+    #[sqlx(try_from = "i64")]
+    pub size: u64,
+    /// When it was last written to.
+    #[sqlx(try_from = "Micros")]
+    pub mtime: Timestamp,
+    /// SHA-256 of its bytes, if they were read.
+    pub digest: Option<String>,
+    /// Usually `Rejected`.
+    #[sqlx(try_from = "String")]
+    pub state: State,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// When it was last looked at.
+    #[sqlx(try_from = "Micros")]
+    pub seen_at: Timestamp,
+}
+
+statements! {
+    PUT: "INSERT INTO plugin_files (name, size, mtime, digest, state, reason, seen_at) \
+          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET size = excluded.size, \
+          mtime = excluded.mtime, digest = excluded.digest, state = excluded.state, reason = excluded.reason, \
+          seen_at = excluded.seen_at";
+    REMOVE: "DELETE FROM plugin_files WHERE name = $1";
+    LIST: "SELECT name, size, mtime, digest, state, reason, seen_at FROM plugin_files ORDER BY name";
+}
+
+/// Notes what was found out about a file, in place of what was noted before.
+pub async fn put(tx: &mut Tx, file: &PluginFile) -> Result<(), StoreError> {
+    let size = i64::try_from(file.size).map_err(|_| StoreError::InvalidValue("the size".into()))?;
+    execute!(
+        tx,
+        PUT,
+        &file.name,
+        size,
+        file.mtime.micros(),
+        file.digest.as_deref(),
+        file.state.as_str(),
+        file.reason.as_deref(),
+        file.seen_at.micros(),
+    )
+    .map(drop)
+}
+
+/// Forgets a file: it is gone, or became a version of a plugin.
+pub async fn remove(tx: &mut Tx, name: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, REMOVE, name)? == 1)
+}
+
+/// All that is noted, by name.
+pub async fn list(conn: &mut Conn) -> Result<Vec<PluginFile>, StoreError> {
+    fetch!(conn, fetch_all, PluginFile, LIST)
+}

@@ -1,0 +1,100 @@
+//! PostgreSQL: a pool of connections; every write is a transaction of its own on one of them.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool};
+use tokio::sync::Semaphore;
+
+use crate::db::{Conn, Link, Tx};
+use crate::{Durability, Lane, StoreError, writer};
+
+/// Connections of one host. PostgreSQL admits a hundred unless told otherwise, for all hosts together.
+const CONNECTIONS: u32 = 16;
+/// Writes of the bulk lane under way at once, so that requests always find a connection.
+const BULK_CONNECTIONS: usize = 4;
+/// How long a caller waits for a connection before the database counts as unreachable.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// After this long unused, a connection is tried before it is lent.
+const TRY_AFTER_IDLE: Duration = Duration::from_secs(1);
+/// Bounds on the server's side, for when a host hangs in the middle of a transaction.
+const STATEMENT_LIMIT: &str = "30s";
+const IDLE_IN_TRANSACTION_LIMIT: &str = "60s";
+
+/// A pool and the room in its bulk lane.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pool: PgPool,
+    bulk: Arc<Semaphore>,
+}
+
+impl Pool {
+    pub(crate) async fn open(url: &str, durability: Durability) -> Result<Self, StoreError> {
+        let synchronous_commit = match durability {
+            Durability::Power => "on",
+            Durability::Process => "off",
+        };
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| StoreError::InvalidValue(format!("the database URL: {error}")))?
+            .application_name("hardpoint")
+            .options([
+                ("synchronous_commit", synchronous_commit),
+                ("statement_timeout", STATEMENT_LIMIT),
+                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_LIMIT),
+            ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .before_acquire(|conn, meta| {
+                Box::pin(async move { Ok(meta.idle_for < TRY_AFTER_IDLE || conn.ping().await.is_ok()) })
+            })
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool, bulk: Arc::new(Semaphore::new(BULK_CONNECTIONS)) })
+    }
+
+    pub(crate) async fn read(&self) -> Result<Conn, StoreError> {
+        Ok(Conn::new(Link::Postgres(self.pool.acquire().await?)))
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::new(Link::PostgresTransaction(self.pool.begin().await?)))
+    }
+
+    /// Runs a write on a task of its own: like on SQLite it goes on when its caller leaves.
+    pub(crate) async fn write<T, F>(&self, lane: Lane, op: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        let this = self.clone();
+        let write = async move {
+            let _room = match lane {
+                Lane::Request => None,
+                Lane::Bulk => Some(this.bulk.acquire().await),
+            };
+            let mut tx = this.begin().await?;
+            let outcome = writer::attempt(op, &mut tx).await;
+            end(tx, outcome.is_ok()).await.and(outcome)
+        };
+        tokio::spawn(write).await.unwrap_or(Err(StoreError::Undone("the host is shutting down")))
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Commits or rolls back. A roll-back that fails has its cause in the failure that is answered anyway.
+pub(crate) async fn end(tx: Tx, keep: bool) -> Result<(), StoreError> {
+    let Link::PostgresTransaction(transaction) = tx.into_link() else { return Ok(()) };
+    if keep {
+        return Ok(transaction.commit().await?);
+    }
+    let _ = transaction.rollback().await;
+    Ok(())
+}

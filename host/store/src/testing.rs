@@ -1,0 +1,37 @@
+//! For tests: a throw-away PostgreSQL, and what the tests of this crate need to see of its inside.
+
+use crate::db::Statement;
+pub use crate::migrate::{MIGRATIONS, Migration};
+use crate::{Conn, StoreError};
+
+pub mod cluster;
+
+/// Every statement of this crate.
+pub fn statements() -> Vec<Statement> {
+    [
+        crate::call_records::ALL,
+        crate::call_records_dialect::ALL,
+        crate::enablement::ALL,
+        crate::events::ALL,
+        crate::grants::ALL,
+        crate::keys::ALL,
+        crate::kv::ALL,
+        crate::migrate::ALL,
+        crate::organizations::ALL,
+        crate::outbox::ALL,
+        crate::outbox_dialect::ALL,
+        crate::plugin_files::ALL,
+        crate::plugins::ALL,
+        crate::revision::ALL,
+    ]
+    .concat()
+}
+
+/// Runs text on a connection as it is.
+pub async fn raw(conn: &mut Conn, text: &'static str) -> Result<(), StoreError> {
+    let outcome = match conn.handle()? {
+        crate::db::Handle::Sqlite(on) => sqlx::raw_sql(text).execute(on).await.map(drop),
+        crate::db::Handle::Postgres(on) => sqlx::raw_sql(text).execute(on).await.map(drop),
+    };
+    conn.noted(outcome)
+}

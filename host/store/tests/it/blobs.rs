@@ -1,0 +1,34 @@
+use bytes::Bytes;
+use hardpoint_store::StoreError;
+use hardpoint_store::blobs::BlobKey;
+
+use crate::support::{Fixture, on_both};
+
+on_both!(bytes_come_back, keys_are_digests);
+
+async fn bytes_come_back(db: Fixture) {
+    let blobs = db.store.blobs();
+    let key = BlobKey::plugin(&"a1".repeat(32)).unwrap();
+    assert_eq!(key, BlobKey::plugin(&format!("sha256:{}", "a1".repeat(32))).unwrap());
+    assert_eq!(blobs.get(&key).await.unwrap(), None);
+    assert!(!blobs.exists(&key).await.unwrap());
+    let bytes = Bytes::from(vec![7; 3_000_000]);
+    for _ in 0..2 {
+        blobs.put(&key, bytes.clone()).await.unwrap();
+    }
+    assert_eq!(blobs.get(&key).await.unwrap(), Some(bytes));
+    assert!(blobs.exists(&key).await.unwrap());
+    let folder = std::fs::read_dir(db.config.data.join("blobs/plugins")).unwrap();
+    let files: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(files, [format!("{}.wasm", "a1".repeat(32))]);
+    for _ in 0..2 {
+        blobs.delete(&key).await.unwrap();
+    }
+    assert!(!blobs.exists(&key).await.unwrap());
+}
+
+async fn keys_are_digests(_: Fixture) {
+    for bad in ["", "../../etc/passwd", &"A1".repeat(32), &"a1".repeat(31), &"/a".repeat(32)] {
+        assert!(matches!(BlobKey::plugin(bad), Err(StoreError::InvalidValue(_))), "{bad}");
+    }
+}

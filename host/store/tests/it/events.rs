@@ -1,0 +1,136 @@
+use hardpoint_store::events::{self, Cursor, NewDelivery};
+use hardpoint_store::outbox::{self, State};
+use hardpoint_store::{Lane, StoreError, organizations};
+
+use crate::support::{Fixture, at, event, on_both, organization};
+
+on_both!(
+    an_event_keeps_its_bytes,
+    events_are_listed_newest_first,
+    an_event_and_its_deliveries_are_one,
+    the_check_finds_a_publisher_outside_the_transaction,
+);
+
+pub(crate) fn delivery(id: &str, destination: &str) -> NewDelivery {
+    NewDelivery { id: id.into(), destination: destination.into(), due_at: at(0) }
+}
+
+async fn an_event_keeps_its_bytes(db: Fixture) {
+    let new = event("evt_1", Some("org_1"), 0);
+    let bytes = serde_json::to_vec(&new).unwrap();
+    let appended = new.clone();
+    db.store
+        .write(Lane::Request, |tx| {
+            Box::pin(async move { tx.append(&appended, &[delivery("dlv_1", "whe_1")]).await })
+        })
+        .await
+        .unwrap();
+    let mut conn = db.store.read().await.unwrap();
+    let stored = events::get(&mut conn, "evt_1").await.unwrap().unwrap();
+    assert_eq!((stored.event, stored.body), (new, bytes));
+    let deliveries = outbox::of_event(&mut conn, "evt_1").await.unwrap();
+    assert_eq!(deliveries.len(), 1);
+    let first = &deliveries[0];
+    assert_eq!((first.destination.as_str(), first.state, first.attempt), ("whe_1", State::Open, 0));
+}
+
+async fn events_are_listed_newest_first(db: Fixture) {
+    db.store
+        .write(Lane::Bulk, |tx| {
+            Box::pin(async move {
+                for number in 0..6 {
+                    let organization = (number % 2 == 0).then_some("org_1");
+                    tx.append(&event(&format!("evt_{number}"), organization, number / 2), &[]).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    let ids = async |organization: Option<&str>, before: Option<&Cursor>, limit: u32| {
+        let mut conn = db.store.read().await.unwrap();
+        let page = events::list(&mut conn, organization, before, limit).await.unwrap();
+        page.into_iter().map(|stored| stored.event.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, None, 4).await, ["evt_5", "evt_4", "evt_3", "evt_2"]);
+    let cursor = Cursor { time: at(1), id: "evt_2".into() };
+    assert_eq!(ids(None, Some(&cursor), 4).await, ["evt_1", "evt_0"]);
+    assert_eq!(ids(Some("org_1"), None, 4).await, ["evt_4", "evt_2", "evt_0"]);
+}
+
+/// How a state change and its event may be published, in a test that breaks off in between.
+#[derive(Clone, Copy, Debug)]
+enum Publisher {
+    /// As it must be: `tx.append` in the transaction of the change.
+    Inside,
+    /// As it must not be: the change first, its event in a second transaction.
+    Afterwards,
+    /// As it must not be either: event first, its deliveries in a second transaction.
+    DeliveriesAfterwards,
+}
+
+/// Makes an organisation and breaks off while its event is published (the delivery's id is taken).
+/// Answers how many of the three rows, organisation, event, delivery, came to be.
+async fn broken_off(db: &Fixture, publisher: Publisher) -> i64 {
+    db.store
+        .write(Lane::Request, |tx| {
+            Box::pin(
+                async move { tx.append(&event("evt_0", None, 0), &[delivery("dlv_taken", "whe_1")]).await },
+            )
+        })
+        .await
+        .unwrap();
+    let change = organization("org_1");
+    let (first, second) = match publisher {
+        Publisher::Inside => {
+            let all = db.store.write(Lane::Request, |tx| {
+                Box::pin(async move {
+                    organizations::create(tx, &change).await?;
+                    tx.append(&event("evt_1", None, 0), &[delivery("dlv_taken", "whe_1")]).await
+                })
+            });
+            (Ok(()), all.await)
+        }
+        Publisher::Afterwards => {
+            let first = db
+                .store
+                .write(Lane::Request, |tx| Box::pin(async move { organizations::create(tx, &change).await }));
+            let second = db.store.write(Lane::Request, |tx| {
+                Box::pin(async move {
+                    tx.append(&event("evt_1", None, 0), &[delivery("dlv_taken", "whe_1")]).await
+                })
+            });
+            (first.await, second.await)
+        }
+        Publisher::DeliveriesAfterwards => {
+            let first = db.store.write(Lane::Request, |tx| {
+                Box::pin(async move {
+                    organizations::create(tx, &change).await?;
+                    tx.append(&event("evt_1", None, 0), &[]).await
+                })
+            });
+            let second = db.store.write(Lane::Request, |tx| {
+                Box::pin(async move {
+                    let insert = "INSERT INTO outbox (id, event_id, destination, state, due_at, attempt) \
+                                  VALUES ('dlv_taken', 'evt_1', 'whe_1', 'open', 0, 0)";
+                    hardpoint_store::testing::raw(tx, insert).await
+                })
+            });
+            (first.await, second.await)
+        }
+    };
+    first.unwrap();
+    assert!(matches!(second, Err(StoreError::Duplicate { .. })), "{second:?}");
+    db.rows("organizations").await + db.rows("events").await + db.rows("outbox").await - 2
+}
+
+async fn an_event_and_its_deliveries_are_one(db: Fixture) {
+    assert_eq!(broken_off(&db, Publisher::Inside).await, 0);
+}
+
+/// The test of the test: with the mechanism switched off it finds what was left behind.
+async fn the_check_finds_a_publisher_outside_the_transaction(db: Fixture) {
+    assert_eq!(broken_off(&db, Publisher::Afterwards).await, 1);
+    db.direct().await.run("DELETE FROM organizations; DELETE FROM outbox; DELETE FROM events").await;
+    assert_eq!(broken_off(&db, Publisher::DeliveriesAfterwards).await, 2);
+}

@@ -1,0 +1,47 @@
+//! One suite, two databases: every test below runs on SQLite and on PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod blobs;
+mod call_records;
+mod cancellation;
+mod events;
+mod faults;
+mod grants;
+mod group_commit;
+mod keys;
+mod kill;
+mod kv;
+mod migrations;
+mod outbox;
+mod plugins;
+mod postgres_gone;
+mod statements;
+mod support;
+
+use std::io::Write as _;
+
+/// How many tests are left out where there is no PostgreSQL.
+const ON_BOTH: usize = blobs::COUNT
+    + call_records::COUNT
+    + cancellation::COUNT
+    + events::COUNT
+    + faults::COUNT
+    + grants::COUNT
+    + group_commit::COUNT
+    + keys::COUNT
+    + kv::COUNT
+    + migrations::COUNT
+    + outbox::COUNT
+    + plugins::COUNT
+    + statements::COUNT;
+
+/// Without PostgreSQL half of the suite passes without having run: nobody should overlook that, and
+/// where it counts it is a failure.
+#[test]
+fn postgres_is_there() {
+    let Err(error) = hardpoint_store::testing::cluster::shared() else { return };
+    // Not `eprintln!`, which the test harness keeps to itself.
+    let _ = writeln!(std::io::stderr(), "\nPostgreSQL not found: {ON_BOTH} tests left out ({error})\n");
+    assert!(std::env::var_os("CI").is_none(), "PostgreSQL not found: {ON_BOTH} tests left out ({error})");
+}

@@ -1,0 +1,220 @@
+use hardpoint_domain::manifest::Kind;
+use hardpoint_store::plugin_files::{self, PluginFile};
+use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
+use hardpoint_store::{Lane, StoreError, revision};
+
+use crate::support::{Fixture, at, on_both};
+
+on_both!(
+    a_version_is_published_once,
+    one_version_of_a_plugin_is_active,
+    states_carry_their_reason,
+    approval_is_of_a_digest,
+    the_same_again_changes_nothing,
+    the_revision_rises_with_each_change_and_only_then,
+    racing_activations_leave_one_active,
+    files_are_noted_by_name,
+);
+
+fn version(id: &str, digest: &str) -> NewPlugin {
+    NewPlugin {
+        id: id.into(),
+        digest: digest.into(),
+        version: "1.2.3".into(),
+        kind: Kind::Exporter,
+        size: 86_000,
+        manifest: format!("id = \"{id}\"\n"),
+        source: Source::Folder,
+        file_name: Some(format!("{id}.wasm")),
+    }
+}
+
+async fn publish(db: &Fixture, new: NewPlugin, state: State) -> Plugin {
+    db.store
+        .write(Lane::Request, move |tx| {
+            Box::pin(async move { plugins::upsert(tx, &new, state, Some("new here"), at(1)).await })
+        })
+        .await
+        .unwrap()
+}
+
+async fn activate(db: &Fixture, id: &'static str, digest: &'static str) -> Result<bool, StoreError> {
+    db.store
+        .write(Lane::Request, move |tx| {
+            Box::pin(async move { plugins::set_active(tx, id, digest, at(2)).await })
+        })
+        .await
+}
+
+async fn states(db: &Fixture, id: &str) -> Vec<(String, State)> {
+    let versions = plugins::versions(&mut db.store.read().await.unwrap(), id).await.unwrap();
+    let mut states: Vec<_> = versions.into_iter().map(|plugin| (plugin.digest, plugin.state)).collect();
+    states.sort_by(|a, b| a.0.cmp(&b.0));
+    states
+}
+
+async fn a_version_is_published_once(db: Fixture) {
+    let plugin = publish(&db, version("openai", "aa"), State::PendingApproval).await;
+    let expected = Plugin {
+        id: "openai".into(),
+        digest: "aa".into(),
+        version: "1.2.3".into(),
+        kind: Kind::Exporter,
+        size: 86_000,
+        manifest: "id = \"openai\"\n".into(),
+        source: Source::Folder,
+        file_name: Some("openai.wasm".into()),
+        state: State::PendingApproval,
+        reason: Some("new here".into()),
+        approved_by: None,
+        approved_at: None,
+        created_at: at(1),
+        updated_at: at(1),
+    };
+    assert_eq!(plugin, expected);
+    let mut conn = db.store.read().await.unwrap();
+    assert_eq!(plugins::get(&mut conn, "openai", "aa").await.unwrap(), Some(expected.clone()));
+    assert_eq!(plugins::get(&mut conn, "openai", "bb").await.unwrap(), None);
+    assert_eq!(plugins::list(&mut conn).await.unwrap(), [expected]);
+    assert_eq!(plugins::desired(&mut conn).await.unwrap(), []);
+}
+
+async fn one_version_of_a_plugin_is_active(db: Fixture) {
+    for digest in ["aa", "bb"] {
+        publish(&db, version("openai", digest), State::PendingApproval).await;
+    }
+    publish(&db, version("calculator", "cc"), State::PendingApproval).await;
+    for (id, digest) in [("calculator", "cc"), ("openai", "aa"), ("openai", "bb")] {
+        assert!(activate(&db, id, digest).await.unwrap());
+    }
+    assert_eq!(
+        states(&db, "openai").await,
+        [("aa".to_owned(), State::Superseded), ("bb".to_owned(), State::Active)]
+    );
+    let desired = plugins::desired(&mut db.store.read().await.unwrap()).await.unwrap();
+    let desired: Vec<_> = desired.iter().map(|plugin| (plugin.id.as_str(), plugin.digest.as_str())).collect();
+    assert_eq!(desired, [("calculator", "cc"), ("openai", "bb")]);
+    assert!(!activate(&db, "openai", "zz").await.unwrap(), "an unknown version");
+    assert_eq!(states(&db, "openai").await[1].1, State::Active, "is nobody's successor");
+    assert!(activate(&db, "openai", "aa").await.unwrap(), "and back");
+}
+
+async fn states_carry_their_reason(db: Fixture) {
+    publish(&db, version("openai", "aa"), State::PendingApproval).await;
+    activate(&db, "openai", "aa").await.unwrap();
+    let set = |state: State, reason: Option<&'static str>, digest: &'static str| {
+        db.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { plugins::set_state(tx, "openai", digest, state, reason, at(5)).await })
+        })
+    };
+    assert!(set(State::Rejected, Some("traps at once"), "aa").await.unwrap());
+    assert!(!set(State::Removed, None, "zz").await.unwrap());
+    let plugin = plugins::get(&mut db.store.read().await.unwrap(), "openai", "aa").await.unwrap().unwrap();
+    assert_eq!((plugin.state, plugin.reason.as_deref()), (State::Rejected, Some("traps at once")));
+    assert_eq!((plugin.created_at, plugin.updated_at), (at(1), at(5)));
+    assert!(set(State::Active, Some("is no reason"), "aa").await.unwrap());
+    let plugin = plugins::get(&mut db.store.read().await.unwrap(), "openai", "aa").await.unwrap().unwrap();
+    assert_eq!((plugin.state, plugin.reason), (State::Active, None));
+}
+
+async fn approval_is_of_a_digest(db: Fixture) {
+    for digest in ["aa", "bb"] {
+        publish(&db, version("openai", digest), State::PendingApproval).await;
+    }
+    let approved = db
+        .store
+        .write(Lane::Request, |tx| {
+            Box::pin(async move { plugins::approve(tx, "openai", "aa", "key_9", at(7)).await })
+        })
+        .await;
+    assert!(approved.unwrap());
+    let mut conn = db.store.read().await.unwrap();
+    let (aa, bb) = (
+        plugins::get(&mut conn, "openai", "aa").await.unwrap().unwrap(),
+        plugins::get(&mut conn, "openai", "bb").await.unwrap().unwrap(),
+    );
+    assert_eq!((aa.approved_by.as_deref(), aa.approved_at), (Some("key_9"), Some(at(7))));
+    assert_eq!((bb.approved_by, bb.approved_at), (None, None));
+}
+
+async fn the_same_again_changes_nothing(db: Fixture) {
+    publish(&db, version("openai", "aa"), State::PendingApproval).await;
+    activate(&db, "openai", "aa").await.unwrap();
+    let before = revision(&mut db.store.read().await.unwrap()).await.unwrap();
+    let again = publish(&db, version("openai", "aa"), State::PendingApproval).await;
+    assert_eq!(again.state, State::Active, "a rescan does not undo what was decided");
+    assert_eq!(revision(&mut db.store.read().await.unwrap()).await.unwrap(), before);
+    let uploaded =
+        NewPlugin { source: Source::Upload, file_name: Some("o.wasm".into()), ..version("openai", "aa") };
+    let again = publish(&db, uploaded, State::PendingApproval).await;
+    assert_eq!((again.state, again.source), (State::Active, Source::Upload));
+}
+
+async fn the_revision_rises_with_each_change_and_only_then(db: Fixture) {
+    let mut seen = vec![revision(&mut db.store.read().await.unwrap()).await.unwrap()];
+    publish(&db, version("openai", "aa"), State::PendingApproval).await;
+    seen.push(revision(&mut db.store.read().await.unwrap()).await.unwrap());
+    activate(&db, "openai", "aa").await.unwrap();
+    seen.push(revision(&mut db.store.read().await.unwrap()).await.unwrap());
+    assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
+    let undone: Result<(), _> = db
+        .store
+        .write(Lane::Request, |tx| {
+            Box::pin(async move {
+                plugins::set_state(tx, "openai", "aa", State::Removed, None, at(3)).await?;
+                Err(StoreError::Dangling)
+            })
+        })
+        .await;
+    assert!(undone.is_err());
+    assert_eq!(revision(&mut db.store.read().await.unwrap()).await.unwrap(), seen[2]);
+    assert_eq!(states(&db, "openai").await[0].1, State::Active);
+}
+
+async fn racing_activations_leave_one_active(db: Fixture) {
+    let digests = ["d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7"];
+    for digest in digests {
+        publish(&db, version("openai", digest), State::PendingApproval).await;
+    }
+    let other = db.twin().await;
+    let races = digests.map(|digest| async {
+        futures_util::future::join(activate(&db, "openai", digest), activate(&other, "openai", digest)).await
+    });
+    for (one, two) in futures_util::future::join_all(races).await {
+        assert!(one.unwrap() && two.unwrap());
+    }
+    let active = states(&db, "openai").await.into_iter().filter(|(_, state)| *state == State::Active);
+    assert_eq!(active.count(), 1);
+}
+
+async fn files_are_noted_by_name(db: Fixture) {
+    let file = |name: &str, reason: &str| PluginFile {
+        name: name.into(),
+        size: 200_000_000,
+        mtime: at(-5),
+        digest: None,
+        state: State::Rejected,
+        reason: Some(reason.into()),
+        seen_at: at(1),
+    };
+    let (first, second, instead) =
+        (file("b.wasm", "too large"), file("a.wasm", "no component"), file("b.wasm", "truncated"));
+    let expected = [second.clone(), instead.clone()];
+    db.store
+        .write(Lane::Bulk, |tx| {
+            Box::pin(async move {
+                for file in [first, second, instead] {
+                    plugin_files::put(tx, &file).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(plugin_files::list(&mut db.store.read().await.unwrap()).await.unwrap(), expected);
+    let remove =
+        || db.store.write(Lane::Bulk, |tx| Box::pin(async move { plugin_files::remove(tx, "a.wasm").await }));
+    assert!(remove().await.unwrap());
+    assert!(!remove().await.unwrap());
+    assert_eq!(plugin_files::list(&mut db.store.read().await.unwrap()).await.unwrap(), expected[1..]);
+}

@@ -1,0 +1,115 @@
+use std::collections::HashSet;
+
+use hardpoint_store::testing::statements;
+use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
+
+use crate::support::{Direct, Fixture, on_both};
+
+on_both!(every_statement_can_be_prepared, hot_statements_use_an_index);
+
+async fn every_statement_can_be_prepared(db: Fixture) {
+    let mut direct = db.direct().await;
+    let mut names = HashSet::new();
+    for statement in statements() {
+        assert!(names.insert(statement.name), "two are called {}", statement.name);
+        let prepared = match &mut direct {
+            Direct::Sqlite(conn) => conn.prepare(statement.sqlite.into_sql_str()).await.map(drop),
+            Direct::Postgres(conn) => conn.prepare(statement.postgres.into_sql_str()).await.map(drop),
+        };
+        if let Err(error) = prepared {
+            panic!("{}: {error}", statement.name);
+        }
+    }
+    assert!(names.len() > 50);
+}
+
+/// On the way of requests, or run every few seconds on tables that grow without end.
+const HOT: &[&str] = &[
+    "keys::FIND_BY_HASH",
+    "kv::GET",
+    "kv::SIZE",
+    "kv::KEYS",
+    "call_records::LIST_BY_ORGANIZATION",
+    "call_records::LIST_BY_KEY",
+    "call_records::LIST",
+    "events::LIST",
+    "events::LIST_BY_ORGANIZATION",
+    "events::GET",
+    "outbox_dialect::CLAIM",
+    "outbox::COMPLETE",
+    "outbox::BY_EVENT",
+    "plugins::GET",
+    "grants::GET",
+    "enablement::GET",
+];
+
+async fn hot_statements_use_an_index(db: Fixture) {
+    let all = statements();
+    let mut direct = db.direct().await;
+    if let Direct::Postgres(_) = direct {
+        // Tables are empty here, and small ones are faster read from end to end: ask what it would do if
+        // they were not, for any arguments.
+        direct.run("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan").await;
+    }
+    for name in HOT {
+        let statement = all
+            .iter()
+            .find(|statement| statement.name.ends_with(name))
+            .unwrap_or_else(|| panic!("there is no {name}"));
+        let plan: Vec<String> = match &mut direct {
+            Direct::Sqlite(conn) => {
+                let explain = format!("EXPLAIN QUERY PLAN {}", statement.sqlite);
+                let rows = sqlx::query(AssertSqlSafe(explain)).fetch_all(conn).await.unwrap();
+                rows.iter().map(|row| row.get("detail")).collect()
+            }
+            Direct::Postgres(conn) => {
+                let last = (1..20).rev().find(|n| statement.postgres.contains(&format!("${n}"))).unwrap();
+                let nulls = vec!["NULL"; last].join(", ");
+                let prepare = format!("PREPARE hot AS {}", statement.postgres);
+                sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *conn).await.unwrap();
+                let explain = format!("EXPLAIN EXECUTE hot({nulls})");
+                let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *conn).await.unwrap();
+                sqlx::raw_sql("DEALLOCATE hot").execute(&mut *conn).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+        };
+        // What was just chosen to be claimed is a list in memory, and is read from end to end.
+        let whole = |step: &&String| {
+            (step.contains("SCAN ") && !step.contains("SCAN due") && !step.contains("USING INDEX"))
+                || step.contains("Seq Scan")
+                || step.contains("USE TEMP B-TREE")
+        };
+        let reads_all: Vec<_> = plan.iter().filter(whole).collect();
+        assert!(reads_all.is_empty(), "{name} reads all of a table:\n{}", plan.join("\n"));
+    }
+}
+
+/// A statement that is not declared with `statements!` would not be among those prepared above.
+#[test]
+fn no_statement_is_written_elsewhere() {
+    let allowed = [
+        // The macros themselves, and the insert of many rows.
+        ("db.rs", 4),
+        ("call_records.rs", 2),
+        // Control of transactions, migrations, and for tests.
+        ("writer.rs", 2),
+        ("migrate.rs", 2),
+        ("testing.rs", 2),
+    ];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let count =
+            ["sqlx::query::<", "sqlx::query(", "sqlx::query_as", "sqlx::query_scalar", "sqlx::raw_sql("]
+                .iter()
+                .map(|call| text.matches(call).count())
+                .sum::<usize>();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let expected = allowed.iter().find(|(file, _)| *file == name).map_or(0, |(_, count)| *count);
+        assert_eq!(count, expected, "{name} runs statements beside the macros of db.rs");
+    }
+}
