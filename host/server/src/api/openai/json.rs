@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -175,13 +176,13 @@ pub(crate) struct Object<'a, 'p> {
 impl<'a, 'p> Object<'a, 'p> {
     /// A whole body.
     pub(crate) fn body(bytes: &'a [u8]) -> Result<Self, ApiError> {
-        let raw: &RawValue = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
-        if !raw.get().starts_with('{') {
-            return Err(
-                ApiError::bad_request("The body must be a JSON object.").with_detail("constraint", "type")
-            );
-        }
-        let members = serde_json::from_str::<Members<'a>>(raw.get()).map_err(|error| not_json(&error))?;
+        let members =
+            serde_json::from_slice::<Members<'a>>(bytes).map_err(|error| match error.classify() {
+                Category::Data => {
+                    ApiError::bad_request("The body must be a JSON object.").with_detail("constraint", "type")
+                }
+                _ => not_json(&error),
+            })?;
         Ok(Self { path: None, members: members.0 })
     }
 
