@@ -47,15 +47,18 @@ impl Catalogue {
     /// The next catalogue. Bindings that are the same as before are kept with their breakers, places
     /// and warm sandboxes; a spec whose plugin is not there is left out.
     pub(crate) fn succeed(&self, generations: Vec<Arc<Generation>>, specs: Vec<BindingSpec>) -> Self {
-        let plugins: BTreeMap<_, _> =
-            generations.into_iter().map(|generation| (generation.manifest().id.clone(), generation)).collect();
+        let plugins: BTreeMap<_, _> = generations
+            .into_iter()
+            .map(|generation| (generation.manifest().id.clone(), generation))
+            .collect();
         let mut next = Self { plugins, ..Self::default() };
         for spec in specs {
             let Some(generation) = next.plugins.get(&spec.plugin).cloned() else { continue };
             let permits = self.permits_for(&mut next.permits, &spec);
-            let kept = self.bindings.get(&spec.name).filter(|old| {
-                old.spec == spec && Arc::ptr_eq(&old.generation, &generation)
-            });
+            let kept = self
+                .bindings
+                .get(&spec.name)
+                .filter(|old| old.spec == spec && Arc::ptr_eq(&old.generation, &generation));
             let binding = match kept {
                 Some(binding) => Arc::clone(binding),
                 None => Arc::new(Binding::new(spec, generation, permits)),

@@ -36,7 +36,11 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    pub(crate) fn new(command: CompilerCommand, cache: PathBuf, engine: &Engine) -> Result<Self, RuntimeError> {
+    pub(crate) fn new(
+        command: CompilerCommand,
+        cache: PathBuf,
+        engine: &Engine,
+    ) -> Result<Self, RuntimeError> {
         make_private(&cache).map_err(|error| RuntimeError::Cache {
             folder: cache.display().to_string(),
             reason: error.to_string(),
@@ -45,12 +49,18 @@ impl Compiler {
     }
 
     /// The component ready to run: from the cache, else compiled now.
-    pub(crate) async fn component(&self, engine: &Engine, digest: &str, bytes: &Bytes) -> Result<Component, LoadError> {
+    pub(crate) async fn component(
+        &self,
+        engine: &Engine,
+        digest: &str,
+        bytes: &Bytes,
+    ) -> Result<Component, LoadError> {
         let path = self.path_of(digest);
         if let Some(component) = load(engine, &path).await {
             return Ok(component);
         }
-        let _turn = self.turn.acquire().await.map_err(|_| LoadError::Compile("the host is stopping".into()))?;
+        let _turn =
+            self.turn.acquire().await.map_err(|_| LoadError::Compile("the host is stopping".into()))?;
         if let Some(component) = load(engine, &path).await {
             return Ok(component);
         }
@@ -120,7 +130,9 @@ async fn load(engine: &Engine, path: &Path) -> Option<Component> {
         // user can write to; nothing from the plugins folder or the network is ever placed there.
         #[allow(unsafe_code)]
         let loaded = unsafe { Component::deserialize_file(&engine, &path) };
-        loaded.inspect_err(|error| tracing::warn!(%error, "compiled code is not usable and is made anew")).ok()
+        loaded
+            .inspect_err(|error| tracing::warn!(%error, "compiled code is not usable and is made anew"))
+            .ok()
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }

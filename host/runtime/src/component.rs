@@ -48,7 +48,8 @@ pub fn digest(bytes: &[u8]) -> String {
 /// Reads a component's manifest and interface and checks the one against the other.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let outline = outline(bytes)?;
-    let manifest = Manifest::from_toml(&outline.manifest).map_err(|error| LoadError::Manifest(error.to_string()))?;
+    let manifest =
+        Manifest::from_toml(&outline.manifest).map_err(|error| LoadError::Manifest(error.to_string()))?;
     check_exports(manifest.kind, &outline.exports)?;
     check_imports(&manifest, &outline.imports)?;
     Ok(Inspection {
@@ -76,7 +77,9 @@ fn outline(bytes: &[u8]) -> Result<Outline, LoadError> {
     let mut seen_end = false;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(broken)? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(LoadError::CoreModule),
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err(LoadError::CoreModule);
+            }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) if depth == 0 => seen_end = true,
             Payload::End(_) => depth -= 1,
@@ -107,9 +110,8 @@ fn outline(bytes: &[u8]) -> Result<Outline, LoadError> {
     let manifest = manifest.ok_or_else(|| {
         LoadError::Manifest(format!("no section {SECTION}: embed plugin.toml when the plugin is packed"))
     })?;
-    let manifest = std::str::from_utf8(manifest)
-        .map_err(|_| LoadError::Manifest("not UTF-8".into()))?
-        .to_owned();
+    let manifest =
+        std::str::from_utf8(manifest).map_err(|_| LoadError::Manifest("not UTF-8".into()))?.to_owned();
     Ok(Outline { manifest, imports, exports })
 }
 
@@ -160,7 +162,9 @@ fn check_imports(manifest: &Manifest, imports: &[String]) -> Result<(), LoadErro
             }
         };
         if !asked {
-            return Err(LoadError::Imports(format!("it imports {import} and its manifest does not ask for it")));
+            return Err(LoadError::Imports(format!(
+                "it imports {import} and its manifest does not ask for it"
+            )));
         }
     }
     Ok(())
@@ -174,6 +178,6 @@ fn is_linked_wasi(import: &str) -> bool {
 }
 
 /// WASI that is answered with stubs.
-fn is_stubbed(import: &str) -> bool {
+pub(crate) fn is_stubbed(import: &str) -> bool {
     import.starts_with("wasi:sockets/") || import.starts_with("wasi:http/")
 }

@@ -74,9 +74,15 @@ pub struct HostServices {
 /// The store behind `wit/tool.wit`'s `kv`. Every call names the namespace; guests never do.
 pub trait KvBackend: Send + Sync {
     /// The value of `key`.
-    fn get<'a>(&'a self, space: KvSpace<'a>, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, KvError>>;
+    fn get<'a>(&'a self, space: KvSpace<'a>, key: &'a str)
+    -> BoxFuture<'a, Result<Option<Vec<u8>>, KvError>>;
     /// Sets `key`.
-    fn set<'a>(&'a self, space: KvSpace<'a>, key: &'a str, value: Vec<u8>) -> BoxFuture<'a, Result<(), KvError>>;
+    fn set<'a>(
+        &'a self,
+        space: KvSpace<'a>,
+        key: &'a str,
+        value: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), KvError>>;
     /// Removes `key`; it need not exist.
     fn delete<'a>(&'a self, space: KvSpace<'a>, key: &'a str) -> BoxFuture<'a, Result<(), KvError>>;
     /// At most `limit` keys that start with `prefix`, in byte order, after `after`.

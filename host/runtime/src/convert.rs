@@ -13,7 +13,10 @@ use crate::secret::SecretSet;
 
 pub(crate) use wit::CompletionRequest as WitCompletionRequest;
 
-pub(crate) fn completion_request(request: &message::CompletionRequest, upstream: &str) -> wit::CompletionRequest {
+pub(crate) fn completion_request(
+    request: &message::CompletionRequest,
+    upstream: &str,
+) -> wit::CompletionRequest {
     wit::CompletionRequest {
         upstream_model: upstream.to_owned(),
         messages: request.messages.iter().map(self::message).collect(),
@@ -34,7 +37,10 @@ pub(crate) fn completion_request(request: &message::CompletionRequest, upstream:
     }
 }
 
-pub(crate) fn embedding_request(request: &message::EmbeddingRequest, upstream: &str) -> wit::EmbeddingRequest {
+pub(crate) fn embedding_request(
+    request: &message::EmbeddingRequest,
+    upstream: &str,
+) -> wit::EmbeddingRequest {
     wit::EmbeddingRequest {
         upstream_model: upstream.to_owned(),
         inputs: request.inputs.clone(),

@@ -187,7 +187,9 @@ fn step(effect: wit::DeliveryEffect) -> Step<Outcome> {
     match effect {
         wit::DeliveryEffect::Send(request) => Step::Send(request),
         wit::DeliveryEffect::Wait(pause) => Step::Wait(Duration::from_millis(pause)),
-        wit::DeliveryEffect::Verdict(given) => Step::Yield(Outcome::Verdict(given.index, verdict(given.verdict))),
+        wit::DeliveryEffect::Verdict(given) => {
+            Step::Yield(Outcome::Verdict(given.index, verdict(given.verdict)))
+        }
         wit::DeliveryEffect::Split => Step::Yield(Outcome::Split),
         wit::DeliveryEffect::Park(reason) => Step::Yield(Outcome::Park(reason)),
         wit::DeliveryEffect::Save(state) => Step::Yield(Outcome::Save(state)),

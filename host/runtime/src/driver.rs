@@ -160,6 +160,9 @@ impl<M: Machine> Running<M> {
     /// What the machine is told next; none when nothing is under way.
     async fn observe(&mut self, binding: &Binding, cutoff: Retirement) -> Result<Option<Seen>, End> {
         if let Some(next) = self.next.take() {
+            if *binding.generation.retirement.borrow() >= cutoff {
+                return Err(End::Stopped(Fault::Retired));
+            }
             return Ok(Some(Seen::Observation(next)));
         }
         let mut retirement = binding.generation.retirement.subscribe();

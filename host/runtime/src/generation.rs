@@ -1,7 +1,7 @@
 //! One compiled version of a plugin, and what all versions of a plugin share.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use hardpoint_domain::manifest::Manifest;
 use tokio::sync::watch;

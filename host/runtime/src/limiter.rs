@@ -31,7 +31,12 @@ impl MemoryLimiter {
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, current: usize, wished: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        wished: usize,
+        _max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(wished.saturating_sub(current) as u64);
         if used > self.limit {
             self.refused = true;
@@ -41,7 +46,12 @@ impl ResourceLimiter for MemoryLimiter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, wished: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        wished: usize,
+        _max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(wished <= TABLE_ELEMENTS)
     }
 }

@@ -1,14 +1,16 @@
 //! What each kind of plugin is offered. Deny first: what is not linked here does not exist for a guest.
 
-use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Engine, Result};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker, ResourceType};
+use wasmtime::{Engine, Result, bail};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2;
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
-use wasmtime_wasi::p2;
 
 use crate::bindings::{self, exporter, http, kv, log, model, tool};
+use crate::component::is_stubbed;
 use crate::error::LoadError;
 use crate::generation::Guest;
 use crate::sandbox::CallState;
@@ -42,7 +44,7 @@ impl Linkers {
             Kind::Retriever => return Err(LoadError::WrongWorld("retrievers are not served".into())),
         };
         let refused = |error: wasmtime::Error| LoadError::WrongWorld(format!("{error:#}"));
-        linker.define_unknown_imports_as_traps(component).map_err(refused)?;
+        stub_the_rest(&mut linker, component).map_err(refused)?;
         let pre = linker.instantiate_pre(component).map_err(refused)?;
         match kind {
             Kind::Model => model::ModelPluginPre::new(pre).map(Guest::Model),
@@ -52,6 +54,39 @@ impl Linkers {
         .map_err(refused)
     }
 }
+
+/// Answers what language runtimes import and never use: each function traps when it is called.
+fn stub_the_rest(linker: &mut Linker<CallState>, component: &Component) -> Result<()> {
+    let engine = component.engine();
+    let component = component.component_type();
+    for (import, item) in component.imports(engine) {
+        let (true, ComponentItem::ComponentInstance(interface)) = (is_stubbed(import), item.ty) else {
+            continue;
+        };
+        let mut stub = linker.instance(import)?;
+        for (name, item) in interface.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(_) => {
+                    let full_name = format!("{import}#{name}");
+                    stub.func_new(name, move |_, _, _, _| {
+                        bail!(
+                            "{full_name} is not there: no plugin has sockets; ask for `http` in the manifest"
+                        )
+                    })?;
+                }
+                // Streams and pollables belong to `wasi:io`, which is linked for real.
+                ComponentItem::Resource(_) if !OF_WASI_IO.contains(&name) => {
+                    stub.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Resources that other interfaces borrow from `wasi:io`.
+const OF_WASI_IO: [&str; 4] = ["error", "input-stream", "output-stream", "pollable"];
 
 /// Clocks, randomness, standard output and an empty file system; no sockets.
 fn link_wasi(linker: &mut Linker<CallState>) -> Result<()> {

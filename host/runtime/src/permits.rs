@@ -27,11 +27,7 @@ pub(crate) struct Permit {
 
 impl Permits {
     pub(crate) fn new(all: u32, per_org: u32) -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(all as usize)),
-            per_org,
-            orgs: Mutex::new(HashMap::new()),
-        }
+        Self { all: Arc::new(Semaphore::new(all as usize)), per_org, orgs: Mutex::new(HashMap::new()) }
     }
 
     /// Takes a place for `organization`, waiting briefly if there is none.

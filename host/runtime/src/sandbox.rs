@@ -109,7 +109,11 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// Instantiates the state's binding.
-    pub(crate) async fn open(engine: &Engine, state: CallState, permit: Option<Permit>) -> Result<Self, Fault> {
+    pub(crate) async fn open(
+        engine: &Engine,
+        state: CallState,
+        permit: Option<Permit>,
+    ) -> Result<Self, Fault> {
         let generation = Arc::clone(&state.binding.generation);
         let limits = state.binding.limits.clone();
         let mut store = Store::new(engine, state);
@@ -141,7 +145,8 @@ impl Sandbox {
     /// Completes with a fault when the scratch folder holds more than it may; none without one.
     pub(crate) fn scratch_overflow(&self) -> Result<Option<impl Future<Output = Fault> + use<>>, Fault> {
         let Some(scratch) = &self.store.data().scratch else { return Ok(None) };
-        let (root, name) = scratch.watched().map_err(|error| Fault::Host(format!("scratch folder: {error}")))?;
+        let (root, name) =
+            scratch.watched().map_err(|error| Fault::Host(format!("scratch folder: {error}")))?;
         Ok(Some(Scratch::overflow(root, name)))
     }
 

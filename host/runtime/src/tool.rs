@@ -66,7 +66,11 @@ impl Binding {
     ///
     /// # Errors
     /// The tool's own, and those of its sandbox.
-    pub async fn call_tool(self: &Arc<Self>, context: CallContext, arguments: &str) -> Result<String, ToolError> {
+    pub async fn call_tool(
+        self: &Arc<Self>,
+        context: CallContext,
+        arguments: &str,
+    ) -> Result<String, ToolError> {
         let request_id = context.request_id.clone();
         let secrets = Arc::clone(&self.secrets);
         let mut sandbox = self.enter(context, secrets).await.map_err(ToolError::Stopped)?;

@@ -76,7 +76,8 @@ impl Drop for Stdio {
     fn drop(&mut self) {
         // The last of the handles passes on what had no end of line.
         if Arc::strong_count(&self.line) == 1 {
-            let mut rest = std::mem::take(&mut *self.line.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            let mut rest =
+                std::mem::take(&mut *self.line.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
             if !rest.is_empty() {
                 self.emit(&mut rest);
             }

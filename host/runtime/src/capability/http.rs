@@ -27,7 +27,12 @@ impl CallState {
         let options = SendOptions::for_binding(self.binding.name()).max_response(ANSWER_BYTES as u64);
         let egress = &self.binding.generation.host.egress;
         let mut answer = egress
-            .send(convert::tool_request(request), self.binding.permissions(), self.secrets.by_name(), &options)
+            .send(
+                convert::tool_request(request),
+                self.binding.permissions(),
+                self.secrets.by_name(),
+                &options,
+            )
             .await?;
         let headers = convert::headers(&answer.headers, &self.secrets);
         let mut body = Vec::new();

@@ -33,7 +33,11 @@ impl Host for CallState {
         })
     }
 
-    async fn keys(&mut self, prefix: String, after: Option<String>) -> wasmtime::Result<Result<Vec<String>, Error>> {
+    async fn keys(
+        &mut self,
+        prefix: String,
+        after: Option<String>,
+    ) -> wasmtime::Result<Result<Vec<String>, Error>> {
         Ok(match self.kv_space(&prefix, 0) {
             Ok(space) => self.kv().keys(space, &prefix, after.as_deref(), KEYS).await.map_err(Error::from),
             Err(error) => Err(error),

@@ -11,6 +11,9 @@ use super::stats::{OriginCounters, OriginStats};
 /// A grant for `*.example.com` must not make the host remember every name below it.
 const MAX_ORIGINS: usize = 1_024;
 
+/// A connection is a kilobyte or two and changes hands with every request.
+type Waiting = Vec<Box<Connection>>;
+
 /// All origins that something was sent to.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -25,7 +28,7 @@ pub(super) struct Pool {
 pub(super) struct OriginPool {
     pub(super) origin: Box<str>,
     pub(super) counters: OriginCounters,
-    idle: Mutex<Vec<Box<Connection>>>,
+    idle: Mutex<Waiting>,
 }
 
 impl Pool {
@@ -126,7 +129,7 @@ async fn sweep(pool: Weak<Pool>, pause: Duration) {
 }
 
 impl OriginPool {
-    fn idle(&self) -> MutexGuard<'_, Vec<Box<Connection>>> {
+    fn idle(&self) -> MutexGuard<'_, Waiting> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,0 +1,49 @@
+//! A fresh instance is fresh; a warm one is kept for its organisation alone and dropped after a fault.
+
+use hardpoint_domain::grant::Permissions;
+use serde_json::json;
+
+use crate::support::{TestRuntime, call, context_of, repacked, spec};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_global_counter_is_one_in_every_call() {
+    let test = TestRuntime::start();
+    let binding = test.bind("hostile", Permissions::default()).await;
+    let calls: Vec<_> = (0..1_000)
+        .map(|_| {
+            let binding = binding.clone();
+            tokio::spawn(async move { call(&binding, json!({ "do": "count" })).await })
+        })
+        .collect();
+    for counted in calls {
+        assert_eq!(counted.await.unwrap(), 1);
+    }
+}
+
+const WARM: &str = r#"
+id = "hostile"
+version = "0.2.0"
+kind = "tool"
+description = "Kept warm."
+instance = "warm"
+"#;
+
+#[tokio::test]
+async fn a_warm_instance_is_neither_shared_nor_kept_after_a_fault() {
+    let test = TestRuntime::start();
+    let generation = test.runtime.load(repacked("hostile", WARM)).await.unwrap();
+    let spec = spec(&generation, Permissions::default());
+    test.runtime.publish(vec![generation], vec![spec]);
+    let binding = test.runtime.snapshot().binding("hostile").unwrap().clone();
+    let count = |organization: &'static str| {
+        let binding = binding.clone();
+        async move { binding.call_tool(context_of(organization), r#"{"do":"count"}"#).await.unwrap() }
+    };
+    assert_eq!(count("org_a").await, "1");
+    assert_eq!(count("org_a").await, "2", "kept");
+    assert_eq!(count("org_b").await, "1", "not shared");
+    assert_eq!(count("org_a").await, "3");
+    binding.call_tool(context_of("org_a"), r#"{"do":"trap"}"#).await.unwrap_err();
+    assert_eq!(count("org_a").await, "1", "thrown away");
+    assert_eq!(count("org_b").await, "2", "and that one only");
+}

@@ -1,0 +1,93 @@
+//! Each way in which a state machine can misbehave ends that one exchange, by name.
+
+use std::sync::Arc;
+
+use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::message::{Delta, EmbeddingRequest, FinishReason};
+use hardpoint_runtime::Binding;
+
+use crate::support::{TestRuntime, context, request};
+
+/// All deltas of a completion, and how it ended.
+async fn complete(binding: &Arc<Binding>, what: &str) -> (Vec<Delta>, Result<(), Failure>) {
+    let mut completion = match binding.complete(context(), &request(what), "model").await {
+        Ok(completion) => completion,
+        Err(failure) => return (Vec::new(), Err(failure)),
+    };
+    let mut deltas = Vec::new();
+    while let Some(next) = completion.next().await {
+        match next {
+            Ok(delta) => deltas.push(delta),
+            Err(failure) => return (deltas, Err(failure)),
+        }
+    }
+    (deltas, Ok(()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_is_named_and_the_next_completion_is_served() {
+    let test = TestRuntime::start();
+    let binding = test.bind("hostile-model", Permissions::default()).await;
+    let table = [
+        ("trap in open", "plugin_trap"),
+        ("trap", "plugin_trap"),
+        ("again for ever", "plugin_protocol"),
+        ("text for ever", "plugin_cpu"),
+        ("spin", "plugin_cpu"),
+        ("spin after text", "plugin_cpu"),
+        ("nothing", "plugin_protocol"),
+        ("bad utf-8", "plugin_protocol"),
+    ];
+    for (what, code) in table {
+        let (_, outcome) = complete(&binding, what).await;
+        let failure = outcome.expect_err(what);
+        assert_eq!(failure.kind, FailureKind::Plugin, "{what}: {failure}");
+        assert_eq!(failure.code.as_deref(), Some(code), "{what}: {failure}");
+        let (deltas, outcome) = complete(&binding, "behave").await;
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(deltas, [Delta::Text("well-behaved".into()), Delta::Finish(FinishReason::Stop)]);
+    }
+    assert_eq!(binding.generation().live(), 0);
+}
+
+#[tokio::test]
+async fn what_comes_after_finish_is_not_read() {
+    let test = TestRuntime::start();
+    let binding = test.bind("hostile-model", Permissions::default()).await;
+    let (deltas, outcome) = complete(&binding, "text after finish").await;
+    assert_eq!((deltas, outcome), (vec![Delta::Finish(FinishReason::Stop)], Ok(())));
+}
+
+#[tokio::test]
+async fn a_verdict_of_the_guest_is_no_fault() {
+    let test = TestRuntime::start();
+    let binding = test.bind("hostile-model", Permissions::default()).await;
+    for _ in 0..20 {
+        let failure = complete(&binding, "fail").await.1.unwrap_err();
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Upstream, "as asked"));
+    }
+    assert!(!binding.is_broken());
+    let request = EmbeddingRequest {
+        model: "test".into(),
+        inputs: vec!["a".into()],
+        dimensions: None,
+        user: None,
+        extra: serde_json::Map::new(),
+    };
+    let failure = binding.embed(context(), &request, "model").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unsupported);
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_granted_is_not_sent() {
+    let test = TestRuntime::start();
+    let binding = test.bind("hostile-model", Permissions::default()).await;
+    for what in ["send elsewhere", "send inside"] {
+        // The guest ignores the refusal and repeats itself; its requests are counted.
+        let (_, outcome) = complete(&binding, what).await;
+        let failure = outcome.expect_err(what);
+        assert!(matches!(failure.kind, FailureKind::Denied | FailureKind::Plugin), "{what}: {failure:?}");
+    }
+    assert_eq!(test.runtime.egress().stats().origins, []);
+}

@@ -1,0 +1,77 @@
+//! What is refused before it can serve, and why.
+
+use hardpoint_runtime::{LoadError, inspect};
+
+use crate::support::{TestRuntime, fixture, repacked};
+
+const TOOL: &str = "id = \"x\"\nversion = \"1.0.0\"\nkind = \"tool\"\ndescription = \"x\"\n";
+
+async fn refusal(test: &TestRuntime, bytes: impl Into<bytes::Bytes>) -> LoadError {
+    test.runtime.load(bytes.into()).await.expect_err("it was accepted")
+}
+
+#[tokio::test]
+async fn bad_files_are_refused_for_what_they_are() {
+    let test = TestRuntime::start();
+    let good = fixture("echo");
+    let core_module = b"\0asm\x01\0\0\0".to_vec();
+    assert!(matches!(refusal(&test, "not wasm").await, LoadError::NotAComponent(_)));
+    assert!(matches!(refusal(&test, "").await, LoadError::NotAComponent(_)));
+    assert_eq!(refusal(&test, core_module).await, LoadError::CoreModule);
+    let bare = hardpoint_domain::manifest::strip(&good);
+    assert!(matches!(refusal(&test, bare).await, LoadError::Manifest(_)));
+    assert!(matches!(refusal(&test, repacked("echo", "id = 1")).await, LoadError::Manifest(_)));
+    let as_model = TOOL.replace("\"tool\"", "\"model\"");
+    assert!(matches!(refusal(&test, repacked("echo", &as_model)).await, LoadError::WrongWorld(_)));
+    let twice = hardpoint_domain::manifest::embed(&good, TOOL);
+    assert!(matches!(refusal(&test, twice).await, LoadError::Manifest(_)));
+}
+
+#[tokio::test]
+async fn a_file_cut_anywhere_is_refused() {
+    let good = fixture("echo");
+    for cut in (0..good.len()).step_by(97) {
+        inspect(&good[..cut]).expect_err("a piece of a component was accepted");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_lies_is_refused() {
+    let test = TestRuntime::start();
+    // `prober` imports http and kv; this manifest asks for neither.
+    let refused = refusal(&test, repacked("prober", TOOL)).await;
+    let LoadError::Imports(reason) = refused else { panic!("{refused}") };
+    assert!(reason.contains("does not ask"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_large_is_refused() {
+    let test = TestRuntime::with(|config| config.max_component_bytes = 1_000);
+    assert!(matches!(refusal(&test, fixture("echo")).await, LoadError::TooLarge { limit: 1_000, .. }));
+}
+
+#[tokio::test]
+async fn a_version_that_traps_at_once_does_not_serve() {
+    let test = TestRuntime::start();
+    let refused = refusal(&test, fixture("stillborn")).await;
+    assert!(matches!(refused, LoadError::Smoke(_)), "{refused}");
+}
+
+/// Bytes that are no component must never end the compiling child or the host in another way than by
+/// an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mutated_components_are_answered() {
+    let test = TestRuntime::start();
+    let good = fixture("echo");
+    let mut place = 7_usize;
+    for round in 0..40_usize {
+        let mut bytes = good.to_vec();
+        for flip in 0..=round % 3 {
+            place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let at = (place >> 16) % bytes.len();
+            bytes[at] ^= 1 << (flip % 8);
+        }
+        // Either is right; a panic or a hang is not.
+        let _ = test.runtime.load(bytes.into()).await;
+    }
+}
