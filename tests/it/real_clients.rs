@@ -3,6 +3,14 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use hardpoint_tests::double::openai::{self, Answer, ErrorBody, Reply};
+use hardpoint_tests::double::script::{End, Script};
+use hardpoint_tests::host::Options;
+use hardpoint_tests::patience::soon;
+use serde_json::json;
+
+use crate::scene::{Scene, scene_with};
+
 /// Which package.
 #[derive(Clone, Copy)]
 pub(crate) enum Package {
@@ -52,4 +60,51 @@ fn cache() -> PathBuf {
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openai_of_pypi() {
+    let scene = everything().await;
+    let url = format!("{}/v1", scene.host.origin());
+    run(Package::Python, &url, scene.host.key(), &[]).await;
+    cancelled(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openai_of_npm() {
+    let scene = everything().await;
+    let url = format!("{}/api/v1", scene.host.origin());
+    run(Package::JavaScript, &url, scene.host.key(), &[]).await;
+    cancelled(&scene).await;
+}
+
+/// The script left a stream that never ends: the provider noticed.
+async fn cancelled(scene: &Scene) {
+    let seen = scene.double.wait_for("endless", 1).await;
+    assert_eq!(soon("the provider to notice", seen.ended.wait()).await, End::ClientLeft);
+}
+
+/// Every model that the scripts ask for.
+async fn everything() -> Scene {
+    const STATUSES: [u16; 8] = [400, 401, 403, 422, 429, 500, 502, 503];
+    let statuses = STATUSES.map(|status| format!("status-{status}"));
+    let mut models = vec!["echo", "weather", "embed", "splinters", "silent", "dies", "flaky", "endless"];
+    models.extend(statuses.iter().map(String::as_str));
+    let more = "[[models]]\nid = \"reckoner\"\nbinding = \"upstream\"\ntools = [\"calculator\"]\n\n\
+                [[models]]\nid = \"fragile\"\nbinding = \"upstream\"\nfallbacks = [\"echo\"]\n";
+    let scene = scene_with(&models, more, Options::new().shipped("calculator")).await;
+    let double = &scene.double;
+    for (model, status) in statuses.iter().zip(STATUSES) {
+        double.on(model, [ErrorBody::of(status).into()]);
+    }
+    double.on("weather", [Reply::calls([("get_weather", json!({"city": "Paris"}))]).into()]);
+    double.on("reckoner", [Reply::calls([("calculator", json!({"expression": "6 * 7"}))]).into()]);
+    double.on("splinters", [Reply::echo().cut(3).into()]);
+    double.on("silent", [Script::new().silence().into()]);
+    double.on("fragile", [ErrorBody::of(503).into()]);
+    double.on("flaky", [ErrorBody::of(429).into(), ErrorBody::of(500).into(), Answer::from(Reply::echo())]);
+    let begun = |text: &str| openai::chunk(&json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+    double.on("dies", [Script::events().bytes(begun("as far as ")).broken().into()]);
+    double.on("endless", [Script::events().bytes(begun("begun ")).bytes(begun("and ")).silence().into()]);
+    scene
 }

@@ -1,0 +1,92 @@
+//! Starting, stopping, dying, and starting again.
+
+use hardpoint_tests::client::Next;
+use hardpoint_tests::double::openai::Reply;
+use hardpoint_tests::gate::Gate;
+use hardpoint_tests::host::{Host, Options};
+use hardpoint_tests::process;
+use serde_json::json;
+
+use crate::operator::{call, serving};
+use crate::scene::{says, scene};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_to_stop_lets_streams_finish() {
+    let mut scene = scene(&["paced"]).await;
+    let gate = Gate::closed();
+    scene.double.on("paced", [Reply::text("one two three").paced(&gate).into()]);
+    let mut events = scene.stream(&says("paced", "count")).await;
+    assert!(matches!(events.next().await, Next::Data(_)));
+    process::signal(scene.host.pid(), "TERM");
+    let told = tokio::spawn(events.rest());
+    gate.open();
+    let told = told.await.expect("no panic");
+    assert!(told.done && told.text == "one two three", "{told:?}");
+    let status = scene.host.ended().await;
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_survives_a_kill() {
+    let mut host =
+        Host::start(Options::new().fixture("prober").shipped("calculator").config(
+            "[bindings.probe]\nplugin = \"prober\"\nsettings = { target = \"http://127.0.0.1:9/\" }\n",
+        ))
+        .await;
+    assert!(host.command(&["plugin", "grant", "prober", "--yes"]).status.success());
+    serving(&host.client(), "prober", "0.1.0").await;
+    let set = json!({"do": "kv-set", "key": "k", "value": "v"});
+    call(&host.client(), "probe", set).await.expect(200);
+    for _ in 0..3 {
+        host.kill();
+        host.restart().await;
+        // The same key, the same grant, the same values.
+        let client = host.client();
+        serving(&client, "prober", "0.1.0").await;
+        let came = call(&client, "probe", json!({"do": "kv-get", "key": "k"})).await.expect(200);
+        assert_eq!(came["result"]["value"], "v");
+        call(&client, "calculator", json!({"expression": "2 ^ 10"})).await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_on_postgresql_serves_the_same() {
+    let server = std::env::var("HARDPOINT_TEST_POSTGRES")
+        .expect("HARDPOINT_TEST_POSTGRES names no PostgreSQL: run `cargo xtask test --only blackbox`");
+    let name = format!("blackbox_{}", std::process::id());
+    let made = std::process::Command::new("createdb").args(["--maintenance-db", &server, &name]).output();
+    let made = made.expect("createdb, of PostgreSQL's clients");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (before, _) = server.rsplit_once('/').expect("a database in the address");
+    let url = format!("{before}/{name}");
+
+    let options =
+        Options::new().shipped("extractive").shipped("calculator").env("HARDPOINT__DATABASE__URL", &url);
+    let mut host = Host::start(options).await;
+    for _ in 0..2 {
+        let client = host.client();
+        client.post("/api/v1/chat/completions", &says("extractive", "Is there anybody?")).await.expect(200);
+        call(&client, "calculator", json!({"expression": "2 ^ 10"})).await.expect(200);
+        host.kill();
+        host.restart().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_configuration_is_told_at_once_and_whole() {
+    let host = Host::start(Options::new()).await;
+    let wrong =
+        "[server]\nlisten = \"nowhere\"\ncolour = \"blue\"\n\n[[models]]\nid = \"m\"\nbinding = \"none\"\n";
+    std::fs::write(host.folder().join("wrong.toml"), wrong).expect("written");
+    let output = std::process::Command::new(hardpoint_tests::host::binary())
+        .current_dir(host.folder())
+        .args(["config", "check", "--config", "wrong.toml"])
+        .output()
+        .expect("it runs");
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("colour") || said.contains("server.listen"), "{said}");
+    let example = host.command(&["config", "example"]);
+    assert!(String::from_utf8_lossy(&example.stdout).contains("[egress]"));
+}
