@@ -70,6 +70,8 @@ pub struct Facts {
     pub status: u16,
     /// The error's type.
     pub error: Option<String>,
+    /// The error's message, as the client sees it; for the log.
+    pub error_message: Option<String>,
     /// The key that called and its organisation.
     pub caller: Option<Caller>,
     /// The id of the model that was asked for.
@@ -181,9 +183,10 @@ impl CallNote {
     }
 
     /// Notes an error that came after the status line was sent.
-    pub fn error(&self, kind: &str) {
+    pub fn error(&self, kind: &str, message: &str) {
         self.update(|facts| {
             facts.error = Some(kind.to_owned());
+            facts.error_message = Some(message.to_owned());
             facts.outcome = Some(Outcome::Failed);
         });
     }
@@ -196,7 +199,8 @@ impl CallNote {
         let shared = &self.0;
         let elapsed = shared.clock_start.elapsed();
         shared.app.metrics.request(&facts, elapsed);
-        tracing::debug!(status = facts.status, ms = elapsed.as_secs_f64() * 1e3, "answered");
+        let error = facts.error_message.as_deref();
+        tracing::debug!(status = facts.status, ms = elapsed.as_secs_f64() * 1e3, error, "answered");
         if let Some(record) = facts.record(&shared.request_id, elapsed)
             && let Err(error) = shared.app.calls.record(record).await
         {

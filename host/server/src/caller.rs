@@ -25,19 +25,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// From the word that the store keeps.
-    pub fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "viewer" => Self::Viewer,
-            "member" => Self::Member,
-            "admin" => Self::Admin,
-            "owner" => Self::Owner,
-            "operator" => Self::Operator,
-            _ => return None,
-        })
-    }
-
-    /// The word that the store keeps and the API shows.
+    /// The word that the API shows.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",

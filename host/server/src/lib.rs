@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;
+pub mod bootstrap;
 pub mod call;
 pub mod caller;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod openapi;
 pub mod router;
 pub mod serve;
 pub mod service;
+pub mod start;
 pub mod state;
 pub mod system;
 pub mod telemetry;

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use tower::util::MapRequest;
 
 use crate::middleware::entry::Peer;
+use crate::state::stopped;
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Connections,
                 }
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            _ = stop.wait_for(|stopping| *stopping) => break,
+            _ = stopped(&mut stop) => break,
         }
     }
     drop(listener);
@@ -80,7 +81,7 @@ async fn connection(
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        _ = stop.wait_for(|stopping| *stopping) => {
+        _ = stopped(&mut stop) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

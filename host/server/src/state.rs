@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::Runtime;
+use tokio::sync::watch;
 use hardpoint_store::{CallRecorder, Store};
 
 use crate::config::Config;
@@ -32,6 +33,40 @@ pub struct App {
     pub keys: KeyCache,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.
     pub reload: Reload,
+    /// Whether the server is to stop.
+    pub stop: Stop,
     /// Work that must be finished before the process ends, though nobody waits for its answer.
     pub background: Background,
+}
+
+/// Whether the server is to stop; clones share it.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Stop {
+    /// Not yet, and who wants to know when.
+    pub fn new() -> (Self, watch::Receiver<bool>) {
+        let (sender, receiver) = watch::channel(false);
+        (Self(sender), receiver)
+    }
+
+    /// Tells everybody to stop.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was told to.
+    pub fn is_stopping(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Turns true when it is to stop.
+    pub fn subscribe(&self) -> watch::Receiver<bool> {
+        self.0.subscribe()
+    }
+}
+
+/// Waits until the server is to stop; also returns when there is no server any more.
+pub async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    drop(stopping.wait_for(|stopping| *stopping).await);
 }

@@ -7,6 +7,7 @@ pub mod embeddings;
 pub mod health;
 pub mod models;
 pub mod openai;
+pub mod paging;
 pub mod plugins;
 mod produced;
 pub mod tools;

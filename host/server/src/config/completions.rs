@@ -1,6 +1,5 @@
 //! `[completions]`: how hard the host tries to get an answer out of a model.
 
-use hardpoint_domain::retry::RetryPolicy;
 use serde::Deserialize;
 
 use super::units::Span;
@@ -19,18 +18,6 @@ pub struct CompletionsConfig {
     pub retry_after_cap: Span,
     /// Rounds of the host's own tool loop.
     pub tool_rounds: u32,
-}
-
-impl CompletionsConfig {
-    /// How often and how patiently to try one binding.
-    pub fn retries(&self) -> RetryPolicy {
-        RetryPolicy {
-            attempts: self.attempts,
-            base: self.retry_base.0,
-            cap: self.retry_cap.0,
-            retry_after_cap: self.retry_after_cap.0,
-        }
-    }
 }
 
 impl Default for CompletionsConfig {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::Timestamp;
+use hardpoint_store::keys;
 use http::{HeaderMap, header};
 
-use crate::caller::Identity;
+use crate::caller::{Identity, Role};
 use crate::error::ApiError;
 use crate::state::App;
 
@@ -60,6 +61,25 @@ pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Arc<Identity>, A
     let identity = Arc::new(look_up(app, &hash, now).await?);
     app.keys.keep(hash, now, identity.clone());
     Ok(identity)
+}
+
+async fn look_up(app: &App, hash: &[u8; 32], now: Timestamp) -> Result<Identity, ApiError> {
+    let mut conn = app.store.read().await?;
+    let found = keys::find_by_hash(&mut conn, hash).await?.ok_or_else(ApiError::unauthenticated)?;
+    let key = found.key;
+    if key.archived_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
+        return Err(ApiError::unauthenticated());
+    }
+    let role = match key.role {
+        keys::Role::Operator => Role::Operator,
+        keys::Role::Owner => Role::Owner,
+        keys::Role::Admin => Role::Admin,
+        keys::Role::Member => Role::Member,
+        keys::Role::Viewer => Role::Viewer,
+    };
+    let label = (!key.label.is_empty()).then_some(key.label);
+    let (scopes, livemode) = (key.scopes, key.livemode);
+    Ok(Identity { key_id: key.id, label, organization_id: key.organization_id, role, scopes, livemode })
 }
 
 /// The credential's text. `Authorization` with another scheme than `Bearer` counts as none.

@@ -72,7 +72,7 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
     let answering = async {
         let answer = AssertUnwindSafe(async {
             admit(&entry, &mut request, &guard, &request_id, ip).await?;
-            Ok(next.run(request).await)
+            Ok::<_, ApiError>(next.run(request).await)
         });
         let mut response = match answer.catch_unwind().await {
             Ok(Ok(response)) => response,
@@ -81,7 +81,7 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             error.log(&request_id);
-            guard.note().error(error.kind());
+            guard.note().error(error.kind(), error.message());
             if shape != Shape::Standard {
                 response = error.render(shape);
             }

@@ -2,7 +2,9 @@
 
 pub mod completions;
 pub mod embeddings;
+pub mod events;
 pub mod exporters;
+pub mod kv;
 pub mod models;
 pub mod plugins;
 pub mod tools;

@@ -1,0 +1,369 @@
+//! `/plugins`: for operators.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{FromRequest, Multipart, Path, Request, State};
+use bytes::Bytes;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::paging::Paging;
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::error::schema::ErrorBody;
+use crate::extract::{self, BodyLimit, JsonBytes, Query};
+use crate::service::events::Author;
+use crate::service::plugins::desk::DeskError;
+use crate::service::plugins::upload::UploadError;
+use crate::service::plugins::view::{FileView, Overview, PluginView, Running};
+use crate::service::plugins::Desk;
+use crate::state::App;
+use crate::worker::reload::Retry;
+
+/// How long an answer waits for a change to be live. Loading goes on after it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Plugins, and the files of the plugins folder.
+#[derive(Serialize, ToSchema)]
+pub struct PluginList {
+    /// By id.
+    data: Vec<PluginView>,
+    /// Every file of the plugins folder, the bad ones too, by name; on every page.
+    files: Vec<FileView>,
+    /// Plugins on all pages.
+    total: usize,
+    /// From 1.
+    page: usize,
+    /// The most plugins on a page.
+    page_size: usize,
+    /// Why the plugins folder cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder_error: Option<String>,
+}
+
+/// What to approve.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The SHA-256 of exactly the bytes that are approved, as `/plugins` shows it.
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    digest: String,
+    /// Only this binding.
+    binding: Option<String>,
+}
+
+/// What to revoke.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// Only this binding.
+    binding: Option<String>,
+}
+
+/// A line of a plugin's log.
+#[derive(Serialize, ToSchema)]
+pub struct LogEntry {
+    /// When it was written.
+    time: String,
+    /// `debug`, `info`, `warn` or `error`.
+    #[schema(value_type = String)]
+    level: hardpoint_runtime::LogLevel,
+    /// The request in which it was written.
+    request_id: String,
+    /// The version that wrote it.
+    version: String,
+    /// Secrets redacted.
+    message: String,
+}
+
+/// Lines of a plugin's log.
+#[derive(Serialize, ToSchema)]
+pub struct LogList {
+    /// Oldest first.
+    data: Vec<LogEntry>,
+}
+
+/// How much of a log.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Tail {
+    /// The newest so many lines; 100 where left out, at most 2,000.
+    #[param(minimum = 1, maximum = 2000)]
+    limit: Option<usize>,
+}
+
+/// Lists plugins and files.
+#[utoipa::path(get, path = "/plugins", tag = "plugins", params(Paging), responses(
+    (status = 200, description = "The plugins", body = PluginList),
+    (status = 400, description = "No such page", body = ErrorBody),
+    (status = 401, description = "No valid credential", body = ErrorBody),
+    (status = 403, description = "Not an operator", body = ErrorBody),
+))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    Query(paging): Query<Paging>,
+) -> Result<Json<PluginList>, ApiError> {
+    overview(&app, paging).await.map(Json)
+}
+
+/// Keeps a component. It waits until exactly its bytes are approved.
+#[utoipa::path(post, path = "/plugins", tag = "plugins",
+    request_body(content(
+        (Vec<u8> = "application/wasm"),
+        (UploadForm = "multipart/form-data"),
+    )),
+    responses(
+        (status = 201, description = "Kept; it waits for approval", body = PluginView),
+        (status = 400, description = "No file in the form", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 413, description = "Larger than a plugin may be", body = ErrorBody),
+        (status = 415, description = "Neither a form nor a component", body = ErrorBody),
+        (status = 422, description = "Not a plugin; the message says why", body = ErrorBody),
+    )
+)]
+pub async fn upload(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    request: Request,
+) -> Result<(StatusCode, Json<PluginView>), ApiError> {
+    let (bytes, file_name) = uploaded(request).await?;
+    let kept = Desk::of(&app).upload(&Author::from(&caller), bytes, file_name).await?;
+    app.reload.settle(Retry::None, PATIENCE).await;
+    Ok((StatusCode::CREATED, Json(view(&app, &kept.id).await?)))
+}
+
+/// Looks through folder and store once more, and tries again what failed before.
+#[utoipa::path(post, path = "/plugins/reload", tag = "plugins", responses(
+    (status = 200, description = "The plugins afterwards", body = PluginList),
+    (status = 401, description = "No valid credential", body = ErrorBody),
+    (status = 403, description = "Not an operator", body = ErrorBody),
+))]
+pub async fn reload(State(app): State<Arc<App>>, _: Operator) -> Result<Json<PluginList>, ApiError> {
+    app.reload.settle(Retry::All, PATIENCE).await;
+    overview(&app, Paging::default()).await.map(Json)
+}
+
+/// Shows a plugin.
+#[utoipa::path(get, path = "/plugins/{id}", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    responses(
+        (status = 200, description = "The plugin", body = PluginView),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+    )
+)]
+pub async fn get(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    Path(id): Path<String>,
+) -> Result<Json<PluginView>, ApiError> {
+    view(&app, &id).await.map(Json)
+}
+
+/// Takes a plugin away, with what it was allowed. A file in the folder stays, and is taken up again when
+/// it changes.
+#[utoipa::path(delete, path = "/plugins/{id}", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    responses(
+        (status = 204, description = "It is gone; what is under way is finished"),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+    )
+)]
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    Desk::of(&app).remove(&Author::from(&caller), &id).await?;
+    app.reload.settle(Retry::None, PATIENCE).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Approves a version's bytes, and allows its bindings what they ask for.
+#[utoipa::path(post, path = "/plugins/{id}/approve", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    request_body = Approval,
+    responses(
+        (status = 200, description = "The plugin afterwards", body = PluginView),
+        (status = 400, description = "No digest, or an unknown member", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+        (status = 409, description = "The configuration says what it may do", body = ErrorBody),
+        (status = 422, description = "No such version or binding", body = ErrorBody),
+    )
+)]
+pub async fn approve(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+    body: JsonBytes,
+) -> Result<Json<PluginView>, ApiError> {
+    let approval: Approval = body.parse()?;
+    let desk = Desk::of(&app);
+    desk.version(&id, None).await?;
+    desk.grant(&Author::from(&caller), &id, Some(&approval.digest), approval.binding.as_deref()).await?;
+    app.reload.settle(Retry::Plugin(id.clone()), PATIENCE).await;
+    view(&app, &id).await.map(Json)
+}
+
+/// Takes back what a plugin was allowed.
+#[utoipa::path(post, path = "/plugins/{id}/revoke", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    request_body = Option<Revocation>,
+    responses(
+        (status = 200, description = "The plugin afterwards", body = PluginView),
+        (status = 400, description = "An unknown member", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+        (status = 409, description = "The configuration says what it may do", body = ErrorBody),
+        (status = 422, description = "No such binding", body = ErrorBody),
+    )
+)]
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<PluginView>, ApiError> {
+    let body = extract::read(request).await?;
+    let revocation: Revocation = if body.is_empty() { Revocation::default() } else { extract::parse_json(&body)? };
+    Desk::of(&app).revoke(&Author::from(&caller), &id, revocation.binding.as_deref()).await?;
+    app.reload.settle(Retry::None, PATIENCE).await;
+    view(&app, &id).await.map(Json)
+}
+
+/// Tries a plugin again that failed before.
+#[utoipa::path(post, path = "/plugins/{id}/reload", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    responses(
+        (status = 200, description = "The plugin afterwards", body = PluginView),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+    )
+)]
+pub async fn reload_one(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    Path(id): Path<String>,
+) -> Result<Json<PluginView>, ApiError> {
+    view(&app, &id).await?;
+    app.reload.settle(Retry::Plugin(id.clone()), PATIENCE).await;
+    view(&app, &id).await.map(Json)
+}
+
+/// Shows what a plugin logged, over all its versions, since the server started.
+#[utoipa::path(get, path = "/plugins/{id}/logs", tag = "plugins", params(("id" = String, Path, description = "The plugin"), Tail),
+    responses(
+        (status = 200, description = "The newest lines", body = LogList),
+        (status = 400, description = "No such limit", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+    )
+)]
+pub async fn logs(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    Path(id): Path<String>,
+    Query(tail): Query<Tail>,
+) -> Result<Json<LogList>, ApiError> {
+    view(&app, &id).await?;
+    let limit = tail.limit.unwrap_or(100);
+    if !(1..=2_000).contains(&limit) {
+        return Err(ApiError::bad_field("limit", "range", "The 'limit' parameter must be from 1 to 2000."));
+    }
+    let lines = app.runtime.shared(&id).log.tail(limit);
+    let entry = |line: hardpoint_runtime::LogLine| LogEntry {
+        time: line.time.to_rfc3339(),
+        level: line.level,
+        request_id: line.request_id,
+        version: line.version,
+        message: line.message,
+    };
+    Ok(Json(LogList { data: lines.into_iter().map(entry).collect() }))
+}
+
+/// An upload as a form.
+#[derive(ToSchema)]
+#[allow(dead_code)] // Only described; read as it comes.
+struct UploadForm {
+    /// The component.
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    file: String,
+}
+
+/// The component, however it came, and its file's name.
+async fn uploaded(request: Request) -> Result<(Bytes, Option<String>), ApiError> {
+    let limit = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
+    match extract::media_type(request.headers()).as_deref() {
+        Some("application/wasm" | "application/octet-stream") => Ok((extract::read(request).await?, None)),
+        Some("multipart/form-data") => {
+            let request = request.map(|body| axum::body::Body::new(http_body_util::Limited::new(body, limit)));
+            let broken = |error: axum::extract::multipart::MultipartError| match error.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(limit),
+                _ => ApiError::bad_request("The form could not be read to its end."),
+            };
+            let mut form = Multipart::from_request(request, &())
+                .await
+                .map_err(|_| ApiError::bad_request("The form has no boundary."))?;
+            while let Some(field) = form.next_field().await.map_err(broken)? {
+                if field.name() == Some("file") {
+                    let name = field.file_name().map(str::to_owned);
+                    return Ok((field.bytes().await.map_err(broken)?, name));
+                }
+            }
+            Err(ApiError::bad_field("file", "required", "The form has no field 'file'."))
+        }
+        _ => Err(ApiError::unsupported_media_type("application/wasm` or `multipart/form-data")),
+    }
+}
+
+async fn overview(app: &App, paging: Paging) -> Result<PluginList, ApiError> {
+    let (status, catalogue) = (app.reload.status(), app.runtime.snapshot());
+    let running = Running { status: &status, runtime: &app.runtime, catalogue: &catalogue };
+    let Overview { plugins, files } = Desk::of(app).overview(Some(&running)).await?;
+    let page = paging.of(plugins)?;
+    let folder_error = status.folder_error.clone();
+    Ok(PluginList { data: page.data, files, total: page.total, page: page.page, page_size: page.page_size, folder_error })
+}
+
+async fn view(app: &App, id: &str) -> Result<PluginView, ApiError> {
+    let (status, catalogue) = (app.reload.status(), app.runtime.snapshot());
+    let running = Running { status: &status, runtime: &app.runtime, catalogue: &catalogue };
+    let found = Desk::of(app).plugin(id, Some(&running)).await?;
+    found.ok_or_else(|| ApiError::not_found(format_args!("plugin `{id}`")))
+}
+
+impl From<DeskError> for ApiError {
+    fn from(error: DeskError) -> Self {
+        let text = format!("{error}.");
+        match error {
+            DeskError::NoPlugin(id) => Self::not_found(format_args!("plugin `{id}`")),
+            DeskError::NoVersion { .. } => Self::impossible("digest", "exists", capitalised(text)),
+            DeskError::NoBinding { .. } | DeskError::Unfit { .. } => Self::impossible("binding", "exists", capitalised(text)),
+            DeskError::Declared(_) => Self::conflict(capitalised(text)),
+            DeskError::Manifest(cause) => Self::internal(cause),
+            DeskError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Load(error) => Self::impossible("file", "plugin", capitalised(format!("{error}."))),
+            UploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn capitalised(text: String) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

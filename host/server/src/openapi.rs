@@ -1,0 +1,85 @@
+//! OpenAPI 3.1 of exactly what is served; a test compares it with the router.
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, Paths};
+use utoipa::{Modify, OpenApi};
+
+use crate::api::{audit_logs, completions, docs, embeddings, health, models, plugins, tools};
+use crate::error::schema::{ErrorBody, FlatErrorBody};
+
+/// Where the API is described as being; it is the same under `/v1`.
+pub const BASE: &str = "/api/v1";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Hardpoint",
+        description = "A host for AI APIs whose tools, exporters and model adapters are sandboxed plugins. The same API is mounted at `/api/v1` and `/v1`."
+    ),
+    paths(
+        completions::create,
+        embeddings::create,
+        models::list,
+        models::get,
+        tools::list,
+        tools::call,
+        plugins::list,
+        plugins::upload,
+        plugins::reload,
+        plugins::get,
+        plugins::remove,
+        plugins::approve,
+        plugins::revoke,
+        plugins::reload_one,
+        plugins::logs,
+        audit_logs::export,
+        docs::openapi,
+    ),
+    components(schemas(ErrorBody, FlatErrorBody)),
+    security(("key" = []), ("key_header" = [])),
+    tags(
+        (name = "completions", description = "Conversations with models, as OpenAI's clients know them"),
+        (name = "models", description = "What can be asked"),
+        (name = "tools", description = "Tools that plugins offer"),
+        (name = "plugins", description = "For operators: what is loaded and what it may do"),
+        (name = "audit logs", description = "What happened, and where it is sent"),
+        (name = "operation", description = "Whether it runs, and how it is described"),
+    ),
+    modifiers(&Credentials)
+)]
+struct Api;
+
+/// What is served at the root, beside the API.
+#[derive(OpenApi)]
+#[openapi(paths(health::live, health::ready, health::metrics))]
+struct Site;
+
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut Document) {
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue};
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        let header = ApiKey::Header(ApiKeyValue::new("X-API-Key"));
+        components.add_security_scheme("key_header", SecurityScheme::ApiKey(header));
+    }
+}
+
+/// The document.
+pub fn document() -> Document {
+    let mut document = Api::openapi();
+    let mut paths = Paths::new();
+    for (path, item) in std::mem::take(&mut document.paths.paths) {
+        paths.paths.insert(format!("{BASE}{path}"), item);
+    }
+    document.paths = paths;
+    document.merge(Site::openapi());
+    document
+}
+
+/// The document as JSON text.
+pub fn json() -> String {
+    // A tree of maps, lists and strings always serialises.
+    document().to_pretty_json().unwrap_or_default()
+}

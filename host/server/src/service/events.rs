@@ -1,0 +1,71 @@
+//! Events of the platform, for the transaction that makes them true.
+
+use hardpoint_domain::event::{Actor, Event, Outcome, Target};
+use hardpoint_domain::id;
+use hardpoint_domain::time::{Rng, Timestamp};
+use serde_json::Value;
+
+use crate::caller::Caller;
+
+/// Who acts, and in which request.
+#[derive(Clone, Debug)]
+pub struct Author {
+    actor: Actor,
+    request_id: Option<String>,
+    source_ip: Option<String>,
+}
+
+impl Author {
+    /// The host itself.
+    pub fn system() -> Self {
+        Self { actor: Actor { kind: "system".to_owned(), id: None, name: None }, request_id: None, source_ip: None }
+    }
+
+    /// Somebody at the host's command line, by the name the system knows.
+    pub fn cli() -> Self {
+        let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        Self { actor: Actor { kind: "cli".to_owned(), id: None, name }, request_id: None, source_ip: None }
+    }
+
+    /// In one word or two: `key_…`, `cli (alice)`, `system`.
+    pub fn name(&self) -> String {
+        match (&self.actor.id, &self.actor.name) {
+            (Some(id), _) => id.clone(),
+            (None, Some(name)) => format!("{} ({name})", self.actor.kind),
+            (None, None) => self.actor.kind.clone(),
+        }
+    }
+
+    /// An event of the platform, of which this is the author.
+    pub fn event(&self, now: Timestamp, rng: &dyn Rng, kind: &str, target: Target, after: Value) -> Event {
+        Event {
+            id: id::prefixed("evt", now, rng),
+            time: now,
+            organization_id: None,
+            workspace_id: None,
+            kind: kind.to_owned(),
+            actor: self.actor.clone(),
+            target,
+            outcome: Outcome::Success,
+            request_id: self.request_id.clone(),
+            source_ip: self.source_ip.clone(),
+            before: None,
+            after: (!after.is_null()).then_some(after),
+        }
+    }
+}
+
+impl From<&Caller> for Author {
+    fn from(caller: &Caller) -> Self {
+        Self {
+            actor: Actor { kind: "key".to_owned(), id: Some(caller.key_id.clone()), name: caller.label.clone() },
+            request_id: Some(caller.request_id.to_string()),
+            source_ip: caller.ip.map(|ip| ip.to_string()),
+        }
+    }
+}
+
+/// The plugin that something was done to.
+pub fn plugin(id: &str) -> Target {
+    Target { kind: "plugin".to_owned(), id: id.to_owned() }
+}

@@ -1,0 +1,182 @@
+//! Exports of audit events to outside systems, by exporter plugins.
+//!
+//! A batch comes with the request or from the store; the request's options are laid over the binding's
+//! settings, with secret options taken out before the plugin sees them. A configured secret goes only to
+//! the address that it was configured with.
+
+mod deliver;
+mod options;
+
+use std::sync::Arc;
+
+use hardpoint_domain::id;
+use hardpoint_domain::manifest::Kind;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_runtime::{Binding, OutgoingEvent};
+use hardpoint_store::events::{self, Cursor, StoredEvent};
+use serde_json::{Map, Value};
+
+use crate::caller::{Caller, Role};
+use crate::error::ApiError;
+use crate::state::App;
+
+/// Events that one export takes at most.
+pub const MOST: u32 = 1_000;
+/// Events read from the store at a time, and in all: a filter that matches little must not read everything.
+const PAGE: u32 = 500;
+const PAGES: u32 = 20;
+
+/// What to export.
+#[derive(Clone, Debug, Default)]
+pub struct Export {
+    /// The events themselves; from the store where left out.
+    pub events: Option<Vec<Map<String, Value>>>,
+    /// Only this organisation's.
+    pub organization_id: Option<String>,
+    /// Only this workspace's.
+    pub workspace_id: Option<String>,
+    /// Only of this type.
+    pub event_type: Option<String>,
+    /// At most so many.
+    pub limit: Option<u32>,
+    /// Those before this place, from the answer to an earlier export.
+    pub cursor: Option<String>,
+    /// Everything else: the exporter's own options.
+    pub options: Map<String, Value>,
+}
+
+/// What became of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Events that the filters let through.
+    pub matched: usize,
+    /// Events that the other side has.
+    pub delivered: usize,
+    /// Events that it does not have, and why.
+    pub rejected: Vec<(String, String)>,
+    /// Where older events go on, if there may be any.
+    pub cursor: Option<String>,
+}
+
+/// Exports to `exporter`, a binding of an exporter plugin.
+///
+/// # Errors
+/// 403 without an administrator's role; 404 where there is no such exporter; 422 where the options do not
+/// fit; 502 where nothing could be delivered.
+pub async fn export(app: &App, caller: &Caller, exporter: &str, export: Export) -> Result<Exported, ApiError> {
+    if caller.role < Role::Admin {
+        return Err(ApiError::forbidden("Exporting audit logs needs the role `admin`."));
+    }
+    let catalogue = app.runtime.snapshot();
+    let binding = catalogue
+        .binding(exporter)
+        .filter(|binding| binding.kind() == Kind::Exporter)
+        .ok_or_else(|| ApiError::not_found(format_args!("enabled exporter `{exporter}`")))?;
+    let organization = organization(caller, export.organization_id.as_deref())?;
+    let resolved = options::resolve(&app.config, binding, export.options.clone())?;
+    let (events, cursor) = match export.events.clone() {
+        Some(given) => (given.into_iter().map(|event| given_event(app, event)).collect(), None),
+        None => stored_events(app, organization.as_deref(), &export).await?,
+    };
+    let matched = events.len();
+    let outcome = deliver::deliver(Arc::clone(binding), caller, events, resolved).await?;
+    Ok(Exported { matched, delivered: outcome.delivered, rejected: outcome.rejected, cursor })
+}
+
+/// Whose events: an operator may name any organisation or none, everybody else has but their own.
+fn organization(caller: &Caller, asked: Option<&str>) -> Result<Option<String>, ApiError> {
+    match asked {
+        Some(asked) if caller.role == Role::Operator || asked == caller.organization_id => Ok(Some(asked.to_owned())),
+        Some(asked) => Err(ApiError::not_found(format_args!("organization `{asked}`"))),
+        None if caller.role == Role::Operator => Ok(None),
+        None => Ok(Some(caller.organization_id.clone())),
+    }
+}
+
+/// An event that came with the request. What it does not say of itself is made up.
+fn given_event(app: &App, event: Map<String, Value>) -> OutgoingEvent {
+    let text = |names: &[&str]| names.iter().find_map(|name| event.get(*name)?.as_str()).map(str::to_owned);
+    let now = app.clock.now();
+    let time = event.get("time").and_then(Value::as_i64).map_or(now, Timestamp::from_micros);
+    OutgoingEvent {
+        id: text(&["id"]).unwrap_or_else(|| id::prefixed("evt", now, &*app.rng)),
+        kind: text(&["kind", "type", "event_type"]).unwrap_or_else(|| "event.exported".to_owned()),
+        time: micros(time),
+        body: Value::Object(event).to_string(),
+    }
+}
+
+/// The newest events that match, oldest first, and where older ones go on.
+async fn stored_events(
+    app: &App,
+    organization: Option<&str>,
+    export: &Export,
+) -> Result<(Vec<OutgoingEvent>, Option<String>), ApiError> {
+    let limit = export.limit.unwrap_or(100);
+    if !(1..=MOST).contains(&limit) {
+        return Err(ApiError::bad_field("limit", "range", format!("The 'limit' field must be from 1 to {MOST}.")));
+    }
+    let mut before = export.cursor.as_deref().map(parse_cursor).transpose()?;
+    let matches = |stored: &StoredEvent| {
+        let event = &stored.event;
+        export.event_type.as_ref().is_none_or(|kind| *kind == event.kind)
+            && export.workspace_id.as_ref().is_none_or(|workspace| event.workspace_id.as_ref() == Some(workspace))
+    };
+    let mut found = Vec::new();
+    let mut conn = app.store.read().await?;
+    for _ in 0..PAGES {
+        let page = events::list(&mut conn, organization, before.as_ref(), PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        for stored in page {
+            before = Some(Cursor { time: stored.event.time, id: stored.event.id.clone() });
+            if matches(&stored) {
+                found.push(outgoing(stored)?);
+                if found.len() == limit as usize {
+                    found.reverse();
+                    return Ok((found, before.map(show_cursor)));
+                }
+            }
+        }
+        if is_last {
+            before = None;
+            break;
+        }
+    }
+    found.reverse();
+    Ok((found, before.map(show_cursor)))
+}
+
+fn outgoing(stored: StoredEvent) -> Result<OutgoingEvent, ApiError> {
+    let body = String::from_utf8(stored.body).map_err(ApiError::internal)?;
+    Ok(OutgoingEvent { id: stored.event.id, kind: stored.event.kind, time: micros(stored.event.time), body })
+}
+
+fn micros(time: Timestamp) -> u64 {
+    u64::try_from(time.micros()).unwrap_or(0)
+}
+
+fn show_cursor(cursor: Cursor) -> String {
+    format!("{}.{}", cursor.time.micros(), cursor.id)
+}
+
+fn parse_cursor(text: &str) -> Result<Cursor, ApiError> {
+    let parsed = text.split_once('.').and_then(|(time, id)| {
+        Some(Cursor { time: Timestamp::from_micros(time.parse().ok()?), id: id.to_owned() })
+    });
+    parsed.ok_or_else(|| ApiError::bad_field("cursor", "format", "The 'cursor' field is none that an export answered with."))
+}
+
+/// What a binding and options come to.
+struct Resolved {
+    /// For the plugin; no secret in it.
+    settings: Value,
+    /// By the manifest's names.
+    secrets: Vec<(String, hardpoint_runtime::Secret)>,
+}
+
+/// How much one batch may hold.
+fn batch_limits(binding: &Binding) -> (usize, usize) {
+    let wish = binding.generation().manifest().batch;
+    let (events, bytes) = wish.map_or((100, 1 << 20), |wish| (wish.max_events, wish.max_bytes));
+    (events.max(1) as usize, usize::try_from(bytes).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,114 @@
+//! The options of one export, laid over the binding's settings.
+
+use std::sync::Arc;
+
+use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::manifest::Manifest;
+use hardpoint_runtime::{Binding, Secret};
+use serde_json::{Map, Value};
+
+use super::Resolved;
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::service::plugins::plan::misfits;
+
+/// Checks options against the manifest's schema and the binding's grant, and takes secrets out of them.
+pub(super) fn resolve(config: &Config, binding: &Arc<Binding>, mut options: Map<String, Value>) -> Result<Resolved, ApiError> {
+    let manifest = binding.generation().manifest();
+    let brought = take_secrets(manifest, &mut options)?;
+    let mut settings = binding.settings().as_object().cloned().unwrap_or_default();
+    let changed: Vec<String> = options.keys().filter(|name| settings.get(*name) != options.get(*name)).cloned().collect();
+    settings.extend(options);
+    let settings = Value::Object(settings);
+    check_schema(manifest, &settings)?;
+    let asked = manifest
+        .permissions(&settings)
+        .map_err(|error| ApiError::impossible(first(&changed), "valid", format!("{}.", error.reason)))?;
+    check_places(binding, &asked, &changed)?;
+    let secrets = secrets(config, binding, &asked, brought, &changed)?;
+    Ok(Resolved { settings, secrets })
+}
+
+/// Takes the secret options out. Their values are shown to nobody, so not to the caller either.
+fn take_secrets(manifest: &Manifest, options: &mut Map<String, Value>) -> Result<Vec<(String, String)>, ApiError> {
+    let mut taken = Vec::new();
+    for name in manifest.secret_options() {
+        match options.remove(&name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(value)) if !value.is_empty() => taken.push((name, value)),
+            Some(_) => {
+                let message = format!("The '{name}' field must be a text that is not empty.");
+                return Err(ApiError::bad_field(name, "type", message));
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// A required option may be a secret, which is no longer among them.
+fn check_schema(manifest: &Manifest, settings: &Value) -> Result<(), ApiError> {
+    let Some(mut schema) = manifest.settings.clone() else { return Ok(()) };
+    let secrets = manifest.secret_options();
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| name.as_str().is_none_or(|name| !secrets.iter().any(|secret| secret == name)));
+    }
+    let Some((path, reason)) = misfits(&schema, settings).map_err(ApiError::internal)?.into_iter().next() else {
+        return Ok(());
+    };
+    Err(ApiError::bad_field(path, "schema", format!("The exporter's options do not fit: {reason}.")))
+}
+
+/// Whether the grant covers where these options lead.
+fn check_places(binding: &Binding, asked: &Permissions, changed: &[String]) -> Result<(), ApiError> {
+    let places = Permissions { http: asked.http.clone(), ..Permissions::default() };
+    let missing = places.missing_from(binding.permissions());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "The exporter `{}` is not allowed to {}. An operator may bind the plugin with these settings in hardpoint.toml, under another name.",
+        binding.name(),
+        missing.join(", nor to ")
+    );
+    Err(ApiError::impossible(first(changed), "granted", text))
+}
+
+/// Secrets for this export. One that was configured for another address stays at home.
+fn secrets(
+    config: &Config,
+    binding: &Binding,
+    asked: &Permissions,
+    brought: Vec<(String, String)>,
+    changed: &[String],
+) -> Result<Vec<(String, Secret)>, ApiError> {
+    let mut secrets = Vec::new();
+    for (name, value) in brought {
+        let audience = asked.secret_audience(&name).ok_or_else(|| {
+            ApiError::impossible(name.clone(), "used", format!("The exporter does not send '{name}' anywhere with these options."))
+        })?;
+        secrets.push((name, Secret::new(value, audience.clone())));
+    }
+    for wish in &asked.secrets {
+        if secrets.iter().any(|(name, _)| *name == wish.name) {
+            continue;
+        }
+        let named = config.bindings.get(binding.name()).and_then(|configured| configured.secrets.get(&wish.name));
+        let audience = named.and_then(|named| config.secrets.get(named)).map(|secret| &secret.audience);
+        let message = match audience {
+            Some(audience) if *audience == wish.audience => continue,
+            Some(audience) => format!(
+                "The configured '{}' is for {audience} only; with another {} send your own.",
+                wish.name,
+                changed.first().map_or("address", String::as_str)
+            ),
+            None if wish.optional => continue,
+            None => format!("The '{}' field is required: none is configured for this exporter.", wish.name),
+        };
+        return Err(ApiError::impossible(wish.name.clone(), "required", message));
+    }
+    Ok(secrets)
+}
+
+fn first(changed: &[String]) -> String {
+    changed.first().cloned().unwrap_or_else(|| "options".to_owned())
+}

@@ -1,0 +1,277 @@
+//! The operator's desk: allow, revoke, remove. Works on the store alone, so that the command line can do
+//! it whether or not a server is running; running servers follow the store's revision.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::manifest::Manifest;
+use hardpoint_domain::time::{Clock, Rng};
+use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::{Lane, Store, StoreError, grants};
+use serde_json::json;
+
+use super::REVOKED;
+use super::plan::{Grants, Planned, Readiness, plan};
+use crate::config::Config;
+use crate::service::events::{self, Author};
+use crate::state::App;
+use crate::worker::reload::decide::candidate;
+
+/// What the desk needs.
+#[derive(Clone)]
+pub struct Desk {
+    /// Bindings and ceilings.
+    pub config: Arc<Config>,
+    /// Where the desired set is.
+    pub store: Store,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// For ids of events.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// Why the desk did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// There is no such plugin.
+    #[error("there is no plugin `{0}`")]
+    NoPlugin(String),
+    /// There is no such version of it.
+    #[error("there is no version of `{id}` with the digest {digest}")]
+    NoVersion {
+        /// The plugin.
+        id: String,
+        /// What was asked for.
+        digest: String,
+    },
+    /// It has no such binding.
+    #[error("plugin `{id}` has no binding `{binding}`; it has {known}")]
+    NoBinding {
+        /// The plugin.
+        id: String,
+        /// What was asked for.
+        binding: String,
+        /// What there is.
+        known: String,
+    },
+    /// The configuration decides.
+    #[error("what binding `{0}` may do stands in hardpoint.toml under [bindings.{0}.grant]; change it there")]
+    Declared(String),
+    /// Its settings do not say what it would ask for.
+    #[error("binding `{binding}`: {reason}")]
+    Unfit {
+        /// The binding.
+        binding: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The manifest that was stored cannot be read any more.
+    #[error("the stored manifest: {0}")]
+    Manifest(String),
+    /// The store's own.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was allowed, or would be.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The version it was looked up in.
+    pub version: Plugin,
+    /// Binding by binding, with what each asks for.
+    pub bindings: Vec<Planned>,
+}
+
+impl Desk {
+    /// The desk of a running server.
+    pub fn of(app: &App) -> Self {
+        Self { config: app.config.clone(), store: app.store.clone(), clock: app.clock.clone(), rng: app.rng.clone() }
+    }
+
+    /// All grants.
+    pub async fn grants(&self) -> Result<Grants, StoreError> {
+        let mut conn = self.store.read().await?;
+        Ok(crate::worker::reload::read_grants(grants::list(&mut conn).await?))
+    }
+
+    /// The version that a command about `id` means: the one with this digest, else the one that waits,
+    /// else the one that serves, else the newest.
+    pub async fn version(&self, id: &str, digest: Option<&str>) -> Result<Plugin, DeskError> {
+        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        if let Some(digest) = digest {
+            let found = versions.into_iter().find(|version| version.digest == digest);
+            return found.ok_or_else(|| DeskError::NoVersion { id: id.to_owned(), digest: digest.to_owned() });
+        }
+        let active = || versions.iter().find(|version| version.state == State::Active);
+        let newest = || versions.iter().find(|version| version.state != State::Removed);
+        candidate(&versions).or_else(active).or_else(newest).cloned().ok_or_else(|| DeskError::NoPlugin(id.to_owned()))
+    }
+
+    /// What `grant` with the same arguments would allow.
+    pub async fn preview(&self, id: &str, digest: Option<&str>, binding: Option<&str>) -> Result<Granted, DeskError> {
+        let version = self.version(id, digest).await?;
+        let manifest = Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
+        let mut bindings = plan(&self.config, &manifest, &self.grants().await?);
+        if let Some(binding) = binding {
+            let known = bindings.iter().map(|planned| planned.name.clone()).collect::<Vec<_>>().join(", ");
+            bindings.retain(|planned| planned.name == binding);
+            let planned = bindings.first().ok_or_else(|| DeskError::NoBinding {
+                id: id.to_owned(),
+                binding: binding.to_owned(),
+                known: if known.is_empty() { "none".to_owned() } else { known },
+            })?;
+            if planned.declared {
+                return Err(DeskError::Declared(binding.to_owned()));
+            }
+        }
+        if let [Planned { name, readiness: Readiness::Unfit(reason), .. }] = bindings.as_slice() {
+            return Err(DeskError::Unfit { binding: name.clone(), reason: reason.clone() });
+        }
+        Ok(Granted { version, bindings })
+    }
+
+    /// Allows a version's bindings (or one of them) what they ask for, and approves the version's bytes.
+    pub async fn grant(
+        &self,
+        author: &Author,
+        id: &str,
+        digest: Option<&str>,
+        binding: Option<&str>,
+    ) -> Result<Granted, DeskError> {
+        let granted = self.preview(id, digest, binding).await?;
+        let (version, old) = (granted.version.clone(), self.grants().await?);
+        let now = self.clock.now();
+        let rows: Vec<grants::Grant> = granted
+            .bindings
+            .iter()
+            .filter(|planned| !planned.declared && !planned.asked.is_empty())
+            .map(|planned| {
+                let before = old.get(&planned.name).filter(|(plugin, _)| plugin == id).map(|(_, permissions)| permissions);
+                // Until this version serves, another one does, and needs what it was allowed.
+                let permissions = match before {
+                    Some(before) if version.state != State::Active => union(before, &planned.asked),
+                    _ => planned.asked.clone(),
+                };
+                grants::Grant {
+                    binding: planned.name.clone(),
+                    plugin_id: id.to_owned(),
+                    permissions: serde_json::to_string(&permissions).unwrap_or_default(),
+                    fingerprint: planned.asked.fingerprint(),
+                    granted_by: author.name(),
+                    granted_at: now,
+                }
+            })
+            .collect();
+        let allowed: Vec<_> = granted
+            .bindings
+            .iter()
+            .map(|planned| json!({ "binding": planned.name, "permissions": planned.asked.describe() }))
+            .collect();
+        let after = json!({ "version": version.version, "digest": version.digest, "allowed": allowed });
+        let event = author.event(now, &*self.rng, "plugin.approved", events::plugin(id), after);
+        let by = author.name();
+        let write = self.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                for row in &rows {
+                    grants::put(tx, row).await?;
+                }
+                plugins::approve(tx, &version.id, &version.digest, &by, now).await?;
+                if !matches!(version.state, State::Active | State::PendingApproval) {
+                    plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now).await?;
+                }
+                tx.append(&event, &[]).await
+            })
+        });
+        write.await?;
+        Ok(granted)
+    }
+
+    /// Takes back what a plugin's bindings (or one of them) were allowed. Without `binding`, what would
+    /// serve all the same, because it asks for nothing, is taken out of service. Gives the bindings that
+    /// lost something.
+    pub async fn revoke(&self, author: &Author, id: &str, binding: Option<&str>) -> Result<Vec<String>, DeskError> {
+        let version = self.version(id, None).await?;
+        if let Some(binding) = binding {
+            self.preview(id, None, Some(binding)).await?;
+        }
+        let granted: Vec<String> = self
+            .grants()
+            .await?
+            .into_iter()
+            .filter(|(name, (plugin, _))| plugin == id && binding.is_none_or(|wanted| wanted == name))
+            .map(|(name, _)| name)
+            .collect();
+        let nothing = Grants::new();
+        let serves_anyway = |row: &Plugin| {
+            Manifest::from_toml(&row.manifest)
+                .is_ok_and(|manifest| plan(&self.config, &manifest, &nothing).iter().any(Planned::is_ready))
+        };
+        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        let out_of_service: Vec<Plugin> = versions
+            .into_iter()
+            .filter(|row| binding.is_none() && matches!(row.state, State::Active | State::PendingApproval))
+            .filter(serves_anyway)
+            .collect();
+        let (now, names) = (self.clock.now(), granted.clone());
+        let reason = format!("{REVOKED} {}; allow it again with `hardpoint plugin grant {id}`", author.name());
+        let after = json!({ "version": version.version, "bindings": granted });
+        let event = author.event(now, &*self.rng, "plugin.revoked", events::plugin(id), after);
+        let write = self.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                for name in &names {
+                    grants::revoke(tx, name).await?;
+                }
+                for row in &out_of_service {
+                    plugins::set_state(tx, &row.id, &row.digest, State::Rejected, Some(&reason), now).await?;
+                }
+                tx.append(&event, &[]).await
+            })
+        });
+        write.await?;
+        Ok(granted)
+    }
+
+    /// Takes a plugin away, with what it was allowed. A file in the folder stays, and is taken up again
+    /// when it changes.
+    pub async fn remove(&self, author: &Author, id: &str) -> Result<(), DeskError> {
+        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        let there: Vec<Plugin> = versions
+            .into_iter()
+            .filter(|row| matches!(row.state, State::Active | State::PendingApproval | State::Rejected))
+            .collect();
+        if there.is_empty() {
+            return Err(DeskError::NoPlugin(id.to_owned()));
+        }
+        let granted: Vec<String> =
+            self.grants().await?.into_iter().filter(|(_, (plugin, _))| plugin == id).map(|(name, _)| name).collect();
+        let now = self.clock.now();
+        let reason = format!("removed by {}", author.name());
+        let digests: BTreeSet<&str> = there.iter().map(|row| row.digest.as_str()).collect();
+        let event = author.event(now, &*self.rng, "plugin.removed", events::plugin(id), json!({ "digests": digests }));
+        let write = self.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                for row in &there {
+                    plugins::set_state(tx, &row.id, &row.digest, State::Removed, Some(&reason), now).await?;
+                }
+                for name in &granted {
+                    grants::revoke(tx, name).await?;
+                }
+                tx.append(&event, &[]).await
+            })
+        });
+        Ok(write.await?)
+    }
+}
+
+/// What either allows.
+fn union(one: &Permissions, other: &Permissions) -> Permissions {
+    let mut both = one.clone();
+    both.http.extend(other.http.iter().filter(|rule| !one.http.contains(rule)).cloned());
+    both.secrets.extend(other.secrets.iter().filter(|rule| !one.secrets.contains(rule)).cloned());
+    both.kv |= other.kv;
+    both.index |= other.index;
+    both.embed |= other.embed;
+    both.scratch |= other.scratch;
+    both
+}

@@ -1,0 +1,211 @@
+//! Which bindings a version of a plugin would have, and what each of them may do: what the manifest asks,
+//! with the binding's settings, against what was allowed. Decides nothing about what is live.
+
+use std::collections::BTreeMap;
+
+use hardpoint_domain::grant::{GrantState, Permissions, effective};
+use hardpoint_domain::limits::Limits;
+use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_runtime::{BindingSpec, Secret};
+use serde_json::{Map, Value};
+
+use crate::config::{Config, ConfiguredBinding};
+
+/// What operators allowed by command or API: permissions by binding, with the plugin they were allowed to.
+pub type Grants = BTreeMap<String, (String, Permissions)>;
+
+/// A binding as it would be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    /// Its settings, defaults filled in.
+    pub settings: Value,
+    /// What the plugin asks for with these settings.
+    pub asked: Permissions,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// Whether it can be live.
+    pub readiness: Readiness,
+    /// Whether the configuration says what it may do, so that no command can change it.
+    pub declared: bool,
+    /// What is missing and does not keep it from being live.
+    pub warnings: Vec<String>,
+    secrets: BTreeMap<String, Secret>,
+}
+
+/// Whether a binding can be live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// An operator has to allow these first, in plain words.
+    Pending(Vec<String>),
+    /// Its settings do not fit, for this reason.
+    Unfit(String),
+}
+
+impl Planned {
+    /// Whether it can be live.
+    pub fn is_ready(&self) -> bool {
+        self.readiness == Readiness::Ready
+    }
+
+    /// The exact way to allow what is missing.
+    pub fn remedy(&self, plugin: &str) -> Option<String> {
+        match &self.readiness {
+            Readiness::Ready => None,
+            Readiness::Unfit(_) => Some(format!("mend [bindings.{}.settings] in hardpoint.toml", self.name)),
+            Readiness::Pending(_) if self.declared => {
+                Some(format!("add it to [bindings.{}.grant] in hardpoint.toml", self.name))
+            }
+            Readiness::Pending(_) if self.name == plugin => Some(format!("hardpoint plugin grant {plugin}")),
+            Readiness::Pending(_) => Some(format!("hardpoint plugin grant {plugin} --binding {}", self.name)),
+        }
+    }
+
+    /// Why it is not live, and what to do about it, in one line.
+    pub fn obstacle(&self, plugin: &str) -> Option<String> {
+        let remedy = self.remedy(plugin)?;
+        Some(match &self.readiness {
+            Readiness::Ready => return None,
+            Readiness::Unfit(reason) => format!("binding {}: {reason}; {remedy}", self.name),
+            Readiness::Pending(missing) if self.declared => {
+                format!("binding {} is not allowed to {}; {remedy}", self.name, missing.join(", nor to "))
+            }
+            Readiness::Pending(missing) => {
+                format!("binding {} is not allowed to {}; allow it with `{remedy}`", self.name, missing.join(", nor to "))
+            }
+        })
+    }
+
+    /// For the runtime.
+    pub fn spec(&self, config: &Config, manifest: &Manifest) -> BindingSpec {
+        let ceiling = config.plugins.ceilings.of(manifest.kind);
+        BindingSpec {
+            name: self.name.clone(),
+            plugin: manifest.id.clone(),
+            settings: self.settings.clone(),
+            permissions: self.permissions.clone(),
+            secrets: self.secrets.clone(),
+            limits: Limits::resolve(manifest.kind, &manifest.limits, &ceiling),
+        }
+    }
+}
+
+/// The bindings of a version: those configured, or else one of the plugin's own id without settings.
+pub fn plan(config: &Config, manifest: &Manifest, grants: &Grants) -> Vec<Planned> {
+    let configured: Vec<_> = config.bindings.iter().filter(|(_, binding)| binding.plugin.as_str() == manifest.id).collect();
+    if !configured.is_empty() {
+        return configured.into_iter().map(|(name, binding)| one(config, manifest, grants, name, Some(binding))).collect();
+    }
+    // The name may be taken by a binding of another plugin.
+    if config.bindings.contains_key(&manifest.id) {
+        return Vec::new();
+    }
+    vec![one(config, manifest, grants, &manifest.id, None)]
+}
+
+fn one(
+    config: &Config,
+    manifest: &Manifest,
+    grants: &Grants,
+    name: &str,
+    binding: Option<&ConfiguredBinding>,
+) -> Planned {
+    let written = binding.map_or_else(|| Value::Object(Map::new()), |binding| Value::Object(binding.settings.clone()));
+    let settings = manifest.with_defaults(&written);
+    let declared = binding.and_then(|binding| binding.grant.as_ref());
+    let mut planned = Planned {
+        name: name.to_owned(),
+        asked: Permissions::default(),
+        permissions: Permissions::default(),
+        readiness: Readiness::Ready,
+        declared: declared.is_some(),
+        warnings: Vec::new(),
+        secrets: BTreeMap::new(),
+        settings,
+    };
+    if let Err(reason) = check_settings(manifest, &planned.settings) {
+        planned.readiness = Readiness::Unfit(reason);
+        return planned;
+    }
+    match manifest.permissions(&planned.settings) {
+        Ok(asked) => planned.asked = asked,
+        Err(error) => {
+            planned.readiness = Readiness::Unfit(error.reason);
+            return planned;
+        }
+    }
+    let granted = grants.get(name).filter(|(plugin, _)| *plugin == manifest.id).map(|(_, permissions)| permissions);
+    let (permissions, state) = effective(&planned.asked, declared.or(granted));
+    planned.permissions = permissions;
+    if let GrantState::Pending { missing } = state {
+        planned.readiness = Readiness::Pending(missing);
+    }
+    give_secrets(config, binding, &mut planned);
+    planned
+}
+
+/// Puts the configured secrets behind the manifest's names, each only if it may go where it is wanted.
+fn give_secrets(config: &Config, binding: Option<&ConfiguredBinding>, planned: &mut Planned) {
+    for wish in &planned.asked.secrets {
+        let configured = binding.and_then(|binding| config.secrets.get(binding.secrets.get(&wish.name)?));
+        let warning = match configured {
+            Some(secret) if secret.audience == wish.audience => {
+                planned.secrets.insert(wish.name.clone(), Secret::new(secret.value.reveal(), wish.audience.clone()));
+                continue;
+            }
+            Some(secret) => format!(
+                "the secret for `{}` may go to {} only, and is wanted for {}",
+                wish.name, secret.audience, wish.audience
+            ),
+            None if wish.optional => continue,
+            None => format!(
+                "no secret stands for `{}`: add [secrets.NAME] with audience \"{}\" and `secrets = {{ {} = \"NAME\" }}` under [bindings.{}]",
+                wish.name, wish.audience, wish.name, planned.name
+            ),
+        };
+        planned.warnings.push(warning);
+    }
+}
+
+/// Whether the settings fit the manifest's schema. What an exporter requires may come with each export.
+fn check_settings(manifest: &Manifest, settings: &Value) -> Result<(), String> {
+    if let Some(name) = manifest.secret_options().into_iter().find(|name| settings.get(name).is_some()) {
+        return Err(format!("`{name}` is a secret: put it under [secrets] and name it under `secrets`"));
+    }
+    let Some(schema) = &manifest.settings else {
+        let empty = settings.as_object().is_none_or(Map::is_empty);
+        return if empty { Ok(()) } else { Err("the plugin takes no settings".to_owned()) };
+    };
+    let mut schema = schema.clone();
+    if manifest.kind == Kind::Exporter
+        && let Some(object) = schema.as_object_mut()
+    {
+        object.remove("required");
+    }
+    validate(&schema, settings)
+}
+
+/// Whether settings fit a JSON Schema; else what does not fit, and where.
+fn validate(schema: &Value, settings: &Value) -> Result<(), String> {
+    let misfits: Vec<String> = misfits(schema, settings)?
+        .into_iter()
+        .map(|(path, reason)| if path.is_empty() { reason } else { format!("`{path}`: {reason}") })
+        .collect();
+    if misfits.is_empty() { Ok(()) } else { Err(format!("the settings do not fit: {}", misfits.join("; "))) }
+}
+
+/// What does not fit a JSON Schema: the member's path with dots, and the reason.
+///
+/// # Errors
+/// If the schema is none.
+pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String)>, String> {
+    let validator = jsonschema::validator_for(schema).map_err(|error| format!("the plugin's settings schema: {error}"))?;
+    let misfit = |error: jsonschema::ValidationError<'_>| {
+        let path = error.instance_path().to_string();
+        (path.trim_start_matches('/').replace('/', "."), error.to_string())
+    };
+    Ok(validator.iter_errors(value).map(misfit).collect())
+}

@@ -1,0 +1,338 @@
+//! What operators see of plugins: the same over HTTP and on the command line, where a running server adds
+//! what only it knows (what is being loaded, what is live, counters).
+
+use std::collections::BTreeMap;
+
+use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_runtime::{Catalogue, Runtime, StatsSnapshot};
+use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::{StoreError, plugin_files};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Desk;
+use super::plan::{Grants, Planned, Readiness, plan};
+use crate::worker::reload::Status;
+use crate::worker::reload::decide::candidate;
+use crate::worker::reload::files::FileState;
+
+/// All plugins and all files.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Overview {
+    /// By id.
+    pub plugins: Vec<PluginView>,
+    /// Files of the plugins folder, by name, the bad ones too.
+    pub files: Vec<FileView>,
+}
+
+/// A plugin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PluginView {
+    /// From its manifest.
+    pub id: String,
+    /// `model`, `exporter`, `tool` or `retriever`.
+    #[schema(value_type = String, example = "tool")]
+    pub kind: Kind,
+    /// The version that serves; where none does, the one that would.
+    pub version: String,
+    /// What it is.
+    pub description: String,
+    /// `active`, `loading`, `pending_approval`, `rejected` or `failed`.
+    pub state: String,
+    /// Why it is in that state, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// SHA-256 of the component.
+    pub digest: String,
+    /// Bytes of the component.
+    pub size: u64,
+    /// `folder`, `upload` or `shipped`.
+    pub source: String,
+    /// The file's name in the folder, or as it was uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What it asks for with the settings of its bindings, in plain words.
+    pub asks: Vec<String>,
+    /// Its bindings.
+    pub bindings: Vec<BindingView>,
+    /// A newer version that does not serve (yet).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<CandidateView>,
+    /// Who approved exactly these bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// When the version was first published.
+    pub published_at: String,
+    /// What is live; only from a running server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveView>,
+}
+
+/// A binding of a plugin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct BindingView {
+    /// Its name.
+    pub name: String,
+    /// `ready`, `pending_approval` or `unfit_settings`.
+    pub state: String,
+    /// What it may do, in plain words.
+    pub allowed: Vec<String>,
+    /// What it may not do though the plugin asks for it, or what is wrong with its settings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// What to do about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// What keeps it from working fully.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Whether it is paused after repeated faults; only from a running server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+}
+
+/// A version that waits, or that could not take over.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CandidateView {
+    /// From its manifest.
+    pub version: String,
+    /// SHA-256 of the component.
+    pub digest: String,
+    /// `loading`, `pending_approval` or `rejected`.
+    pub state: String,
+    /// Why, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a running server knows of a plugin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LiveView {
+    /// Counts up over all plugins and versions since the server started.
+    pub generation: u64,
+    /// Sandboxes that exist now.
+    pub sandboxes: u32,
+    /// Calls since the server started.
+    pub calls: u64,
+    /// CPU time of its code, in milliseconds.
+    pub cpu_ms: f64,
+    /// The most linear memory that one sandbox held, in bytes.
+    pub memory_peak: u64,
+    /// Faults by cause.
+    pub faults: BTreeMap<String, u64>,
+    /// The newest fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<FaultView>,
+}
+
+/// Why a sandbox was stopped.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FaultView {
+    /// When.
+    pub time: String,
+    /// In which request.
+    pub request_id: String,
+    /// In words.
+    pub message: String,
+}
+
+/// A file of the plugins folder.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FileView {
+    /// Its name.
+    pub name: String,
+    /// In bytes.
+    pub size: u64,
+    /// `copying`, `rejected`, `superseded`, or the state of the version that it holds.
+    pub state: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The plugin that it holds a version of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// SHA-256 of its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// What a running server adds.
+pub struct Running<'a> {
+    /// What its keeper knew last.
+    pub status: &'a Status,
+    /// The runtime.
+    pub runtime: &'a Runtime,
+    /// One snapshot of its catalogue.
+    pub catalogue: &'a Catalogue,
+}
+
+impl Desk {
+    /// Everything there is.
+    pub async fn overview(&self, running: Option<&Running<'_>>) -> Result<Overview, StoreError> {
+        let grants = self.grants().await?;
+        let mut conn = self.store.read().await?;
+        let rows = plugins::list(&mut conn).await?;
+        let mut by_id: BTreeMap<&str, Vec<Plugin>> = BTreeMap::new();
+        for row in &rows {
+            by_id.entry(&row.id).or_default().push(row.clone());
+        }
+        let shown = by_id.values().filter_map(|versions| self.plugin_view(versions, &grants, running)).collect();
+        let files = match running {
+            Some(running) => running.status.files.iter().map(|(name, file)| file_view(name, file, running.status, &rows)).collect(),
+            None => plugin_files::list(&mut conn).await?.into_iter().map(|file| remembered_file(file, &rows)).collect(),
+        };
+        Ok(Overview { plugins: shown, files })
+    }
+
+    /// One plugin.
+    pub async fn plugin(&self, id: &str, running: Option<&Running<'_>>) -> Result<Option<PluginView>, StoreError> {
+        let grants = self.grants().await?;
+        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        Ok(self.plugin_view(&versions, &grants, running))
+    }
+
+    /// None for a plugin that was removed.
+    fn plugin_view(&self, versions: &[Plugin], grants: &Grants, running: Option<&Running<'_>>) -> Option<PluginView> {
+        let active = versions.iter().find(|row| row.state == State::Active);
+        let rejected = || {
+            let newest = versions.iter().filter(|row| row.state == State::Rejected).max_by_key(|row| row.updated_at)?;
+            // What was refused before the present version came is history.
+            active.is_none_or(|active| newest.updated_at > active.updated_at).then_some(newest)
+        };
+        let waiting = candidate(versions).or_else(rejected);
+        let row = active.or(waiting)?;
+        let other = waiting.filter(|waiting| waiting.digest != row.digest);
+        let manifest = Manifest::from_toml(&row.manifest).ok();
+        let planned = manifest.as_ref().map(|manifest| plan(&self.config, manifest, grants)).unwrap_or_default();
+        let mut asks: Vec<String> = planned.iter().flat_map(|planned| planned.asked.describe()).collect();
+        asks.sort();
+        asks.dedup();
+        let (state, reason) = state_of(row, running);
+        Some(PluginView {
+            id: row.id.clone(),
+            kind: row.kind,
+            version: row.version.clone(),
+            description: manifest.map(|manifest| manifest.description).unwrap_or_default(),
+            state,
+            reason,
+            digest: row.digest.clone(),
+            size: row.size,
+            source: row.source.as_str().to_owned(),
+            file: row.file_name.clone(),
+            asks,
+            bindings: planned.iter().map(|planned| binding_view(&row.id, planned, running)).collect(),
+            candidate: other.map(|other| {
+                let (state, reason) = state_of(other, running);
+                CandidateView { version: other.version.clone(), digest: other.digest.clone(), state, reason }
+            }),
+            approved_by: row.approved_by.clone(),
+            published_at: row.created_at.to_rfc3339(),
+            live: running.and_then(|running| live_view(&row.id, running)),
+        })
+    }
+}
+
+/// The state of a version, with what a running server knows better.
+fn state_of(row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
+    let wanted = matches!(row.state, State::Active | State::PendingApproval);
+    if let Some(running) = running.filter(|_| wanted) {
+        if running.status.loading.contains(&row.digest) {
+            return ("loading".to_owned(), None);
+        }
+        if let Some(reason) = running.status.failed.get(&row.digest) {
+            return ("failed".to_owned(), Some(reason.clone()));
+        }
+    }
+    (row.state.as_str().to_owned(), row.reason.clone())
+}
+
+fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) -> BindingView {
+    let (state, missing) = match &planned.readiness {
+        Readiness::Ready => ("ready", Vec::new()),
+        Readiness::Pending(missing) => ("pending_approval", missing.clone()),
+        Readiness::Unfit(reason) => ("unfit_settings", vec![reason.clone()]),
+    };
+    BindingView {
+        name: planned.name.clone(),
+        state: state.to_owned(),
+        allowed: planned.permissions.describe(),
+        missing,
+        remedy: planned.remedy(plugin),
+        warnings: planned.warnings.clone(),
+        paused: running.and_then(|running| Some(running.catalogue.binding(&planned.name)?.is_broken())),
+    }
+}
+
+fn live_view(id: &str, running: &Running<'_>) -> Option<LiveView> {
+    let generation = running.catalogue.plugin(id)?;
+    let draining = running.runtime.draining();
+    let drained: u32 = draining.iter().filter(|old| old.manifest().id == id).map(|old| old.live()).sum();
+    let StatsSnapshot { calls, cpu_micros, memory_peak, faults, last_fault } = generation.shared().stats.snapshot();
+    Some(LiveView {
+        generation: generation.number(),
+        sandboxes: generation.live() + drained,
+        calls,
+        cpu_ms: cpu_micros as f64 / 1e3,
+        memory_peak,
+        faults: faults.into_iter().map(|(cause, count)| (cause.to_owned(), count)).collect(),
+        last_fault: last_fault.map(|fault| FaultView {
+            time: fault.time.to_rfc3339(),
+            request_id: fault.request_id,
+            message: fault.message,
+        }),
+    })
+}
+
+fn file_view(name: &str, file: &crate::worker::reload::files::SeenFile, status: &Status, rows: &[Plugin]) -> FileView {
+    let mut view = FileView {
+        name: name.to_owned(),
+        size: file.signature.map_or(0, |signature| signature.size),
+        state: "rejected".to_owned(),
+        reason: None,
+        plugin: None,
+        digest: None,
+    };
+    match &file.state {
+        FileState::Copying(reason) => {
+            view.state = "copying".to_owned();
+            view.reason = Some(format!("changed a moment ago and not complete yet: {reason}"));
+        }
+        FileState::Rejected(reason) => view.reason = Some(reason.clone()),
+        FileState::Version { id, version, digest } => {
+            view.plugin = Some(id.clone());
+            view.digest = Some(digest.clone());
+            match status.winners.get(id).filter(|(winner, _)| winner != name) {
+                Some((winner, _)) => {
+                    view.state = "superseded".to_owned();
+                    view.reason = Some(format!("version {version}; {winner} holds a newer version of {id}, or a newer file of the same"));
+                }
+                None => of_version(&mut view, id, digest, rows),
+            }
+        }
+    }
+    view
+}
+
+fn remembered_file(file: plugin_files::PluginFile, rows: &[Plugin]) -> FileView {
+    let plugin = file.digest.as_ref().and_then(|digest| rows.iter().find(|row| row.digest == *digest)).map(|row| row.id.clone());
+    let mut view = FileView {
+        name: file.name,
+        size: file.size,
+        state: file.state.as_str().to_owned(),
+        reason: file.reason,
+        plugin: plugin.clone(),
+        digest: file.digest.clone(),
+    };
+    if let (Some(id), Some(digest)) = (plugin, file.digest) {
+        of_version(&mut view, &id, &digest, rows);
+    }
+    view
+}
+
+/// A file is as well off as the version that it holds.
+fn of_version(view: &mut FileView, id: &str, digest: &str, rows: &[Plugin]) {
+    if let Some(row) = rows.iter().find(|row| row.id == id && row.digest == digest) {
+        view.state = row.state.as_str().to_owned();
+        view.reason = row.reason.clone();
+    }
+}

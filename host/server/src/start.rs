@@ -1,0 +1,147 @@
+//! From a configuration to a running server: the command line's, and the tests'.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use hardpoint_domain::key::KeyText;
+use hardpoint_domain::time::{Clock, Rng};
+use hardpoint_runtime::egress::{EgressConfig, Timeouts};
+use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
+use hardpoint_store::{CallRecorder, Durability, Store, StoreConfig};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::bootstrap;
+use crate::config::{Config, DurabilityConfig};
+use crate::metrics::Metrics;
+use crate::middleware::credential::KeyCache;
+use crate::router::router;
+use crate::service::kv::StoredKv;
+use crate::state::{App, Stop};
+use crate::worker::background::Background;
+use crate::worker::reload::folder::Folder;
+use crate::worker::reload::{self, Reload};
+
+/// How long what nobody waits for may take at the end.
+const LAST_WORK: Duration = Duration::from_secs(10);
+
+/// What a server is made of.
+pub struct Parts {
+    /// Checked.
+    pub config: Config,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// The unpredictable.
+    pub rng: Arc<dyn Rng>,
+    /// The program that compiles components.
+    pub compiler: CompilerCommand,
+    /// The first operator key, where the environment names one.
+    pub first_key: Option<String>,
+}
+
+/// A server, running but for its listener.
+pub struct Server {
+    /// What requests share.
+    pub app: Arc<App>,
+    /// All routes.
+    pub router: Router,
+    /// The first operator key, if it was made just now.
+    pub first_key: Option<KeyText>,
+    keeper: JoinHandle<()>,
+}
+
+/// Opens the store that a configuration names.
+///
+/// # Errors
+/// If it cannot be reached, or belongs to a newer program.
+pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
+    let durability = match config.database.durability {
+        DurabilityConfig::Power => Durability::Power,
+        DurabilityConfig::Process => Durability::Process,
+    };
+    let url = config.database.url.as_ref().map(|url| url.reveal().to_owned());
+    let store = StoreConfig { data: config.server.data.clone(), url, durability };
+    Store::open(&store, clock.clone()).await.context("the store cannot be opened")
+}
+
+/// Sets the runtime up as configured.
+///
+/// # Errors
+/// If the engine refuses it, or the cache folder cannot be used.
+pub fn open_runtime(config: &Config, compiler: CompilerCommand, services: HostServices) -> anyhow::Result<Runtime> {
+    let (plugins, egress) = (&config.plugins, &config.egress);
+    let runtime = RuntimeConfig {
+        max_component_bytes: plugins.max_component_bytes.0,
+        sandboxes: plugins.sandboxes,
+        sandbox_memory: plugins.sandbox_memory.0,
+        drain_calls: plugins.drain_calls.0,
+        drain_streams: plugins.drain_streams.0,
+        egress: EgressConfig {
+            allow_internal: egress.allow_internal.clone(),
+            proxy: egress.proxy.clone(),
+            timeouts: Timeouts {
+                connect: egress.connect_timeout.0,
+                first_byte: egress.first_byte_timeout.0,
+                gap: egress.gap_timeout.0,
+            },
+            max_response_bytes: egress.max_response.0,
+            ..EgressConfig::default()
+        },
+        ..RuntimeConfig::new(config.server.data.join("cache"), compiler)
+    };
+    Runtime::new(runtime, services).context("the sandbox cannot be set up")
+}
+
+/// Starts everything but the listener.
+///
+/// # Errors
+/// Whatever keeps it from starting, with what to do about it.
+pub async fn start(parts: Parts) -> anyhow::Result<Server> {
+    let Parts { config, clock, rng, compiler, first_key } = parts;
+    let config = Arc::new(config);
+    let store = open_store(&config, &clock).await?;
+    let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;
+    let kv = Arc::new(StoredKv(store.clone()));
+    let runtime = open_runtime(&config, compiler, HostServices { clock: clock.clone(), rng: rng.clone(), kv })?;
+    let path = config.plugins_folder();
+    let folder = Folder::at(&path).with_context(|| format!("the plugins folder {} cannot be made", path.display()))?;
+    let (reload, orders) = Reload::new();
+    let (stop, stopping) = Stop::new();
+    let app = Arc::new(App {
+        calls: CallRecorder::start(&store),
+        metrics: Metrics::new(runtime.clone()),
+        keys: KeyCache::default(),
+        background: Background::new(Handle::current()),
+        config,
+        store,
+        runtime,
+        clock,
+        rng,
+        reload,
+        stop,
+    });
+    let keeper = tokio::spawn(reload::run(app.clone(), folder, orders, stopping));
+    Ok(Server { router: router(app.clone()), app, first_key, keeper })
+}
+
+impl Server {
+    /// A receiver that turns true when the server is to stop.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.app.stop.subscribe()
+    }
+
+    /// Finishes what is under way beside requests, and closes the store. After the listener.
+    pub async fn finish(self) {
+        self.app.stop.stop();
+        if !self.app.background.drain(LAST_WORK).await {
+            tracing::warn!("some records of abandoned requests were not written in time");
+        }
+        if let Err(error) = self.keeper.await {
+            tracing::error!(%error, "the plugins' keeper ended badly");
+        }
+        self.app.store.close().await;
+    }
+}

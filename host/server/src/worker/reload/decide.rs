@@ -1,0 +1,147 @@
+//! What follows from the desired set: which version of a plugin serves with which bindings, what has to
+//! be loaded first, and what changes in the store. Pure; the keeper carries it out.
+
+use std::sync::Arc;
+
+use hardpoint_domain::manifest::Manifest;
+use hardpoint_runtime::{BindingSpec, Generation};
+use hardpoint_store::plugins::{Plugin, Source, State};
+
+use crate::config::Config;
+use crate::service::plugins::plan::{Grants, Planned, plan};
+
+/// How far the loading of a version's bytes has come in this process.
+#[derive(Clone, Debug)]
+pub enum Loaded {
+    /// Not begun, or under way.
+    NotYet,
+    /// It could serve.
+    Ready(Arc<Generation>),
+    /// It cannot, for this reason.
+    Failed(String),
+}
+
+/// A change of a version's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It serves from now on; the one that did is superseded.
+    Activate,
+    /// It cannot be loaded.
+    Reject(String),
+    /// It waits (on), for this reason.
+    Wait(String),
+}
+
+/// What follows for one plugin.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// The version that serves, and its bindings.
+    pub serve: Option<(Arc<Generation>, Vec<BindingSpec>)>,
+    /// Digests that have to be loaded before more can be said.
+    pub load: Vec<String>,
+    /// Changes in the store, by digest.
+    pub changes: Vec<(String, Change)>,
+}
+
+/// Decides about the versions of one plugin.
+pub fn decide(config: &Config, versions: &[Plugin], grants: &Grants, loaded: &dyn Fn(&str) -> Loaded) -> Decision {
+    let mut decision = Decision::default();
+    let active = versions.iter().find(|version| version.state == State::Active);
+    let live = active.map(|active| serve_on(config, active, grants, loaded, &mut decision)).unwrap_or_default();
+    if let Some(candidate) = candidate(versions) {
+        consider(config, candidate, grants, &live, loaded, &mut decision);
+    }
+    decision
+}
+
+/// The version that waits to be active: the one that was published or approved last.
+pub fn candidate(versions: &[Plugin]) -> Option<&Plugin> {
+    versions.iter().filter(|version| version.state == State::PendingApproval).max_by_key(|version| version.updated_at)
+}
+
+/// The active version serves with those of its bindings that are allowed; gives their names.
+fn serve_on(
+    config: &Config,
+    active: &Plugin,
+    grants: &Grants,
+    loaded: &dyn Fn(&str) -> Loaded,
+    decision: &mut Decision,
+) -> Vec<String> {
+    let Ok(manifest) = Manifest::from_toml(&active.manifest) else {
+        let reason = "this host does not understand its manifest any more".to_owned();
+        decision.changes.push((active.digest.clone(), Change::Reject(reason)));
+        return Vec::new();
+    };
+    let planned = plan(config, &manifest, grants);
+    if !planned.iter().any(Planned::is_ready) {
+        decision.changes.push((active.digest.clone(), Change::Wait(obstacles(&manifest, &planned))));
+        return Vec::new();
+    }
+    match loaded(&active.digest) {
+        Loaded::Ready(generation) => decision.serve = Some((generation, specs(config, &manifest, &planned))),
+        Loaded::NotYet => decision.load.push(active.digest.clone()),
+        // The row stays: another host may do better, and so may this one once somebody says `reload`.
+        Loaded::Failed(_) => return Vec::new(),
+    }
+    planned.into_iter().filter(Planned::is_ready).map(|planned| planned.name).collect()
+}
+
+/// A candidate becomes active if it may, if no binding that is live would be lost by it, and if it loads.
+fn consider(
+    config: &Config,
+    candidate: &Plugin,
+    grants: &Grants,
+    live: &[String],
+    loaded: &dyn Fn(&str) -> Loaded,
+    decision: &mut Decision,
+) {
+    let digest = &candidate.digest;
+    let Decision { serve, load, changes } = decision;
+    let mut change = |change: Change| {
+        // Only what differs is written: every write is seen, and answered, by every host.
+        if !matches!(&change, Change::Wait(reason) if candidate.reason.as_ref() == Some(reason)) {
+            changes.push((digest.clone(), change));
+        }
+    };
+    let manifest = match Manifest::from_toml(&candidate.manifest) {
+        Ok(manifest) => manifest,
+        Err(error) => return change(Change::Reject(format!("manifest: {error}"))),
+    };
+    if candidate.source == Source::Upload && candidate.approved_by.is_none() {
+        let command = format!("hardpoint plugin grant {} --digest {digest}", manifest.id);
+        return change(Change::Wait(format!("uploaded bytes need an operator's approval: `{command}`")));
+    }
+    let planned = plan(config, &manifest, grants);
+    let lost: Vec<Planned> = planned
+        .iter()
+        .filter(|planned| !planned.is_ready() && live.contains(&planned.name))
+        .cloned()
+        .collect();
+    if !lost.is_empty() {
+        return change(Change::Wait(obstacles(&manifest, &lost)));
+    }
+    if !planned.iter().any(Planned::is_ready) {
+        return change(Change::Wait(obstacles(&manifest, &planned)));
+    }
+    match loaded(digest) {
+        Loaded::Ready(generation) => {
+            *serve = Some((generation, specs(config, &manifest, &planned)));
+            change(Change::Activate);
+        }
+        Loaded::NotYet => load.push(digest.clone()),
+        Loaded::Failed(reason) => change(Change::Reject(reason)),
+    }
+}
+
+fn specs(config: &Config, manifest: &Manifest, planned: &[Planned]) -> Vec<BindingSpec> {
+    planned.iter().filter(|planned| planned.is_ready()).map(|planned| planned.spec(config, manifest)).collect()
+}
+
+/// Why none of these bindings can be live.
+fn obstacles(manifest: &Manifest, planned: &[Planned]) -> String {
+    if planned.is_empty() {
+        let id = &manifest.id;
+        return format!("no binding: [bindings.{id}] is one of another plugin; add a [bindings.NAME] with `plugin = \"{id}\"`");
+    }
+    planned.iter().filter_map(|planned| planned.obstacle(&manifest.id)).collect::<Vec<_>>().join("; ")
+}

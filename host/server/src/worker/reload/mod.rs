@@ -1,0 +1,258 @@
+//! Hot reload: keeps what is live equal to what is desired.
+//!
+//! The desired set (versions, grants) is in the store, bytes are in the blob store; the plugins folder is
+//! a way to publish into both. One task does everything that changes the catalogue, so nothing races:
+//! it looks through the folder ([`scan`]), decides what follows from the store ([`decide`]) and carries
+//! that out ([`reconcile`]). Loading (hashing, compiling, the trial run) happens beside it, so that a
+//! slow compilation never delays a revocation.
+//!
+//! It wakes for an order, for a hint of the file system, for a raised revision of the store (asked for
+//! twice a second: that is how a grant given at the command line of another process arrives), and to
+//! look through the folder every few seconds whatever the hints said.
+//!
+//! Any failure leaves the last good version serving: a candidate only takes over in the step that
+//! publishes it. A file that is removed takes the plugin that was published through it away; a file that
+//! turns bad does not.
+
+pub mod decide;
+pub mod files;
+pub mod folder;
+mod reconcile;
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use hardpoint_runtime::{BindingSpec, Generation};
+use hardpoint_store::plugin_files::PluginFile;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::decide::Loaded;
+use self::files::{Files, SeenFile};
+use self::folder::Folder;
+pub use self::reconcile::read_grants;
+pub use self::scan::new_plugin;
+use crate::state::{App, stopped};
+
+/// How often the store's revision is asked for: a grant or a revocation is effective within this time.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Hints of the file system come in bursts.
+const BURST: Duration = Duration::from_millis(50);
+
+/// Components that are loaded at once.
+const LOADS: usize = 2;
+
+/// Which failures are forgotten and tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// None: what failed stays failed until it changes.
+    None,
+    /// Those of one plugin.
+    Plugin(String),
+    /// All.
+    All,
+}
+
+struct Order {
+    retry: Retry,
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// What the keeper knows beyond the store.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Whether the first pass is over: what was desired at the start is live, or failed.
+    pub ready: bool,
+    /// The folder's files, by name.
+    pub files: BTreeMap<String, SeenFile>,
+    /// The file and digest that speak for each plugin.
+    pub winners: BTreeMap<String, (String, String)>,
+    /// Digests that are being loaded.
+    pub loading: BTreeSet<String>,
+    /// Why a digest could not be loaded by this process.
+    pub failed: BTreeMap<String, String>,
+    /// Why the folder cannot be looked through.
+    pub folder_error: Option<String>,
+}
+
+/// A handle on the keeper; clones share it.
+#[derive(Clone)]
+pub struct Reload {
+    orders: mpsc::UnboundedSender<Order>,
+    status: Arc<RwLock<Arc<Status>>>,
+}
+
+impl Reload {
+    /// A handle, and what [`start`] needs to begin.
+    pub fn new() -> (Self, Orders) {
+        let (orders, received) = mpsc::unbounded_channel();
+        (Self { orders, status: Arc::default() }, Orders(received))
+    }
+
+    /// Asks for a look through folder and store, without waiting for it.
+    pub fn ring(&self) {
+        // A keeper that has ended has no more to do.
+        let _ = self.orders.send(Order { retry: Retry::None, done: None });
+    }
+
+    /// Asks for a look through folder and store, and waits until what follows from it is live, at most
+    /// for `limit`. Says whether it is.
+    pub async fn settle(&self, retry: Retry, limit: Duration) -> bool {
+        let (done, settled) = oneshot::channel();
+        let sent = self.orders.send(Order { retry, done: Some(done) }).is_ok();
+        sent && matches!(tokio::time::timeout(limit, settled).await, Ok(Ok(())))
+    }
+
+    /// What the keeper knew last.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn publish(&self, status: Status) {
+        *self.status.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
+    }
+}
+
+/// The keeper's end of a [`Reload`].
+pub struct Orders(mpsc::UnboundedReceiver<Order>);
+
+/// Runs the keeper until `stop` turns true.
+pub async fn run(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: watch::Receiver<bool>) {
+    let (hint, mut hints) = mpsc::channel::<()>(1);
+    let _watcher = watch_folder(&folder, hint);
+    let ticks = |period| {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    };
+    let (mut scans, mut polls) = (ticks(app.config.plugins.scan_interval.0), ticks(POLL));
+    let mut keeper = Keeper::new(app, folder);
+    let mut waiting = Vec::new();
+    loop {
+        let mut look = false;
+        tokio::select! {
+            order = orders.0.recv() => {
+                let Some(order) = order else { return };
+                keeper.retry(&order.retry).await;
+                waiting.extend(order.done);
+                look = true;
+            }
+            Some(()) = hints.recv() => {
+                tokio::time::sleep(BURST).await;
+                look = true;
+            }
+            _ = scans.tick() => look = true,
+            _ = polls.tick() => {
+                if keeper.files.is_unsettled() {
+                    look = true;
+                } else if !keeper.is_stale().await {
+                    continue;
+                }
+            }
+            Some(loaded) = keeper.loads.join_next(), if !keeper.loads.is_empty() => keeper.note_load(loaded),
+            _ = stopped(&mut stop) => return,
+        }
+        if look {
+            keeper.scan().await;
+        }
+        keeper.reconcile().await;
+        if keeper.loads.is_empty() && !keeper.dirty {
+            keeper.ready = true;
+            keeper.report();
+            for done in waiting.drain(..) {
+                let _ = done.send(());
+            }
+        } else {
+            keeper.report();
+        }
+    }
+}
+
+/// A watcher, where the system has one: without it, looking every few seconds does as well.
+fn watch_folder(folder: &Folder, hint: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    use notify::Watcher;
+    let heard = move |event: notify::Result<notify::Event>| {
+        // Reading the folder is an event too; answering it would never end.
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // A hint that waits already stands for this one as well.
+            let _ = hint.try_send(());
+        }
+    };
+    let watcher = notify::recommended_watcher(heard).and_then(|mut watcher| {
+        watcher.watch(folder.path(), notify::RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    match watcher {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            tracing::warn!(%error, "the plugins folder is not watched, only looked through every few seconds");
+            None
+        }
+    }
+}
+
+/// The one task that changes the catalogue.
+struct Keeper {
+    app: Arc<App>,
+    folder: Folder,
+    files: Files,
+    /// The file and digest that speak for each plugin.
+    winners: BTreeMap<String, (String, String)>,
+    /// Files as an earlier process saw them; empty after the first look.
+    remembered: Option<HashMap<String, PluginFile>>,
+    /// Names that this process saw: only these can be gone where several hosts share a store.
+    ever_seen: HashSet<String>,
+    loaded: HashMap<String, Loaded>,
+    loads: JoinSet<(String, Result<Arc<Generation>, String>)>,
+    places: Arc<Semaphore>,
+    /// What was published last.
+    published: Option<Vec<(u64, Vec<BindingSpec>)>>,
+    /// The store's revision when it was last read.
+    revision: Option<i64>,
+    /// Whether something failed that another attempt may mend.
+    dirty: bool,
+    ready: bool,
+    folder_error: Option<String>,
+}
+
+impl Keeper {
+    fn new(app: Arc<App>, folder: Folder) -> Self {
+        let files = Files::new(app.config.plugins.settle.0);
+        Self {
+            app,
+            folder,
+            files,
+            winners: BTreeMap::new(),
+            remembered: None,
+            ever_seen: HashSet::new(),
+            loaded: HashMap::new(),
+            loads: JoinSet::new(),
+            places: Arc::new(Semaphore::new(LOADS)),
+            published: None,
+            revision: None,
+            dirty: false,
+            ready: false,
+            folder_error: None,
+        }
+    }
+
+    fn report(&self) {
+        let loading = |loaded: &(&String, &Loaded)| matches!(loaded.1, Loaded::NotYet);
+        let failed = self.loaded.iter().filter_map(|(digest, loaded)| match loaded {
+            Loaded::Failed(reason) => Some((digest.clone(), reason.clone())),
+            _ => None,
+        });
+        self.app.reload.publish(Status {
+            ready: self.ready,
+            files: self.files.iter().map(|(name, file)| (name.clone(), file.clone())).collect(),
+            winners: self.winners.clone(),
+            loading: self.loaded.iter().filter(loading).map(|(digest, _)| digest.clone()).collect(),
+            failed: failed.collect(),
+            folder_error: self.folder_error.clone(),
+        });
+    }
+}

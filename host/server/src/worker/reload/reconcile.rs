@@ -1,0 +1,234 @@
+//! From what is desired to what is live.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use hardpoint_domain::grant::Permissions;
+use hardpoint_runtime::Generation;
+use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::plugins::{self, Plugin, Source, State};
+use hardpoint_store::{Engine, Lane, StoreError, grants, revision};
+use serde_json::json;
+use tokio::task::JoinError;
+
+use super::Keeper;
+use super::decide::{Change, Decision, Loaded, decide};
+use crate::service::events::{self, Author};
+use crate::service::plugins::plan::Grants;
+
+/// A change can make another one due (a candidate that is rejected lets an older one in), but not for ever.
+const ROUNDS: usize = 8;
+
+/// The desired state at one revision.
+struct Desired {
+    versions: BTreeMap<String, Vec<Plugin>>,
+    grants: Grants,
+    revision: i64,
+}
+
+impl Keeper {
+    /// Whether the store has changed since it was last read.
+    pub(super) async fn is_stale(&mut self) -> bool {
+        if self.dirty {
+            return true;
+        }
+        let asked = async { revision(&mut self.app.store.read().await?).await };
+        match asked.await {
+            Ok(now) => self.revision != Some(now),
+            Err(error) => {
+                self.store_trouble("asking for the store's revision", &error);
+                false
+            }
+        }
+    }
+
+    /// Makes live what is desired, as far as it can be now; the rest follows when its loads are done.
+    pub(super) async fn reconcile(&mut self) {
+        self.dirty = false;
+        for _ in 0..ROUNDS {
+            let desired = match self.desired().await {
+                Ok(desired) => desired,
+                Err(error) => return self.store_trouble("reading the desired plugins", &error),
+            };
+            self.revision = Some(desired.revision);
+            let mut changes = self.removals(&desired);
+            let mut decisions = Vec::new();
+            if changes.is_empty() {
+                for versions in desired.versions.values() {
+                    let loaded = |digest: &str| self.loaded.get(digest).cloned().unwrap_or(Loaded::NotYet);
+                    let decision = decide(&self.app.config, versions, &desired.grants, &loaded);
+                    for (digest, change) in &decision.changes {
+                        changes.extend(find(versions, digest).map(|row| (row.clone(), change.clone().into())));
+                    }
+                    decisions.push((versions, decision));
+                }
+            }
+            if changes.is_empty() {
+                self.load_and_publish(decisions);
+                return;
+            }
+            for (row, change) in changes {
+                if let Err(error) = self.write(row, change).await {
+                    return self.store_trouble("changing a plugin's state", &error);
+                }
+            }
+        }
+        // Two hosts that disagree, most likely; the next tick goes on.
+        self.dirty = true;
+    }
+
+    async fn desired(&self) -> Result<Desired, StoreError> {
+        let mut conn = self.app.store.read().await?;
+        // The revision first: what is read after it is at least as new.
+        let revision = revision(&mut conn).await?;
+        let mut versions: BTreeMap<String, Vec<Plugin>> = BTreeMap::new();
+        for row in plugins::list(&mut conn).await? {
+            versions.entry(row.id.clone()).or_default().push(row);
+        }
+        let grants = read_grants(grants::list(&mut conn).await?);
+        Ok(Desired { versions, grants, revision })
+    }
+
+    /// Plugins that were published through a file that is gone.
+    fn removals(&self, desired: &Desired) -> Vec<(Plugin, RowChange)> {
+        if self.remembered.is_none() || self.folder_error.is_some() {
+            return Vec::new();
+        }
+        let present: HashSet<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
+        let shared = self.app.store.engine() == Engine::Postgres;
+        let rows = desired.versions.values().flatten();
+        rows.filter(|row| row.source == Source::Folder && !self.winners.contains_key(&row.id))
+            .filter(|row| matches!(row.state, State::Active | State::PendingApproval | State::Rejected))
+            .filter_map(|row| {
+                let name = row.file_name.as_deref()?;
+                let is_gone = !present.contains(name) && (!shared || self.ever_seen.contains(name));
+                is_gone.then(|| (row.clone(), RowChange::Remove(format!("the file {name} was removed from the plugins folder"))))
+            })
+            .collect()
+    }
+
+    async fn write(&self, row: Plugin, change: RowChange) -> Result<(), StoreError> {
+        let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
+        let (state, kind, reason) = match change {
+            RowChange::Decided(Change::Activate) => (State::Active, Some("plugin.activated"), None),
+            RowChange::Decided(Change::Reject(reason)) => (State::Rejected, Some("plugin.rejected"), Some(reason)),
+            RowChange::Decided(Change::Wait(reason)) => {
+                let kind = (row.state == State::Active).then_some("plugin.suspended");
+                (State::PendingApproval, kind, Some(reason))
+            }
+            RowChange::Remove(reason) => (State::Removed, Some("plugin.removed"), Some(reason)),
+        };
+        tracing::info!(plugin = row.id, version = row.version, state = state.as_str(), reason, "plugin");
+        if state == State::Active {
+            self.app.metrics.plugin_load("activated");
+        }
+        let write = self.app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
+                let Some(kind) = kind else { return Ok(()) };
+                let after = json!({ "version": row.version, "digest": row.digest, "reason": reason });
+                let event = Author::system().event(now, &*rng, kind, events::plugin(&row.id), after);
+                tx.append(&event, &[]).await
+            })
+        });
+        write.await
+    }
+
+    fn load_and_publish(&mut self, decisions: Vec<(&Vec<Plugin>, Decision)>) {
+        let mut wanted = HashSet::new();
+        let (mut generations, mut bindings) = (Vec::new(), Vec::new());
+        for (versions, decision) in decisions {
+            for digest in decision.load {
+                wanted.insert(digest.clone());
+                if let Some(row) = find(versions, &digest)
+                    && !self.loaded.contains_key(&digest)
+                {
+                    self.load(row);
+                }
+            }
+            wanted.extend(versions.iter().filter(|row| row.state == State::Active).map(|row| row.digest.clone()));
+            if let Some((generation, specs)) = decision.serve {
+                wanted.insert(generation.inspection().digest.clone());
+                generations.push(generation);
+                bindings.push(specs);
+            }
+        }
+        self.loaded.retain(|digest, _| wanted.contains(digest));
+        let published: Vec<_> =
+            generations.iter().map(|generation| generation.number()).zip(bindings.iter().cloned()).collect();
+        if self.published.as_ref() != Some(&published) {
+            tracing::debug!(plugins = generations.len(), "catalogue published");
+            self.app.runtime.publish(generations, bindings.into_iter().flatten().collect());
+            self.published = Some(published);
+        }
+    }
+
+    /// Begins to load a version's bytes, beside everything else.
+    fn load(&mut self, row: &Plugin) {
+        self.loaded.insert(row.digest.clone(), Loaded::NotYet);
+        let (store, runtime, digest) = (self.app.store.clone(), self.app.runtime.clone(), row.digest.clone());
+        let places = self.places.clone();
+        self.loads.spawn(async move {
+            let loading = async {
+                let _place = places.acquire().await.map_err(|error| error.to_string())?;
+                let key = BlobKey::plugin(&digest).map_err(|error| error.to_string())?;
+                let bytes = store.blobs().get(&key).await.map_err(|error| error.to_string())?;
+                let bytes = bytes.ok_or("its bytes are missing from the blob store: publish it again")?;
+                let generation = runtime.load(bytes).await.map_err(|error| error.to_string())?;
+                let found = &generation.inspection().digest;
+                if *found == digest { Ok(generation) } else { Err(format!("the blob store holds other bytes: {found}")) }
+            };
+            let loaded = loading.await;
+            (digest, loaded)
+        });
+    }
+
+    /// Takes the outcome of a load.
+    pub(super) fn note_load(&mut self, outcome: Result<(String, Result<Arc<Generation>, String>), JoinError>) {
+        match outcome {
+            Ok((digest, Ok(generation))) => {
+                tracing::info!(digest, plugin = ?generation, "loaded");
+                self.loaded.insert(digest, Loaded::Ready(generation));
+            }
+            Ok((digest, Err(reason))) => {
+                tracing::warn!(digest, reason, "not loaded");
+                self.app.metrics.plugin_load("failed");
+                self.loaded.insert(digest, Loaded::Failed(reason));
+            }
+            // A panic on the way: whichever it was is begun again.
+            Err(error) => {
+                tracing::error!(%error, "loading a plugin failed");
+                self.loaded.retain(|_, loaded| !matches!(loaded, Loaded::NotYet));
+                self.dirty = true;
+            }
+        }
+    }
+}
+
+/// What happens to a version's row.
+enum RowChange {
+    Decided(Change),
+    Remove(String),
+}
+
+impl From<Change> for RowChange {
+    fn from(change: Change) -> Self {
+        Self::Decided(change)
+    }
+}
+
+fn find<'a>(versions: &'a [Plugin], digest: &str) -> Option<&'a Plugin> {
+    versions.iter().find(|row| row.digest == digest)
+}
+
+/// Grants as rows hold them; one that cannot be read allows nothing.
+pub fn read_grants(rows: Vec<grants::Grant>) -> Grants {
+    rows.into_iter()
+        .filter_map(|row| {
+            let permissions = serde_json::from_str::<Permissions>(&row.permissions)
+                .inspect_err(|error| tracing::error!(%error, binding = row.binding, "a stored grant cannot be read"))
+                .ok()?;
+            Some((row.binding, (row.plugin_id, permissions)))
+        })
+        .collect()
+}
