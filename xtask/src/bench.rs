@@ -33,7 +33,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Builds what is measured as it is shipped, but for link-time optimisation.
 fn spine(options: &[OsString]) -> Result<()> {
     plugins::build(true, None)?;
-    run::show_and_run(&mut run::cargo(&["build", "--release", "--package", "hardpoint-server"]))?;
+    // Both in one command: alone, the runtime would be built with other features, and wasmtime twice.
+    let host = ["--package", "hardpoint-server", "--package", "hardpoint-runtime"];
+    run::show_and_run(run::cargo(&["build", "--release"]).args(host))?;
+    let mut tool_call = std::process::Command::new(places::target().join("release/bench-tool-call"));
+    tool_call.env("HARDPOINT_FIXTURES", places::target().join("fixtures"));
+    run::show_and_run(&mut tool_call)?;
     let mut bench =
         run::cargo(&["run", "--release", "--package", "hardpoint-tests", "--bin", "bench-spine", "--"]);
     bench.args(options);

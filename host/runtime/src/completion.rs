@@ -10,7 +10,7 @@ use crate::binding::Binding;
 use crate::bindings::model::exports::hardpoint::plugin::model_adapter::CompletionEffect;
 use crate::bindings::types::{self, Observation};
 use crate::convert;
-use crate::driver::{Exchange, Machine, Step};
+use crate::driver::{Exchange, Machine, Step, Turn};
 use crate::error::Fault;
 use crate::generation::Retirement;
 use crate::sandbox::{CallContext, Instance, Sandbox};
@@ -80,11 +80,7 @@ pub(crate) fn model(
 impl Machine for CompletionMachine {
     type Output = Delta;
 
-    async fn advance(
-        &mut self,
-        sandbox: &mut Sandbox,
-        seen: &Observation,
-    ) -> Result<Result<Vec<Step<Delta>>, types::Failure>, Fault> {
+    async fn advance(&mut self, sandbox: &mut Sandbox, seen: &Observation) -> Result<Turn<Delta>, Fault> {
         let (store, instance, stopwatch) = sandbox.parts();
         let adapter = model(instance)?.completion();
         let outcome = stopwatch.run(adapter.call_advance(store, self.0, seen)).await;

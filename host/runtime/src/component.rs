@@ -71,7 +71,7 @@ struct Outline {
 /// Walks the outermost component's sections; what is nested is skipped over unread.
 fn outline(bytes: &[u8]) -> Result<Outline, LoadError> {
     let broken = |error: wasmparser::BinaryReaderError| LoadError::NotAComponent(error.to_string());
-    let mut manifest = None;
+    let mut manifests = Vec::new();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_u32;
     let mut seen_end = false;
@@ -97,9 +97,7 @@ fn outline(bytes: &[u8]) -> Result<Outline, LoadError> {
                 }
             }
             Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => {
-                if manifest.replace(section.data()).is_some() {
-                    return Err(LoadError::Manifest(format!("two sections named {SECTION}")));
-                }
+                manifests.push(section.data());
             }
             _ => {}
         }
@@ -107,9 +105,11 @@ fn outline(bytes: &[u8]) -> Result<Outline, LoadError> {
     if !seen_end {
         return Err(LoadError::NotAComponent("it ends too soon".into()));
     }
-    let manifest = manifest.ok_or_else(|| {
-        LoadError::Manifest(format!("no section {SECTION}: embed plugin.toml when the plugin is packed"))
-    })?;
+    let [manifest] = manifests[..] else {
+        let count = manifests.len();
+        let reason = format!("{count} sections named {SECTION}, not one: embed plugin.toml when packing");
+        return Err(LoadError::Manifest(reason));
+    };
     let manifest =
         std::str::from_utf8(manifest).map_err(|_| LoadError::Manifest("not UTF-8".into()))?.to_owned();
     Ok(Outline { manifest, imports, exports })

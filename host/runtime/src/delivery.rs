@@ -10,7 +10,7 @@ use crate::binding::Binding;
 use crate::bindings::exporter::exports::hardpoint::plugin::exporter as wit;
 use crate::bindings::types::{self, Observation};
 use crate::convert;
-use crate::driver::{Exchange, Machine, Step};
+use crate::driver::{Exchange, Machine, Step, Turn};
 use crate::error::Fault;
 use crate::generation::Retirement;
 use crate::sandbox::{CallContext, Instance, Sandbox};
@@ -170,11 +170,7 @@ enum Outcome {
 impl Machine for DeliveryMachine {
     type Output = Outcome;
 
-    async fn advance(
-        &mut self,
-        sandbox: &mut Sandbox,
-        seen: &Observation,
-    ) -> Result<Result<Vec<Step<Outcome>>, types::Failure>, Fault> {
+    async fn advance(&mut self, sandbox: &mut Sandbox, seen: &Observation) -> Result<Turn<Outcome>, Fault> {
         let (store, instance, stopwatch) = sandbox.parts();
         let exporter = exporter(instance)?.delivery();
         let outcome = stopwatch.run(exporter.call_advance(store, self.0, seen)).await;

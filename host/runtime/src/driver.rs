@@ -34,8 +34,11 @@ pub(crate) trait Machine: Send {
         &mut self,
         sandbox: &mut Sandbox,
         seen: &Observation,
-    ) -> impl Future<Output = Result<Result<Vec<Step<Self::Output>>, types::Failure>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Turn<Self::Output>, Fault>> + Send;
 }
+
+/// What a guest answered: its wishes, or its verdict that this exchange failed.
+pub(crate) type Turn<O> = Result<Vec<Step<O>>, types::Failure>;
 
 /// One effect, whatever the kind of machine.
 pub(crate) enum Step<O> {

@@ -8,10 +8,10 @@ use wasmtime::component::ResourceAny;
 
 use crate::binding::Binding;
 use crate::bindings::model::exports::hardpoint::plugin::model_adapter::EmbeddingEffect;
-use crate::bindings::types::{self, Observation};
+use crate::bindings::types::Observation;
 use crate::completion::model;
 use crate::convert;
-use crate::driver::{Exchange, Machine, Step};
+use crate::driver::{Exchange, Machine, Step, Turn};
 use crate::error::Fault;
 use crate::generation::Retirement;
 use crate::sandbox::{CallContext, Sandbox};
@@ -95,11 +95,7 @@ fn broken(exchange: &mut Exchange<EmbeddingMachine>, rule: String) -> Failure {
 impl Machine for EmbeddingMachine {
     type Output = Piece;
 
-    async fn advance(
-        &mut self,
-        sandbox: &mut Sandbox,
-        seen: &Observation,
-    ) -> Result<Result<Vec<Step<Piece>>, types::Failure>, Fault> {
+    async fn advance(&mut self, sandbox: &mut Sandbox, seen: &Observation) -> Result<Turn<Piece>, Fault> {
         let (store, instance, stopwatch) = sandbox.parts();
         let adapter = model(instance)?.embedding();
         let outcome = stopwatch.run(adapter.call_advance(store, self.0, seen)).await;
