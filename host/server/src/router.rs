@@ -43,7 +43,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/chat/completions", post(completions::create))
         .route("/embeddings", post(embeddings::create))
         .route("/models", get(models::list))
-        .route("/models/{id}", get(models::get))
+        .route("/models/{*id}", get(models::get))
         // tools
         .route("/tools", get(tools::list))
         .route("/tools/{name}/call", post(tools::call))

@@ -6,9 +6,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use hardpoint_domain::model::{Model, Prices};
 use hardpoint_runtime::Catalogue;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::paging::{Page, Paging};
 use crate::caller::{Caller, Role};
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
@@ -59,28 +60,11 @@ pub struct ModelList {
     /// `list`.
     pub object: &'static str,
     /// In the order of the configuration.
-    pub data: Vec<ModelEntry>,
-    /// On all pages.
-    pub total: usize,
-    /// From 1.
-    pub page: usize,
-    /// Models on a page.
-    pub page_size: usize,
+    #[serde(flatten)]
+    pub page: Page<ModelEntry>,
 }
 
-/// Which page. Without either, all models are on one: OpenAI's clients ask for no second.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Paging {
-    /// From 1.
-    #[param(minimum = 1)]
-    page: Option<usize>,
-    /// 1 to 100; 20 where left out.
-    #[param(minimum = 1, maximum = 100)]
-    page_size: Option<usize>,
-}
-
-/// Lists the models.
+/// Lists the models: all of them where no page is asked for, since OpenAI's clients ask for no second.
 #[utoipa::path(
     get,
     path = "/models",
@@ -98,11 +82,8 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Json<ModelList>, ApiError> {
     let catalogue = app.runtime.snapshot();
-    let all = &app.config.models;
-    let (page, page_size) = paging.resolve(all.len())?;
-    let shown = all.iter().skip((page - 1).saturating_mul(page_size)).take(page_size);
-    let data = shown.map(|model| ModelEntry::new(model, &catalogue, caller.role)).collect();
-    Ok(Json(ModelList { object: "list", data, total: all.len(), page, page_size }))
+    let all = app.config.models.iter().map(|model| ModelEntry::new(model, &catalogue, caller.role)).collect();
+    Ok(Json(ModelList { object: "list", page: paging.of_or_whole(all)? }))
 }
 
 /// One model. Ids may hold slashes.
@@ -145,42 +126,6 @@ impl ModelEntry {
             prices: ModelPrices { input, cached_input, output },
             status: if reason.is_none() { "available" } else { "unavailable" },
             reason: reason.filter(|_| role == Role::Operator),
-        }
-    }
-}
-
-impl Paging {
-    fn resolve(self, total: usize) -> Result<(usize, usize), ApiError> {
-        if self.page.is_none() && self.page_size.is_none() {
-            return Ok((1, total.max(20)));
-        }
-        let (page, page_size) = (self.page.unwrap_or(1), self.page_size.unwrap_or(20));
-        if page == 0 {
-            return Err(ApiError::bad_field("page", "range", "The 'page' parameter must be at least 1."));
-        }
-        if !(1..=100).contains(&page_size) {
-            return Err(ApiError::bad_field(
-                "page_size",
-                "range",
-                "The 'page_size' parameter must be from 1 to 100.",
-            ));
-        }
-        Ok((page, page_size))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages() {
-        let resolve = |page, page_size| Paging { page, page_size }.resolve(150);
-        assert_eq!(resolve(None, None).unwrap(), (1, 150));
-        assert_eq!(resolve(Some(2), None).unwrap(), (2, 20));
-        assert_eq!(resolve(None, Some(100)).unwrap(), (1, 100));
-        for (page, page_size) in [(Some(0), None), (None, Some(0)), (None, Some(101))] {
-            assert_eq!(resolve(page, page_size).unwrap_err().status(), 400);
         }
     }
 }

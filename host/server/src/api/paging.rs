@@ -31,6 +31,17 @@ pub struct Page<T> {
 }
 
 impl Paging {
+    /// As [`of`](Self::of), but without any paging asked for, everything is on one page.
+    ///
+    /// # Errors
+    /// 400 for a page or a size that there cannot be.
+    pub fn of_or_whole<T>(self, all: Vec<T>) -> Result<Page<T>, ApiError> {
+        if self.page.is_some() || self.page_size.is_some() {
+            return self.of(all);
+        }
+        Ok(Page { total: all.len(), page: 1, page_size: all.len().max(20), data: all })
+    }
+
     /// The page of a list that is at hand as a whole.
     ///
     /// # Errors

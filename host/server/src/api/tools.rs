@@ -11,11 +11,12 @@ use utoipa::ToSchema;
 
 use super::completions::plugin_header;
 use super::openai::json::Object;
+use super::paging::{Page, Paging};
 use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
-use crate::extract::JsonBytes;
+use crate::extract::{JsonBytes, Query};
 use crate::service::tools;
 use crate::state::App;
 
@@ -33,19 +34,6 @@ pub struct ToolEntry {
     pub plugin: String,
     /// Whether it takes calls.
     pub enabled: bool,
-}
-
-/// Tools.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ToolList {
-    /// By name.
-    pub data: Vec<ToolEntry>,
-    /// All of them are on one page.
-    pub total: usize,
-    /// 1.
-    pub page: usize,
-    /// At least `total`.
-    pub page_size: usize,
 }
 
 /// What a tool is called with.
@@ -69,15 +57,20 @@ pub struct ToolResult {
     get,
     path = "/tools",
     tag = "tools",
+    params(Paging),
     responses(
-        (status = 200, description = "The tools", body = ToolList),
+        (status = 200, description = "The tools, by name", body = Page<ToolEntry>),
+        (status = 400, description = "No such page", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
     )
 )]
-pub async fn list(State(app): State<Arc<App>>, caller: Caller) -> Json<ToolList> {
-    let data: Vec<_> = tools::list(&app, &caller).await.into_iter().map(ToolEntry::from).collect();
-    let total = data.len();
-    Json(ToolList { data, total, page: 1, page_size: total.max(20) })
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<ToolEntry>>, ApiError> {
+    let all = tools::list(&app, &caller).await.into_iter().map(ToolEntry::from).collect();
+    Ok(Json(paging.of(all)?))
 }
 
 /// Calls a tool.
