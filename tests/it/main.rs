@@ -1,4 +1,9 @@
 //! Black-box tests of the real binary. `cargo xtask test --only blackbox` builds what they need.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
 #![allow(clippy::print_stderr, reason = "what a failed test shows")]
 
 mod completions;
