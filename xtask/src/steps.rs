@@ -136,7 +136,9 @@ fn blackbox(needs: &mut Needs) -> Result<()> {
     let database = needs.postgres()?;
     needs.guests()?;
     let Clients { python, javascript } = clients::prepare()?;
-    run::show_and_run(&mut run::cargo(&["build", "--workspace", "--locked", "--bins"]))?;
+    // The binary as the crates' own tests need it: `cargo build` would leave the test dependencies out,
+    // choose other features, and build wasmtime a second time.
+    run::show_and_run(&mut run::cargo(&["test", "--workspace", "--locked", "--test", "it", "--no-run"]))?;
     let host = places::host_binary("debug");
     ensure!(host.is_file(), "{} was not built", host.display());
     let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "blackbox"]);
