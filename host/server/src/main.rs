@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `hardpoint`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hardpoint_server::cli::main()
+}

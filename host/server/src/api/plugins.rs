@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{FromRequest, Multipart, Path, Request, State};
 use bytes::Bytes;
+use hardpoint_store::plugins::Source;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -132,7 +133,7 @@ pub async fn upload(
     request: Request,
 ) -> Result<(StatusCode, Json<PluginView>), ApiError> {
     let (bytes, file_name) = uploaded(request).await?;
-    let kept = Desk::of(&app).upload(&Author::from(&caller), bytes, file_name).await?;
+    let kept = Desk::of(&app).upload(&Author::from(&caller), bytes, Source::Upload, file_name).await?;
     app.reload.settle(Retry::None, PATIENCE).await;
     Ok((StatusCode::CREATED, Json(view(&app, &kept.id).await?)))
 }

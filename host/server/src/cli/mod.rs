@@ -1,1 +1,173 @@
-//! stub
+//! The command line.
+
+// The one place that talks to a terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod compile;
+mod config;
+mod key;
+mod plugin;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Sources};
+use crate::openapi;
+
+/// A command that did not do what was asked.
+const FAILED: u8 = 1;
+/// A command that could not begin: wrong arguments, wrong configuration. clap says 2 as well.
+const MISUSED: u8 = 2;
+
+/// A host for AI APIs whose tools, exporters and model adapters are sandboxed plugins.
+#[derive(Parser)]
+#[command(name = "hardpoint", version, about, max_term_width = 110, after_help = "Examples:
+  hardpoint serve                                    start on 127.0.0.1:8080 with everything in ./data
+  hardpoint config example > hardpoint.toml          a configuration to begin with
+  cp my-exporter.wasm data/plugins/                  publish a plugin
+  hardpoint plugin list                              what became of it
+  hardpoint plugin grant my-exporter                 allow what it asks for")]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+struct Common {
+    /// The configuration; hardpoint.toml in the working directory where left out, if it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder for everything the host keeps on this machine.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server.
+    Serve(serve::Arguments),
+    /// Check a configuration, or print an example of one.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the OpenAPI document of what is served.
+    Openapi,
+    /// Look at plugins, allow what they ask for, try them out.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Make API keys.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Compile a component from standard input; the host starts this itself.
+    #[command(hide = true)]
+    CompileComponent(compile::Arguments),
+}
+
+/// Why a command ended badly.
+enum Failure {
+    /// The configuration: reported as it is.
+    Config(ConfigError),
+    /// Wrong arguments that clap could not know of.
+    Misuse(String),
+    /// Everything else.
+    Other(anyhow::Error),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure
+where
+    E: NotConfig,
+{
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Every error but the configuration's.
+trait NotConfig {}
+impl NotConfig for anyhow::Error {}
+impl NotConfig for std::io::Error {}
+impl NotConfig for serde_json::Error {}
+impl NotConfig for hardpoint_store::StoreError {}
+impl NotConfig for crate::service::plugins::DeskError {}
+
+/// What `main` does.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::CompileComponent(arguments) => return compile::run(&arguments),
+        Command::Serve(arguments) => serve::run(&cli.common, &arguments),
+        Command::Config(command) => config::run(&cli.common, &command),
+        Command::Openapi => {
+            println!("{}", openapi::json());
+            Ok(())
+        }
+        Command::Plugin(command) => plugin::run(&cli.common, command),
+        Command::Key(command) => key::run(&command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Config(error)) => {
+            eprintln!("hardpoint: {error}");
+            ExitCode::from(MISUSED)
+        }
+        Err(Failure::Misuse(text)) => {
+            eprintln!("hardpoint: {text}");
+            ExitCode::from(MISUSED)
+        }
+        Err(Failure::Other(error)) => {
+            eprintln!("hardpoint: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+impl Common {
+    fn sources(&self) -> Sources {
+        Sources { data: self.data.clone(), ..Sources::of_process(self.config.clone()) }
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&self.sources())
+    }
+}
+
+/// Runs a command that waits for things, on as many threads as it needs: one.
+fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(task))
+}
+
+/// Prints JSON for programs.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn common_arguments_may_come_last() {
+        let words = ["hardpoint", "plugin", "list", "--config", "a.toml", "--data", "d"];
+        let cli = Cli::try_parse_from(words).unwrap();
+        assert_eq!(cli.common.config, Some("a.toml".into()));
+        assert_eq!(cli.common.data, Some("d".into()));
+    }
+}

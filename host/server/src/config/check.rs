@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::ToSocketAddrs;
 
+use hardpoint_domain::id::PluginId;
 use hardpoint_domain::model::Model;
 use url::Url;
 
 use super::read::Problem;
-use super::{BUILT_IN_MODEL, BUILT_IN_TOOL, Config, Span};
+use super::{Config, Span};
 
 /// Everything that is wrong with it. `bindings` are all that were written, those among them that could
 /// not be read included: what is wrong with them was said already.
@@ -85,9 +86,10 @@ fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec
             problems.push(Problem::new(key("id"), format!("there are two models `{}`", model.id)));
         }
         let binding = &model.binding;
-        if !bindings.contains(binding) && ![BUILT_IN_MODEL, BUILT_IN_TOOL].contains(&binding.as_str()) {
-            let message = format!("there is no binding `{binding}`: add [bindings.{binding}] with `plugin = \"…\"`");
-            problems.push(Problem::new(key("binding"), message));
+        // A plugin without a binding of its own has one of its id: whether there is such a plugin, only the
+        // plugins folder can tell.
+        if !bindings.contains(binding) && PluginId::parse(binding).is_err() {
+            problems.push(Problem::new(key("binding"), no_binding(binding)));
         }
         for fallback in &model.fallbacks {
             if config.model(fallback).is_none() {
@@ -98,6 +100,19 @@ fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec
             problems.push(Problem::new(key("fallbacks"), format!("they lead in a circle: {}", circle.join(" → "))));
         }
     }
+}
+
+fn no_binding(binding: &str) -> String {
+    format!("there is no binding `{binding}`, nor a plugin of that id: add [bindings.{binding}] with `plugin = \"…\"`")
+}
+
+/// Models whose binding is neither configured nor that of one of these plugins.
+pub(super) fn unbound(config: &Config, plugins: &BTreeSet<String>) -> Vec<Problem> {
+    let models = config.models.iter().enumerate();
+    models
+        .filter(|(_, model)| !config.bindings.contains_key(&model.binding) && !plugins.contains(&model.binding))
+        .map(|(at, model)| Problem::new(format!("models.{at}.binding"), no_binding(&model.binding)))
+        .collect()
 }
 
 /// The shortest way from a model by its fallbacks back to itself. Only the circle's first model in the

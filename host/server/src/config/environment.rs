@@ -3,8 +3,8 @@
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
-/// What every variable of ours begins with.
-pub const PREFIX: &str = "HARDPOINT__";
+// What every variable of ours begins with.
+const PREFIX: &str = "HARDPOINT__";
 
 /// One variable. The name in lower case, split at `__`, is the key; the value is read as TOML where it is
 /// TOML, as plain text otherwise. A secret's value is always plain text: `007` must not become a number.

@@ -48,9 +48,6 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 /// The adapter that answers where nothing is configured; it needs no network and no grant.
 pub const BUILT_IN_MODEL: &str = "extractive";
 
-/// The tool that is there where nothing is configured.
-pub const BUILT_IN_TOOL: &str = "calculator";
-
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -220,6 +217,14 @@ impl Config {
     /// The folder that plugins are published through.
     pub fn plugins_folder(&self) -> PathBuf {
         self.plugins.folder.clone().unwrap_or_else(|| self.server.data.join("plugins"))
+    }
+
+    /// Models whose binding is neither configured nor that of one of these plugins. The model that is
+    /// there without configuration needs its plugin to answer, not to be configured.
+    pub fn unbound(&self, plugins: &BTreeSet<String>) -> Vec<Problem> {
+        let problems = check::unbound(self, plugins);
+        let is_built_in = matches!(self.models.as_slice(), [only] if *only == built_in_model());
+        if is_built_in { Vec::new() } else { problems }
     }
 
     /// The model with this id.

@@ -126,7 +126,7 @@ fn everything_wrong_is_reported_at_once() {
         grant = { http = ["POST api.example.com"], secrets = ["m"], disk = true }
         [[models]]
         id = "a"
-        binding = "nobody"
+        binding = "No Body"
         fallbacks = ["b", "z"]
         [[models]]
         id = "b"
@@ -161,7 +161,7 @@ fn everything_wrong_is_reported_at_once() {
       database.url: is no `postgres://user@host/database`; leave it out for SQLite in the data folder
       egress.proxy: `socks5://x` is no `http://host:port`
       egress.allow_internal: `http://localhost` is neither `host`, `host:port` nor `*.host`; leave scheme and path out
-      models.0.binding: there is no binding `nobody`: add [bindings.nobody] with `plugin = "…"`
+      models.0.binding: there is no binding `No Body`, nor a plugin of that id: add [bindings.No Body] with `plugin = "…"`
       models.0.fallbacks: there is no model `z` to fall back to
       models.0.fallbacks: they lead in a circle: a → b → a
     "#);
@@ -205,6 +205,15 @@ fn fallbacks_lead_in_no_circle() {
         assert_eq!(error.0.len(), 1, "{error}");
         assert!(error.to_string().contains("circle"), "{error}");
     }
+}
+
+#[test]
+fn a_model_may_be_bound_to_a_plugin_by_its_id() {
+    let config = load("[[models]]\nid = \"m\"\nbinding = \"somebody\"\n").unwrap();
+    assert!(config.unbound(&["somebody".to_owned()].into()).is_empty());
+    let problems = config.unbound(&["else".to_owned()].into());
+    assert_eq!(problems[0].key, "models.0.binding");
+    assert!(load("").unwrap().unbound(&BTreeSet::new()).is_empty());
 }
 
 #[test]

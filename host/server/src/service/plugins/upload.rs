@@ -1,4 +1,5 @@
-//! Uploads: bytes that came over HTTP. They wait for an operator's approval, digest by digest.
+//! Bytes on their way in: over HTTP, where they wait for an operator's approval, digest by digest; or from
+//! the plugins folder by the command line, before a server has seen them.
 
 use bytes::Bytes;
 use hardpoint_runtime::{LoadError, inspect};
@@ -23,9 +24,15 @@ pub enum UploadError {
 }
 
 impl Desk {
-    /// Keeps uploaded bytes as a version that waits for approval. Bytes that are known keep their state,
+    /// Keeps bytes as a version that waits for approval. Bytes that are known keep their state,
     /// unless they were removed: then they wait again.
-    pub async fn upload(&self, author: &Author, bytes: Bytes, file_name: Option<String>) -> Result<Plugin, UploadError> {
+    pub async fn upload(
+        &self,
+        author: &Author,
+        bytes: Bytes,
+        source: Source,
+        file_name: Option<String>,
+    ) -> Result<Plugin, UploadError> {
         let limit = self.config.plugins.max_component_bytes.0;
         if bytes.len() as u64 > limit {
             return Err(LoadError::TooLarge { size: bytes.len() as u64, limit }.into());
@@ -36,7 +43,7 @@ impl Desk {
             .unwrap_or_else(|error| Err(LoadError::NotAComponent(format!("reading it failed: {error}"))))?;
         let key = BlobKey::plugin(&inspection.digest)?;
         self.store.blobs().put(&key, bytes).await?;
-        let new = new_plugin(inspection, Source::Upload, file_name);
+        let new = new_plugin(inspection, source, file_name);
         let now = self.clock.now();
         let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
         let event = author.event(now, &*self.rng, "plugin.uploaded", events::plugin(&new.id), after);

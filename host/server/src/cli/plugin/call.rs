@@ -1,0 +1,180 @@
+//! `hardpoint plugin call`: one call of a tool, in a sandbox with all limits on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use clap::Args;
+use hardpoint_domain::manifest::Kind;
+use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
+use serde_json::{Map, Value, json};
+
+use super::inspect::blob;
+use super::{Failure, desk, has_store, is_file};
+use crate::cli::print_json;
+use crate::cli::serve::compiler;
+use crate::config::{Config, ConfiguredBinding};
+use crate::service::kv::StoredKv;
+use crate::service::plugins::Desk;
+use crate::service::plugins::plan::{Readiness, plan};
+use crate::start::open_runtime;
+
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// A component's file, or the id of a published plugin.
+    target: String,
+    /// The arguments: a JSON object.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    arguments: String,
+    /// Settings in the place of the binding's: a JSON object.
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+    /// Which of the plugin's bindings; its only one where left out.
+    #[arg(long, value_name = "NAME")]
+    binding: Option<String>,
+    /// Ask what the tool offers, instead of calling it.
+    #[arg(long)]
+    describe: bool,
+    /// Allow, for this call, all that it asks for.
+    #[arg(long)]
+    allow: bool,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
+    let call_arguments = object("--arguments", &arguments.arguments)?;
+    let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
+    if is_file(&arguments.target) && !has_store(&config) {
+        // Trying a file out leaves nothing behind where it is tried.
+        config.server.data = cache_home()?.join("hardpoint").join("call");
+    }
+    let desk = desk(config).await?;
+    let bytes: Bytes = if is_file(&arguments.target) {
+        std::fs::read(&arguments.target).with_context(|| format!("{} cannot be read", arguments.target))?.into()
+    } else {
+        let version = desk.version(&arguments.target, None).await?;
+        blob(&desk, &version.digest).await?
+    };
+    let binding = bind(&desk, bytes, arguments, settings).await?;
+    let context = CallContext { request_id: "call".to_owned(), organization: "cli".to_owned() };
+    let outcome = if arguments.describe {
+        binding
+            .describe_tool(context)
+            .await
+            .map(|described| json!({ "description": described.description, "parameters": described.parameters }))
+            .map_err(|failure| ("failed", failure.message))
+    } else {
+        let called = binding.call_tool(context, &Value::Object(call_arguments).to_string()).await;
+        called.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))).map_err(|error| match error {
+            ToolError::InvalidArguments(reason) => ("invalid_arguments", reason),
+            ToolError::Failed(reason) => ("failed", reason),
+            ToolError::Stopped(failure) => ("stopped", failure.message),
+        })
+    };
+    let log = binding.generation().shared().log.tail(usize::MAX);
+    let stats = binding.generation().shared().stats.snapshot();
+    desk.store.close().await;
+    for line in &log {
+        eprintln!("log: {:?}: {}", line.level, line.message);
+    }
+    let (cpu, memory) = (stats.cpu_micros, stats.memory_peak);
+    match outcome {
+        Ok(result) if arguments.json => print_json(&json!({ "result": result, "cpu_us": cpu, "memory_peak": memory })),
+        Ok(Value::String(text)) => {
+            println!("{text}");
+            Ok(())
+        }
+        Ok(result) => print_json(&result),
+        Err((kind, reason)) if arguments.json => {
+            print_json(&json!({ "error": kind, "message": reason, "cpu_us": cpu, "memory_peak": memory }))?;
+            Err(Failure::Other(anyhow!("{kind}")))
+        }
+        Err((kind, reason)) => Err(Failure::Other(anyhow!("{kind}: {reason}"))),
+    }
+}
+
+/// Loads the component and binds it as a server would.
+async fn bind(
+    desk: &Desk,
+    bytes: Bytes,
+    arguments: &Arguments,
+    settings: Option<Map<String, Value>>,
+) -> Result<Arc<Binding>, Failure> {
+    let services = HostServices {
+        clock: desk.clock.clone(),
+        rng: desk.rng.clone(),
+        kv: Arc::new(StoredKv(desk.store.clone())),
+    };
+    let runtime = open_runtime(&desk.config, compiler()?, services)?;
+    let generation = runtime.load(bytes).await.map_err(|error| anyhow!("it cannot be loaded: {error}"))?;
+    let manifest = generation.manifest().clone();
+    if manifest.kind != Kind::Tool {
+        return Err(Failure::Misuse(format!("{} is of kind {:?}; only tools can be called", manifest.id, manifest.kind)));
+    }
+    let config = with_settings(&desk.config, &manifest.id, arguments.binding.as_deref(), settings)?;
+    let mut planned = plan(&config, &manifest, &desk.grants().await?);
+    if let Some(name) = &arguments.binding {
+        planned.retain(|planned| planned.name == *name);
+    }
+    let [one] = planned.as_mut_slice() else {
+        let names: Vec<&str> = planned.iter().map(|planned| planned.name.as_str()).collect();
+        return Err(Failure::Misuse(match names.as_slice() {
+            [] => format!("{} has no such binding", manifest.id),
+            names => format!("say which binding with --binding: {}", names.join(", ")),
+        }));
+    };
+    if arguments.allow && !matches!(one.readiness, Readiness::Unfit(_)) {
+        one.permissions = one.asked.clone();
+        one.readiness = Readiness::Ready;
+    }
+    if let Some(obstacle) = one.obstacle(&manifest.id) {
+        return Err(Failure::Other(anyhow!("{obstacle}; or allow it for this call with --allow")));
+    }
+    let (name, spec) = (one.name.clone(), one.spec(&config, &manifest));
+    runtime.publish(vec![generation], vec![spec]);
+    let binding = runtime.snapshot().binding(&name).cloned();
+    Ok(binding.context("it was bound and is not there")?)
+}
+
+/// The configuration with other settings for one binding.
+fn with_settings(
+    config: &Config,
+    plugin: &str,
+    binding: Option<&str>,
+    settings: Option<Map<String, Value>>,
+) -> Result<Config, Failure> {
+    let mut config = config.clone();
+    let Some(settings) = settings else { return Ok(config) };
+    let names: Vec<String> = config
+        .bindings
+        .iter()
+        .filter(|(name, bound)| bound.plugin.as_str() == plugin && binding.is_none_or(|wanted| wanted == *name))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in &names {
+        if let Some(bound) = config.bindings.get_mut(name) {
+            bound.settings = settings.clone();
+        }
+    }
+    if names.is_empty() {
+        let plugin = hardpoint_domain::id::PluginId::parse(plugin).map_err(|error| Failure::Misuse(error.to_string()))?;
+        let name = plugin.as_str().to_owned();
+        let bound = ConfiguredBinding { plugin, settings, secrets: Default::default(), grant: None };
+        config.bindings.insert(name, bound);
+    }
+    Ok(config)
+}
+
+fn object(option: &str, text: &str) -> Result<Map<String, Value>, Failure> {
+    serde_json::from_str(text).map_err(|error| Failure::Misuse(format!("{option} must be a JSON object: {error}")))
+}
+
+fn cache_home() -> anyhow::Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME")
+        .or_else(|| Some(set("HOME")?.join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set: name a folder with --data")
+}

@@ -1,0 +1,166 @@
+//! `hardpoint plugin grant` and `revoke`.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use clap::Args;
+use hardpoint_runtime::inspect;
+use hardpoint_store::plugins::Source;
+use serde_json::json;
+
+use super::{Failure, desk};
+use crate::cli::print_json;
+use crate::config::Config;
+use crate::service::events::Author;
+use crate::service::plugins::plan::Planned;
+use crate::service::plugins::{Desk, DeskError, Granted};
+use crate::worker::reload::folder::{Content, Entry, Folder};
+
+#[derive(Args)]
+pub(in crate::cli) struct GrantArguments {
+    /// The plugin's id.
+    id: String,
+    /// Only this binding of it.
+    #[arg(long, value_name = "NAME")]
+    binding: Option<String>,
+    /// Exactly these bytes; the version that waits where left out, else the one that serves.
+    #[arg(long, value_name = "SHA256")]
+    digest: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// For programs; implies --yes.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct RevokeArguments {
+    /// The plugin's id.
+    id: String,
+    /// Only this binding of it.
+    #[arg(long, value_name = "NAME")]
+    binding: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// For programs; implies --yes.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<(), Failure> {
+    let desk = desk(config).await?;
+    let (id, digest, binding) = (&arguments.id, arguments.digest.as_deref(), arguments.binding.as_deref());
+    let preview = match desk.preview(id, digest, binding).await {
+        Err(DeskError::NoPlugin(_)) if digest.is_none() => {
+            take_from_folder(&desk, id).await?;
+            desk.preview(id, digest, binding).await?
+        }
+        preview => preview?,
+    };
+    if !(arguments.yes || arguments.json) {
+        show(&preview);
+        confirm("Allow this?")?;
+    }
+    // Exactly what was shown, even if another version came meanwhile.
+    let granted = desk.grant(&Author::cli(), id, Some(&preview.version.digest), binding).await?;
+    desk.store.close().await;
+    if arguments.json {
+        let bindings: Vec<_> = granted
+            .bindings
+            .iter()
+            .map(|planned| json!({ "name": planned.name, "allowed": planned.asked.describe(), "declared": planned.declared }))
+            .collect();
+        let version = &granted.version;
+        return print_json(&json!({ "id": id, "version": version.version, "digest": version.digest, "bindings": bindings }));
+    }
+    println!("Allowed. A running server follows within a second.");
+    for planned in granted.bindings.iter().filter(|planned| planned.declared) {
+        println!("What binding {} may do stands in hardpoint.toml, and was left as it is.", planned.name);
+    }
+    Ok(())
+}
+
+pub(super) async fn revoke(config: Config, arguments: &RevokeArguments) -> Result<(), Failure> {
+    let desk = desk(config).await?;
+    let (id, binding) = (&arguments.id, arguments.binding.as_deref());
+    desk.version(id, None).await?;
+    if !(arguments.yes || arguments.json) {
+        match binding {
+            Some(binding) => println!("Binding {binding} of {id} stops serving."),
+            None => println!("{id} stops serving, with all its bindings that were allowed by command or API."),
+        }
+        confirm("Revoke?")?;
+    }
+    let revoked = desk.revoke(&Author::cli(), id, binding).await?;
+    desk.store.close().await;
+    if arguments.json {
+        return print_json(&json!({ "id": id, "bindings": revoked }));
+    }
+    println!("Revoked. A running server follows within a second.");
+    Ok(())
+}
+
+/// Takes a plugin out of the folder that no server has looked at yet.
+async fn take_from_folder(desk: &Desk, id: &str) -> Result<(), Failure> {
+    let path = desk.config.plugins_folder();
+    let found = path.is_dir().then(|| find(desk, id).ok().flatten()).flatten();
+    let Some((name, bytes)) = found else {
+        return Err(Failure::Other(anyhow::anyhow!("there is no plugin `{id}`, neither published nor in {}", path.display())));
+    };
+    let taken = desk.upload(&Author::cli(), bytes, Source::Folder, Some(name)).await;
+    taken.map(drop).map_err(|error| Failure::Other(error.into()))
+}
+
+fn find(desk: &Desk, id: &str) -> std::io::Result<Option<(String, Bytes)>> {
+    let folder = Folder::at(&desk.config.plugins_folder())?;
+    let limit = desk.config.plugins.max_component_bytes.0;
+    for (name, entry) in folder.entries()? {
+        let Entry::File(signature) = entry else { continue };
+        if signature.size > limit {
+            continue;
+        }
+        if let Content::Whole(bytes) = folder.read(&name, signature)
+            && inspect(&bytes).is_ok_and(|inspection| inspection.manifest.id == id)
+        {
+            return Ok(Some((name, bytes)));
+        }
+    }
+    Ok(None)
+}
+
+fn show(granted: &Granted) {
+    let version = &granted.version;
+    println!("{} {} ({})", version.id, version.version, version.digest);
+    for planned in &granted.bindings {
+        println!("Binding {} would be allowed to:", planned.name);
+        show_asked(planned);
+    }
+}
+
+fn show_asked(planned: &Planned) {
+    let asked = planned.asked.describe();
+    if asked.is_empty() {
+        println!("  - nothing: it asks for nothing");
+    }
+    for item in asked {
+        println!("  - {item}");
+    }
+    for warning in &planned.warnings {
+        println!("  note: {warning}");
+    }
+}
+
+/// Asks on the terminal.
+fn confirm(question: &str) -> anyhow::Result<()> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody is there to confirm it: add --yes");
+    }
+    print!("{question} [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("no answer")?;
+    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") { Ok(()) } else { bail!("nothing was changed") }
+}

@@ -1,0 +1,198 @@
+//! `hardpoint plugin inspect`.
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Args;
+use hardpoint_runtime::{Inspection, inspect};
+use hardpoint_store::blobs::BlobKey;
+use serde::Serialize;
+
+use super::{Failure, desk, has_store, is_file};
+use crate::cli::print_json;
+use crate::config::Config;
+use crate::service::plugins::Desk;
+use crate::service::plugins::plan::{Grants, Planned, Readiness, plan};
+
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// A component's file, or the id of a published plugin.
+    target: String,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything that can be said of a component.
+#[derive(Serialize)]
+struct Report {
+    id: String,
+    version: String,
+    kind: hardpoint_domain::manifest::Kind,
+    description: String,
+    digest: String,
+    size: u64,
+    exports: Vec<String>,
+    imports: Vec<Import>,
+    /// What the manifest asks for, in plain words, whatever the settings.
+    asks: Vec<String>,
+    /// `unpublished`, or the state in the store.
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    bindings: Vec<Binding>,
+}
+
+#[derive(Serialize)]
+struct Import {
+    name: String,
+    /// Whether the host answers it with a stub that refuses.
+    stubbed: bool,
+}
+
+#[derive(Serialize)]
+struct Binding {
+    name: String,
+    ready: bool,
+    asks: Vec<String>,
+    missing: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+    let report = if is_file(&arguments.target) {
+        let bytes = std::fs::read(&arguments.target).with_context(|| format!("{} cannot be read", arguments.target))?;
+        let inspection = inspect(&bytes).with_context(|| format!("{} is no plugin", arguments.target))?;
+        if has_store(&config) {
+            let desk = desk(config).await?;
+            published_report(&desk, inspection).await?
+        } else {
+            report(&config, inspection, &Grants::new())
+        }
+    } else {
+        let desk = desk(config).await?;
+        let version = desk.version(&arguments.target, None).await?;
+        let bytes = blob(&desk, &version.digest).await?;
+        let inspection = inspect(&bytes).context("the stored component cannot be read")?;
+        published_report(&desk, inspection).await?
+    };
+    if arguments.json { print_json(&report) } else { print(&report); Ok(()) }
+}
+
+/// The bytes of a published version.
+pub(super) async fn blob(desk: &Desk, digest: &str) -> Result<Bytes, Failure> {
+    let found = desk.store.blobs().get(&BlobKey::plugin(digest)?).await?;
+    Ok(found.context("its bytes are missing from the blob store: publish it again")?)
+}
+
+async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report, Failure> {
+    let (id, digest) = (inspection.manifest.id.clone(), inspection.digest.clone());
+    let mut report = report(&desk.config, inspection, &desk.grants().await?);
+    if let Ok(row) = desk.version(&id, Some(&digest)).await {
+        report.state = row.state.as_str().to_owned();
+        report.reason = row.reason;
+    }
+    desk.store.close().await;
+    Ok(report)
+}
+
+fn report(config: &Config, inspection: Inspection, grants: &Grants) -> Report {
+    let manifest = &inspection.manifest;
+    let stubbed: Vec<&str> = inspection.stubbed().collect();
+    let imports = inspection
+        .imports
+        .iter()
+        .map(|name| Import { name: name.clone(), stubbed: stubbed.contains(&name.as_str()) })
+        .collect();
+    let bindings = plan(config, manifest, grants).iter().map(|planned| binding(&manifest.id, planned)).collect();
+    Report {
+        id: manifest.id.clone(),
+        version: manifest.version.clone(),
+        kind: manifest.kind,
+        description: manifest.description.clone(),
+        digest: inspection.digest.clone(),
+        size: inspection.size,
+        exports: inspection.exports.clone(),
+        imports,
+        asks: wishes(manifest),
+        state: "unpublished".to_owned(),
+        reason: None,
+        bindings,
+    }
+}
+
+fn binding(plugin: &str, planned: &Planned) -> Binding {
+    let missing = match &planned.readiness {
+        Readiness::Ready => Vec::new(),
+        Readiness::Pending(missing) => missing.clone(),
+        Readiness::Unfit(reason) => vec![reason.clone()],
+    };
+    Binding {
+        name: planned.name.clone(),
+        ready: planned.is_ready(),
+        asks: planned.asked.describe(),
+        missing,
+        remedy: planned.remedy(plugin),
+        warnings: planned.warnings.clone(),
+    }
+}
+
+/// What a manifest asks for as it is written, with its settings still open.
+fn wishes(manifest: &hardpoint_domain::manifest::Manifest) -> Vec<String> {
+    let http = manifest.http.iter().map(|wish| {
+        let methods = if wish.methods.is_empty() { "GET".to_owned() } else { wish.methods.join(",") };
+        let scheme = wish.scheme.as_ref().map(|scheme| format!("{scheme}://")).unwrap_or_default();
+        let port = wish.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("send {methods} {scheme}{}{port}{}", wish.host, wish.path.as_deref().unwrap_or(""))
+    });
+    let secrets = manifest.secret.iter().map(|wish| {
+        let optional = if wish.optional { " (optional)" } else { "" };
+        format!("use the secret `{}`, only towards {}{optional}", wish.name, wish.audience)
+    });
+    let flags = [
+        (manifest.kv, "keep small values for each organisation (kv)"),
+        (manifest.index, "search the host's index (index)"),
+        (manifest.embed, "use the host's embedder (embed)"),
+        (manifest.scratch, "use an empty folder while a call lasts (scratch)"),
+    ];
+    let flags = flags.into_iter().filter(|(asked, _)| *asked).map(|(_, words)| words.to_owned());
+    http.chain(secrets).chain(flags).collect()
+}
+
+fn print(report: &Report) {
+    println!("{} {} ({:?})", report.id, report.version, report.kind);
+    println!("  {}", report.description);
+    println!("Digest   {}", report.digest);
+    println!("Size     {} bytes", report.size);
+    println!("State    {}{}", report.state, report.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default());
+    println!("Exports  {}", report.exports.join(", "));
+    println!("Imports");
+    for import in &report.imports {
+        println!("  {}{}", import.name, if import.stubbed { "  (a stub that refuses every call)" } else { "" });
+    }
+    print_list("Asks to", &report.asks, "nothing: it may serve at once");
+    for binding in &report.bindings {
+        println!("Binding  {}: {}", binding.name, if binding.ready { "ready" } else { "waits" });
+        for missing in &binding.missing {
+            println!("  not allowed: {missing}");
+        }
+        for warning in &binding.warnings {
+            println!("  note: {warning}");
+        }
+        if let Some(remedy) = &binding.remedy {
+            println!("  to allow it: {remedy}");
+        }
+    }
+}
+
+fn print_list(title: &str, items: &[String], none: &str) {
+    if items.is_empty() {
+        println!("{title}  {none}");
+        return;
+    }
+    println!("{title}");
+    for item in items {
+        println!("  - {item}");
+    }
+}

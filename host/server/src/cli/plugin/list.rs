@@ -1,0 +1,101 @@
+//! `hardpoint plugin list`.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::{Failure, count, desk};
+use crate::cli::print_json;
+use crate::config::Config;
+use crate::service::plugins::Desk;
+use crate::service::plugins::view::{FileView, Overview, PluginView};
+use crate::worker::reload::folder::{Entry, Folder};
+
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+    let desk = desk(config).await?;
+    let mut overview = desk.overview(None).await?;
+    add_unseen_files(&desk, &mut overview);
+    desk.store.close().await;
+    if arguments.json {
+        return print_json(&overview);
+    }
+    let Overview { plugins, files } = overview;
+    if plugins.is_empty() && files.is_empty() {
+        println!("There are no plugins. Copy one to {}.", desk.config.plugins_folder().display());
+        return Ok(());
+    }
+    print_plugins(&plugins);
+    let bad: Vec<&FileView> = files.iter().filter(|file| file.plugin.is_none()).collect();
+    if !bad.is_empty() {
+        println!("\n{} in {} that {} no plugin:", count(bad.len(), "file"), desk.config.plugins_folder().display(), if bad.len() == 1 { "is" } else { "are" });
+        for file in bad {
+            println!("  {}: {}{}", file.name, file.state, file.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+fn print_plugins(plugins: &[PluginView]) {
+    let rows: Vec<[&str; 4]> = plugins
+        .iter()
+        .map(|plugin| [plugin.id.as_str(), plugin.version.as_str(), kind(plugin), plugin.state.as_str()])
+        .collect();
+    let header = ["PLUGIN", "VERSION", "KIND", "STATE"];
+    let width = |column: usize| rows.iter().chain([&header]).map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..4).map(width).collect();
+    let print = |row: &[&str; 4]| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", cells.join("  ").trim_end());
+    };
+    print(&header);
+    for (row, plugin) in rows.iter().zip(plugins) {
+        print(row);
+        if let Some(reason) = &plugin.reason {
+            println!("    {reason}");
+        }
+        for binding in plugin.bindings.iter().filter(|binding| binding.state != "ready" && plugin.state == "active") {
+            let remedy = binding.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            println!("    binding {}: {}, {}{remedy}", binding.name, binding.state, binding.missing.join("; "));
+        }
+        if let Some(candidate) = &plugin.candidate {
+            let reason = candidate.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+            println!("    version {}: {}{reason}", candidate.version, candidate.state);
+        }
+    }
+}
+
+fn kind(plugin: &PluginView) -> &'static str {
+    use hardpoint_domain::manifest::Kind;
+    match plugin.kind {
+        Kind::Model => "model",
+        Kind::Exporter => "exporter",
+        Kind::Tool => "tool",
+        Kind::Retriever => "retriever",
+    }
+}
+
+/// Files that no server has looked at yet.
+fn add_unseen_files(desk: &Desk, overview: &mut Overview) {
+    let path = desk.config.plugins_folder();
+    let entries = path.is_dir().then(|| Folder::at(&path).ok()?.entries().ok()).flatten().unwrap_or_default();
+    let known: BTreeSet<String> = overview.files.iter().map(|file| file.name.clone()).collect();
+    for (name, entry) in entries {
+        if known.contains(&name) {
+            continue;
+        }
+        let (size, state, reason) = match entry {
+            Entry::File(signature) => (signature.size, "new", "no server has looked at it yet".to_owned()),
+            Entry::Odd(reason) => (0, "rejected", reason),
+        };
+        let view = FileView { name, size, state: state.to_owned(), reason: Some(reason), plugin: None, digest: None };
+        overview.files.push(view);
+    }
+    overview.files.sort_by(|one, other| one.name.cmp(&other.name));
+}

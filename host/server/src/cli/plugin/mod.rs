@@ -1,0 +1,81 @@
+//! `hardpoint plugin`: works on the store and the plugins folder, whether or not a server is running.
+
+mod call;
+mod grant;
+mod inspect;
+mod list;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use super::{Common, Failure, block_on};
+use crate::config::Config;
+use crate::service::plugins::Desk;
+use crate::start::open_store;
+use crate::system;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// List plugins, with what they wait for, and the files that are none.
+    #[command(after_help = "Examples:
+  hardpoint plugin list
+  hardpoint plugin list --json | jq '.plugins[] | select(.state != \"active\")'")]
+    List(list::Arguments),
+    /// Show what a plugin is, what it asks for, and what would allow it.
+    #[command(after_help = "Examples:
+  hardpoint plugin inspect ./my-exporter.wasm
+  hardpoint plugin inspect my-exporter --json")]
+    Inspect(inspect::Arguments),
+    /// Allow a plugin's bindings what they ask for.
+    #[command(after_help = "Examples:
+  hardpoint plugin grant my-exporter
+  hardpoint plugin grant openai --binding openai-eu --yes")]
+    Grant(grant::GrantArguments),
+    /// Take back what a plugin was allowed.
+    #[command(after_help = "Examples:
+  hardpoint plugin revoke my-exporter
+  hardpoint plugin revoke openai --binding openai-eu --yes")]
+    Revoke(grant::RevokeArguments),
+    /// Call a tool once, in a sandbox with all limits on.
+    #[command(after_help = "Examples:
+  hardpoint plugin call calculator --arguments '{\"expression\": \"1 + 1\"}'
+  hardpoint plugin call ./my-tool.wasm --describe --settings '{\"units\": \"metric\"}'")]
+    Call(call::Arguments),
+}
+
+pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
+    let config = common.load()?;
+    block_on(async move {
+        match command {
+            Command::List(arguments) => list::run(config, &arguments).await,
+            Command::Inspect(arguments) => inspect::run(config, &arguments).await,
+            Command::Grant(arguments) => grant::grant(config, &arguments).await,
+            Command::Revoke(arguments) => grant::revoke(config, &arguments).await,
+            Command::Call(arguments) => call::run(config, &arguments).await,
+        }
+    })?
+}
+
+/// The operator's desk over the configured store.
+async fn desk(config: Config) -> Result<Desk, Failure> {
+    let (clock, rng) = (system::clock(), system::rng());
+    let store = open_store(&config, &clock).await?;
+    Ok(Desk { config: Arc::new(config), store, clock, rng })
+}
+
+/// Whether a target is meant as a file: it is there, or looks like a path.
+fn is_file(target: &str) -> bool {
+    target.contains('/') || target.ends_with(".wasm") || Path::new(target).is_file()
+}
+
+/// Whether there is a store already; looking at a file should not make one.
+fn has_store(config: &Config) -> bool {
+    config.database.url.is_some() || config.server.data.join("hardpoint.db").exists()
+}
+
+/// `1 plugin`, `2 plugins`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

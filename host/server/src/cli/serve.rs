@@ -1,0 +1,152 @@
+//! `hardpoint serve`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use hardpoint_domain::key::KeyText;
+use hardpoint_runtime::CompilerCommand;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Common, Failure};
+use crate::bootstrap;
+use crate::config::{BUILT_IN_MODEL, Config, Sources};
+use crate::serve::{Connections, serve};
+use crate::start::{Parts, Server, start};
+use crate::state::App;
+use crate::worker::reload::Retry;
+use crate::{system, telemetry};
+
+/// How long the first words wait for the plugins.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  hardpoint serve
+  hardpoint serve --listen 0.0.0.0:80 --data /var/lib/hardpoint --config /etc/hardpoint.toml
+  HARDPOINT_BOOTSTRAP_KEY=$(hardpoint key new) hardpoint serve
+
+The first start makes an operator key and prints it once; HARDPOINT_BOOTSTRAP_KEY names it instead.
+SIGHUP looks through the plugins folder again; SIGTERM and SIGINT finish what is under way, then stop.")]
+pub(super) struct Arguments {
+    /// The address and port to listen on.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+}
+
+pub(super) fn run(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
+    let config = Config::load(&Sources { listen: arguments.listen.clone(), ..common.sources() })?;
+    telemetry::init(&config.log)?;
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(threads.block_on(run_server(config))?)
+}
+
+/// The program that compiles components: this one.
+pub(super) fn compiler() -> anyhow::Result<CompilerCommand> {
+    let program = std::env::current_exe().context("the path of this program is not known")?;
+    Ok(CompilerCommand { program, args: vec!["compile-component".into()] })
+}
+
+async fn run_server(config: Config) -> anyhow::Result<()> {
+    let address = config.server.listen.clone();
+    let connections =
+        Connections { header_timeout: config.server.header_timeout.0, shutdown_grace: config.server.shutdown_grace.0 };
+    let listener = TcpListener::bind(&address).await.with_context(|| {
+        format!("cannot listen on {address}; if another server does, name another address with --listen")
+    })?;
+    let address = listener.local_addr()?;
+    let first_key = std::env::var(bootstrap::VARIABLE).ok();
+    let (clock, rng) = (system::clock(), system::rng());
+    let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key }).await?;
+    println!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address));
+    let welcome = tokio::spawn(welcome(server.app.clone(), address, server.first_key.clone()));
+    let signals = tokio::spawn(follow_signals(server.app.clone()));
+    let cut = serve(listener, server.router.clone(), connections, server.stopping()).await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "cut after server.shutdown_grace");
+    }
+    welcome.abort();
+    signals.abort();
+    finish(server).await;
+    Ok(())
+}
+
+async fn finish(server: Server) {
+    server.finish().await;
+    tracing::info!("stopped");
+}
+
+/// Says how to begin, once there is something to begin with.
+async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Option<KeyText>) {
+    app.reload.settle(Retry::None, PATIENCE).await;
+    let catalogue = app.runtime.snapshot();
+    let plugins = catalogue.plugins().map(|plugin| plugin.manifest().id.clone()).collect();
+    for problem in app.config.unbound(&plugins) {
+        tracing::warn!("{problem}");
+    }
+    let Some(key) = first_key else { return };
+    println!("\nThe first operator key, shown this once:\n\n  {}\n", key.reveal());
+    let Some(model) = app.config.models.iter().find(|model| catalogue.binding(&model.binding).is_some()) else {
+        println!("No model is ready: `hardpoint plugin list` says why.");
+        return;
+    };
+    let question = if model.id == BUILT_IN_MODEL {
+        r#"[{"role": "system", "content": "The office opens at nine. Lunch is served at noon."}, {"role": "user", "content": "When does the office open?"}]"#
+    } else {
+        r#"[{"role": "user", "content": "Hello!"}]"#
+    };
+    println!("Try it:\n");
+    println!("  curl -N {}/api/v1/chat/completions \\", url(address));
+    println!("    -H 'Authorization: Bearer {}' \\", key.reveal());
+    println!("    -H 'Content-Type: application/json' \\");
+    println!("    -d '{{\"model\": \"{}\", \"stream\": true, \"messages\": {question}}}'\n", model.id);
+    println!("The API is described at {}/docs/", url(address));
+}
+
+/// Where a browser on this machine finds it.
+fn url(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+        SocketAddr::V6(address) if address.ip().is_unspecified() => format!("http://[::1]:{}", address.port()),
+        address => format!("http://{address}"),
+    }
+}
+
+/// SIGHUP looks through the plugins folder; the first SIGTERM or SIGINT stops in peace, the second at once.
+async fn follow_signals(app: std::sync::Arc<App>) {
+    let signals = (|| {
+        Ok::<_, std::io::Error>((
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ))
+    })();
+    let (mut hangup, mut terminate, mut interrupt) = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be followed");
+            return;
+        }
+    };
+    let mut told = false;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                tracing::info!("looking through the plugins folder");
+                let reload = app.reload.clone();
+                tokio::spawn(async move { reload.settle(Retry::All, PATIENCE).await });
+                continue;
+            }
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if told {
+            std::process::exit(130);
+        }
+        told = true;
+        tracing::info!("stopping; answers under way are finished first");
+        app.stop.stop();
+    }
+}
