@@ -9,7 +9,8 @@
     reason = "it measures and tidies up after itself with the system's own means"
 )]
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod bench;
@@ -49,12 +50,20 @@ enum Command {
     Bench(bench::Arguments),
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Plugins(arguments) => plugins::run(&arguments),
         Command::Clients => clients::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace: whoever reads this looks for a cause, not for a line of ours.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
