@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-/// Messages longer than this are cut.
+/// Messages with more characters than this are cut.
 const MAX_MESSAGE: usize = 500;
 
 /// What a status means for a batch.
@@ -63,6 +63,6 @@ fn words(json: &Value) -> String {
     if all.is_empty() { json["message"].as_str().unwrap_or_default().to_string() } else { all.join("; ") }
 }
 
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_MESSAGE.min(text.len()))]
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE).collect()
 }
