@@ -15,13 +15,18 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod clients;
+#[path = "../../host/store/src/testing/cluster.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it is the store's, and offers its tests more than is needed here"
+)]
+mod cluster;
 mod debian;
 mod deny;
 mod guests;
 mod places;
 mod plugins;
-#[allow(unreachable_pub, reason = "others include this file too")]
-mod postgres;
 mod run;
 mod serve;
 mod steps;

@@ -1,9 +1,12 @@
 //! The steps of `cargo xtask test`, cheap ones first.
 
+use std::io::ErrorKind;
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 
 use crate::clients::Clients;
-use crate::postgres::{self, Cluster};
+use crate::cluster::{Cluster, VARIABLE};
 use crate::{clients, debian, deny, places, plugins, run, tidy};
 
 /// One step.
@@ -53,20 +56,25 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// The address of a PostgreSQL: the caller's own, or a throw-away one.
+    /// The address of a PostgreSQL: the caller's own, or a throw-away one that ends with us.
     fn postgres(&mut self) -> Result<String> {
-        const VARIABLE: &str = "HARDPOINT_TEST_POSTGRES";
-        if let Ok(url) = std::env::var(VARIABLE) {
+        if let Ok(url) = std::env::var(VARIABLE)
+            && !url.is_empty()
+        {
             eprintln!("PostgreSQL: the one that {VARIABLE} names");
             return Ok(url);
         }
         if self.database.is_none() {
-            if !postgres::is_installed() {
-                debian::install(&["postgresql"], "testing the store")?;
-            }
-            let cluster = Cluster::start().with_context(|| {
-                format!("the store is tested on PostgreSQL too; {VARIABLE} can name one (postgres://…)")
-            })?;
+            let started = match Cluster::start() {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    debian::install(&["postgresql"], "testing the store")?;
+                    Cluster::start()
+                }
+                started => started,
+            };
+            let why =
+                || format!("the store is tested on PostgreSQL too; {VARIABLE} can name one (postgres://…)");
+            let cluster = started.with_context(why)?;
             eprintln!("PostgreSQL: a throw-away cluster at {}", cluster.url());
             self.database = Some(cluster);
         }
@@ -127,7 +135,7 @@ fn unit(needs: &mut Needs) -> Result<()> {
     let database = needs.postgres()?;
     needs.guests()?;
     let mut test = run::cargo(&["test", "--workspace", "--locked", "--lib", "--bins", "--test", "it"]);
-    run::show_and_run(with_guests(test.env("HARDPOINT_TEST_POSTGRES", &database)))?;
+    run::show_and_run(with_guests(test.env(VARIABLE, &database)))?;
     let mut doc = run::cargo(&["test", "--workspace", "--locked", "--doc"]);
     run::show_and_run(&mut doc)
 }
@@ -142,18 +150,18 @@ fn blackbox(needs: &mut Needs) -> Result<()> {
     let host = places::host_binary("debug");
     ensure!(host.is_file(), "{} was not built", host.display());
     let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "blackbox"]);
-    test.env("HARDPOINT_BIN", host).env("HARDPOINT_TEST_POSTGRES", database);
+    test.env("HARDPOINT_BIN", host).env(VARIABLE, database);
     test.env("HARDPOINT_PYTHON", python).env("HARDPOINT_JAVASCRIPT", javascript);
     run::show_and_run(with_guests(&mut test))
 }
 
-fn with_guests(command: &mut std::process::Command) -> &mut std::process::Command {
+fn with_guests(command: &mut Command) -> &mut Command {
     command.env("HARDPOINT_PLUGINS", places::target().join("plugins"));
     command.env("HARDPOINT_FIXTURES", places::target().join("fixtures"))
 }
 
 /// Natively, in a target folder that both guest workspaces share.
-fn in_guest_workspace(command: &mut std::process::Command, workspace: &str) {
+fn in_guest_workspace(command: &mut Command, workspace: &str) {
     command.arg("--manifest-path").arg(places::root().join(workspace).join("Cargo.toml"));
     command.arg("--target-dir").arg(places::target().join("guests-native"));
 }
