@@ -70,6 +70,9 @@ struct Outline {
 
 /// Walks the outermost component's sections; what is nested is skipped over unread.
 fn outline(bytes: &[u8]) -> Result<Outline, LoadError> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(LoadError::NotAComponent("it does not begin as WebAssembly does".into()));
+    }
     let broken = |error: wasmparser::BinaryReaderError| LoadError::NotAComponent(error.to_string());
     let mut manifests = Vec::new();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());

@@ -55,7 +55,11 @@ pub struct Served {
 impl From<&Binding> for Served {
     fn from(binding: &Binding) -> Self {
         let manifest = binding.generation().manifest();
-        Self { binding: binding.name().to_owned(), plugin: manifest.id.clone(), version: manifest.version.clone() }
+        Self {
+            binding: binding.name().to_owned(),
+            plugin: manifest.id.clone(),
+            version: manifest.version.clone(),
+        }
     }
 }
 
@@ -84,7 +88,7 @@ pub struct Facts {
     pub streamed: bool,
     /// Deltas that were sent.
     pub deltas: u64,
-    /// Bytes of the answer's body that were sent.
+    /// Bytes of the answer's body that were passed on by then: of a stream all but its last event.
     pub bytes_sent: u64,
     /// How it ended; decided by status and error where it is left out.
     pub outcome: Option<Outcome>,
@@ -195,6 +199,10 @@ impl CallNote {
     /// A store that fails is logged: the answer is not taken back for it.
     pub async fn commit(&self) {
         let _turn = self.0.writing.lock().await;
+        if self.facts().as_ref().is_some_and(|facts| facts.streamed) {
+            // Waiting once lets the body pass on, and count, what was written so far.
+            tokio::task::yield_now().await;
+        }
         let Some(facts) = self.facts().take() else { return };
         let shared = &self.0;
         let elapsed = shared.clock_start.elapsed();
@@ -221,7 +229,11 @@ impl<S: Sync> FromRequestParts<S> for CallNote {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("no call note on this route"))
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("no call note on this route"))
     }
 }
 

@@ -96,7 +96,9 @@ impl<S: Sync> FromRequestParts<S> for Operator {
         if caller.role == Role::Operator {
             Ok(Self(caller))
         } else {
-            Err(ApiError::forbidden("Only an operator may do this: call it with a key whose role is `operator`."))
+            Err(ApiError::forbidden(
+                "Only an operator may do this: call it with a key whose role is `operator`.",
+            ))
         }
     }
 }

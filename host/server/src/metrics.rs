@@ -9,11 +9,11 @@ use std::time::Duration;
 use hardpoint_runtime::Runtime;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::call::Facts;
@@ -22,7 +22,8 @@ use crate::call::Facts;
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// From a millisecond to two minutes.
-const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
+const BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
 
 /// The server's counters.
 pub struct Metrics {
@@ -68,7 +69,11 @@ impl Metrics {
         let help = "From a request's arrival to its answer's last byte";
         registry.register_with_unit("request_duration", help, Unit::Seconds, durations.clone());
         registry.register("tokens", "Tokens as the models' providers count them", tokens.clone());
-        registry.register("plugin_loads", "Components that were tried, by what became of them", reloads.clone());
+        registry.register(
+            "plugin_loads",
+            "Components that were tried, by what became of them",
+            reloads.clone(),
+        );
         registry.register_collector(Box::new(Plugins(runtime)));
         registry.register_collector(Box::new(Process));
         Self { registry, requests, durations, tokens, reloads }
@@ -77,12 +82,18 @@ impl Metrics {
     /// Counts a request that ended. Paths that match no route share one label: strangers choose them.
     pub fn request(&self, facts: &Facts, elapsed: Duration) {
         let route = if facts.route.is_empty() { "(none)" } else { &facts.route };
-        let labels = RequestLabels { method: known_method(&facts.method), route: route.to_owned(), status: facts.status };
+        let labels = RequestLabels {
+            method: known_method(&facts.method),
+            route: route.to_owned(),
+            status: facts.status,
+        };
         self.requests.get_or_create(&labels).inc();
         let RequestLabels { route, .. } = labels;
         self.durations.get_or_create(&RouteLabels { route }).observe(elapsed.as_secs_f64());
         if let Some(model) = &facts.model {
-            for (direction, count) in [("input", facts.usage.input_tokens), ("output", facts.usage.output_tokens)] {
+            for (direction, count) in
+                [("input", facts.usage.input_tokens), ("output", facts.usage.output_tokens)]
+            {
                 self.tokens.get_or_create(&TokenLabels { model: model.clone(), direction }).inc_by(count);
             }
         }
@@ -120,10 +131,13 @@ impl Collector for Plugins {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let catalogue = self.0.snapshot();
         let draining = self.0.draining();
-        let stats: Vec<_> =
-            catalogue.plugins().map(|plugin| (plugin.manifest().id.clone(), plugin.shared().stats.snapshot())).collect();
+        let stats: Vec<_> = catalogue
+            .plugins()
+            .map(|plugin| (plugin.manifest().id.clone(), plugin.shared().stats.snapshot()))
+            .collect();
 
-        let mut calls = encoder.encode_descriptor("plugin_calls", "Sandboxes that ran", None, MetricType::Counter)?;
+        let mut calls =
+            encoder.encode_descriptor("plugin_calls", "Sandboxes that ran", None, MetricType::Counter)?;
         for (id, stats) in &stats {
             let faults: u64 = stats.faults.values().sum();
             let good = ("ok", stats.calls.saturating_sub(faults));
@@ -133,18 +147,22 @@ impl Collector for Plugins {
             }
         }
         let help = "CPU time of guest code";
-        let mut cpu = encoder.encode_descriptor("plugin_cpu", help, Some(&Unit::Seconds), MetricType::Counter)?;
+        let mut cpu =
+            encoder.encode_descriptor("plugin_cpu", help, Some(&Unit::Seconds), MetricType::Counter)?;
         for (id, stats) in &stats {
-            ConstCounter::new(stats.cpu_micros as f64 / 1e6).encode(cpu.encode_family(&[("plugin", id.as_str())])?)?;
+            ConstCounter::new(stats.cpu_micros as f64 / 1e6)
+                .encode(cpu.encode_family(&[("plugin", id.as_str())])?)?;
         }
         let help = "The most linear memory that one sandbox held";
-        let mut memory = encoder.encode_descriptor("plugin_memory_peak", help, Some(&Unit::Bytes), MetricType::Gauge)?;
+        let mut memory =
+            encoder.encode_descriptor("plugin_memory_peak", help, Some(&Unit::Bytes), MetricType::Gauge)?;
         for (id, stats) in &stats {
             let peak = i64::try_from(stats.memory_peak).unwrap_or(i64::MAX);
             ConstGauge::new(peak).encode(memory.encode_family(&[("plugin", id.as_str())])?)?;
         }
         let help = "Versions of plugins that exist";
-        let mut generations = encoder.encode_descriptor("plugin_generations", help, None, MetricType::Gauge)?;
+        let mut generations =
+            encoder.encode_descriptor("plugin_generations", help, None, MetricType::Gauge)?;
         let serving = catalogue.plugins().count();
         for (state, count) in [("serving", serving), ("draining", draining.len())] {
             ConstGauge::new(count as i64).encode(generations.encode_family(&[("state", state)])?)?;
@@ -168,7 +186,8 @@ impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(resident) = resident_bytes() else { return Ok(()) };
         let help = "Memory of this process that is in RAM";
-        let metric = encoder.encode_descriptor("resident_memory", help, Some(&Unit::Bytes), MetricType::Gauge)?;
+        let metric =
+            encoder.encode_descriptor("resident_memory", help, Some(&Unit::Bytes), MetricType::Gauge)?;
         ConstGauge::new(resident).encode(metric)
     }
 }

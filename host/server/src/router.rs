@@ -29,7 +29,8 @@ pub fn router(app: Arc<App>) -> Router {
     let api = guarded(open_routes(), open.clone())
         .merge(guarded(api_routes(), key))
         .merge(guarded(upload_routes(), upload));
-    let mut whole = guarded(Router::new().fallback(not_found), open.clone()).merge(guarded(site_routes(), open));
+    let mut whole =
+        guarded(Router::new().fallback(not_found), open.clone()).merge(guarded(site_routes(), open));
     for mount in MOUNTS {
         whole = whole.nest(mount, api.clone());
     }
@@ -81,9 +82,17 @@ fn site_routes() -> Router<Arc<App>> {
 
 async fn not_found(request: Request) -> ApiError {
     let path = request.uri().path();
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("There is nothing at {path}. The API is under /api/v1; /docs describes it."))
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        format!("There is nothing at {path}. The API is under /api/v1; /docs describes it."),
+    )
 }
 
 async fn method_not_allowed(method: Method) -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{method} is not possible here; see the Allow header."))
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{method} is not possible here; see the Allow header."),
+    )
 }

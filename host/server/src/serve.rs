@@ -30,7 +30,12 @@ pub struct Connections {
 }
 
 /// Serves until `stop` turns true, then finishes what is under way. Says how many connections had to be cut.
-pub async fn serve(listener: TcpListener, router: Router, settings: Connections, mut stop: watch::Receiver<bool>) -> usize {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: Connections,
+    mut stop: watch::Receiver<bool>,
+) -> usize {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).pipeline_flush(true);
     let http = Arc::new(http);
@@ -73,10 +78,11 @@ async fn connection(
         tracing::debug!(%error, "TCP_NODELAY not set");
     }
     let ip = peer.ip().to_canonical();
-    let service: MapRequest<Router, _> = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Peer(ip));
-        request.map(axum::body::Body::new)
-    });
+    let service: MapRequest<Router, _> =
+        router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Peer(ip));
+            request.map(axum::body::Body::new)
+        });
     let serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(serving);
     let ended = tokio::select! {

@@ -71,7 +71,11 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
 ///
 /// # Errors
 /// If the engine refuses it, or the cache folder cannot be used.
-pub fn open_runtime(config: &Config, compiler: CompilerCommand, services: HostServices) -> anyhow::Result<Runtime> {
+pub fn open_runtime(
+    config: &Config,
+    compiler: CompilerCommand,
+    services: HostServices,
+) -> anyhow::Result<Runtime> {
     let (plugins, egress) = (&config.plugins, &config.egress);
     let runtime = RuntimeConfig {
         max_component_bytes: plugins.max_component_bytes.0,
@@ -105,9 +109,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let store = open_store(&config, &clock).await?;
     let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;
     let kv = Arc::new(StoredKv(store.clone()));
-    let runtime = open_runtime(&config, compiler, HostServices { clock: clock.clone(), rng: rng.clone(), kv })?;
+    let runtime =
+        open_runtime(&config, compiler, HostServices { clock: clock.clone(), rng: rng.clone(), kv })?;
     let path = config.plugins_folder();
-    let folder = Folder::at(&path).with_context(|| format!("the plugins folder {} cannot be made", path.display()))?;
+    let folder =
+        Folder::at(&path).with_context(|| format!("the plugins folder {} cannot be made", path.display()))?;
     let (reload, orders) = Reload::new();
     let (stop, stopping) = Stop::new();
     let app = Arc::new(App {

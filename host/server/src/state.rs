@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::Runtime;
-use tokio::sync::watch;
 use hardpoint_store::{CallRecorder, Store};
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::metrics::Metrics;

@@ -13,14 +13,16 @@ use crate::error::ApiError;
 use crate::openapi;
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::json().into());
-static PAGES: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/api/v1/openapi.json")));
+static PAGES: LazyLock<Arc<Config<'static>>> =
+    LazyLock::new(|| Arc::new(Config::from("/api/v1/openapi.json")));
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "operation", security(()), responses(
     (status = 200, description = "OpenAPI 3.1 of what is served", content_type = "application/json"),
 ))]
 pub async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(DOCUMENT.clone())).into_response()
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(DOCUMENT.clone()))
+        .into_response()
 }
 
 /// Pages that are relative to `/docs/` need the slash.
@@ -40,7 +42,8 @@ pub async fn file(Path(file): Path<String>) -> Result<Response, ApiError> {
 
 fn page(file: &str) -> Result<Response, ApiError> {
     let found = utoipa_swagger_ui::serve(file, PAGES.clone()).map_err(ApiError::internal)?;
-    let found = found.ok_or_else(|| ApiError::not_found(format_args!("page `{file}` of the documentation")))?;
+    let found =
+        found.ok_or_else(|| ApiError::not_found(format_args!("page `{file}` of the documentation")))?;
     let kind = HeaderValue::from_str(&found.content_type).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, kind)], found.bytes.into_owned()).into_response())
 }

@@ -57,7 +57,8 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
         waiting_for.push("stopping");
     }
     let is_ready = waiting_for.is_empty();
-    let (code, status) = if is_ready { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    let (code, status) =
+        if is_ready { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
     (code, Json(Health { status, version: VERSION, waiting_for })).into_response()
 }
 

@@ -52,7 +52,11 @@ impl Paging {
             return Err(ApiError::bad_field("page", "range", "The 'page' parameter counts from 1."));
         }
         if !(1..=100).contains(&page_size) {
-            return Err(ApiError::bad_field("page_size", "range", "The 'page_size' parameter must be from 1 to 100."));
+            return Err(ApiError::bad_field(
+                "page_size",
+                "range",
+                "The 'page_size' parameter must be from 1 to 100.",
+            ));
         }
         let total = all.len();
         let data = all.into_iter().skip((page - 1).saturating_mul(page_size)).take(page_size).collect();

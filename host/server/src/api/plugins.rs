@@ -17,10 +17,10 @@ use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
 use crate::extract::{self, BodyLimit, JsonBytes, Query};
 use crate::service::events::Author;
+use crate::service::plugins::Desk;
 use crate::service::plugins::desk::DeskError;
 use crate::service::plugins::upload::UploadError;
 use crate::service::plugins::view::{FileView, Overview, PluginView, Running};
-use crate::service::plugins::Desk;
 use crate::state::App;
 use crate::worker::reload::Retry;
 
@@ -233,7 +233,8 @@ pub async fn revoke(
     request: Request,
 ) -> Result<Json<PluginView>, ApiError> {
     let body = extract::read(request).await?;
-    let revocation: Revocation = if body.is_empty() { Revocation::default() } else { extract::parse_json(&body)? };
+    let revocation: Revocation =
+        if body.is_empty() { Revocation::default() } else { extract::parse_json(&body)? };
     Desk::of(&app).revoke(&Author::from(&caller), &id, revocation.binding.as_deref()).await?;
     app.reload.settle(Retry::None, PATIENCE).await;
     view(&app, &id).await.map(Json)
@@ -305,7 +306,8 @@ async fn uploaded(request: Request) -> Result<(Bytes, Option<String>), ApiError>
     match extract::media_type(request.headers()).as_deref() {
         Some("application/wasm" | "application/octet-stream") => Ok((extract::read(request).await?, None)),
         Some("multipart/form-data") => {
-            let request = request.map(|body| axum::body::Body::new(http_body_util::Limited::new(body, limit)));
+            let request =
+                request.map(|body| axum::body::Body::new(http_body_util::Limited::new(body, limit)));
             let broken = |error: axum::extract::multipart::MultipartError| match error.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(limit),
                 _ => ApiError::bad_request("The form could not be read to its end."),
@@ -331,7 +333,14 @@ async fn overview(app: &App, paging: Paging) -> Result<PluginList, ApiError> {
     let Overview { plugins, files } = Desk::of(app).overview(Some(&running)).await?;
     let page = paging.of(plugins)?;
     let folder_error = status.folder_error.clone();
-    Ok(PluginList { data: page.data, files, total: page.total, page: page.page, page_size: page.page_size, folder_error })
+    Ok(PluginList {
+        data: page.data,
+        files,
+        total: page.total,
+        page: page.page,
+        page_size: page.page_size,
+        folder_error,
+    })
 }
 
 async fn view(app: &App, id: &str) -> Result<PluginView, ApiError> {
@@ -347,7 +356,9 @@ impl From<DeskError> for ApiError {
         match error {
             DeskError::NoPlugin(id) => Self::not_found(format_args!("plugin `{id}`")),
             DeskError::NoVersion { .. } => Self::impossible("digest", "exists", capitalised(text)),
-            DeskError::NoBinding { .. } | DeskError::Unfit { .. } => Self::impossible("binding", "exists", capitalised(text)),
+            DeskError::NoBinding { .. } | DeskError::Unfit { .. } => {
+                Self::impossible("binding", "exists", capitalised(text))
+            }
             DeskError::Declared(_) => Self::conflict(capitalised(text)),
             DeskError::Manifest(cause) => Self::internal(cause),
             DeskError::Store(error) => error.into(),

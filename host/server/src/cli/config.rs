@@ -37,10 +37,17 @@ pub(super) fn run(common: &Common, command: &Command) -> Result<(), Failure> {
             }
             match sources.path() {
                 Some(path) => println!("{} is fine.", path.display()),
-                None => println!("There is no {}; the defaults and the environment are fine.", config::DEFAULT_FILE),
+                None => println!(
+                    "There is no {}; the defaults and the environment are fine.",
+                    config::DEFAULT_FILE
+                ),
             }
             let (bindings, models) = (config.bindings.len(), config.models.len());
-            println!("listen {}, data in {}, {models} models, {bindings} bindings.", config.server.listen, config.server.data.display());
+            println!(
+                "listen {}, data in {}, {models} models, {bindings} bindings.",
+                config.server.listen,
+                config.server.data.display()
+            );
             Ok(())
         }
     }

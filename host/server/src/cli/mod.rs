@@ -24,12 +24,18 @@ const MISUSED: u8 = 2;
 
 /// A host for AI APIs whose tools, exporters and model adapters are sandboxed plugins.
 #[derive(Parser)]
-#[command(name = "hardpoint", version, about, max_term_width = 110, after_help = "Examples:
+#[command(
+    name = "hardpoint",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Examples:
   hardpoint serve                                    start on 127.0.0.1:8080 with everything in ./data
   hardpoint config example > hardpoint.toml          a configuration to begin with
   cp my-exporter.wasm data/plugins/                  publish a plugin
   hardpoint plugin list                              what became of it
-  hardpoint plugin grant my-exporter                 allow what it asks for")]
+  hardpoint plugin grant my-exporter                 allow what it asks for"
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,

@@ -51,8 +51,10 @@ pub(super) fn compiler() -> anyhow::Result<CompilerCommand> {
 
 async fn run_server(config: Config) -> anyhow::Result<()> {
     let address = config.server.listen.clone();
-    let connections =
-        Connections { header_timeout: config.server.header_timeout.0, shutdown_grace: config.server.shutdown_grace.0 };
+    let connections = Connections {
+        header_timeout: config.server.header_timeout.0,
+        shutdown_grace: config.server.shutdown_grace.0,
+    };
     let listener = TcpListener::bind(&address).await.with_context(|| {
         format!("cannot listen on {address}; if another server does, name another address with --listen")
     })?;
@@ -88,7 +90,8 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
     }
     let Some(key) = first_key else { return };
     println!("\nThe first operator key, shown this once:\n\n  {}\n", key.reveal());
-    let Some(model) = app.config.models.iter().find(|model| catalogue.binding(&model.binding).is_some()) else {
+    let Some(model) = app.config.models.iter().find(|model| catalogue.binding(&model.binding).is_some())
+    else {
         println!("No model is ready: `hardpoint plugin list` says why.");
         return;
     };
@@ -108,8 +111,12 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
 /// Where a browser on this machine finds it.
 fn url(address: SocketAddr) -> String {
     match address {
-        SocketAddr::V4(address) if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
-        SocketAddr::V6(address) if address.ip().is_unspecified() => format!("http://[::1]:{}", address.port()),
+        SocketAddr::V4(address) if address.ip().is_unspecified() => {
+            format!("http://127.0.0.1:{}", address.port())
+        }
+        SocketAddr::V6(address) if address.ip().is_unspecified() => {
+            format!("http://[::1]:{}", address.port())
+        }
         address => format!("http://{address}"),
     }
 }

@@ -79,7 +79,9 @@ impl BindingConfig {
         }
         for (asked, secret) in &self.secrets {
             if !written.contains(secret) {
-                let message = format!("there is no secret `{secret}`: add [secrets.{secret}] with a value and an audience");
+                let message = format!(
+                    "there is no secret `{secret}`: add [secrets.{secret}] with a value and an audience"
+                );
                 problems.push(Problem::new(key(&format!("secrets.{asked}")), message));
             }
         }
@@ -102,7 +104,8 @@ impl BindingConfig {
             let GrantConfig { http, kv, index, embed, scratch, .. } = written;
             grant = Some(Permissions { http, secrets: rules, kv, index, embed, scratch });
         }
-        let binding = ConfiguredBinding { plugin: plugin.ok()?, settings: self.settings, secrets: self.secrets, grant };
+        let binding =
+            ConfiguredBinding { plugin: plugin.ok()?, settings: self.settings, secrets: self.secrets, grant };
         let whole = binding.secrets.values().all(|secret| secrets.contains_key(secret));
         (whole && problems.len() == before).then_some(binding)
     }

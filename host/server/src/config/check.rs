@@ -23,9 +23,13 @@ pub(super) fn check(config: &Config, bindings: &BTreeSet<String>) -> Vec<Problem
 fn check_server(config: &Config, problems: &mut Vec<Problem>) {
     let server = &config.server;
     // Numeric addresses are parsed; a name would be looked up, which is not this function's to wait for.
-    let is_name = server.listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let is_name = server
+        .listen
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if !is_name || (server.listen.starts_with('[') && server.listen.to_socket_addrs().is_err()) {
-        let message = format!("`{}` is no address to listen on: write `127.0.0.1:8080` or `[::]:8080`", server.listen);
+        let message =
+            format!("`{}` is no address to listen on: write `127.0.0.1:8080` or `[::]:8080`", server.listen);
         problems.push(Problem::new("server.listen", message));
     }
     let spans = [
@@ -40,8 +44,10 @@ fn check_server(config: &Config, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(key, "must be longer than nothing"));
         }
     }
-    for (key, count) in [("plugins.sandboxes", config.plugins.sandboxes), ("completions.attempts", config.completions.attempts)]
-    {
+    for (key, count) in [
+        ("plugins.sandboxes", config.plugins.sandboxes),
+        ("completions.attempts", config.completions.attempts),
+    ] {
         if count == 0 {
             problems.push(Problem::new(key, "must be at least 1"));
         }
@@ -64,7 +70,8 @@ fn check_places(config: &Config, problems: &mut Vec<Problem>) {
     }
     for entry in &config.egress.allow_internal {
         if !is_host_or_host_port(entry) {
-            let message = format!("`{entry}` is neither `host`, `host:port` nor `*.host`; leave scheme and path out");
+            let message =
+                format!("`{entry}` is neither `host`, `host:port` nor `*.host`; leave scheme and path out");
             problems.push(Problem::new("egress.allow_internal", message));
         }
     }
@@ -72,7 +79,8 @@ fn check_places(config: &Config, problems: &mut Vec<Problem>) {
 
 fn is_host_or_host_port(entry: &str) -> bool {
     let host = entry.strip_prefix("*.").unwrap_or(entry);
-    !host.contains(['/', '@', '*']) && Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.host_str().is_some())
+    !host.contains(['/', '@', '*'])
+        && Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.host_str().is_some())
 }
 
 fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec<Problem>) {
@@ -80,7 +88,10 @@ fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec
     for (at, model) in config.models.iter().enumerate() {
         let key = |member: &str| format!("models.{at}.{member}");
         if model.id.is_empty() || model.id.contains(char::is_whitespace) {
-            problems.push(Problem::new(key("id"), format!("`{}` is no id: it must have no spaces and not be empty", model.id)));
+            problems.push(Problem::new(
+                key("id"),
+                format!("`{}` is no id: it must have no spaces and not be empty", model.id),
+            ));
         }
         if !seen.insert(model.id.as_str()) {
             problems.push(Problem::new(key("id"), format!("there are two models `{}`", model.id)));
@@ -93,24 +104,34 @@ fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec
         }
         for fallback in &model.fallbacks {
             if config.model(fallback).is_none() {
-                problems.push(Problem::new(key("fallbacks"), format!("there is no model `{fallback}` to fall back to")));
+                problems.push(Problem::new(
+                    key("fallbacks"),
+                    format!("there is no model `{fallback}` to fall back to"),
+                ));
             }
         }
         if let Some(circle) = circle(config, model) {
-            problems.push(Problem::new(key("fallbacks"), format!("they lead in a circle: {}", circle.join(" → "))));
+            problems.push(Problem::new(
+                key("fallbacks"),
+                format!("they lead in a circle: {}", circle.join(" → ")),
+            ));
         }
     }
 }
 
 fn no_binding(binding: &str) -> String {
-    format!("there is no binding `{binding}`, nor a plugin of that id: add [bindings.{binding}] with `plugin = \"…\"`")
+    format!(
+        "there is no binding `{binding}`, nor a plugin of that id: add [bindings.{binding}] with `plugin = \"…\"`"
+    )
 }
 
 /// Models whose binding is neither configured nor that of one of these plugins.
 pub(super) fn unbound(config: &Config, plugins: &BTreeSet<String>) -> Vec<Problem> {
     let models = config.models.iter().enumerate();
     models
-        .filter(|(_, model)| !config.bindings.contains_key(&model.binding) && !plugins.contains(&model.binding))
+        .filter(|(_, model)| {
+            !config.bindings.contains_key(&model.binding) && !plugins.contains(&model.binding)
+        })
         .map(|(at, model)| Problem::new(format!("models.{at}.binding"), no_binding(&model.binding)))
         .collect()
 }

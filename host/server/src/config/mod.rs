@@ -104,7 +104,8 @@ impl std::error::Error for ConfigError {}
 impl Sources {
     /// The process's environment, and a file if one is named.
     pub fn of_process(file: Option<PathBuf>) -> Self {
-        let env = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+        let env = std::env::vars_os()
+            .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
         Self { file, env: env.collect(), ..Self::default() }
     }
 
@@ -126,8 +127,9 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut figment = Figment::new();
         if let Some(path) = sources.path() {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))]))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))])
+            })?;
             // The parser's own text quotes the line, which may hold a secret: say where it is instead.
             if let Err(error) = text.parse::<toml::Table>() {
                 let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
@@ -180,7 +182,8 @@ impl Config {
             section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
         let bound: Vec<(String, BindingConfig)> =
             section("bindings").map(|value| reader.read_each("bindings", value)).unwrap_or_default();
-        let mut models: Vec<Model> = section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
+        let mut models: Vec<Model> =
+            section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
         reader.refuse_rest(sections, &SECTIONS);
 
         let mut problems = reader.problems;
@@ -191,7 +194,11 @@ impl Config {
             match secret.resolve(&name, &|variable| sources.variable(variable)) {
                 Ok(secret) => drop(secrets.insert(name, secret)),
                 Err(found) => problems.extend(found.into_iter().map(|(member, message)| {
-                    let key = if member.is_empty() { format!("secrets.{name}") } else { format!("secrets.{name}.{member}") };
+                    let key = if member.is_empty() {
+                        format!("secrets.{name}")
+                    } else {
+                        format!("secrets.{name}.{member}")
+                    };
                     Problem::new(key, message)
                 })),
             }
@@ -233,8 +240,17 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 9] =
-    ["server", "database", "plugins", "egress", "completions", "log", "secrets.NAME", "bindings.NAME", "models"];
+const SECTIONS: [&str; 9] = [
+    "server",
+    "database",
+    "plugins",
+    "egress",
+    "completions",
+    "log",
+    "secrets.NAME",
+    "bindings.NAME",
+    "models",
+];
 
 /// What answers on a fresh machine.
 fn built_in_model() -> Model {

@@ -57,8 +57,10 @@ impl Ceilings {
             Kind::Retriever => &self.retriever,
         };
         let own = Limits::default_ceiling(kind);
-        let millis = |configured: Option<u32>, own| configured.map_or(own, |ms| Duration::from_millis(ms.into()));
-        let scaled = |configured: Option<u32>, unit, own| configured.map_or(own, |count| u64::from(count) * unit);
+        let millis =
+            |configured: Option<u32>, own| configured.map_or(own, |ms| Duration::from_millis(ms.into()));
+        let scaled =
+            |configured: Option<u32>, unit, own| configured.map_or(own, |count| u64::from(count) * unit);
         Limits {
             memory: scaled(configured.memory_mib, 1 << 20, own.memory),
             cpu: millis(configured.cpu_ms, own.cpu),

@@ -82,7 +82,10 @@ impl<'a> Reader<'a> {
             self.problems.push(Problem::new(key, format!("is not a table: write [{key}.NAME]")));
             return Vec::new();
         };
-        members.into_iter().filter_map(|(name, value)| Some((name.clone(), self.read(&format!("{key}.{name}"), value)?))).collect()
+        members
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.clone(), self.read(&format!("{key}.{name}"), value)?)))
+            .collect()
     }
 
     /// Reads every entry of a list under its own position.
@@ -91,7 +94,11 @@ impl<'a> Reader<'a> {
             self.problems.push(Problem::new(key, format!("is not a list: write [[{key}]]")));
             return Vec::new();
         };
-        entries.into_iter().enumerate().filter_map(|(at, value)| self.read(&format!("{key}.{at}"), value)).collect()
+        entries
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, value)| self.read(&format!("{key}.{at}"), value))
+            .collect()
     }
 
     /// Reports what no section was read from.

@@ -130,7 +130,9 @@ impl SecretConfig {
                 None
             }
             None => {
-                let example = format!("add `audience = \"https://…\"` under [secrets.{name}], the only origin it may be sent to");
+                let example = format!(
+                    "add `audience = \"https://…\"` under [secrets.{name}], the only origin it may be sent to"
+                );
                 problems.push(("audience", format!("is missing: {example}")));
                 None
             }

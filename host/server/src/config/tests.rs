@@ -84,7 +84,10 @@ fn the_command_line_wins_over_all() {
         ..Sources::default()
     };
     let config = Config::load(&sources).unwrap();
-    assert_eq!((config.server.listen.as_str(), config.plugins_folder()), ("[::1]:3", "elsewhere/plugins".into()));
+    assert_eq!(
+        (config.server.listen.as_str(), config.plugins_folder()),
+        ("[::1]:3", "elsewhere/plugins".into())
+    );
     let listen = Some("eighty".into());
     let error = Config::load(&Sources { listen, ..Sources::default() }).unwrap_err();
     assert!(error.to_string().contains("server.listen: `eighty` is no address"), "{error}");
@@ -173,7 +176,8 @@ fn a_file_that_is_no_toml_or_not_there() {
     the configuration has 1 problem:
       FILE, line 1, column 8: unclosed table, expected `]`
     ");
-    let error = Config::load(&Sources { file: Some("/nowhere/x.toml".into()), ..Sources::default() }).unwrap_err();
+    let error =
+        Config::load(&Sources { file: Some("/nowhere/x.toml".into()), ..Sources::default() }).unwrap_err();
     insta::assert_snapshot!(error, @r"
     the configuration has 1 problem:
       /nowhere/x.toml cannot be read: No such file or directory (os error 2)
@@ -182,7 +186,8 @@ fn a_file_that_is_no_toml_or_not_there() {
 
 #[test]
 fn the_environment_is_named_where_it_is_to_blame() {
-    let error = load_with("", &[("HARDPOINT__SERVER__PORT", "1"), ("HARDPOINT__SEVRER__X", "1")]).unwrap_err();
+    let error =
+        load_with("", &[("HARDPOINT__SERVER__PORT", "1"), ("HARDPOINT__SEVRER__X", "1")]).unwrap_err();
     insta::assert_snapshot!(error, @r"
     the configuration has 2 problems:
       server.port: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, shutdown_grace, metrics (environment variable HARDPOINT__SERVER__PORT)
@@ -200,7 +205,9 @@ fn fallbacks_lead_in_no_circle() {
         entries.collect::<String>()
     };
     assert!(load(&models(&[("a", "b"), ("b", "c"), ("c", "")])).is_ok());
-    for circle in [&[("a", "a")][..], &[("a", "b"), ("b", "c"), ("c", "a")], &[("x", "a"), ("a", "b"), ("b", "a")]] {
+    for circle in
+        [&[("a", "a")][..], &[("a", "b"), ("b", "c"), ("c", "a")], &[("x", "a"), ("a", "b"), ("b", "a")]]
+    {
         let error = load(&models(circle)).unwrap_err();
         assert_eq!(error.0.len(), 1, "{error}");
         assert!(error.to_string().contains("circle"), "{error}");
@@ -223,8 +230,12 @@ fn secrets_are_never_shown() {
     assert_eq!(config.secrets["s"].value.reveal(), "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
     assert!(!problems(&format!("{text}\nuri = 1")).contains("hunter2"));
-    let error = problems("[secrets.s]\nvalue = 4711\naudience = \"https://a.example\"\n[database]\nurl = 4711");
-    assert!(!error.contains("4711") && error.contains("secrets.s.value: must be a text in quotes"), "{error}");
+    let error =
+        problems("[secrets.s]\nvalue = 4711\naudience = \"https://a.example\"\n[database]\nurl = 4711");
+    assert!(
+        !error.contains("4711") && error.contains("secrets.s.value: must be a text in quotes"),
+        "{error}"
+    );
     assert!(!problems("[secrets.s]\nvalue = \"hunter2").contains("hunter2"));
 }
 

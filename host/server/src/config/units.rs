@@ -71,7 +71,11 @@ fn split(text: &str) -> Option<(f64, &str)> {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Quantity { expects: "a size such as \"10MB\" or 65536", whole: Size, parse: Size::parse })
+        deserializer.deserialize_any(Quantity {
+            expects: "a size such as \"10MB\" or 65536",
+            whole: Size,
+            parse: Size::parse,
+        })
     }
 }
 
@@ -116,7 +120,12 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let table = [("0", Some(0)), ("10MB", Some(10_000_000)), ("1.5 GiB", Some(1_610_612_736)), ("64 kib", Some(65_536))];
+        let table = [
+            ("0", Some(0)),
+            ("10MB", Some(10_000_000)),
+            ("1.5 GiB", Some(1_610_612_736)),
+            ("64 kib", Some(65_536)),
+        ];
         for (text, bytes) in table {
             assert_eq!(Size::parse(text).map(|size| size.0), bytes, "{text}");
         }
@@ -127,7 +136,14 @@ mod tests {
 
     #[test]
     fn spans() {
-        let table = [("250ms", 250), ("30s", 30_000), ("1.5m", 90_000), ("2 h", 7_200_000), ("1d", 86_400_000), ("7", 7_000)];
+        let table = [
+            ("250ms", 250),
+            ("30s", 30_000),
+            ("1.5m", 90_000),
+            ("2 h", 7_200_000),
+            ("1d", 86_400_000),
+            ("7", 7_000),
+        ];
         for (text, millis) in table {
             assert_eq!(Span::parse(text), Some(Span::millis(millis)), "{text}");
         }

@@ -18,7 +18,11 @@ pub struct Author {
 impl Author {
     /// The host itself.
     pub fn system() -> Self {
-        Self { actor: Actor { kind: "system".to_owned(), id: None, name: None }, request_id: None, source_ip: None }
+        Self {
+            actor: Actor { kind: "system".to_owned(), id: None, name: None },
+            request_id: None,
+            source_ip: None,
+        }
     }
 
     /// Somebody at the host's command line, by the name the system knows.
@@ -58,7 +62,11 @@ impl Author {
 impl From<&Caller> for Author {
     fn from(caller: &Caller) -> Self {
         Self {
-            actor: Actor { kind: "key".to_owned(), id: Some(caller.key_id.clone()), name: caller.label.clone() },
+            actor: Actor {
+                kind: "key".to_owned(),
+                id: Some(caller.key_id.clone()),
+                name: caller.label.clone(),
+            },
             request_id: Some(caller.request_id.to_string()),
             source_ip: caller.ip.map(|ip| ip.to_string()),
         }

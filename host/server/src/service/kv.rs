@@ -25,14 +25,23 @@ fn refused(error: StoreError) -> KvError {
 }
 
 impl KvBackend for StoredKv {
-    fn get<'a>(&'a self, space: KvSpace<'a>, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, KvError>> {
+    fn get<'a>(
+        &'a self,
+        space: KvSpace<'a>,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, KvError>> {
         Box::pin(async move {
             let mut conn = self.0.read().await.map_err(refused)?;
             kv::get(&mut conn, &namespace(space), key).await.map_err(refused)
         })
     }
 
-    fn set<'a>(&'a self, space: KvSpace<'a>, key: &'a str, value: Vec<u8>) -> BoxFuture<'a, Result<(), KvError>> {
+    fn set<'a>(
+        &'a self,
+        space: KvSpace<'a>,
+        key: &'a str,
+        value: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), KvError>> {
         let (namespace, key) = (namespace(space), key.to_owned());
         Box::pin(async move {
             let write = self.0.write(Lane::Request, move |tx| {

@@ -53,7 +53,9 @@ pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(),
     }
     let desk = desk(config).await?;
     let bytes: Bytes = if is_file(&arguments.target) {
-        std::fs::read(&arguments.target).with_context(|| format!("{} cannot be read", arguments.target))?.into()
+        std::fs::read(&arguments.target)
+            .with_context(|| format!("{} cannot be read", arguments.target))?
+            .into()
     } else {
         let version = desk.version(&arguments.target, None).await?;
         blob(&desk, &version.digest).await?
@@ -68,10 +70,12 @@ pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(),
             .map_err(|failure| ("failed", failure.message))
     } else {
         let called = binding.call_tool(context, &Value::Object(call_arguments).to_string()).await;
-        called.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))).map_err(|error| match error {
-            ToolError::InvalidArguments(reason) => ("invalid_arguments", reason),
-            ToolError::Failed(reason) => ("failed", reason),
-            ToolError::Stopped(failure) => ("stopped", failure.message),
+        called.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))).map_err(|error| {
+            match error {
+                ToolError::InvalidArguments(reason) => ("invalid_arguments", reason),
+                ToolError::Failed(reason) => ("failed", reason),
+                ToolError::Stopped(failure) => ("stopped", failure.message),
+            }
         })
     };
     let log = binding.generation().shared().log.tail(usize::MAX);
@@ -82,7 +86,9 @@ pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(),
     }
     let (cpu, memory) = (stats.cpu_micros, stats.memory_peak);
     match outcome {
-        Ok(result) if arguments.json => print_json(&json!({ "result": result, "cpu_us": cpu, "memory_peak": memory })),
+        Ok(result) if arguments.json => {
+            print_json(&json!({ "result": result, "cpu_us": cpu, "memory_peak": memory }))
+        }
         Ok(Value::String(text)) => {
             println!("{text}");
             Ok(())
@@ -112,7 +118,10 @@ async fn bind(
     let generation = runtime.load(bytes).await.map_err(|error| anyhow!("it cannot be loaded: {error}"))?;
     let manifest = generation.manifest().clone();
     if manifest.kind != Kind::Tool {
-        return Err(Failure::Misuse(format!("{} is of kind {:?}; only tools can be called", manifest.id, manifest.kind)));
+        return Err(Failure::Misuse(format!(
+            "{} is of kind {:?}; only tools can be called",
+            manifest.id, manifest.kind
+        )));
     }
     let config = with_settings(&desk.config, &manifest.id, arguments.binding.as_deref(), settings)?;
     let mut planned = plan(&config, &manifest, &desk.grants().await?);
@@ -151,7 +160,9 @@ fn with_settings(
     let names: Vec<String> = config
         .bindings
         .iter()
-        .filter(|(name, bound)| bound.plugin.as_str() == plugin && binding.is_none_or(|wanted| wanted == *name))
+        .filter(|(name, bound)| {
+            bound.plugin.as_str() == plugin && binding.is_none_or(|wanted| wanted == *name)
+        })
         .map(|(name, _)| name.clone())
         .collect();
     for name in &names {
@@ -160,7 +171,8 @@ fn with_settings(
         }
     }
     if names.is_empty() {
-        let plugin = hardpoint_domain::id::PluginId::parse(plugin).map_err(|error| Failure::Misuse(error.to_string()))?;
+        let plugin = hardpoint_domain::id::PluginId::parse(plugin)
+            .map_err(|error| Failure::Misuse(error.to_string()))?;
         let name = plugin.as_str().to_owned();
         let bound = ConfiguredBinding { plugin, settings, secrets: Default::default(), grant: None };
         config.bindings.insert(name, bound);
@@ -169,7 +181,8 @@ fn with_settings(
 }
 
 fn object(option: &str, text: &str) -> Result<Map<String, Value>, Failure> {
-    serde_json::from_str(text).map_err(|error| Failure::Misuse(format!("{option} must be a JSON object: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| Failure::Misuse(format!("{option} must be a JSON object: {error}")))
 }
 
 fn cache_home() -> anyhow::Result<PathBuf> {

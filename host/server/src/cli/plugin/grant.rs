@@ -74,7 +74,9 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
             .map(|planned| json!({ "name": planned.name, "allowed": planned.asked.describe(), "declared": planned.declared }))
             .collect();
         let version = &granted.version;
-        return print_json(&json!({ "id": id, "version": version.version, "digest": version.digest, "bindings": bindings }));
+        return print_json(
+            &json!({ "id": id, "version": version.version, "digest": version.digest, "bindings": bindings }),
+        );
     }
     println!("Allowed. A running server follows within a second.");
     for planned in granted.bindings.iter().filter(|planned| planned.declared) {
@@ -90,7 +92,9 @@ pub(super) async fn revoke(config: Config, arguments: &RevokeArguments) -> Resul
     if !(arguments.yes || arguments.json) {
         match binding {
             Some(binding) => println!("Binding {binding} of {id} stops serving."),
-            None => println!("{id} stops serving, with all its bindings that were allowed by command or API."),
+            None => {
+                println!("{id} stops serving, with all its bindings that were allowed by command or API.")
+            }
         }
         confirm("Revoke?")?;
     }
@@ -108,7 +112,10 @@ async fn take_from_folder(desk: &Desk, id: &str) -> Result<(), Failure> {
     let path = desk.config.plugins_folder();
     let found = path.is_dir().then(|| find(desk, id).ok().flatten()).flatten();
     let Some((name, bytes)) = found else {
-        return Err(Failure::Other(anyhow::anyhow!("there is no plugin `{id}`, neither published nor in {}", path.display())));
+        return Err(Failure::Other(anyhow::anyhow!(
+            "there is no plugin `{id}`, neither published nor in {}",
+            path.display()
+        )));
     };
     let taken = desk.upload(&Author::cli(), bytes, Source::Folder, Some(name)).await;
     taken.map(drop).map_err(|error| Failure::Other(error.into()))
@@ -162,5 +169,9 @@ fn confirm(question: &str) -> anyhow::Result<()> {
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).context("no answer")?;
-    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") { Ok(()) } else { bail!("nothing was changed") }
+    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        bail!("nothing was changed")
+    }
 }

@@ -62,7 +62,8 @@ struct Binding {
 
 pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let report = if is_file(&arguments.target) {
-        let bytes = std::fs::read(&arguments.target).with_context(|| format!("{} cannot be read", arguments.target))?;
+        let bytes = std::fs::read(&arguments.target)
+            .with_context(|| format!("{} cannot be read", arguments.target))?;
         let inspection = inspect(&bytes).with_context(|| format!("{} is no plugin", arguments.target))?;
         if has_store(&config) {
             let desk = desk(config).await?;
@@ -77,7 +78,12 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
         let inspection = inspect(&bytes).context("the stored component cannot be read")?;
         published_report(&desk, inspection).await?
     };
-    if arguments.json { print_json(&report) } else { print(&report); Ok(()) }
+    if arguments.json {
+        print_json(&report)
+    } else {
+        print(&report);
+        Ok(())
+    }
 }
 
 /// The bytes of a published version.
@@ -105,7 +111,8 @@ fn report(config: &Config, inspection: Inspection, grants: &Grants) -> Report {
         .iter()
         .map(|name| Import { name: name.clone(), stubbed: stubbed.contains(&name.as_str()) })
         .collect();
-    let bindings = plan(config, manifest, grants).iter().map(|planned| binding(&manifest.id, planned)).collect();
+    let bindings =
+        plan(config, manifest, grants).iter().map(|planned| binding(&manifest.id, planned)).collect();
     Report {
         id: manifest.id.clone(),
         version: manifest.version.clone(),
@@ -165,11 +172,19 @@ fn print(report: &Report) {
     println!("  {}", report.description);
     println!("Digest   {}", report.digest);
     println!("Size     {} bytes", report.size);
-    println!("State    {}{}", report.state, report.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default());
+    println!(
+        "State    {}{}",
+        report.state,
+        report.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    );
     println!("Exports  {}", report.exports.join(", "));
     println!("Imports");
     for import in &report.imports {
-        println!("  {}{}", import.name, if import.stubbed { "  (a stub that refuses every call)" } else { "" });
+        println!(
+            "  {}{}",
+            import.name,
+            if import.stubbed { "  (a stub that refuses every call)" } else { "" }
+        );
     }
     print_list("Asks to", &report.asks, "nothing: it may serve at once");
     for binding in &report.bindings {

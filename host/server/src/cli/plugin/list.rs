@@ -34,9 +34,19 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
     print_plugins(&plugins);
     let bad: Vec<&FileView> = files.iter().filter(|file| file.plugin.is_none()).collect();
     if !bad.is_empty() {
-        println!("\n{} in {} that {} no plugin:", count(bad.len(), "file"), desk.config.plugins_folder().display(), if bad.len() == 1 { "is" } else { "are" });
+        println!(
+            "\n{} in {} that {} no plugin:",
+            count(bad.len(), "file"),
+            desk.config.plugins_folder().display(),
+            if bad.len() == 1 { "is" } else { "are" }
+        );
         for file in bad {
-            println!("  {}: {}{}", file.name, file.state, file.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default());
+            println!(
+                "  {}: {}{}",
+                file.name,
+                file.state,
+                file.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default()
+            );
         }
     }
     Ok(())
@@ -51,7 +61,8 @@ fn print_plugins(plugins: &[PluginView]) {
     let width = |column: usize| rows.iter().chain([&header]).map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..4).map(width).collect();
     let print = |row: &[&str; 4]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         println!("{}", cells.join("  ").trim_end());
     };
     print(&header);
@@ -60,9 +71,16 @@ fn print_plugins(plugins: &[PluginView]) {
         if let Some(reason) = &plugin.reason {
             println!("    {reason}");
         }
-        for binding in plugin.bindings.iter().filter(|binding| binding.state != "ready" && plugin.state == "active") {
+        for binding in
+            plugin.bindings.iter().filter(|binding| binding.state != "ready" && plugin.state == "active")
+        {
             let remedy = binding.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            println!("    binding {}: {}, {}{remedy}", binding.name, binding.state, binding.missing.join("; "));
+            println!(
+                "    binding {}: {}, {}{remedy}",
+                binding.name,
+                binding.state,
+                binding.missing.join("; ")
+            );
         }
         if let Some(candidate) = &plugin.candidate {
             let reason = candidate.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
@@ -94,7 +112,14 @@ fn add_unseen_files(desk: &Desk, overview: &mut Overview) {
             Entry::File(signature) => (signature.size, "new", "no server has looked at it yet".to_owned()),
             Entry::Odd(reason) => (0, "rejected", reason),
         };
-        let view = FileView { name, size, state: state.to_owned(), reason: Some(reason), plugin: None, digest: None };
+        let view = FileView {
+            name,
+            size,
+            state: state.to_owned(),
+            reason: Some(reason),
+            plugin: None,
+            digest: None,
+        };
         overview.files.push(view);
     }
     overview.files.sort_by(|one, other| one.name.cmp(&other.name));

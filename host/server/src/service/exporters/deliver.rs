@@ -43,8 +43,10 @@ pub(super) async fn deliver(
     let mut waiting = cut(events, batch_limits(&binding));
     let (mut outcome, mut state) = (Outcome::default(), None);
     while let Some(batch) = waiting.pop_front() {
-        let context =
-            CallContext { request_id: caller.request_id.to_string(), organization: caller.organization_id.clone() };
+        let context = CallContext {
+            request_id: caller.request_id.to_string(),
+            organization: caller.organization_id.clone(),
+        };
         let delivery = Delivery {
             attempt: batch.attempt,
             events: batch.events.clone(),
@@ -67,7 +69,9 @@ pub(super) async fn deliver(
                 waiting.push_front(Batch { attempt: batch.attempt + 1, ..batch });
             }
             // Nothing is lost by an error where nothing was delivered: the caller still has, or finds, all.
-            Err(failure) if outcome.delivered == 0 && outcome.rejected.is_empty() => return Err(failed(failure)),
+            Err(failure) if outcome.delivered == 0 && outcome.rejected.is_empty() => {
+                return Err(failed(failure));
+            }
             Err(failure) => {
                 waiting.push_front(batch);
                 refuse_all(waiting, &failure.message, &mut outcome);
@@ -92,7 +96,10 @@ async fn next_batches(batch: Batch, report: DeliveryReport, outcome: &mut Outcom
                 again.push(event);
             }
             Verdict::RetryAfter(_) => {
-                outcome.rejected.push((event.id, "the destination asks for more time than there is; export it again later".into()));
+                outcome.rejected.push((
+                    event.id,
+                    "the destination asks for more time than there is; export it again later".into(),
+                ));
             }
             Verdict::Open => again.push(event),
         }
@@ -153,14 +160,20 @@ fn cut(events: Vec<OutgoingEvent>, (most, bytes): (usize, usize)) -> VecDeque<Ba
 /// An exporter's failure, for an administrator: what the plugin says holds no secret.
 fn failed(failure: Failure) -> ApiError {
     let (status, kind) = match failure.kind {
-        FailureKind::InvalidRequest | FailureKind::Unsupported => (StatusCode::UNPROCESSABLE_ENTITY, "validation_error"),
+        FailureKind::InvalidRequest | FailureKind::Unsupported => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "validation_error")
+        }
         FailureKind::Denied => (StatusCode::UNPROCESSABLE_ENTITY, "destination_not_allowed"),
         FailureKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
         FailureKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "destination_timeout"),
         FailureKind::Plugin => (StatusCode::BAD_GATEWAY, "plugin_failed"),
         _ => (StatusCode::BAD_GATEWAY, "destination_error"),
     };
-    let error = ApiError::new(status, kind, format!("Nothing was delivered: {}.", failure.message.trim_end_matches('.')));
+    let error = ApiError::new(
+        status,
+        kind,
+        format!("Nothing was delivered: {}.", failure.message.trim_end_matches('.')),
+    );
     let error = error.caused_by(format_args!("{:?}: {}", failure.kind, failure.message));
     match failure.retry_after {
         Some(pause) => error.retry_after(pause.as_secs().max(1)),
@@ -212,7 +225,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn halves_end() {
         let mut outcome = Outcome::default();
-        let mut waiting = VecDeque::from([Batch { attempt: 1, events: (0..7).map(|id| event(id, 1)).collect() }]);
+        let mut waiting =
+            VecDeque::from([Batch { attempt: 1, events: (0..7).map(|id| event(id, 1)).collect() }]);
         let mut offers = 0;
         while let Some(batch) = waiting.pop_front() {
             offers += 1;

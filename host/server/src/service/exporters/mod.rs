@@ -63,7 +63,12 @@ pub struct Exported {
 /// # Errors
 /// 403 without an administrator's role; 404 where there is no such exporter; 422 where the options do not
 /// fit; 502 where nothing could be delivered.
-pub async fn export(app: &App, caller: &Caller, exporter: &str, export: Export) -> Result<Exported, ApiError> {
+pub async fn export(
+    app: &App,
+    caller: &Caller,
+    exporter: &str,
+    export: Export,
+) -> Result<Exported, ApiError> {
     if caller.role < Role::Admin {
         return Err(ApiError::forbidden("Exporting audit logs needs the role `admin`."));
     }
@@ -86,7 +91,9 @@ pub async fn export(app: &App, caller: &Caller, exporter: &str, export: Export) 
 /// Whose events: an operator may name any organisation or none, everybody else has but their own.
 fn organization(caller: &Caller, asked: Option<&str>) -> Result<Option<String>, ApiError> {
     match asked {
-        Some(asked) if caller.role == Role::Operator || asked == caller.organization_id => Ok(Some(asked.to_owned())),
+        Some(asked) if caller.role == Role::Operator || asked == caller.organization_id => {
+            Ok(Some(asked.to_owned()))
+        }
         Some(asked) => Err(ApiError::not_found(format_args!("organization `{asked}`"))),
         None if caller.role == Role::Operator => Ok(None),
         None => Ok(Some(caller.organization_id.clone())),
@@ -114,13 +121,20 @@ async fn stored_events(
 ) -> Result<(Vec<OutgoingEvent>, Option<String>), ApiError> {
     let limit = export.limit.unwrap_or(100);
     if !(1..=MOST).contains(&limit) {
-        return Err(ApiError::bad_field("limit", "range", format!("The 'limit' field must be from 1 to {MOST}.")));
+        return Err(ApiError::bad_field(
+            "limit",
+            "range",
+            format!("The 'limit' field must be from 1 to {MOST}."),
+        ));
     }
     let mut before = export.cursor.as_deref().map(parse_cursor).transpose()?;
     let matches = |stored: &StoredEvent| {
         let event = &stored.event;
         export.event_type.as_ref().is_none_or(|kind| *kind == event.kind)
-            && export.workspace_id.as_ref().is_none_or(|workspace| event.workspace_id.as_ref() == Some(workspace))
+            && export
+                .workspace_id
+                .as_ref()
+                .is_none_or(|workspace| event.workspace_id.as_ref() == Some(workspace))
     };
     let mut found = Vec::new();
     let mut conn = app.store.read().await?;
@@ -163,7 +177,9 @@ fn parse_cursor(text: &str) -> Result<Cursor, ApiError> {
     let parsed = text.split_once('.').and_then(|(time, id)| {
         Some(Cursor { time: Timestamp::from_micros(time.parse().ok()?), id: id.to_owned() })
     });
-    parsed.ok_or_else(|| ApiError::bad_field("cursor", "format", "The 'cursor' field is none that an export answered with."))
+    parsed.ok_or_else(|| {
+        ApiError::bad_field("cursor", "format", "The 'cursor' field is none that an export answered with.")
+    })
 }
 
 /// What a binding and options come to.

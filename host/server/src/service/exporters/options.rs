@@ -13,11 +13,16 @@ use crate::error::ApiError;
 use crate::service::plugins::plan::misfits;
 
 /// Checks options against the manifest's schema and the binding's grant, and takes secrets out of them.
-pub(super) fn resolve(config: &Config, binding: &Arc<Binding>, mut options: Map<String, Value>) -> Result<Resolved, ApiError> {
+pub(super) fn resolve(
+    config: &Config,
+    binding: &Arc<Binding>,
+    mut options: Map<String, Value>,
+) -> Result<Resolved, ApiError> {
     let manifest = binding.generation().manifest();
     let brought = take_secrets(manifest, &mut options)?;
     let mut settings = binding.settings().as_object().cloned().unwrap_or_default();
-    let changed: Vec<String> = options.keys().filter(|name| settings.get(*name) != options.get(*name)).cloned().collect();
+    let changed: Vec<String> =
+        options.keys().filter(|name| settings.get(*name) != options.get(*name)).cloned().collect();
     settings.extend(options);
     let settings = Value::Object(settings);
     check_schema(manifest, &settings)?;
@@ -30,7 +35,10 @@ pub(super) fn resolve(config: &Config, binding: &Arc<Binding>, mut options: Map<
 }
 
 /// Takes the secret options out. Their values are shown to nobody, so not to the caller either.
-fn take_secrets(manifest: &Manifest, options: &mut Map<String, Value>) -> Result<Vec<(String, String)>, ApiError> {
+fn take_secrets(
+    manifest: &Manifest,
+    options: &mut Map<String, Value>,
+) -> Result<Vec<(String, String)>, ApiError> {
     let mut taken = Vec::new();
     for name in manifest.secret_options() {
         match options.remove(&name) {
@@ -52,7 +60,8 @@ fn check_schema(manifest: &Manifest, settings: &Value) -> Result<(), ApiError> {
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.retain(|name| name.as_str().is_none_or(|name| !secrets.iter().any(|secret| secret == name)));
     }
-    let Some((path, reason)) = misfits(&schema, settings).map_err(ApiError::internal)?.into_iter().next() else {
+    let Some((path, reason)) = misfits(&schema, settings).map_err(ApiError::internal)?.into_iter().next()
+    else {
         return Ok(());
     };
     Err(ApiError::bad_field(path, "schema", format!("The exporter's options do not fit: {reason}.")))
@@ -84,7 +93,11 @@ fn secrets(
     let mut secrets = Vec::new();
     for (name, value) in brought {
         let audience = asked.secret_audience(&name).ok_or_else(|| {
-            ApiError::impossible(name.clone(), "used", format!("The exporter does not send '{name}' anywhere with these options."))
+            ApiError::impossible(
+                name.clone(),
+                "used",
+                format!("The exporter does not send '{name}' anywhere with these options."),
+            )
         })?;
         secrets.push((name, Secret::new(value, audience.clone())));
     }
@@ -92,7 +105,8 @@ fn secrets(
         if secrets.iter().any(|(name, _)| *name == wish.name) {
             continue;
         }
-        let named = config.bindings.get(binding.name()).and_then(|configured| configured.secrets.get(&wish.name));
+        let named =
+            config.bindings.get(binding.name()).and_then(|configured| configured.secrets.get(&wish.name));
         let audience = named.and_then(|named| config.secrets.get(named)).map(|secret| &secret.audience);
         let message = match audience {
             Some(audience) if *audience == wish.audience => continue,

@@ -86,7 +86,12 @@ pub struct Granted {
 impl Desk {
     /// The desk of a running server.
     pub fn of(app: &App) -> Self {
-        Self { config: app.config.clone(), store: app.store.clone(), clock: app.clock.clone(), rng: app.rng.clone() }
+        Self {
+            config: app.config.clone(),
+            store: app.store.clone(),
+            clock: app.clock.clone(),
+            rng: app.rng.clone(),
+        }
     }
 
     /// All grants.
@@ -101,17 +106,28 @@ impl Desk {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         if let Some(digest) = digest {
             let found = versions.into_iter().find(|version| version.digest == digest);
-            return found.ok_or_else(|| DeskError::NoVersion { id: id.to_owned(), digest: digest.to_owned() });
+            return found
+                .ok_or_else(|| DeskError::NoVersion { id: id.to_owned(), digest: digest.to_owned() });
         }
         let active = || versions.iter().find(|version| version.state == State::Active);
         let newest = || versions.iter().find(|version| version.state != State::Removed);
-        candidate(&versions).or_else(active).or_else(newest).cloned().ok_or_else(|| DeskError::NoPlugin(id.to_owned()))
+        candidate(&versions)
+            .or_else(active)
+            .or_else(newest)
+            .cloned()
+            .ok_or_else(|| DeskError::NoPlugin(id.to_owned()))
     }
 
     /// What `grant` with the same arguments would allow.
-    pub async fn preview(&self, id: &str, digest: Option<&str>, binding: Option<&str>) -> Result<Granted, DeskError> {
+    pub async fn preview(
+        &self,
+        id: &str,
+        digest: Option<&str>,
+        binding: Option<&str>,
+    ) -> Result<Granted, DeskError> {
         let version = self.version(id, digest).await?;
-        let manifest = Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
+        let manifest =
+            Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
         let mut bindings = plan(&self.config, &manifest, &self.grants().await?);
         if let Some(binding) = binding {
             let known = bindings.iter().map(|planned| planned.name.clone()).collect::<Vec<_>>().join(", ");
@@ -147,7 +163,10 @@ impl Desk {
             .iter()
             .filter(|planned| !planned.declared && !planned.asked.is_empty())
             .map(|planned| {
-                let before = old.get(&planned.name).filter(|(plugin, _)| plugin == id).map(|(_, permissions)| permissions);
+                let before = old
+                    .get(&planned.name)
+                    .filter(|(plugin, _)| plugin == id)
+                    .map(|(_, permissions)| permissions);
                 // Until this version serves, another one does, and needs what it was allowed.
                 let permissions = match before {
                     Some(before) if version.state != State::Active => union(before, &planned.asked),
@@ -178,7 +197,8 @@ impl Desk {
                 }
                 plugins::approve(tx, &version.id, &version.digest, &by, now).await?;
                 if !matches!(version.state, State::Active | State::PendingApproval) {
-                    plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now).await?;
+                    plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now)
+                        .await?;
                 }
                 tx.append(&event, &[]).await
             })
@@ -190,7 +210,12 @@ impl Desk {
     /// Takes back what a plugin's bindings (or one of them) were allowed. Without `binding`, what would
     /// serve all the same, because it asks for nothing, is taken out of service. Gives the bindings that
     /// lost something.
-    pub async fn revoke(&self, author: &Author, id: &str, binding: Option<&str>) -> Result<Vec<String>, DeskError> {
+    pub async fn revoke(
+        &self,
+        author: &Author,
+        id: &str,
+        binding: Option<&str>,
+    ) -> Result<Vec<String>, DeskError> {
         let version = self.version(id, None).await?;
         if let Some(binding) = binding {
             self.preview(id, None, Some(binding)).await?;
@@ -214,7 +239,8 @@ impl Desk {
             .filter(serves_anyway)
             .collect();
         let (now, names) = (self.clock.now(), granted.clone());
-        let reason = format!("{REVOKED} {}; allow it again with `hardpoint plugin grant {id}`", author.name());
+        let reason =
+            format!("{REVOKED} {}; allow it again with `hardpoint plugin grant {id}`", author.name());
         let after = json!({ "version": version.version, "bindings": granted });
         let event = author.event(now, &*self.rng, "plugin.revoked", events::plugin(id), after);
         let write = self.store.write(Lane::Request, move |tx| {
@@ -243,12 +269,23 @@ impl Desk {
         if there.is_empty() {
             return Err(DeskError::NoPlugin(id.to_owned()));
         }
-        let granted: Vec<String> =
-            self.grants().await?.into_iter().filter(|(_, (plugin, _))| plugin == id).map(|(name, _)| name).collect();
+        let granted: Vec<String> = self
+            .grants()
+            .await?
+            .into_iter()
+            .filter(|(_, (plugin, _))| plugin == id)
+            .map(|(name, _)| name)
+            .collect();
         let now = self.clock.now();
         let reason = format!("removed by {}", author.name());
         let digests: BTreeSet<&str> = there.iter().map(|row| row.digest.as_str()).collect();
-        let event = author.event(now, &*self.rng, "plugin.removed", events::plugin(id), json!({ "digests": digests }));
+        let event = author.event(
+            now,
+            &*self.rng,
+            "plugin.removed",
+            events::plugin(id),
+            json!({ "digests": digests }),
+        );
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 for row in &there {

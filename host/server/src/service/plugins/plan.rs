@@ -74,7 +74,11 @@ impl Planned {
                 format!("binding {} is not allowed to {}; {remedy}", self.name, missing.join(", nor to "))
             }
             Readiness::Pending(missing) => {
-                format!("binding {} is not allowed to {}; allow it with `{remedy}`", self.name, missing.join(", nor to "))
+                format!(
+                    "binding {} is not allowed to {}; allow it with `{remedy}`",
+                    self.name,
+                    missing.join(", nor to ")
+                )
             }
         })
     }
@@ -95,9 +99,13 @@ impl Planned {
 
 /// The bindings of a version: those configured, or else one of the plugin's own id without settings.
 pub fn plan(config: &Config, manifest: &Manifest, grants: &Grants) -> Vec<Planned> {
-    let configured: Vec<_> = config.bindings.iter().filter(|(_, binding)| binding.plugin.as_str() == manifest.id).collect();
+    let configured: Vec<_> =
+        config.bindings.iter().filter(|(_, binding)| binding.plugin.as_str() == manifest.id).collect();
     if !configured.is_empty() {
-        return configured.into_iter().map(|(name, binding)| one(config, manifest, grants, name, Some(binding))).collect();
+        return configured
+            .into_iter()
+            .map(|(name, binding)| one(config, manifest, grants, name, Some(binding)))
+            .collect();
     }
     // The name may be taken by a binding of another plugin.
     if config.bindings.contains_key(&manifest.id) {
@@ -113,7 +121,8 @@ fn one(
     name: &str,
     binding: Option<&ConfiguredBinding>,
 ) -> Planned {
-    let written = binding.map_or_else(|| Value::Object(Map::new()), |binding| Value::Object(binding.settings.clone()));
+    let written =
+        binding.map_or_else(|| Value::Object(Map::new()), |binding| Value::Object(binding.settings.clone()));
     let settings = manifest.with_defaults(&written);
     let declared = binding.and_then(|binding| binding.grant.as_ref());
     let mut planned = Planned {
@@ -137,7 +146,8 @@ fn one(
             return planned;
         }
     }
-    let granted = grants.get(name).filter(|(plugin, _)| *plugin == manifest.id).map(|(_, permissions)| permissions);
+    let granted =
+        grants.get(name).filter(|(plugin, _)| *plugin == manifest.id).map(|(_, permissions)| permissions);
     let (permissions, state) = effective(&planned.asked, declared.or(granted));
     planned.permissions = permissions;
     if let GrantState::Pending { missing } = state {
@@ -153,7 +163,9 @@ fn give_secrets(config: &Config, binding: Option<&ConfiguredBinding>, planned: &
         let configured = binding.and_then(|binding| config.secrets.get(binding.secrets.get(&wish.name)?));
         let warning = match configured {
             Some(secret) if secret.audience == wish.audience => {
-                planned.secrets.insert(wish.name.clone(), Secret::new(secret.value.reveal(), wish.audience.clone()));
+                planned
+                    .secrets
+                    .insert(wish.name.clone(), Secret::new(secret.value.reveal(), wish.audience.clone()));
                 continue;
             }
             Some(secret) => format!(
@@ -202,7 +214,8 @@ fn validate(schema: &Value, settings: &Value) -> Result<(), String> {
 /// # Errors
 /// If the schema is none.
 pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String)>, String> {
-    let validator = jsonschema::validator_for(schema).map_err(|error| format!("the plugin's settings schema: {error}"))?;
+    let validator = jsonschema::validator_for(schema)
+        .map_err(|error| format!("the plugin's settings schema: {error}"))?;
     let misfit = |error: jsonschema::ValidationError<'_>| {
         let path = error.instance_path().to_string();
         (path.trim_start_matches('/').replace('/', "."), error.to_string())

@@ -176,26 +176,48 @@ impl Desk {
         for row in &rows {
             by_id.entry(&row.id).or_default().push(row.clone());
         }
-        let shown = by_id.values().filter_map(|versions| self.plugin_view(versions, &grants, running)).collect();
+        let shown =
+            by_id.values().filter_map(|versions| self.plugin_view(versions, &grants, running)).collect();
         let files = match running {
-            Some(running) => running.status.files.iter().map(|(name, file)| file_view(name, file, running.status, &rows)).collect(),
-            None => plugin_files::list(&mut conn).await?.into_iter().map(|file| remembered_file(file, &rows)).collect(),
+            Some(running) => running
+                .status
+                .files
+                .iter()
+                .map(|(name, file)| file_view(name, file, running.status, &rows))
+                .collect(),
+            None => plugin_files::list(&mut conn)
+                .await?
+                .into_iter()
+                .map(|file| remembered_file(file, &rows))
+                .collect(),
         };
         Ok(Overview { plugins: shown, files })
     }
 
     /// One plugin.
-    pub async fn plugin(&self, id: &str, running: Option<&Running<'_>>) -> Result<Option<PluginView>, StoreError> {
+    pub async fn plugin(
+        &self,
+        id: &str,
+        running: Option<&Running<'_>>,
+    ) -> Result<Option<PluginView>, StoreError> {
         let grants = self.grants().await?;
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         Ok(self.plugin_view(&versions, &grants, running))
     }
 
     /// None for a plugin that was removed.
-    fn plugin_view(&self, versions: &[Plugin], grants: &Grants, running: Option<&Running<'_>>) -> Option<PluginView> {
+    fn plugin_view(
+        &self,
+        versions: &[Plugin],
+        grants: &Grants,
+        running: Option<&Running<'_>>,
+    ) -> Option<PluginView> {
         let active = versions.iter().find(|row| row.state == State::Active);
         let rejected = || {
-            let newest = versions.iter().filter(|row| row.state == State::Rejected).max_by_key(|row| row.updated_at)?;
+            let newest = versions
+                .iter()
+                .filter(|row| row.state == State::Rejected)
+                .max_by_key(|row| row.updated_at)?;
             // What was refused before the present version came is history.
             active.is_none_or(|active| newest.updated_at > active.updated_at).then_some(newest)
         };
@@ -203,7 +225,8 @@ impl Desk {
         let row = active.or(waiting)?;
         let other = waiting.filter(|waiting| waiting.digest != row.digest);
         let manifest = Manifest::from_toml(&row.manifest).ok();
-        let planned = manifest.as_ref().map(|manifest| plan(&self.config, manifest, grants)).unwrap_or_default();
+        let planned =
+            manifest.as_ref().map(|manifest| plan(&self.config, manifest, grants)).unwrap_or_default();
         let mut asks: Vec<String> = planned.iter().flat_map(|planned| planned.asked.describe()).collect();
         asks.sort();
         asks.dedup();
@@ -267,7 +290,8 @@ fn live_view(id: &str, running: &Running<'_>) -> Option<LiveView> {
     let generation = running.catalogue.plugin(id)?;
     let draining = running.runtime.draining();
     let drained: u32 = draining.iter().filter(|old| old.manifest().id == id).map(|old| old.live()).sum();
-    let StatsSnapshot { calls, cpu_micros, memory_peak, faults, last_fault } = generation.shared().stats.snapshot();
+    let StatsSnapshot { calls, cpu_micros, memory_peak, faults, last_fault } =
+        generation.shared().stats.snapshot();
     Some(LiveView {
         generation: generation.number(),
         sandboxes: generation.live() + drained,
@@ -283,7 +307,12 @@ fn live_view(id: &str, running: &Running<'_>) -> Option<LiveView> {
     })
 }
 
-fn file_view(name: &str, file: &crate::worker::reload::files::SeenFile, status: &Status, rows: &[Plugin]) -> FileView {
+fn file_view(
+    name: &str,
+    file: &crate::worker::reload::files::SeenFile,
+    status: &Status,
+    rows: &[Plugin],
+) -> FileView {
     let mut view = FileView {
         name: name.to_owned(),
         size: file.signature.map_or(0, |signature| signature.size),
@@ -304,7 +333,9 @@ fn file_view(name: &str, file: &crate::worker::reload::files::SeenFile, status: 
             match status.winners.get(id).filter(|(winner, _)| winner != name) {
                 Some((winner, _)) => {
                     view.state = "superseded".to_owned();
-                    view.reason = Some(format!("version {version}; {winner} holds a newer version of {id}, or a newer file of the same"));
+                    view.reason = Some(format!(
+                        "version {version}; {winner} holds a newer version of {id}, or a newer file of the same"
+                    ));
                 }
                 None => of_version(&mut view, id, digest, rows),
             }
@@ -314,7 +345,11 @@ fn file_view(name: &str, file: &crate::worker::reload::files::SeenFile, status: 
 }
 
 fn remembered_file(file: plugin_files::PluginFile, rows: &[Plugin]) -> FileView {
-    let plugin = file.digest.as_ref().and_then(|digest| rows.iter().find(|row| row.digest == *digest)).map(|row| row.id.clone());
+    let plugin = file
+        .digest
+        .as_ref()
+        .and_then(|digest| rows.iter().find(|row| row.digest == *digest))
+        .map(|row| row.id.clone());
     let mut view = FileView {
         name: file.name,
         size: file.size,

@@ -44,10 +44,16 @@ pub struct Decision {
 }
 
 /// Decides about the versions of one plugin.
-pub fn decide(config: &Config, versions: &[Plugin], grants: &Grants, loaded: &dyn Fn(&str) -> Loaded) -> Decision {
+pub fn decide(
+    config: &Config,
+    versions: &[Plugin],
+    grants: &Grants,
+    loaded: &dyn Fn(&str) -> Loaded,
+) -> Decision {
     let mut decision = Decision::default();
     let active = versions.iter().find(|version| version.state == State::Active);
-    let live = active.map(|active| serve_on(config, active, grants, loaded, &mut decision)).unwrap_or_default();
+    let live =
+        active.map(|active| serve_on(config, active, grants, loaded, &mut decision)).unwrap_or_default();
     if let Some(candidate) = candidate(versions) {
         consider(config, candidate, grants, &live, loaded, &mut decision);
     }
@@ -56,7 +62,10 @@ pub fn decide(config: &Config, versions: &[Plugin], grants: &Grants, loaded: &dy
 
 /// The version that waits to be active: the one that was published or approved last.
 pub fn candidate(versions: &[Plugin]) -> Option<&Plugin> {
-    versions.iter().filter(|version| version.state == State::PendingApproval).max_by_key(|version| version.updated_at)
+    versions
+        .iter()
+        .filter(|version| version.state == State::PendingApproval)
+        .max_by_key(|version| version.updated_at)
 }
 
 /// The active version serves with those of its bindings that are allowed; gives their names.
@@ -134,14 +143,20 @@ fn consider(
 }
 
 fn specs(config: &Config, manifest: &Manifest, planned: &[Planned]) -> Vec<BindingSpec> {
-    planned.iter().filter(|planned| planned.is_ready()).map(|planned| planned.spec(config, manifest)).collect()
+    planned
+        .iter()
+        .filter(|planned| planned.is_ready())
+        .map(|planned| planned.spec(config, manifest))
+        .collect()
 }
 
 /// Why none of these bindings can be live.
 fn obstacles(manifest: &Manifest, planned: &[Planned]) -> String {
     if planned.is_empty() {
         let id = &manifest.id;
-        return format!("no binding: [bindings.{id}] is one of another plugin; add a [bindings.NAME] with `plugin = \"{id}\"`");
+        return format!(
+            "no binding: [bindings.{id}] is one of another plugin; add a [bindings.NAME] with `plugin = \"{id}\"`"
+        );
     }
     planned.iter().filter_map(|planned| planned.obstacle(&manifest.id)).collect::<Vec<_>>().join("; ")
 }

@@ -67,11 +67,19 @@ impl Files {
 
     /// Whether something is still on its way, so that another look will be needed soon.
     pub fn is_unsettled(&self) -> bool {
-        self.seen.values().any(|file| matches!(file.state, FileState::Copying(_)) || file.missing_since.is_some())
+        self.seen
+            .values()
+            .any(|file| matches!(file.state, FileState::Copying(_)) || file.missing_since.is_some())
     }
 
     /// Notes what a file turned out to be. What cannot be loaded counts as on its way while it is young.
-    pub fn note(&mut self, name: &str, signature: Option<Signature>, found: Result<FileState, String>, now: Instant) {
+    pub fn note(
+        &mut self,
+        name: &str,
+        signature: Option<Signature>,
+        found: Result<FileState, String>,
+        now: Instant,
+    ) {
         let since = match self.seen.get(name) {
             Some(known) if known.signature == signature => known.since,
             _ => now,
@@ -138,7 +146,9 @@ mod tests {
     fn signature(text: &str) -> Signature {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("a.wasm"), text).unwrap();
-        let Entry::File(signature) = Folder::at(home.path()).unwrap().entries().unwrap()["a.wasm"] else { panic!() };
+        let Entry::File(signature) = Folder::at(home.path()).unwrap().entries().unwrap()["a.wasm"] else {
+            panic!()
+        };
         signature
     }
 

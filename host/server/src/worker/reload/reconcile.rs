@@ -58,7 +58,8 @@ impl Keeper {
                     let loaded = |digest: &str| self.loaded.get(digest).cloned().unwrap_or(Loaded::NotYet);
                     let decision = decide(&self.app.config, versions, &desired.grants, &loaded);
                     for (digest, change) in &decision.changes {
-                        changes.extend(find(versions, digest).map(|row| (row.clone(), change.clone().into())));
+                        changes
+                            .extend(find(versions, digest).map(|row| (row.clone(), change.clone().into())));
                     }
                     decisions.push((versions, decision));
                 }
@@ -102,7 +103,12 @@ impl Keeper {
             .filter_map(|row| {
                 let name = row.file_name.as_deref()?;
                 let is_gone = !present.contains(name) && (!shared || self.ever_seen.contains(name));
-                is_gone.then(|| (row.clone(), RowChange::Remove(format!("the file {name} was removed from the plugins folder"))))
+                is_gone.then(|| {
+                    (
+                        row.clone(),
+                        RowChange::Remove(format!("the file {name} was removed from the plugins folder")),
+                    )
+                })
             })
             .collect()
     }
@@ -111,7 +117,9 @@ impl Keeper {
         let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
         let (state, kind, reason) = match change {
             RowChange::Decided(Change::Activate) => (State::Active, Some("plugin.activated"), None),
-            RowChange::Decided(Change::Reject(reason)) => (State::Rejected, Some("plugin.rejected"), Some(reason)),
+            RowChange::Decided(Change::Reject(reason)) => {
+                (State::Rejected, Some("plugin.rejected"), Some(reason))
+            }
             RowChange::Decided(Change::Wait(reason)) => {
                 let kind = (row.state == State::Active).then_some("plugin.suspended");
                 (State::PendingApproval, kind, Some(reason))
@@ -146,7 +154,9 @@ impl Keeper {
                     self.load(row);
                 }
             }
-            wanted.extend(versions.iter().filter(|row| row.state == State::Active).map(|row| row.digest.clone()));
+            wanted.extend(
+                versions.iter().filter(|row| row.state == State::Active).map(|row| row.digest.clone()),
+            );
             if let Some((generation, specs)) = decision.serve {
                 wanted.insert(generation.inspection().digest.clone());
                 generations.push(generation);
@@ -176,7 +186,11 @@ impl Keeper {
                 let bytes = bytes.ok_or("its bytes are missing from the blob store: publish it again")?;
                 let generation = runtime.load(bytes).await.map_err(|error| error.to_string())?;
                 let found = &generation.inspection().digest;
-                if *found == digest { Ok(generation) } else { Err(format!("the blob store holds other bytes: {found}")) }
+                if *found == digest {
+                    Ok(generation)
+                } else {
+                    Err(format!("the blob store holds other bytes: {found}"))
+                }
             };
             let loaded = loading.await;
             (digest, loaded)
@@ -184,7 +198,10 @@ impl Keeper {
     }
 
     /// Takes the outcome of a load.
-    pub(super) fn note_load(&mut self, outcome: Result<(String, Result<Arc<Generation>, String>), JoinError>) {
+    pub(super) fn note_load(
+        &mut self,
+        outcome: Result<(String, Result<Arc<Generation>, String>), JoinError>,
+    ) {
         match outcome {
             Ok((digest, Ok(generation))) => {
                 tracing::info!(digest, plugin = ?generation, "loaded");
@@ -226,7 +243,9 @@ pub fn read_grants(rows: Vec<grants::Grant>) -> Grants {
     rows.into_iter()
         .filter_map(|row| {
             let permissions = serde_json::from_str::<Permissions>(&row.permissions)
-                .inspect_err(|error| tracing::error!(%error, binding = row.binding, "a stored grant cannot be read"))
+                .inspect_err(
+                    |error| tracing::error!(%error, binding = row.binding, "a stored grant cannot be read"),
+                )
                 .ok()?;
             Some((row.binding, (row.plugin_id, permissions)))
         })

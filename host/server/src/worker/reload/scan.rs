@@ -51,7 +51,10 @@ impl Keeper {
         let is_first = self.remembered.is_none();
         if is_first {
             match self.remember().await {
-                Ok(remembered) => self.remembered = Some(remembered.into_iter().map(|file| (file.name.clone(), file)).collect()),
+                Ok(remembered) => {
+                    self.remembered =
+                        Some(remembered.into_iter().map(|file| (file.name.clone(), file)).collect())
+                }
                 Err(error) => return self.store_trouble("looking through the plugins folder", &error),
             }
         }
@@ -65,7 +68,8 @@ impl Keeper {
                     }
                 }
                 Entry::Odd(reason) => {
-                    let known = self.files.iter().any(|(known, file)| known == name && file.signature.is_none());
+                    let known =
+                        self.files.iter().any(|(known, file)| known == name && file.signature.is_none());
                     self.files.note(name, None, Ok(FileState::Rejected(reason.clone())), Instant::now());
                     if !known {
                         self.remember_file(name, None, None, Some(reason)).await;
@@ -101,7 +105,8 @@ impl Keeper {
         let is_same = known.as_ref().is_some_and(|file| {
             file.signature == Some(signature) && !matches!(file.state, FileState::Copying(_))
         });
-        let (folder, file, limit) = (self.folder.clone(), name.to_owned(), self.app.config.plugins.max_component_bytes.0);
+        let (folder, file, limit) =
+            (self.folder.clone(), name.to_owned(), self.app.config.plugins.max_component_bytes.0);
         let looked = tokio::task::spawn_blocking(move || look(&folder, &file, signature, limit)).await;
         let found = match looked {
             Ok(Look::Component(inspection, _)) => Ok(FileState::Version {
@@ -125,7 +130,9 @@ impl Keeper {
             Some(FileState::Version { digest, .. }) => {
                 let remembered = self.remembered.as_ref().and_then(|files| files.get(name));
                 let as_before = remembered.is_some_and(|file| {
-                    file.size == signature.size && file.mtime.micros() == signature.mtime && file.digest.as_ref() == Some(digest)
+                    file.size == signature.size
+                        && file.mtime.micros() == signature.mtime
+                        && file.digest.as_ref() == Some(digest)
                 });
                 self.remember_file(name, Some(signature), Some(digest), None).await;
                 !is_same && !as_before
@@ -135,7 +142,13 @@ impl Keeper {
     }
 
     /// Notes for later processes what a file was. Nothing is lost if it fails: it is looked at once more.
-    async fn remember_file(&mut self, name: &str, signature: Option<Signature>, digest: Option<&str>, reason: Option<&str>) {
+    async fn remember_file(
+        &mut self,
+        name: &str,
+        signature: Option<Signature>,
+        digest: Option<&str>,
+        reason: Option<&str>,
+    ) {
         let file = PluginFile {
             name: name.to_owned(),
             size: signature.map_or(0, |signature| signature.size),
@@ -145,7 +158,10 @@ impl Keeper {
             reason: reason.map(str::to_owned),
             seen_at: self.app.clock.now(),
         };
-        let write = self.app.store.write(Lane::Bulk, move |tx| Box::pin(async move { plugin_files::put(tx, &file).await }));
+        let write = self
+            .app
+            .store
+            .write(Lane::Bulk, move |tx| Box::pin(async move { plugin_files::put(tx, &file).await }));
         if let Err(error) = write.await {
             tracing::warn!(%error, file = name, "what was found out about a file is not kept");
         }
@@ -183,10 +199,15 @@ impl Keeper {
         if known.is_some() && !is_news {
             return Ok(());
         }
-        let Some(Entry::File(signature)) = self.entry(name).await else { return Err("it is gone again".to_owned()) };
-        let (folder, file, limit) = (self.folder.clone(), name.to_owned(), self.app.config.plugins.max_component_bytes.0);
+        let Some(Entry::File(signature)) = self.entry(name).await else {
+            return Err("it is gone again".to_owned());
+        };
+        let (folder, file, limit) =
+            (self.folder.clone(), name.to_owned(), self.app.config.plugins.max_component_bytes.0);
         let looked = tokio::task::spawn_blocking(move || look(&folder, &file, signature, limit)).await;
-        let Ok(Look::Component(inspection, bytes)) = looked else { return Err("it changed meanwhile".to_owned()) };
+        let Ok(Look::Component(inspection, bytes)) = looked else {
+            return Err("it changed meanwhile".to_owned());
+        };
         if inspection.digest != digest {
             return Err("it changed meanwhile".to_owned());
         }
@@ -206,13 +227,25 @@ impl Keeper {
                 }
                 // One candidate a plugin: what waited before waits no more.
                 for other in plugins::versions(tx, &new.id).await? {
-                    if other.state == State::PendingApproval && other.digest != new.digest && other.source == Source::Folder {
+                    if other.state == State::PendingApproval
+                        && other.digest != new.digest
+                        && other.source == Source::Folder
+                    {
                         let reason = format!("version {} came before it was allowed", new.version);
-                        plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
+                        plugins::set_state(
+                            tx,
+                            &other.id,
+                            &other.digest,
+                            State::Superseded,
+                            Some(&reason),
+                            now,
+                        )
+                        .await?;
                     }
                 }
                 let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
-                let event = Author::system().event(now, &*rng, "plugin.published", events::plugin(&new.id), after);
+                let event =
+                    Author::system().event(now, &*rng, "plugin.published", events::plugin(&new.id), after);
                 tx.append(&event, &[]).await
             })
         });
@@ -245,10 +278,12 @@ impl Keeper {
             Box::pin(async move {
                 for row in plugins::list(tx).await? {
                     let is_meant = only.as_ref().is_none_or(|id| row.id == *id);
-                    let failed = row.state == State::Rejected && !row.reason.as_ref().is_some_and(|why| why.starts_with(REVOKED));
+                    let failed = row.state == State::Rejected
+                        && !row.reason.as_ref().is_some_and(|why| why.starts_with(REVOKED));
                     let is_wanted = spoken_for.contains(&row.digest) || row.source == Source::Upload;
                     if is_meant && failed && is_wanted {
-                        plugins::set_state(tx, &row.id, &row.digest, State::PendingApproval, None, now).await?;
+                        plugins::set_state(tx, &row.id, &row.digest, State::PendingApproval, None, now)
+                            .await?;
                     }
                 }
                 Ok(())

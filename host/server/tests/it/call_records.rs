@@ -1,0 +1,81 @@
+//! One record a request, and what is in it.
+
+use axum::body::Body;
+use hardpoint_store::call_records::{self, CallRecord, Filter, Outcome};
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use serde_json::json;
+
+use crate::support::{TestApp, fixture};
+
+const MODEL: &str = "[[models]]\nid = \"m\"\nbinding = \"hostile-model\"\n[completions]\nattempts = 1\n";
+
+async fn records(app: &TestApp) -> Vec<CallRecord> {
+    let mut conn = app.app().store.read().await.unwrap();
+    call_records::list(&mut conn, Filter::All, None, 100).await.unwrap()
+}
+
+fn says(text: &str, stream: bool) -> serde_json::Value {
+    json!({"model": "m", "stream": stream, "messages": [{"role": "user", "content": text}]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_answers_are_recorded_before_they_are_given() {
+    let app = TestApp::start().await;
+    let good = app.get("/api/v1/models").await;
+    let bad = app.get("/v1/plugins/nobody").await;
+    let nowhere = app.get("/api/v1/nowhere").await;
+    let mut found = records(&app).await;
+    found.reverse();
+    let ids: Vec<&str> = found.iter().map(|record| record.request_id.as_str()).collect();
+    assert_eq!(ids, [good.header("request-id"), bad.header("request-id")]);
+    let [good, bad] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((good.method.as_str(), good.route.as_str(), good.status), ("GET", "/api/v1/models", 200));
+    assert_eq!((good.outcome, good.error_type.as_deref(), good.streamed), (Outcome::Completed, None, false));
+    assert!(good.key_id.as_ref().unwrap().starts_with("key_") && good.organization_id.is_some());
+    assert_eq!(good.bytes_sent, app.get("/api/v1/models").await.body.len() as u64);
+    assert_eq!((bad.route.as_str(), bad.status), ("/v1/plugins/{id}", 404));
+    assert_eq!((bad.outcome, bad.error_type.as_deref()), (Outcome::Failed, Some("not_found")));
+    // Strangers leave no record, nor does what is nowhere: both cost nothing to send.
+    assert_eq!(nowhere.status, 404);
+    app.send(Request::get("/api/v1/models").body(Body::empty()).unwrap()).await;
+    assert_eq!(records(&app).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_is_recorded_with_what_served_it() {
+    let app = TestApp::with(MODEL, &[("m.wasm", fixture("hostile-model"))]).await;
+    app.post("/v1/chat/completions", &says("be good", false)).await.expect(200);
+    app.post("/v1/chat/completions", &says("be good", true)).await;
+    let found = records(&app).await;
+    for record in &found {
+        assert_eq!((record.model.as_deref(), record.binding.as_deref()), (Some("m"), Some("hostile-model")));
+        assert_eq!((record.plugin.as_deref(), record.outcome), (Some("hostile-model"), Outcome::Completed));
+    }
+    let streamed: Vec<_> = found.iter().filter(|record| record.streamed).collect();
+    assert_eq!((found.len(), streamed.len()), (2, 1));
+    assert!(streamed[0].deltas > 0 && streamed[0].bytes_sent > 0, "{streamed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_fails_is_recorded_as_failed() {
+    let app = TestApp::with(MODEL, &[("m.wasm", fixture("hostile-model"))]).await;
+    let answer = app.post("/v1/chat/completions", &says("spin after text", true)).await;
+    assert!(answer.text().contains("\"error\"") && !answer.text().contains("[DONE]"), "{}", answer.text());
+    let found = records(&app).await;
+    assert_eq!((found[0].status, found[0].outcome), (200, Outcome::Failed));
+    assert_eq!(found[0].error_type.as_deref(), Some("plugin_failed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_is_recorded_as_cancelled() {
+    let app = TestApp::with(MODEL, &[("m.wasm", fixture("hostile-model"))]).await;
+    let request = app.request(Method::POST, "/v1/chat/completions", Some(&says("text for ever", true)));
+    let mut response = app.begin(request).await;
+    assert!(response.body_mut().frame().await.is_some());
+    drop(response);
+    assert!(app.app().background.drain(std::time::Duration::from_secs(60)).await);
+    let found = records(&app).await;
+    assert_eq!((found[0].status, found[0].outcome), (200, Outcome::Cancelled));
+    assert!(found[0].streamed && found[0].bytes_sent > 0, "{found:?}");
+}

@@ -1,0 +1,146 @@
+//! The binary's commands.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{TestApp, echo};
+
+const ASKS: &str = "[[http]]\nhost = \"api.example.com\"\nmethods = [\"POST\"]\npath = \"/v1\"\n";
+
+fn hardpoint(folder: &std::path::Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hardpoint"))
+        .current_dir(folder)
+        .env_remove("HARDPOINT_BOOTSTRAP_KEY")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", said(output));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
+}
+
+#[test]
+fn configuration() {
+    let folder = TempDir::new().unwrap();
+    let example = hardpoint(folder.path(), &["config", "example"]);
+    std::fs::write(folder.path().join("hardpoint.toml"), &example.stdout).unwrap();
+    let check = hardpoint(folder.path(), &["config", "check"]);
+    assert!(check.status.success(), "{}", said(&check));
+    std::fs::write(folder.path().join("wrong.toml"), "[server]\ncolour = 1\n[[models]]\nid = \"m\"\n")
+        .unwrap();
+    let wrong = hardpoint(folder.path(), &["config", "check", "--config", "wrong.toml"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    insta::assert_snapshot!(said(&wrong), @r"
+    hardpoint: the configuration has 2 problems:
+      server.colour: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, shutdown_grace, metrics (wrong.toml)
+      models.0.binding: is missing (wrong.toml)
+    ");
+    std::fs::write(folder.path().join("unbound.toml"), "[[models]]\nid = \"m\"\nbinding = \"nobody\"\n")
+        .unwrap();
+    let unbound = hardpoint(folder.path(), &["config", "check", "--config", "unbound.toml"]);
+    assert_eq!(unbound.status.code(), Some(2));
+    insta::assert_snapshot!(said(&unbound), @r#"
+    hardpoint: the configuration has 1 problem:
+      models.0.binding: there is no binding `nobody`, nor a plugin of that id: add [bindings.nobody] with `plugin = "…"`
+    "#);
+    let nowhere = hardpoint(folder.path(), &["serve", "--listen", "nowhere"]);
+    assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
+}
+
+#[test]
+fn openapi_and_keys() {
+    let folder = TempDir::new().unwrap();
+    assert_eq!(json(&hardpoint(folder.path(), &["openapi"]))["openapi"], "3.1.0");
+    let key = hardpoint(folder.path(), &["key", "new"]);
+    assert!(hardpoint_domain::key::KeyText::parse(said(&key).trim()).is_ok());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "looking makes nothing");
+}
+
+#[test]
+fn a_plugin_is_looked_at_and_tried_out_before_it_is_published() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("mine.wasm"), echo("1.0.0", ASKS)).unwrap();
+    let inspected = hardpoint(folder.path(), &["plugin", "inspect", "mine.wasm"]);
+    assert!(inspected.status.success());
+    let text = said(&inspected);
+    for words in ["echo 1.0.0", "hardpoint plugin grant echo", "send POST api.example.com/v1", "unpublished"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let report = json(&hardpoint(folder.path(), &["plugin", "inspect", "./mine.wasm", "--json"]));
+    assert_eq!(
+        (&report["version"], &report["bindings"][0]["ready"]),
+        (&Value::from("1.0.0"), &Value::from(false))
+    );
+    assert!(!folder.path().join("data").exists(), "looking makes nothing");
+
+    let data = ["--data", "data"];
+    std::fs::create_dir_all(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/hardpoint.db"), "").unwrap();
+    let call = |more: &[&str]| {
+        let arguments = ["plugin", "call", "mine.wasm", "--arguments", "{\"a\": 1}"];
+        hardpoint(folder.path(), &[&arguments[..], more, &data].concat())
+    };
+    let refused = call(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("--allow"), "{}", said(&refused));
+    assert_eq!(json(&call(&["--allow"])), serde_json::json!({"a": 1}));
+    let described = json(&call(&["--allow", "--describe"]));
+    assert_eq!(described["description"], "Answers with its arguments.");
+    let wrong =
+        hardpoint(folder.path(), &["plugin", "call", "mine.wasm", "--arguments", "[]", "--data", "data"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+}
+
+#[test]
+fn grants_are_given_without_a_server() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/mine.wasm"), echo("1.0.0", ASKS)).unwrap();
+    let listed = said(&hardpoint(folder.path(), &["plugin", "list"]));
+    assert!(listed.contains("mine.wasm: new"), "{listed}");
+    // Nobody is there to confirm it.
+    let unconfirmed = hardpoint(folder.path(), &["plugin", "grant", "echo"]);
+    assert_eq!(unconfirmed.status.code(), Some(1));
+    let text = said(&unconfirmed);
+    assert!(text.contains("send POST https://api.example.com/v1") && text.contains("--yes"), "{text}");
+    let granted = json(&hardpoint(folder.path(), &["plugin", "grant", "echo", "--json"]));
+    assert_eq!(granted["bindings"][0]["allowed"][0], "send POST https://api.example.com/v1");
+    let inspected = json(&hardpoint(folder.path(), &["plugin", "inspect", "echo", "--json"]));
+    assert_eq!(inspected["bindings"][0]["ready"], true);
+    let revoked = json(&hardpoint(folder.path(), &["plugin", "revoke", "echo", "--json"]));
+    assert_eq!(revoked["bindings"], serde_json::json!(["echo"]));
+    let unknown = hardpoint(folder.path(), &["plugin", "revoke", "nobody", "--yes"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    insta::assert_snapshot!(said(&unknown), @"hardpoint: there is no plugin `nobody`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_beside_a_running_server() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ASKS)), ("bad.wasm", "bad".into())]).await;
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &["--config", "hardpoint.toml", "--data", "data"]].concat();
+        hardpoint(app.folder(), &arguments)
+    };
+    let listed = said(&run(&["plugin", "list"]));
+    assert!(
+        listed.contains("echo") && listed.contains("pending_approval") && listed.contains("bad.wasm"),
+        "{listed}"
+    );
+    assert!(run(&["plugin", "grant", "echo", "--yes"]).status.success());
+    app.settle().await;
+    assert_eq!(app.call("echo").await, 200);
+    let listed = json(&run(&["plugin", "list", "--json"]));
+    assert_eq!(listed["plugins"][0]["state"], "active");
+    assert!(run(&["plugin", "revoke", "echo", "--yes"]).status.success());
+    app.settle().await;
+    assert_eq!(app.call("echo").await, 404);
+}

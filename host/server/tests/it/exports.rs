@@ -1,0 +1,189 @@
+//! `POST /audit-logs/siem/{exporter}/export`, by an exporter that somebody else wrote.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::support::{TestApp, fixture};
+
+/// A destination that keeps what it is sent.
+#[derive(Clone, Default)]
+struct Double(Arc<Mutex<Vec<(HeaderMap, String)>>>);
+
+impl Double {
+    async fn start() -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let double = Self::default();
+        let taken = |State(double): State<Double>, headers: HeaderMap, body: String| async move {
+            double.0.lock().unwrap().push((headers, body));
+            StatusCode::OK
+        };
+        let router = Router::new()
+            .route("/in", post(taken))
+            .route("/refuse", post(|| async { StatusCode::FORBIDDEN }))
+            .with_state(double.clone());
+        tokio::spawn(async move { axum_serve(listener, router).await });
+        (double, address)
+    }
+
+    fn bodies(&self) -> Vec<Value> {
+        let seen = self.0.lock().unwrap();
+        seen.iter()
+            .flat_map(|(_, body)| body.lines())
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+/// axum's own `serve` is behind a feature that the product does not need.
+async fn axum_serve(listener: TcpListener, router: Router) {
+    let settings = hardpoint_server::serve::Connections {
+        header_timeout: std::time::Duration::from_secs(10),
+        shutdown_grace: std::time::Duration::ZERO,
+    };
+    let (_stop, stopping) = tokio::sync::watch::channel(false);
+    hardpoint_server::serve::serve(listener, router, settings, stopping).await;
+}
+
+fn config(address: &str) -> String {
+    format!(
+        "[egress]\nallow_internal = [\"{address}\"]\n\
+         [secrets.configured]\nvalue = \"configured-token\"\naudience = \"http://{address}\"\n\
+         [bindings.elsewhere]\nplugin = \"elsewhere\"\nsettings = {{ url = \"http://{address}/in\" }}\n\
+         secrets = {{ token = \"configured\" }}\n"
+    )
+}
+
+async fn granted(address: &str) -> TestApp {
+    let app = TestApp::with(&config(address), &[("elsewhere.wasm", fixture("elsewhere"))]).await;
+    let digest = app.plugin("elsewhere").await["digest"].clone();
+    app.post("/api/v1/plugins/elsewhere/approve", &json!({"digest": digest})).await.expect(200);
+    app
+}
+
+const EXPORT: &str = "/api/v1/audit-logs/siem/elsewhere/export";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_is_there_while_it_is_granted() {
+    let (double, address) = Double::start().await;
+    let app = TestApp::with(&config(&address), &[("elsewhere.wasm", fixture("elsewhere"))]).await;
+    let batch = json!({"events": [{"id": "evt_1", "kind": "a.b", "n": 1}, {"n": 2}]});
+    insta::assert_snapshot!(app.post(EXPORT, &batch).await.shown(), @r#"
+    404
+    {
+      "error": {
+        "message": "There is no enabled exporter `elsewhere`.",
+        "type": "not_found"
+      }
+    }
+    "#);
+    let digest = app.plugin("elsewhere").await["digest"].clone();
+    app.post("/api/v1/plugins/elsewhere/approve", &json!({"digest": digest})).await.expect(200);
+    let exported = app.post(EXPORT, &batch).await.expect(200);
+    let expected =
+        json!({"exporter": "elsewhere", "matched": 2, "delivered": 2, "rejected": [], "cursor": null});
+    assert_eq!(exported, expected);
+    assert_eq!(double.bodies(), [json!({"id": "evt_1", "kind": "a.b", "n": 1}), json!({"n": 2})]);
+    app.post("/api/v1/plugins/elsewhere/revoke", &json!({})).await.expect(200);
+    assert_eq!(app.post(EXPORT, &batch).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_from_the_store_where_none_are_given() {
+    let (double, address) = Double::start().await;
+    let app = granted(&address).await;
+    let exported = app.post(EXPORT, &json!({"event_type": "plugin.approved"})).await.expect(200);
+    assert_eq!((&exported["matched"], &exported["delivered"]), (&json!(1), &json!(1)));
+    assert_eq!(double.bodies()[0]["kind"], "plugin.approved");
+    // In pages, newest first; within a page in order.
+    let first = app.post(EXPORT, &json!({"limit": 2})).await.expect(200);
+    let rest = app.post(EXPORT, &json!({"cursor": first["cursor"]})).await.expect(200);
+    let kinds: Vec<_> =
+        double.bodies()[1..].iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(rest["cursor"], Value::Null);
+    let mut sorted = kinds.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["key.created", "plugin.activated", "plugin.approved", "plugin.published"]);
+    for body in [json!({"limit": 0}), json!({"limit": 1001}), json!({"cursor": "what"})] {
+        assert_eq!(app.post(EXPORT, &body).await.status, 400, "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_go_where_they_belong() {
+    let (double, address) = Double::start().await;
+    let (other, elsewhere) = Double::start().await;
+    let app = granted(&address).await;
+    let export = |options: Value| {
+        let mut body = json!({"events": [{"n": 1}]});
+        body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        let app = &app;
+        async move { app.post(EXPORT, &body).await }
+    };
+    let token = |double: &Double| {
+        double.0.lock().unwrap().last().unwrap().0.get("x-token").map(|v| v.to_str().unwrap().to_owned())
+    };
+    export(json!({"authenticated": true})).await.expect(200);
+    assert_eq!(token(&double).as_deref(), Some("configured-token"));
+    // The caller's own takes its place; the plugin sees neither.
+    export(json!({"authenticated": true, "token": "own-token"})).await.expect(200);
+    assert_eq!(token(&double).as_deref(), Some("own-token"));
+    // Another address: the configured token stays here.
+    let url = format!("http://{elsewhere}/in");
+    let refused = export(json!({"url": url, "authenticated": true})).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(!refused.text().contains("configured-token"));
+    assert!(other.0.lock().unwrap().is_empty());
+    // What does not fit is told, and the token is not among what is told.
+    let unfit = export(json!({"colour": "red", "token": "own-token"})).await;
+    assert_eq!(unfit.status, 400, "{}", unfit.text());
+    let unfit = export(json!({"token": 4711})).await;
+    insta::assert_snapshot!(unfit.shown(), @r#"
+    400
+    {
+      "error": {
+        "details": {
+          "constraint": "type",
+          "field": "token"
+        },
+        "message": "The 'token' field must be a text that is not empty.",
+        "type": "validation_error"
+      }
+    }
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_refuses() {
+    let (_, address) = Double::start().await;
+    let app = granted(&address).await;
+    let refused = app
+        .post(EXPORT, &json!({"events": [{"id": "evt_1"}], "url": format!("http://{address}/in/x")}))
+        .await;
+    assert_eq!(refused.status, 200, "below the granted path; {}", refused.text());
+    assert_eq!(refused.json()["rejected"], json!([{"id": "evt_1", "reason": "answered 404"}]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_export_their_own() {
+    let (double, address) = Double::start().await;
+    let app = granted(&address).await;
+    let stranger = app.stranger().await;
+    let exported = app.post_as(&stranger, EXPORT, &json!({})).await.expect(200);
+    assert_eq!(
+        (&exported["matched"], double.bodies().len()),
+        (&json!(0), 0),
+        "the platform's events are not theirs"
+    );
+    let others = json!({"organization_id": "org_other"});
+    assert_eq!(app.post_as(&stranger, EXPORT, &others).await.status, 404);
+    let member = app.key_of(hardpoint_store::keys::Role::Member).await;
+    assert_eq!(app.post_as(&member, EXPORT, &json!({})).await.status, 403);
+    assert_eq!(app.post("/api/v1/audit-logs/siem/nobody/export", &json!({})).await.status, 404);
+}

@@ -1,0 +1,396 @@
+//! The real router over a real store and a real sandbox, in folders of their own, with a clock that moves
+//! when it is told to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use hardpoint_domain::key::{KeyText, Mode};
+use hardpoint_domain::manifest;
+use hardpoint_domain::time::{Clock, Rng, Timestamp};
+use hardpoint_runtime::CompilerCommand;
+use hardpoint_server::config::{Config, Sources};
+use hardpoint_server::start::{Parts, Server, start};
+use hardpoint_server::state::App;
+use hardpoint_server::worker::reload::Retry;
+use hardpoint_store::keys::{self, Key, NewKey, Role};
+use hardpoint_store::{Lane, organizations};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// How long a load may take: the compiler shares the machine with other tests.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server without a listener.
+pub struct TestApp {
+    server: Server,
+    folder: TempDir,
+    clock: Arc<FakeClock>,
+    rng: Arc<Counting>,
+    key: KeyText,
+}
+
+/// An answer, read to its end.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl TestApp {
+    /// With the defaults and no plugin.
+    pub async fn start() -> Self {
+        Self::with("", &[]).await
+    }
+
+    /// With more of `hardpoint.toml`, and these files in the plugins folder.
+    pub async fn with(toml: &str, plugins: &[(&str, Bytes)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+        for (name, bytes) in plugins {
+            std::fs::write(folder.path().join("data/plugins").join(name), bytes).unwrap();
+        }
+        // What every guest compiles to is shared by all tests of this process: a link in place of a folder.
+        let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        std::fs::create_dir_all(&cache).unwrap();
+        std::os::unix::fs::symlink(&cache, folder.path().join("data/cache")).unwrap();
+        let file = folder.path().join("hardpoint.toml");
+        std::fs::write(&file, toml).unwrap();
+        let (clock, rng) = (Arc::new(FakeClock::default()), Arc::new(Counting::default()));
+        let key = KeyText::generate(Mode::Live, &*rng);
+        Self::over(folder, clock, rng, key).await
+    }
+
+    async fn over(folder: TempDir, clock: Arc<FakeClock>, rng: Arc<Counting>, key: KeyText) -> Self {
+        let sources = Sources {
+            file: Some(folder.path().join("hardpoint.toml")),
+            env: vec![
+                ("HARDPOINT__PLUGINS__SETTLE".into(), "0s".into()),
+                // Each sandbox reserves addresses, and many tests run in this process.
+                ("HARDPOINT__PLUGINS__SANDBOXES".into(), "16".into()),
+            ],
+            data: Some(folder.path().join("data")),
+            ..Sources::default()
+        };
+        let compiler = CompilerCommand {
+            program: env!("CARGO_BIN_EXE_hardpoint").into(),
+            args: vec!["compile-component".into()],
+        };
+        let parts = Parts {
+            config: Config::load(&sources).unwrap(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+            compiler,
+            first_key: Some(key.reveal().to_owned()),
+        };
+        let server = start(parts).await.unwrap();
+        let app = Self { server, folder, clock, rng, key };
+        app.settle().await;
+        app
+    }
+
+    /// Ends it in peace and starts it again with what it left.
+    pub async fn restart(self) -> Self {
+        let Self { server, folder, clock, rng, key } = self;
+        server.finish().await;
+        Self::over(folder, clock, rng, key).await
+    }
+
+    /// What requests share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.server.app
+    }
+
+    /// Waits until folder and store were looked through, and what follows is live.
+    pub async fn settle(&self) {
+        assert!(self.app().reload.settle(Retry::None, PATIENCE).await, "the plugins do not settle");
+    }
+
+    /// Puts a file into the plugins folder, whole, and waits for what becomes of it.
+    pub async fn publish(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.plugins().join(".unfinished"), bytes).unwrap();
+        std::fs::rename(self.plugins().join(".unfinished"), self.plugins().join(name)).unwrap();
+        self.settle().await;
+    }
+
+    /// Takes a file out of the plugins folder, and waits for what becomes of it.
+    pub async fn unpublish(&self, name: &str) {
+        std::fs::remove_file(self.plugins().join(name)).unwrap();
+        // Once to miss it, once to believe it.
+        self.settle().await;
+        self.settle().await;
+    }
+
+    /// The plugins folder.
+    pub fn plugins(&self) -> PathBuf {
+        self.folder.path().join("data/plugins")
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &FakeClock {
+        &self.clock
+    }
+
+    /// The first operator's key.
+    pub fn key(&self) -> &str {
+        self.key.reveal()
+    }
+
+    /// A key of another role, in the operators' organisation.
+    pub async fn key_of(&self, role: Role) -> String {
+        let text = KeyText::generate(Mode::Live, &Counting::starting_at(role as u64 + 1_000));
+        let hash = self.key.hash();
+        let mut conn = self.app().store.read().await.unwrap();
+        let first = keys::find_by_hash(&mut conn, &hash).await.unwrap().unwrap().key;
+        drop(conn);
+        let key =
+            Key { id: format!("key_{role}"), label: role.to_string(), role, hint: text.hint(), ..first };
+        let new = NewKey { key, hash: text.hash() };
+        self.app()
+            .store
+            .write(Lane::Request, move |tx| Box::pin(async move { keys::insert(tx, &new).await }))
+            .await
+            .unwrap();
+        text.reveal().to_owned()
+    }
+
+    /// A key of an administrator of an organisation of its own.
+    pub async fn stranger(&self) -> String {
+        let text = KeyText::generate(Mode::Live, &Counting::starting_at(7_000));
+        let organization = organizations::Organization {
+            id: "org_stranger".into(),
+            name: "Strangers".into(),
+            plan: "free".into(),
+            created_at: self.clock.now(),
+        };
+        let key = Key {
+            id: "key_stranger".into(),
+            organization_id: organization.id.clone(),
+            label: String::new(),
+            role: Role::Admin,
+            hint: text.hint(),
+            scopes: Vec::new(),
+            livemode: true,
+            expires_at: None,
+            archived_at: None,
+            created_at: self.clock.now(),
+            last_used_at: None,
+        };
+        let new = NewKey { key, hash: text.hash() };
+        let write = self.app().store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                organizations::create(tx, &organization).await?;
+                keys::insert(tx, &new).await
+            })
+        });
+        write.await.unwrap();
+        text.reveal().to_owned()
+    }
+
+    /// A request as it is.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.server.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// A request whose answer is left unread.
+    pub async fn begin(&self, request: Request<Body>) -> http::Response<Body> {
+        self.server.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// A request of the operator, with JSON.
+    pub fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Request<Body> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key()));
+        match body {
+            Some(body) => {
+                request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
+            }
+            None => request.body(Body::empty()),
+        }
+        .unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path, None)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path, Some(body))).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path, None)).await
+    }
+
+    /// As somebody else.
+    pub async fn get_as(&self, key: &str, path: &str) -> Answer {
+        let mut request = self.request(Method::GET, path, None);
+        request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
+        self.send(request).await
+    }
+
+    pub async fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let mut request = self.request(Method::POST, path, Some(body));
+        request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
+        self.send(request).await
+    }
+
+    /// A plugin as `/plugins/{id}` shows it.
+    pub async fn plugin(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/plugins/{id}")).await.expect(200)
+    }
+
+    /// Calls a tool; its status.
+    pub async fn call(&self, tool: &str) -> u16 {
+        let answer = self
+            .post(&format!("/api/v1/tools/{tool}/call"), &serde_json::json!({"arguments": {"a": 1}}))
+            .await;
+        answer.status.as_u16()
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body, if the status is this.
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        self.json()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no header {name}")).to_str().unwrap()
+    }
+
+    /// Status and body for a snapshot, with what differs from run to run masked.
+    pub fn shown(&self) -> String {
+        let body = serde_json::from_slice::<Value>(&self.body).map_or_else(
+            |_| self.text(),
+            |mut json| {
+                mask_members(&mut json);
+                serde_json::to_string_pretty(&json).unwrap()
+            },
+        );
+        mask(&format!("{}\n{body}", self.status.as_u16()))
+    }
+}
+
+/// What depends on the build of the guests and on the time.
+fn mask_members(json: &mut Value) {
+    match json {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if ["size", "published_at"].contains(&name.as_str()) {
+                    *value = Value::from("…");
+                } else {
+                    mask_members(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask_members),
+        _ => {}
+    }
+}
+
+/// Hex digits of ids and digests.
+pub fn mask(text: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let (before, from) = rest.split_at(at);
+        let end = from.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(from.len());
+        masked += before;
+        masked += if end >= 32 { "…" } else { &from[..end] };
+        rest = &from[end..];
+    }
+    masked + rest
+}
+
+/// The bytes of a packed guest.
+pub fn fixture(name: &str) -> Bytes {
+    let folder = std::env::var_os("HARDPOINT_FIXTURES").map(PathBuf::from);
+    let folder =
+        folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures"));
+    let path = folder.join(format!("{name}.wasm"));
+    let bytes = std::fs::read(&path);
+    bytes
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins --fixtures`", path.display()))
+        .into()
+}
+
+/// A packed guest with another manifest.
+pub fn repacked(name: &str, manifest_toml: &str) -> Bytes {
+    manifest::embed(&manifest::strip(&fixture(name)), manifest_toml).into()
+}
+
+/// The tool `echo` under another version, with more in its manifest.
+pub fn echo(version: &str, more: &str) -> Bytes {
+    repacked(
+        "echo",
+        &format!(
+            "id = \"echo\"\nversion = \"{version}\"\nkind = \"tool\"\ndescription = \"Answers with its arguments.\"\n{more}"
+        ),
+    )
+}
+
+/// Moves when it is told to, and by a microsecond whenever it is asked, so that what happens later is later.
+pub struct FakeClock(AtomicI64);
+
+impl Default for FakeClock {
+    fn default() -> Self {
+        Self(AtomicI64::new(1_700_000_000_000_000))
+    }
+}
+
+impl FakeClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// Never the same bytes twice, and the same bytes in every run.
+#[derive(Default)]
+pub struct Counting(AtomicU64);
+
+impl Counting {
+    pub fn starting_at(start: u64) -> Self {
+        Self(AtomicU64::new(start << 32))
+    }
+}
+
+impl Rng for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let number = self.0.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            chunk.copy_from_slice(&number.to_be_bytes()[..chunk.len()]);
+        }
+    }
+}
