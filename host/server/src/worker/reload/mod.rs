@@ -160,7 +160,8 @@ pub async fn run(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: wa
             keeper.scan().await;
         }
         keeper.reconcile().await;
-        if keeper.loads.is_empty() && !keeper.dirty {
+        // Before the first look there is nothing to load, and nothing is ready.
+        if keeper.remembered.is_some() && keeper.loads.is_empty() && !keeper.dirty {
             keeper.ready = true;
             keeper.report();
             for done in waiting.drain(..) {
