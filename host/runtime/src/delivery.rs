@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::failure::Failure;
+use hardpoint_domain::grant::Permissions;
 use wasmtime::component::ResourceAny;
 
 use crate::binding::Binding;
@@ -63,6 +64,8 @@ pub struct Delivery {
     pub events: Vec<OutgoingEvent>,
     /// The settings of the binding with the options of this export laid over them, secrets taken out.
     pub settings: serde_json::Value,
+    /// What this export may do in the place of the binding's permissions, where its options lead elsewhere.
+    pub permissions: Option<Permissions>,
     /// Secrets that came with this export; they take the place of the binding's of the same name.
     pub secrets: Vec<(String, crate::secret::Secret)>,
     /// What was saved last.
@@ -96,7 +99,10 @@ impl Binding {
         match opened {
             Ok(Ok(resource)) => {
                 let machine = DeliveryMachine(resource);
-                let exchange = Exchange::new(sandbox, machine, &context, secrets, Retirement::CallsOver);
+                let mut exchange = Exchange::new(sandbox, machine, &context, secrets, Retirement::CallsOver);
+                if let Some(permissions) = delivery.permissions {
+                    exchange.permit(permissions);
+                }
                 report(exchange, count).await
             }
             Ok(Err(failure)) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::failure::Failure;
+use hardpoint_domain::grant::Permissions;
 
 use crate::binding::Binding;
 use crate::bindings::types::{self, HttpRequest, Observation};
@@ -91,6 +92,13 @@ impl<M: Machine> Exchange<M> {
             turns: 0,
         };
         Self { running: Some(running), binding, request_id: context.request_id.clone(), cutoff }
+    }
+
+    /// Lets its requests do this, in the place of what the binding may do.
+    pub(crate) fn permit(&mut self, permissions: Permissions) {
+        if let Some(running) = &mut self.running {
+            running.wire.permit(permissions);
+        }
     }
 
     /// The next output; none after the last one, and when nothing is under way any more.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use hardpoint_domain::grant::Permissions;
 
 use crate::binding::Binding;
 use crate::bindings::types::{self, HttpRequest, Observation};
@@ -18,6 +19,8 @@ use crate::secret::{SecretSet, StreamRedactor};
 pub(crate) struct Wire {
     binding: Arc<Binding>,
     secrets: Arc<SecretSet>,
+    /// In the place of the binding's.
+    permissions: Option<Arc<Permissions>>,
     flights: FuturesUnordered<BoxFuture<'static, Happening>>,
     requests_left: u32,
 }
@@ -47,7 +50,12 @@ pub(crate) enum Seen {
 impl Wire {
     pub(crate) fn new(binding: Arc<Binding>, secrets: Arc<SecretSet>) -> Self {
         let requests_left = binding.limits.http_calls;
-        Self { binding, secrets, flights: FuturesUnordered::new(), requests_left }
+        Self { binding, secrets, permissions: None, flights: FuturesUnordered::new(), requests_left }
+    }
+
+    /// Lets requests from now on do this, in the place of what the binding may do.
+    pub(crate) fn permit(&mut self, permissions: Permissions) {
+        self.permissions = Some(Arc::new(permissions));
     }
 
     /// Starts a request; its outcome, a refusal included, comes as an observation.
@@ -63,11 +71,13 @@ impl Wire {
         }
         self.requests_left -= 1;
         let (binding, secrets) = (Arc::clone(&self.binding), Arc::clone(&self.secrets));
+        let permissions = self.permissions.clone();
         self.flights.push(Box::pin(async move {
+            let permissions = permissions.as_deref().unwrap_or_else(|| binding.permissions());
             let egress = &binding.generation.host.egress;
             let request = convert::egress_request(request);
             let options = SendOptions::for_binding(binding.name());
-            let answer = egress.send(request, binding.permissions(), secrets.by_name(), &options).await;
+            let answer = egress.send(request, permissions, secrets.by_name(), &options).await;
             Happening::Head(exchange, answer)
         }));
     }

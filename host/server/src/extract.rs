@@ -123,7 +123,8 @@ fn invalid_json(path: &str, error: &serde_json::Error) -> ApiError {
     }
     if let Some(field) = named("unknown field `") {
         // The path may end with the unknown name already.
-        let twice = field.rsplit_once('.').is_some_and(|(before, name)| before.rsplit('.').next() == Some(name));
+        let twice =
+            field.rsplit_once('.').is_some_and(|(before, name)| before.rsplit('.').next() == Some(name));
         let field = if twice { path.to_owned() } else { field };
         let message = format!("There is no field '{field}' here.");
         return ApiError::bad_field(field, "unknown", message);

@@ -1,5 +1,7 @@
 //! What the server says of itself, on standard error.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
@@ -12,7 +14,8 @@ use crate::config::{LogConfig, LogFormat};
 /// If the level is no filter, or logging was started before.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
     let filter = filter(&config.level)?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder = fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Json => {
             builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()

@@ -53,7 +53,7 @@ async fn axum_serve(listener: TcpListener, router: Router) {
 
 fn config(address: &str) -> String {
     format!(
-        "[egress]\nallow_internal = [\"{address}\"]\n\
+        "[egress]\nallow_internal = [\"127.0.0.1\"]\n\
          [secrets.configured]\nvalue = \"configured-token\"\naudience = \"http://{address}\"\n\
          [bindings.elsewhere]\nplugin = \"elsewhere\"\nsettings = {{ url = \"http://{address}/in\" }}\n\
          secrets = {{ token = \"configured\" }}\n"
@@ -63,7 +63,9 @@ fn config(address: &str) -> String {
 async fn granted(address: &str) -> TestApp {
     let app = TestApp::with(&config(address), &[("elsewhere.wasm", fixture("elsewhere"))]).await;
     let digest = app.plugin("elsewhere").await["digest"].clone();
-    app.post("/api/v1/plugins/elsewhere/approve", &json!({"digest": digest})).await.expect(200);
+    let approved =
+        app.post("/api/v1/plugins/elsewhere/approve", &json!({"digest": digest})).await.expect(200);
+    assert_eq!(approved["state"], "active", "{approved}");
     app
 }
 
@@ -140,6 +142,11 @@ async fn secrets_go_where_they_belong() {
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert!(!refused.text().contains("configured-token"));
     assert!(other.0.lock().unwrap().is_empty());
+    // With a token of its own the caller may choose; the configured one is not even there.
+    export(json!({"url": url, "authenticated": true, "token": "own-token"})).await.expect(200);
+    assert_eq!(token(&other).as_deref(), Some("own-token"));
+    // Without any token in use there is no address to choose.
+    assert_eq!(export(json!({"url": url})).await.status, 422);
     // What does not fit is told, and the token is not among what is told.
     let unfit = export(json!({"colour": "red", "token": "own-token"})).await;
     assert_eq!(unfit.status, 400, "{}", unfit.text());
@@ -157,6 +164,33 @@ async fn secrets_go_where_they_belong() {
       }
     }
     "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declared_grant_leaves_callers_no_choice() {
+    let (_, address) = Double::start().await;
+    let (other, elsewhere) = Double::start().await;
+    let declared = format!(
+        "{}[bindings.elsewhere.grant]\nhttp = [\"POST http://{address}/in\"]\nsecrets = [\"token\"]\n",
+        config(&address)
+    );
+    let app = TestApp::with(&declared, &[("elsewhere.wasm", fixture("elsewhere"))]).await;
+    app.post(EXPORT, &json!({"events": [{"n": 1}], "authenticated": true})).await.expect(200);
+    let body = json!({"events": [{"n": 1}], "url": format!("http://{elsewhere}/in"), "token": "own-token"});
+    insta::assert_snapshot!(app.post(EXPORT, &body).await.shown().replace(&elsewhere, "ELSEWHERE"), @r#"
+    422
+    {
+      "error": {
+        "details": {
+          "constraint": "granted",
+          "field": "url"
+        },
+        "message": "The exporter `elsewhere` is not allowed to send POST http://ELSEWHERE/in: an operator may add it to [bindings.elsewhere.grant] in hardpoint.toml.",
+        "type": "validation_error"
+      }
+    }
+    "#);
+    assert!(other.bodies().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,6 +51,7 @@ pub(super) async fn deliver(
             attempt: batch.attempt,
             events: batch.events.clone(),
             settings: resolved.settings.clone(),
+            permissions: resolved.permissions.clone(),
             secrets: resolved.secrets.clone(),
             state: state.clone(),
         };

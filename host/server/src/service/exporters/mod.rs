@@ -9,6 +9,7 @@ mod options;
 
 use std::sync::Arc;
 
+use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::id;
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::time::Timestamp;
@@ -186,6 +187,8 @@ fn parse_cursor(text: &str) -> Result<Cursor, ApiError> {
 struct Resolved {
     /// For the plugin; no secret in it.
     settings: Value,
+    /// In the place of the binding's, where the options lead elsewhere.
+    permissions: Option<Permissions>,
     /// By the manifest's names.
     secrets: Vec<(String, hardpoint_runtime::Secret)>,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::grant::{Permissions, SecretRule};
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_runtime::{Binding, Secret};
 use serde_json::{Map, Value};
@@ -29,9 +29,9 @@ pub(super) fn resolve(
     let asked = manifest
         .permissions(&settings)
         .map_err(|error| ApiError::impossible(first(&changed), "valid", format!("{}.", error.reason)))?;
-    check_places(binding, &asked, &changed)?;
     let secrets = secrets(config, binding, &asked, brought, &changed)?;
-    Ok(Resolved { settings, secrets })
+    let permissions = permissions(config, binding, &asked, &secrets, &changed)?;
+    Ok(Resolved { settings, permissions, secrets })
 }
 
 /// Takes the secret options out. Their values are shown to nobody, so not to the caller either.
@@ -67,19 +67,49 @@ fn check_schema(manifest: &Manifest, settings: &Value) -> Result<(), ApiError> {
     Err(ApiError::bad_field(path, "schema", format!("The exporter's options do not fit: {reason}.")))
 }
 
-/// Whether the grant covers where these options lead.
-fn check_places(binding: &Binding, asked: &Permissions, changed: &[String]) -> Result<(), ApiError> {
+/// What this export may do, where that is not what the binding may do anyway.
+///
+/// The caller may choose another address where it brings its own secret for it: a configured secret stays
+/// behind then. Where the configuration says what the binding may do, it may do exactly that.
+fn permissions(
+    config: &Config,
+    binding: &Binding,
+    asked: &Permissions,
+    brought: &[(String, Secret)],
+    changed: &[String],
+) -> Result<Option<Permissions>, ApiError> {
+    let granted = binding.permissions();
     let places = Permissions { http: asked.http.clone(), ..Permissions::default() };
-    let missing = places.missing_from(binding.permissions());
-    if missing.is_empty() {
-        return Ok(());
+    let missing = places.missing_from(granted);
+    let mut permitted = granted.clone();
+    if !missing.is_empty() {
+        let is_declared =
+            config.bindings.get(binding.name()).is_some_and(|configured| configured.grant.is_some());
+        if is_declared || brought.is_empty() {
+            return Err(not_granted(binding, &missing, is_declared, changed));
+        }
+        permitted.http = places.http;
     }
-    let text = format!(
-        "The exporter `{}` is not allowed to {}. An operator may bind the plugin with these settings in hardpoint.toml, under another name.",
-        binding.name(),
-        missing.join(", nor to ")
-    );
-    Err(ApiError::impossible(first(changed), "granted", text))
+    for (name, secret) in brought {
+        permitted.secrets.retain(|rule| rule.name != *name);
+        permitted.secrets.push(SecretRule {
+            name: name.clone(),
+            audience: secret.audience().clone(),
+            optional: true,
+        });
+    }
+    Ok((permitted != *granted).then_some(permitted))
+}
+
+fn not_granted(binding: &Binding, missing: &[String], is_declared: bool, changed: &[String]) -> ApiError {
+    let (name, missing) = (binding.name(), missing.join(", nor to "));
+    let remedy = if is_declared {
+        format!("an operator may add it to [bindings.{name}.grant] in hardpoint.toml")
+    } else {
+        "bring your own secret for it, or let an operator bind the plugin with these settings".to_owned()
+    };
+    let text = format!("The exporter `{name}` is not allowed to {missing}: {remedy}.");
+    ApiError::impossible(first(changed), "granted", text)
 }
 
 /// Secrets for this export. One that was configured for another address stays at home.

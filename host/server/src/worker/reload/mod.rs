@@ -132,6 +132,8 @@ pub async fn run(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: wa
     let (mut scans, mut polls) = (ticks(app.config.plugins.scan_interval.0), ticks(POLL));
     let mut keeper = Keeper::new(app, folder);
     let mut waiting = Vec::new();
+    // Nothing is ready before the folder was looked through once.
+    keeper.pass(true, &mut waiting).await;
     loop {
         let mut look = false;
         tokio::select! {
@@ -156,20 +158,7 @@ pub async fn run(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: wa
             Some(loaded) = keeper.loads.join_next(), if !keeper.loads.is_empty() => keeper.note_load(loaded),
             _ = stopped(&mut stop) => return,
         }
-        if look {
-            keeper.scan().await;
-        }
-        keeper.reconcile().await;
-        // Before the first look there is nothing to load, and nothing is ready.
-        if keeper.remembered.is_some() && keeper.loads.is_empty() && !keeper.dirty {
-            keeper.ready = true;
-            keeper.report();
-            for done in waiting.drain(..) {
-                let _ = done.send(());
-            }
-        } else {
-            keeper.report();
-        }
+        keeper.pass(look, &mut waiting).await;
     }
 }
 
@@ -238,6 +227,23 @@ impl Keeper {
             dirty: false,
             ready: false,
             folder_error: None,
+        }
+    }
+
+    /// Looks, if it is to look, and makes live what follows; tells whoever waits once there is no more to come.
+    async fn pass(&mut self, look: bool, waiting: &mut Vec<oneshot::Sender<()>>) {
+        if look {
+            self.scan().await;
+        }
+        self.reconcile().await;
+        let is_settled = self.loads.is_empty() && !self.dirty;
+        self.ready |= is_settled;
+        self.report();
+        if is_settled {
+            for done in waiting.drain(..) {
+                // Who waited may have lost patience.
+                let _ = done.send(());
+            }
         }
     }
 
