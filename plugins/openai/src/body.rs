@@ -153,10 +153,9 @@ pub(crate) fn completion(request: &CompletionRequest, settings: &Settings) -> Re
         return Err(Failure::invalid_request(message).with_param("n"));
     }
     let has_completion_tokens = settings.max_tokens_field == "max_completion_tokens";
-    extra.retain(|name, _| {
-        !OWN.contains(&name.as_str())
-            && !(name == "max_completion_tokens" && has_completion_tokens && request.max_tokens.is_some())
-    });
+    let is_told = has_completion_tokens && request.max_tokens.is_some();
+    let is_own = |name: &str| OWN.contains(&name) || (is_told && name == "max_completion_tokens");
+    extra.retain(|name, _| !is_own(name));
     let has_tools = !request.tools.is_empty();
     write(&CompletionJson {
         model: &request.upstream_model,

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::bindings::retriever::exports::hardpoint::plugin::retriever as wit;
 use crate::bindings::shared::hardpoint::plugin::documents;
 use crate::failure::Failure;
+use crate::index::Ranked;
 use crate::settings;
 pub use documents::{Chunk, Error as DocumentError, Page};
 pub use wit::{Filter, Hit, SearchRequest};
@@ -76,6 +77,38 @@ pub trait Sink {
     fn chunks(&self, chunks: &[Chunk]) -> Result<(), DocumentError>;
     /// Progress for people: `done` of `total` units.
     fn progress(&self, done: u32, total: u32);
+}
+
+impl Chunk {
+    /// The whole text of a page as one chunk.
+    pub fn of_page(ordinal: u32, page: u32, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let end = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        Self {
+            ordinal,
+            text,
+            embedded_text: None,
+            first_page: page,
+            last_page: page,
+            start: 0,
+            end,
+            metadata: None,
+        }
+    }
+}
+
+/// A hit of the host's full text alone: what it is ordered by is the BM25 score.
+impl From<Ranked> for Hit {
+    fn from(ranked: Ranked) -> Self {
+        Self {
+            chunk_id: ranked.chunk_id,
+            document_id: ranked.document_id,
+            cosine: None,
+            fused: ranked.score,
+            text: None,
+            metadata: None,
+        }
+    }
 }
 
 impl From<DocumentError> for Failure {

@@ -108,11 +108,11 @@ impl<A: ModelAdapter> Completion<A> {
 impl Completed {
     /// The deltas that are text of the answer.
     pub fn texts(&self) -> Vec<&str> {
-        let text = |delta| match delta {
-            &CompletionEffect::Text(ref text) => Some(text.as_str()),
+        let texts = self.deltas.iter().filter_map(|delta| match delta {
+            CompletionEffect::Text(text) => Some(text.as_str()),
             _ => None,
-        };
-        self.deltas.iter().filter_map(text).collect()
+        });
+        texts.collect()
     }
 
     /// The failure that it must have ended with.

@@ -102,7 +102,7 @@ impl Delivered {
             DeliveryEffect::Again => return Step::Resume,
             DeliveryEffect::Wait(milliseconds) => {
                 self.waits.push(milliseconds);
-                return Step::Resume;
+                return Step::Wait;
             }
             DeliveryEffect::Verdict(given) => {
                 assert!((given.index as usize) < events, "there is no event {}", given.index);

@@ -7,13 +7,15 @@ use crate::machine::{Machine, Observation, Slot};
 use crate::request::HttpRequest;
 
 /// More calls than any script needs.
-const MAX_CALLS: usize = 5_000_000;
+const MAX_CALLS: usize = 1_000_000;
 
 /// What the driver must know of an effect.
 pub(super) enum Step {
     Send(HttpRequest),
-    /// Call again with `resumed`.
+    /// Call again with `resumed`, at once.
     Resume,
+    /// Call again with `resumed`, after what is under way: waiting takes longer than an answer.
+    Wait,
     /// The exchange is over.
     Finish,
     /// Gathered by the caller.
@@ -36,7 +38,7 @@ pub(super) fn drive<M: Machine>(
     while let Some(seen) = queue.pop_front() {
         calls += 1;
         assert!(calls < MAX_CALLS, "the machine asks to be called for ever");
-        let mut resumes = 0;
+        let (mut resumes, mut waits) = (0, 0);
         let mut is_finished = false;
         for effect in slot.advance(seen)? {
             assert!(!is_finished, "the machine asked for more after it finished");
@@ -44,6 +46,7 @@ pub(super) fn drive<M: Machine>(
                 Step::Done => {}
                 Step::Finish => is_finished = true,
                 Step::Resume => resumes += 1,
+                Step::Wait => waits += 1,
                 Step::Send(request) => {
                     let exchange = request.exchange;
                     let is_under_way = queue.iter().any(|seen| number(seen) == Some(exchange));
@@ -60,9 +63,12 @@ pub(super) fn drive<M: Machine>(
             assert_eq!(answers.count(), 0, "the script has answers to requests that were never sent");
             return Ok(true);
         }
-        assert!(resumes <= 1, "the machine asked twice to be called again");
+        assert!(resumes + waits <= 1, "the machine asked twice to be called again");
         if resumes == 1 {
             queue.push_front(Observation::Resumed);
+        }
+        if waits == 1 {
+            queue.push_back(Observation::Resumed);
         }
     }
     assert_eq!(answers.count(), 0, "the script has answers to requests that were never sent");

@@ -1,0 +1,8 @@
+//! The SDK as plugins use it, and the harness as their tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod exporters;
+mod harness;
+mod models;
+mod retrievers;
+mod tools;
