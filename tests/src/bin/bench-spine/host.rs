@@ -103,13 +103,21 @@ fn configuration(upstream: SocketAddr) -> String {
 [database]
 durability = "process"
 
+[log]
+level = "error"
+
+[secrets.upstream]
+value = "sk-bench"
+audience = "http://{upstream}"
+
 [egress]
 allow_internal = ["{upstream}"]
 
 [bindings.bench]
 plugin = "openai"
 settings = {{ base_url = "http://{upstream}/v1" }}
-grant = {{ http = ["POST http://{upstream}/v1/"] }}
+secrets = {{ api_key = "upstream" }}
+grant = {{ http = ["POST http://{upstream}/v1/"], secrets = ["api_key"] }}
 
 [[models]]
 id = "bench"
