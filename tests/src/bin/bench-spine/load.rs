@@ -98,6 +98,7 @@ impl Load {
         let mut latencies = Vec::new();
         while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
             let request = self.request(body.clone())?;
+            sender.ready().await?;
             let began = Instant::now();
             let answer = sender.send_request(request).await?;
             let status = answer.status();
