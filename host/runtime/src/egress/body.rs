@@ -69,12 +69,9 @@ impl EgressBody {
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
         loop {
             let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
-            let is_over = connection.poll_drive(cx).is_ready();
-            // Nothing but driving the connection brings a piece, so nobody else has to wake this task.
-            let frame = match Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-            {
-                Poll::Ready(frame) => frame,
-                Poll::Pending if is_over => {
+            let frame = match connection.poll(cx, |cx| Pin::new(&mut self.incoming).poll_frame(cx)) {
+                Poll::Ready(Some(frame)) => frame,
+                Poll::Ready(None) => {
                     let message =
                         format!("{} closed the connection in the middle of its answer", self.origin.origin);
                     return Poll::Ready(Some(Err(

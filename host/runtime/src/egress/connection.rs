@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::connect::Transport;
 use super::error::{EgressError, EgressErrorKind};
+use super::relay::Relay;
 
 /// A request as it is sent: its body is in memory.
 pub(super) type Outgoing = http::Request<Full<Bytes>>;
@@ -25,9 +27,14 @@ const MAX_BUFFER: usize = 64 << 10;
 /// Names change what they point to: no connection is used for ever.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
+type Driver = http1::Connection<TokioIo<Transport>, Full<Bytes>>;
+
 pub(super) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Transport>, Full<Bytes>>,
+    driver: Driver,
+    relay: Arc<Relay>,
+    /// The relay's other side.
+    waker: Waker,
     is_over: bool,
     opened: Instant,
     /// Since when it has waited for a request.
@@ -47,26 +54,44 @@ impl Connection {
         builder.max_buf_size(MAX_BUFFER);
         let (sender, driver) =
             builder.handshake(TokioIo::new(transport)).await.map_err(EgressError::connect)?;
-        let now = Instant::now();
-        Ok(Box::new(Self { sender, driver, is_over: false, opened: now, idle_since: now }))
+        let (now, (relay, waker)) = (Instant::now(), Relay::new());
+        Ok(Box::new(Self { sender, driver, relay, waker, is_over: false, opened: now, idle_since: now }))
     }
 
-    /// Moves bytes in both directions; ready once there are none to move any more.
-    pub(super) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // An error reaches whoever waits for the answer or the body in its own way.
-        if !self.is_over && Pin::new(&mut self.driver).poll(cx).is_ready() {
-            self.is_over = true;
+    /// Moves bytes in both directions, and asks `look` whether they brought anything.
+    pub(super) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        self.relay.start(cx.waker());
+        loop {
+            drive(&mut self.driver, &mut self.is_over, &self.waker);
+            // Nothing but driving the connection brings anything, so nobody else has to wake this task.
+            if let Poll::Ready(found) = look(&mut Context::from_waker(Waker::noop())) {
+                self.relay.stop();
+                return Poll::Ready(Some(found));
+            }
+            if self.is_over {
+                self.relay.stop();
+                return Poll::Ready(None);
+            }
+            if !self.relay.must_repeat() {
+                return Poll::Pending;
+            }
         }
-        if self.is_over { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Whether the next request may be sent. Notices that the other side has closed.
     pub(super) fn is_ready(&mut self) -> bool {
-        self.poll_drive(&mut Context::from_waker(Waker::noop())).is_pending() && self.sender.is_ready()
+        drive(&mut self.driver, &mut self.is_over, Waker::noop());
+        !self.is_over && self.sender.is_ready()
     }
 
     pub(super) fn start_waiting(&mut self) {
         self.idle_since = Instant::now();
+        // The task that used it may end; nothing of it is to be kept alive from here.
+        self.relay.forget();
     }
 
     pub(super) fn is_fresh(&self, idle_timeout: Duration) -> bool {
@@ -83,33 +108,35 @@ impl Connection {
     ) -> Result<http::Response<Incoming>, Unanswered> {
         let mut answer = pin!(self.sender.try_send_request(request));
         std::future::poll_fn(|cx| {
-            let is_over = self.poll_drive(cx).is_ready();
-            // Nothing but driving the connection brings an answer, so nobody else has to wake this task.
-            if let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                return Poll::Ready(answer.map_err(|mut error| match error.take_message() {
-                    Some(request) => Unanswered::Unsent(Box::new(request)),
-                    None => Unanswered::Failed(EgressError::of_request(&error.into_error(), origin)),
-                }));
-            }
-            if is_over {
-                let message = format!("{origin} closed the connection before it answered");
-                return Poll::Ready(Err(Unanswered::Failed(EgressError::new(
+            let closed = || {
+                EgressError::new(
                     EgressErrorKind::Reset,
-                    message,
-                ))));
+                    format!("{origin} closed the connection before it answered"),
+                )
+            };
+            match self.poll(cx, |cx| answer.as_mut().poll(cx)) {
+                Poll::Ready(Some(answer)) => {
+                    Poll::Ready(answer.map_err(|mut error| match error.take_message() {
+                        Some(request) => Unanswered::Unsent(Box::new(request)),
+                        None => Unanswered::Failed(EgressError::of_request(&error.into_error(), origin)),
+                    }))
+                }
+                Poll::Ready(None) => Poll::Ready(Err(Unanswered::Failed(closed()))),
+                Poll::Pending => timer.as_mut().poll(cx).map(|()| {
+                    let limit = limit.as_millis();
+                    let message =
+                        format!("{origin} did not answer within {limit} ms (egress.first_byte_timeout)");
+                    Err(Unanswered::Failed(EgressError::new(EgressErrorKind::Timeout, message)))
+                }),
             }
-            if timer.as_mut().poll(cx).is_ready() {
-                let message = format!(
-                    "{origin} did not answer within {} ms (egress.first_byte_timeout)",
-                    limit.as_millis()
-                );
-                return Poll::Ready(Err(Unanswered::Failed(EgressError::new(
-                    EgressErrorKind::Timeout,
-                    message,
-                ))));
-            }
-            Poll::Pending
         })
         .await
+    }
+}
+
+fn drive(driver: &mut Driver, is_over: &mut bool, waker: &Waker) {
+    // An error reaches whoever waits for the answer or the body in its own way.
+    if !*is_over && Pin::new(driver).poll(&mut Context::from_waker(waker)).is_ready() {
+        *is_over = true;
     }
 }

@@ -37,6 +37,7 @@ mod error;
 mod policy;
 mod pool;
 mod proxy;
+mod relay;
 mod request;
 mod resolve;
 mod stats;

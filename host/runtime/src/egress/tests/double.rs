@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -100,6 +101,11 @@ pub(super) async fn scripted(answer: &'static [u8]) -> (String, mpsc::UnboundedR
     })
     .await;
     (format!("http://{}:{port}/", super::HOST), reports)
+}
+
+/// What a server reports next; a test that waits in vain fails.
+pub(super) async fn next<T>(reports: &mut mpsc::UnboundedReceiver<T>) -> Option<T> {
+    tokio::time::timeout(Duration::from_secs(20), reports.recv()).await.expect("the server reports nothing")
 }
 
 pub(super) async fn read_head(stream: &mut TcpStream) -> String {

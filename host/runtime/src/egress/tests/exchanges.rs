@@ -1,6 +1,6 @@
 use std::io::Read;
 
-use super::double::{Double, raw, read_head, scripted, wait_for_close};
+use super::double::{Double, next, raw, read_head, scripted, wait_for_close};
 use super::*;
 use crate::secret::Secret;
 use tokio::io::AsyncWriteExt;
@@ -141,8 +141,8 @@ async fn connections_that_nobody_asks_for_again_are_closed() {
     let egress = Egress::new(EgressConfig { idle_timeout: Duration::from_millis(40), ..config() }).unwrap();
     read(send(&egress, get(&url)).await.unwrap().body).await.unwrap();
     assert_eq!(egress.stats().origins[0].idle, 1);
-    assert_eq!(reports.recv().await, Some("answered"));
-    assert_eq!(reports.recv().await, Some("closed"));
+    assert_eq!(next(&mut reports).await, Some("answered"));
+    assert_eq!(next(&mut reports).await, Some("closed"));
     assert_eq!(egress.stats().origins[0].idle, 0);
 }
 
@@ -167,9 +167,9 @@ async fn dropping_a_body_closes_its_connection() {
     let egress = egress();
     let mut answer = send(&egress, get(&url)).await.unwrap();
     assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "one");
-    assert_eq!(reports.recv().await, Some("answered"));
+    assert_eq!(next(&mut reports).await, Some("answered"));
     drop(answer);
-    assert_eq!(reports.recv().await, Some("closed"));
+    assert_eq!(next(&mut reports).await, Some("closed"));
 }
 
 #[tokio::test]
@@ -189,9 +189,9 @@ async fn dropping_a_request_closes_its_connection() {
     let request = send(&egress, get(&format!("http://{HOST}:{port}/")));
     tokio::select! {
         _ = request => panic!("nobody answers"),
-        asked = reports.recv() => assert_eq!(asked, Some("asked")),
+        asked = next(&mut reports) => assert_eq!(asked, Some("asked")),
     }
-    assert_eq!(reports.recv().await, Some("closed"));
+    assert_eq!(next(&mut reports).await, Some("closed"));
 }
 
 #[tokio::test]
@@ -212,8 +212,8 @@ async fn draining_does_not_wait_long() {
     let (url, mut reports) = scripted(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\none").await;
     let egress = egress();
     send(&egress, get(&url)).await.unwrap().body.drain();
-    assert_eq!(reports.recv().await, Some("answered"));
-    assert_eq!(reports.recv().await, Some("closed"));
+    assert_eq!(next(&mut reports).await, Some("answered"));
+    assert_eq!(next(&mut reports).await, Some("closed"));
 }
 
 #[tokio::test]

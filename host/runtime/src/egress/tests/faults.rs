@@ -1,4 +1,4 @@
-use super::double::{Double, raw, read_head, scripted, wait_for_close};
+use super::double::{Double, next, raw, read_head, scripted, wait_for_close};
 use super::*;
 use tokio::io::AsyncWriteExt;
 
@@ -99,8 +99,8 @@ async fn every_stage_has_its_time_limit() {
     assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "one");
     names_the_key(answer.body.chunk().await.unwrap().unwrap_err(), "egress.gap_timeout");
     assert!(answer.body.chunk().await.is_none());
-    assert_eq!(reports.recv().await, Some("answered"));
-    assert_eq!(reports.recv().await, Some("closed"));
+    assert_eq!(next(&mut reports).await, Some("answered"));
+    assert_eq!(next(&mut reports).await, Some("closed"));
 
     let never = Arc::new(FakeResolver { never: true, ..FakeResolver::default() });
     let stuck = Egress::new(EgressConfig { resolver: Some(never), ..config() }).unwrap();

@@ -1,4 +1,4 @@
-use super::double::{Double, raw, read_head};
+use super::double::{Double, next, raw, read_head};
 use super::*;
 use tokio::io::AsyncWriteExt;
 
@@ -39,7 +39,10 @@ async fn secure_requests_go_through_a_tunnel() {
         send(&through(&format!("http://127.0.0.1:{port}")), get("https://far.test/")).await.unwrap_err();
     assert_eq!(error.kind, EgressErrorKind::Connect);
     assert!(error.message.contains("it answered 403"), "{error}");
-    assert_eq!(reports.recv().await.unwrap(), "CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\n");
+    assert_eq!(
+        next(&mut reports).await.unwrap(),
+        "CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\n"
+    );
 }
 
 #[tokio::test]
