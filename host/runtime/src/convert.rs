@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::manifest::Manifest;
 use hardpoint_domain::message;
 
 use crate::bindings::http;
@@ -197,28 +198,53 @@ impl From<EgressErrorKind> for TransportFailureKind {
     }
 }
 
-pub(crate) fn egress_request(request: types::HttpRequest) -> EgressRequest {
+pub(crate) fn egress_request(
+    request: types::HttpRequest,
+    manifest: &Manifest,
+    secrets: &SecretSet,
+) -> EgressRequest {
     EgressRequest {
         method: request.method,
         url: request.url,
-        headers: request.headers.into_iter().map(header).collect(),
+        headers: headers_to_send(request.headers, manifest, secrets),
         body: request.body.into_iter().map(part).collect(),
         gzip: request.compression == types::Compression::Gzip,
     }
 }
 
-pub(crate) fn tool_request(request: http::Request) -> EgressRequest {
+pub(crate) fn tool_request(
+    request: http::Request,
+    manifest: &Manifest,
+    secrets: &SecretSet,
+) -> EgressRequest {
     EgressRequest {
         method: request.method,
         url: request.url,
-        headers: request.headers.into_iter().map(header).collect(),
+        headers: headers_to_send(request.headers, manifest, secrets),
         body: request.body.into_iter().map(part).collect(),
         gzip: request.compression == types::Compression::Gzip,
     }
 }
 
-fn header(header: types::RequestHeader) -> (String, Vec<Part>) {
-    (header.name, header.value.into_iter().map(part).collect())
+/// All but those that refer to a secret which the manifest calls optional and which was not given: that is
+/// how one plugin serves servers with a key and servers without.
+fn headers_to_send(
+    headers: Vec<types::RequestHeader>,
+    manifest: &Manifest,
+    secrets: &SecretSet,
+) -> Vec<(String, Vec<Part>)> {
+    let is_absent = |part: &types::Part| match part {
+        types::Part::Bytes(_) => false,
+        types::Part::Secret(secret) => {
+            !secrets.by_name().contains_key(&secret.name)
+                && manifest.secret.iter().any(|wish| wish.optional && wish.name == secret.name)
+        }
+    };
+    headers
+        .into_iter()
+        .filter(|header| !header.value.iter().any(is_absent))
+        .map(|header| (header.name, header.value.into_iter().map(part).collect()))
+        .collect()
 }
 
 fn part(part: types::Part) -> Part {
@@ -243,4 +269,52 @@ pub(crate) fn headers(headers: &::http::HeaderMap, secrets: &SecretSet) -> Vec<t
         value: secrets.redact_bytes(value.as_bytes().to_vec()),
     };
     headers.iter().map(seen).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    const MANIFEST: &str = r#"
+        id = "p"
+        version = "1.0.0"
+        kind = "model"
+        description = "A plugin."
+        [[secret]]
+        name = "may"
+        audience = "https://example.com"
+        optional = true
+        [[secret]]
+        name = "must"
+        audience = "https://example.com"
+    "#;
+
+    fn sent(secrets: &SecretSet) -> Vec<String> {
+        let secret = |name: &str| {
+            types::Part::Secret(types::SecretReference {
+                name: name.into(),
+                encoding: types::SecretEncoding::Raw,
+            })
+        };
+        let header = |name: &str, value| types::RequestHeader { name: name.into(), value };
+        let headers = vec![
+            header("plain", vec![types::Part::Bytes(b"x".to_vec())]),
+            header("a", vec![types::Part::Bytes(b"Bearer ".to_vec()), secret("may")]),
+            header("b", vec![secret("must")]),
+            header("c", vec![secret("unheard-of")]),
+        ];
+        let manifest = Manifest::from_toml(MANIFEST).unwrap();
+        headers_to_send(headers, &manifest, secrets).into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn only_the_header_of_an_optional_secret_is_left_out() {
+        assert_eq!(sent(&SecretSet::new(BTreeMap::new())), ["plain", "b", "c"]);
+        let origin = hardpoint_domain::origin::Origin::parse("https://example.com").unwrap();
+        let given = BTreeMap::from([("may".to_owned(), Secret::new("value", origin))]);
+        assert_eq!(sent(&SecretSet::new(given)), ["plain", "a", "b", "c"]);
+    }
 }

@@ -75,7 +75,7 @@ impl Wire {
         self.flights.push(Box::pin(async move {
             let permissions = permissions.as_deref().unwrap_or_else(|| binding.permissions());
             let egress = &binding.generation.host.egress;
-            let request = convert::egress_request(request);
+            let request = convert::egress_request(request, binding.generation.manifest(), &secrets);
             let options = SendOptions::for_binding(binding.name());
             let answer = egress.send(request, permissions, secrets.by_name(), &options).await;
             Happening::Head(exchange, answer)

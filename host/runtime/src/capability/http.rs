@@ -28,7 +28,7 @@ impl CallState {
         let egress = &self.binding.generation.host.egress;
         let mut answer = egress
             .send(
-                convert::tool_request(request),
+                convert::tool_request(request, self.binding.generation.manifest(), &self.secrets),
                 self.binding.permissions(),
                 self.secrets.by_name(),
                 &options,
