@@ -12,7 +12,9 @@ const WORDS: usize = 4;
 
 /// One completion.
 pub struct Completion {
-    rest: String,
+    answer: String,
+    /// Up to here it was handed out.
+    told: usize,
     streamed: bool,
     usage: Usage,
     reason: FinishReason,
@@ -31,15 +33,17 @@ impl Completion {
             output_tokens: text::count_tokens(&answer),
             reasoning_tokens: 0,
         };
-        Self { rest: answer, streamed: request.streamed, usage, reason }
+        Self { answer, told: 0, streamed: request.streamed, usage, reason }
     }
 
     fn proceed(&mut self, out: &mut Effects<CompletionEffect>) {
-        let end = if self.streamed { piece(&self.rest) } else { self.rest.len() };
+        let rest = &self.answer[self.told..];
+        let end = if self.streamed { piece(rest) } else { rest.len() };
         if end > 0 {
-            out.text(self.rest.drain(..end).collect::<String>());
+            out.text(&rest[..end]);
+            self.told += end;
         }
-        if self.rest.is_empty() {
+        if self.told == self.answer.len() {
             out.usage(self.usage);
             out.finish(self.reason);
         } else {

@@ -1,7 +1,7 @@
 //! Which sentences bear on a question: BM25 over the sentences at hand, less what was said already.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::text;
@@ -13,60 +13,101 @@ const SHARE_OF_BEST: f32 = 0.45;
 /// How soon more of the same word stops to matter, and how much length does (Robertson and Zaragoza).
 const K1: f32 = 1.2;
 const B: f32 = 0.5;
+/// Different words of the question that count. What a question is about, it says by then.
+const WANTED: usize = 64;
+/// So many of the best sentences are compared with each other.
+const CANDIDATES: usize = 64;
+
+/// A sentence that has a word of the question.
+struct Match {
+    place: usize,
+    words: usize,
+    /// The words of the question in it, by number, and how often.
+    found: Vec<(usize, u32)>,
+}
 
 /// The places of the sentences that bear on the question, ascending; none if nothing does.
 pub(crate) fn relevant(question: &str, sentences: &[&str]) -> Vec<usize> {
-    let wanted: BTreeSet<String> = text::words(question).into_iter().collect();
-    let bags: Vec<Vec<String>> = sentences.iter().map(|sentence| text::words(sentence)).collect();
-    let scores = scores(&wanted, &bags);
-    let best = scores.iter().copied().fold(0.0_f32, f32::max);
+    let mut candidates = scored(question, sentences);
+    candidates.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
+    candidates.truncate(CANDIDATES);
+    let best = candidates.first().map_or(0.0, |(_, score)| *score);
+    let bags: Vec<BTreeSet<String>> = candidates.iter().map(|(place, _)| bag(sentences[*place])).collect();
     let mut chosen: Vec<usize> = Vec::new();
     while chosen.len() < SENTENCES {
-        let next = (0..sentences.len())
-            .filter(|place| !chosen.contains(place))
-            .map(|place| (place, scores[place] * novelty(&bags[place], &chosen, &bags)))
+        let next = (0..candidates.len())
+            .filter(|index| !chosen.contains(index))
+            .map(|index| (index, candidates[index].1 * novelty(&bags[index], &chosen, &bags)))
             .max_by(|(a, one), (b, other)| one.total_cmp(other).then(b.cmp(a)));
         match next {
-            Some((place, score)) if score > 0.0 && score >= best * SHARE_OF_BEST => chosen.push(place),
+            Some((index, score)) if score > 0.0 && score >= best * SHARE_OF_BEST => chosen.push(index),
             _ => break,
         }
     }
-    chosen.sort_unstable();
-    chosen
+    let mut places: Vec<usize> = chosen.into_iter().map(|index| candidates[index].0).collect();
+    places.sort_unstable();
+    places
 }
 
-fn scores(wanted: &BTreeSet<String>, bags: &[Vec<String>]) -> Vec<f32> {
-    let mut containing: BTreeMap<&str, f32> = BTreeMap::new();
-    for bag in bags {
-        let distinct: BTreeSet<&str> = bag.iter().map(String::as_str).collect();
-        for word in distinct {
-            *containing.entry(word).or_default() += 1.0;
+/// The places of the sentences that share a word with the question, each with its BM25 score.
+fn scored(question: &str, sentences: &[&str]) -> Vec<(usize, f32)> {
+    let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
+    text::for_each_word(question, |word| {
+        let number = wanted.len();
+        if number < WANTED && !wanted.contains_key(word) {
+            wanted.insert(word.to_string(), number);
+        }
+    });
+    let mut containing = alloc::vec![0_u32; wanted.len()];
+    let mut matches: Vec<Match> = Vec::new();
+    let mut all_words = 0;
+    for (place, sentence) in sentences.iter().enumerate() {
+        let mut words = 0;
+        let mut found: Vec<(usize, u32)> = Vec::new();
+        text::for_each_word(sentence, |word| {
+            words += 1;
+            let Some(number) = wanted.get(word) else { return };
+            match found.iter_mut().find(|(known, _)| known == number) {
+                Some((_, times)) => *times += 1,
+                None => found.push((*number, 1)),
+            }
+        });
+        all_words += words;
+        found.iter().for_each(|(number, _)| containing[*number] += 1);
+        if !found.is_empty() {
+            matches.push(Match { place, words, found });
         }
     }
-    let count = bags.len() as f32;
-    let average = bags.iter().map(Vec::len).sum::<usize>() as f32 / count.max(1.0);
-    let weight = |word: &str| {
-        let n = containing.get(word).copied().unwrap_or(0.0);
-        log2(1.0 + (count - n + 0.5) / (n + 0.5))
-    };
-    let score = |bag: &Vec<String>| -> f32 {
-        let length = 1.0 - B + B * bag.len() as f32 / average.max(1.0);
-        let of_word = |word: &String| {
-            let times = bag.iter().filter(|other| *other == word).count() as f32;
-            weight(word) * times * (K1 + 1.0) / (times + K1 * length)
+    let count = sentences.len() as f32;
+    let average = (all_words as f32 / count.max(1.0)).max(1.0);
+    let weight = |n: f32| log2(1.0 + (count - n + 0.5) / (n + 0.5));
+    let score = |it: &Match| {
+        let length = 1.0 - B + B * it.words as f32 / average;
+        let of_word = |(number, times): &(usize, u32)| {
+            let times = *times as f32;
+            weight(containing[*number] as f32) * times * (K1 + 1.0) / (times + K1 * length)
         };
-        wanted.iter().map(of_word).sum()
+        it.found.iter().map(of_word).sum::<f32>()
     };
-    bags.iter().map(score).collect()
+    matches.iter().map(|it| (it.place, score(it))).collect()
+}
+
+fn bag(sentence: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    text::for_each_word(sentence, |word| {
+        if !words.contains(word) {
+            words.insert(word.to_string());
+        }
+    });
+    words
 }
 
 /// 1 for a sentence that shares nothing with those already chosen, towards 0 the more it repeats them.
-fn novelty(bag: &[String], chosen: &[usize], bags: &[Vec<String>]) -> f32 {
-    let words: BTreeSet<&String> = bag.iter().collect();
-    let overlap = |place: &usize| {
-        let other: BTreeSet<&String> = bags[*place].iter().collect();
-        let shared = words.intersection(&other).count() as f32;
-        shared / (words.union(&other).count() as f32).max(1.0)
+fn novelty(words: &BTreeSet<String>, chosen: &[usize], bags: &[BTreeSet<String>]) -> f32 {
+    let overlap = |index: &usize| {
+        let other = &bags[*index];
+        let shared = words.intersection(other).count() as f32;
+        shared / (words.union(other).count() as f32).max(1.0)
     };
     1.0 - chosen.iter().map(overlap).fold(0.0, f32::max)
 }
