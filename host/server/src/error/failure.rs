@@ -88,9 +88,12 @@ impl From<Failure> for ApiError {
             )
             .retry_after(wait.unwrap_or(1)),
         };
+        // `cpu`, `memory`, `trap` …: the class of the cause, for those who wrote the plugin.
+        if let (Plugin, Some(cause)) = (failure.kind, failure.code.as_deref()) {
+            error = error.with_detail("cause", cause.strip_prefix("plugin_").unwrap_or(cause));
+        }
         error.0.code = match failure.kind {
             ContentFiltered => Some(Cow::Borrowed("content_filter")),
-            // `plugin_cpu`, `plugin_trap` …: the class of the cause.
             InvalidRequest | Unsupported | Plugin => failure.code.map(Cow::Owned),
             _ => None,
         };

@@ -123,5 +123,5 @@ fn what_a_failure_knows_is_passed_on() {
 
     let mut trapped = Failure::new(FailureKind::Plugin, "plugin openai was stopped: it trapped: unreachable");
     trapped.code = Some("plugin_trap".to_owned());
-    insta::assert_snapshot!(body(&ApiError::from(trapped), Shape::OpenAi), @r#"{"error":{"type":"plugin_failed","message":"The plugin that serves this was stopped or broke its interface's rules.","code":"plugin_trap","param":null}}"#);
+    insta::assert_snapshot!(body(&ApiError::from(trapped), Shape::OpenAi), @r#"{"error":{"type":"plugin_failed","message":"The plugin that serves this was stopped or broke its interface's rules.","details":{"cause":"trap"},"code":"plugin_trap","param":null}}"#);
 }

@@ -4,8 +4,11 @@
 
 mod call_records;
 mod command_line;
+mod completions;
 mod entry;
 mod exports;
+mod models;
 mod openapi;
 mod plugins;
 mod support;
+mod tools;
