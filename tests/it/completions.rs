@@ -77,12 +77,14 @@ async fn a_stream_arrives_as_it_is_made() {
     let scene = scene(&["paced"]).await;
     let gate = hardpoint_tests::gate::Gate::closed();
     scene.double.on("paced", [Reply::text("one two three").paced(&gate).into()]);
-    // One event at a time leaves the double, and what it says arrives before the next one leaves.
+    // One event at a time leaves the double, and what it says arrives before the next one leaves. The host
+    // answers once there is something to say: until then a failure still gets a status of its own.
+    gate.let_pass(1);
     let mut events = scene.stream(&says("paced", "count")).await;
     assert_eq!(events.json().await["choices"][0]["delta"]["role"], "assistant");
     for word in ["one ", "two ", "three"] {
-        gate.let_pass(1);
         assert_eq!(events.json().await["choices"][0]["delta"]["content"], word);
+        gate.let_pass(1);
     }
     gate.open();
     let told = events.rest().await;

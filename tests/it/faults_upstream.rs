@@ -40,7 +40,7 @@ async fn one_that_dies_mid_stream() {
     );
     // The connection ends as it should, but the answer does not.
     scene.double.on("ends-early", [Script::events().bytes(says_chunk("as far as ")).into()]);
-    let kinds = ["upstream_connection_lost", "upstream_protocol_error"];
+    let kinds = ["upstream_connection_lost", "upstream_protocol_error", "upstream_error"];
     for model in ["dies", "dies-in-event", "ends-early"] {
         assert_failed_stream(scene.stream(&says(model, "hello")).await, "as far as ", &kinds).await;
         // Without a stream nothing was sent yet, and the status tells.

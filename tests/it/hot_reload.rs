@@ -203,7 +203,7 @@ async fn a_version_that_asks_for_more_waits_while_the_old_one_serves() {
     host.drop_plugin("versioned", &with_manifest(&bytes, &asks_more));
     let candidate = until("the new version to wait", || async {
         let candidate = plugin(&client, "versioned").await["candidate"].clone();
-        (candidate["state"] == "pending_approval").then_some(candidate)
+        (candidate["state"] == "pending_approval" && candidate["reason"].is_string()).then_some(candidate)
     })
     .await;
     assert_eq!(candidate["version"], second);

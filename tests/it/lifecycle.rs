@@ -15,6 +15,7 @@ async fn a_signal_to_stop_lets_streams_finish() {
     let mut scene = scene(&["paced"]).await;
     let gate = Gate::closed();
     scene.double.on("paced", [Reply::text("one two three").paced(&gate).into()]);
+    gate.let_pass(1);
     let mut events = scene.stream(&says("paced", "count")).await;
     assert!(matches!(events.next().await, Next::Data(_)));
     process::signal(scene.host.pid(), "TERM");
@@ -57,8 +58,9 @@ async fn a_host_on_postgresql_serves_the_same() {
     let made = std::process::Command::new("createdb").args(["--maintenance-db", &server, &name]).output();
     let made = made.expect("createdb, of PostgreSQL's clients");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let (before, _) = server.rsplit_once('/').expect("a database in the address");
-    let url = format!("{before}/{name}");
+    let (address, options) = server.split_once('?').unwrap_or((&server, ""));
+    let (address, _) = address.rsplit_once('/').expect("a database in the address");
+    let url = format!("{address}/{name}?{options}");
 
     let options =
         Options::new().shipped("extractive").shipped("calculator").env("HARDPOINT__DATABASE__URL", &url);

@@ -9,7 +9,9 @@
 mod completions;
 mod doubles;
 mod egress;
+mod exporters;
 mod faults_upstream;
+mod first_steps;
 mod hostile_guests;
 mod hot_reload;
 mod lifecycle;

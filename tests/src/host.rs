@@ -23,6 +23,7 @@ pub struct Options {
     config: String,
     plugins: Vec<(String, Vec<u8>)>,
     environment: Vec<(String, String)>,
+    prints_key: bool,
 }
 
 impl Options {
@@ -31,7 +32,7 @@ impl Options {
         // Errors in plugins are what tests look at: nothing is left out of the log.
         let config =
             "[log]\nlevel = \"info\"\nformat = \"json\"\n\n[plugins]\nscan_interval = \"200ms\"\n".to_owned();
-        Self { config, plugins: Vec::new(), environment: Vec::new() }
+        Self { config, plugins: Vec::new(), environment: Vec::new(), prints_key: false }
     }
 
     /// With a plugin that we ship.
@@ -59,6 +60,13 @@ impl Options {
     #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
         let _ = writeln!(self.config, "\n{toml}");
+        self
+    }
+
+    /// Without a key of ours: the host makes the first operator's, and prints it with how to begin.
+    #[must_use]
+    pub fn printing_its_key(mut self) -> Self {
+        self.prints_key = true;
         self
     }
 
@@ -109,7 +117,7 @@ impl Host {
             fs::write(plugins.join(format!("{id}.wasm")), bytes).expect("a plugin written");
         }
         fs::write(folder.path().join("hardpoint.toml"), &options.config).expect("a configuration written");
-        let key = bootstrap_key();
+        let key = if options.prints_key { String::new() } else { bootstrap_key() };
         let running = Running::launch(folder.path(), &options.environment, &key).await;
         Self { running, folder, environment: options.environment, key }
     }
@@ -210,7 +218,10 @@ impl Running {
     async fn launch(folder: &Path, environment: &[(String, String)], key: &str) -> Self {
         let mut command = Command::new(binary());
         command.current_dir(folder).args(["serve", "--config", "hardpoint.toml", "--data", "data"]);
-        command.args(["--listen", "127.0.0.1:0"]).env("HARDPOINT_BOOTSTRAP_KEY", key);
+        command.args(["--listen", "127.0.0.1:0"]).env_remove("HARDPOINT_BOOTSTRAP_KEY");
+        if !key.is_empty() {
+            command.env("HARDPOINT_BOOTSTRAP_KEY", key);
+        }
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {

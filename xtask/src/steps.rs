@@ -144,6 +144,9 @@ fn blackbox(needs: &mut Needs) -> Result<()> {
     let database = needs.postgres()?;
     needs.guests()?;
     let Clients { python, javascript } = clients::prepare()?;
+    if !run::on_path("curl") {
+        debian::install(&["curl", "ca-certificates"], "testing the lines of the README")?;
+    }
     // The binary as the crates' own tests need it: `cargo build` would leave the test dependencies out,
     // choose other features, and build wasmtime a second time.
     run::show_and_run(&mut run::cargo(&["test", "--workspace", "--locked", "--test", "it", "--no-run"]))?;
