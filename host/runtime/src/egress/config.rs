@@ -105,6 +105,6 @@ pub enum EgressConfigError {
     #[error("egress.proxy must be `http://[user:password@]host[:port]`")]
     Proxy,
     /// Certificates that are none.
-    #[error("egress.extra_roots: {0}")]
+    #[error("trusted certificates: {0}")]
     Roots(String),
 }

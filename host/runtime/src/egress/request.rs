@@ -101,11 +101,7 @@ impl Preparation<'_> {
         let headers = self.headers(request.headers, request.gzip)?;
         let mut body = self.join(request.body)?;
         if body.len() as u64 > self.max_body {
-            let message = format!(
-                "the body has {} bytes, {} may be sent (egress.max_request_bytes)",
-                body.len(),
-                self.max_body
-            );
+            let message = format!("the body has {} bytes, {} may be sent", body.len(), self.max_body);
             return Err(EgressError::denied(message));
         }
         if request.gzip {
