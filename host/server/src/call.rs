@@ -166,6 +166,11 @@ impl CallNote {
         }
     }
 
+    /// Who is calling, as far as that is known.
+    pub fn caller(&self) -> Option<Caller> {
+        self.facts().as_ref()?.caller.clone()
+    }
+
     /// Notes the model that was asked for.
     pub fn model(&self, id: &str) {
         self.update(|facts| facts.model = Some(id.to_owned()));

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use hardpoint_runtime::Runtime;
+use hardpoint_runtime::egress::OriginStats;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
@@ -74,6 +75,7 @@ impl Metrics {
             "Components that were tried, by what became of them",
             reloads.clone(),
         );
+        registry.register_collector(Box::new(Outbound(runtime.clone())));
         registry.register_collector(Box::new(Plugins(runtime)));
         registry.register_collector(Box::new(Process));
         Self { registry, requests, durations, tokens, reloads }
@@ -173,6 +175,50 @@ impl Collector for Plugins {
         let of_draining: u32 = draining.iter().map(|generation| generation.live()).sum();
         for (state, count) in [("serving", of_serving), ("draining", of_draining)] {
             ConstGauge::new(i64::from(count)).encode(live.encode_family(&[("state", state)])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Name, help, unit, and where the value is.
+type Column = (&'static str, &'static str, Option<&'static Unit>, fn(&OriginStats) -> u64);
+
+/// What plugins sent, by where to. Origins are what operators granted, so they are few.
+struct Outbound(Runtime);
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outbound")
+    }
+}
+
+impl Collector for Outbound {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let stats = self.0.egress().stats();
+        let help = "Requests of plugins that were refused before anything left the host";
+        let refusals = encoder.encode_descriptor("egress_refusals", help, None, MetricType::Counter)?;
+        ConstCounter::new(stats.refusals).encode(refusals)?;
+        let columns: [Column; 5] = [
+            ("egress_requests", "Requests of plugins that were permitted", None, |origin| origin.requests),
+            ("egress_failures", "Requests without an answer, and answers without an end", None, |origin| {
+                origin.failures
+            }),
+            ("egress_connections", "Connections that were opened", None, |origin| origin.connections),
+            ("egress_sent", "Bodies sent", Some(&Unit::Bytes), |origin| origin.bytes_sent),
+            ("egress_received", "Bodies received", Some(&Unit::Bytes), |origin| origin.bytes_received),
+        ];
+        for (name, help, unit, value) in columns {
+            let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+            for origin in &stats.origins {
+                let labels = [("origin", origin.origin.as_str())];
+                ConstCounter::new(value(origin)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Connections that wait for a request";
+        let mut idle = encoder.encode_descriptor("egress_idle_connections", help, None, MetricType::Gauge)?;
+        for origin in &stats.origins {
+            ConstGauge::new(origin.idle as i64)
+                .encode(idle.encode_family(&[("origin", origin.origin.as_str())])?)?;
         }
         Ok(())
     }

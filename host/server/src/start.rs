@@ -22,6 +22,7 @@ use crate::router::router;
 use crate::service::kv::StoredKv;
 use crate::state::{App, Stop};
 use crate::worker::background::Background;
+use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
 
@@ -50,7 +51,7 @@ pub struct Server {
     pub router: Router,
     /// The first operator key, if it was made just now.
     pub first_key: Option<KeyText>,
-    keeper: JoinHandle<()>,
+    workers: [JoinHandle<()>; 2],
 }
 
 /// Opens the store that a configuration names.
@@ -120,6 +121,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         calls: CallRecorder::start(&store),
         metrics: Metrics::new(runtime.clone()),
         keys: KeyCache::default(),
+        refusals: Refusals::default(),
         background: Background::new(Handle::current()),
         config,
         store,
@@ -130,7 +132,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         stop,
     });
     let keeper = tokio::spawn(reload::run(app.clone(), folder, orders, stopping));
-    Ok(Server { router: router(app.clone()), app, first_key, keeper })
+    let bookkeeper = tokio::spawn(refusals::run(app.clone()));
+    Ok(Server { router: router(app.clone()), app, first_key, workers: [keeper, bookkeeper] })
 }
 
 impl Server {
@@ -145,8 +148,10 @@ impl Server {
         if !self.app.background.drain(LAST_WORK).await {
             tracing::warn!("some records of abandoned requests were not written in time");
         }
-        if let Err(error) = self.keeper.await {
-            tracing::error!(%error, "the plugins' keeper ended badly");
+        for worker in self.workers {
+            if let Err(error) = worker.await {
+                tracing::error!(%error, "a worker ended badly");
+            }
         }
         self.app.store.close().await;
     }

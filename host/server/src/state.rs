@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::worker::background::Background;
+use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
 
 /// The running server. Handlers take it as `State<Arc<App>>`.
@@ -31,6 +32,8 @@ pub struct App {
     pub calls: CallRecorder,
     /// Credentials seen within the last second.
     pub keys: KeyCache,
+    /// Requests that were refused, counted until they are written down together.
+    pub refusals: Refusals,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.
     pub reload: Reload,
     /// Whether the server is to stop.

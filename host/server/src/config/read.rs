@@ -122,7 +122,7 @@ pub(super) fn describe(metadata: &figment::Metadata) -> String {
 fn message(kind: &Kind) -> String {
     match kind {
         Kind::MissingField(_) => "is missing".to_owned(),
-        Kind::UnknownField(_, expected) if expected.is_empty() => "unknown key".to_owned(),
+        Kind::UnknownField(_, []) => "unknown key".to_owned(),
         Kind::UnknownField(_, expected) => format!("unknown key; there are {}", expected.join(", ")),
         Kind::UnknownVariant(found, expected) => format!("`{found}` is none of {}", expected.join(", ")),
         other => other.to_string(),

@@ -24,8 +24,11 @@ const CAPACITY: usize = 50_000;
 /// kept: a wrong checksum costs no look-up, and keys with a right one cannot be guessed.
 #[derive(Default)]
 pub struct KeyCache {
-    known: RwLock<HashMap<[u8; 32], (Timestamp, Arc<Identity>)>>,
+    known: RwLock<HashMap<[u8; 32], Known>>,
 }
+
+/// Since when a key is known to be good, and whose it is.
+type Known = (Timestamp, Arc<Identity>);
 
 impl KeyCache {
     fn find(&self, hash: &[u8; 32], now: Timestamp) -> Option<Arc<Identity>> {

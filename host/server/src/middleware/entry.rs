@@ -82,6 +82,10 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             error.log(&request_id);
             guard.note().error(error.kind(), error.message());
+            if matches!(error.status().as_u16(), 401 | 403 | 429) {
+                let caller = guard.note().caller();
+                entry.app.refusals.note(error.status().as_u16(), error.kind(), ip, caller.as_ref(), started);
+            }
             if shape != Shape::Standard {
                 response = error.render(shape);
             }

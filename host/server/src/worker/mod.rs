@@ -1,4 +1,5 @@
 //! Work that no request waits for.
 
 pub mod background;
+pub mod refusals;
 pub mod reload;
