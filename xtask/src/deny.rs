@@ -19,7 +19,7 @@ pub(crate) fn check() -> Result<()> {
         }
         let mut deny = Command::new(&program);
         deny.current_dir(places::root()).arg("--manifest-path").arg(&manifest);
-        deny.args(["check", "--config"]).arg(places::root().join("deny.toml"));
+        deny.arg("--config").arg(places::root().join("deny.toml")).arg("check");
         // The plugins need fewer licences than the host; that is no fault of the list.
         deny.args(["--allow", "license-not-encountered", "bans", "licenses", "sources"]);
         run::show_and_run(&mut deny)?;
