@@ -65,13 +65,14 @@ async fn the_line_of_the_readme_streams_to_curl() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_configuration_of_the_readme_is_one() {
-    let host = Host::start(Options::new()).await;
+    let shipped = ["extractive", "openai", "calculator"].into_iter().fold(Options::new(), Options::shipped);
+    let host = Host::start(shipped).await;
     std::fs::write(host.folder().join("readme.toml"), block("toml", &["[[models]]", "openai"]))
         .expect("written");
     let checked = Command::new(hardpoint_tests::host::binary())
         .current_dir(host.folder())
         .env("OPENAI_API_KEY", "sk-example")
-        .args(["config", "check", "--config", "readme.toml"])
+        .args(["config", "check", "--config", "readme.toml", "--data", "data"])
         .output()
         .expect("it runs");
     let said =
