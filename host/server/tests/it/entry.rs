@@ -303,3 +303,53 @@ async fn the_documentation_needs_nothing_from_outside() {
     assert!(initializer.contains("/api/v1/openapi.json"), "{initializer}");
     assert_eq!(app.send(bare(Method::GET, "/docs/nothing.js")).await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_panics_is_a_500_with_its_request() {
+    use hardpoint_server::middleware::entry::{Access, Entry, entry};
+    let app = TestApp::start().await;
+    let layer = Entry { app: app.app().clone(), access: Access::Key, body_limit: 1_000 };
+    let panics = || async {
+        let nothing: Vec<u8> = Vec::new();
+        nothing[1].to_string()
+    };
+    let router = axum::Router::new()
+        .route("/api/v1/panic", axum::routing::get(panics))
+        .layer(axum::middleware::from_fn_with_state(layer, entry));
+    let request = app.request(Method::GET, "/api/v1/panic", None);
+    let answer = crate::support::Answer::of(tower::ServiceExt::oneshot(router, request).await.unwrap()).await;
+    assert!(answer.header("request-id").starts_with("req_"));
+    insta::assert_snapshot!(answer.shown(), @r#"
+    500
+    {
+      "error": {
+        "message": "Something went wrong on our side. Retry, or contact support with the Request-Id of this answer.",
+        "type": "internal_error"
+      }
+    }
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_written_down_together() {
+    let app = TestApp::start().await;
+    for _ in 0..3 {
+        app.send(bare(Method::GET, "/api/v1/plugins")).await;
+    }
+    let viewer = app.key_of(Role::Viewer).await;
+    app.get_as(&viewer, "/api/v1/plugins").await;
+    // The end is one of the times when they are.
+    let app = app.restart().await;
+    let mut conn = app.app().store.read().await.unwrap();
+    let all = hardpoint_store::events::list(&mut conn, None, None, 10).await.unwrap();
+    let mut told: Vec<_> = all
+        .iter()
+        .filter(|stored| stored.event.kind == "request.refused")
+        .map(|stored| {
+            let after = stored.event.after.as_ref().unwrap();
+            (stored.event.actor.kind.as_str(), after["status"].clone(), after["count"].clone())
+        })
+        .collect();
+    told.sort_by_key(|(actor, ..)| *actor);
+    assert_eq!(told, [("anonymous", json!(401), json!(3)), ("key", json!(403), json!(1))]);
+}

@@ -200,10 +200,7 @@ impl TestApp {
 
     /// A request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.server.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer::of(self.server.router.clone().oneshot(request).await.unwrap()).await
     }
 
     /// A request whose answer is left unread.
@@ -266,6 +263,13 @@ impl TestApp {
 }
 
 impl Answer {
+    /// Reads an answer to its end.
+    pub async fn of(response: http::Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }

@@ -21,9 +21,11 @@ mod reconcile;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hardpoint_runtime::{BindingSpec, Generation};
 use hardpoint_store::plugin_files::PluginFile;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -120,8 +122,17 @@ impl Reload {
 /// The keeper's end of a [`Reload`].
 pub struct Orders(mpsc::UnboundedReceiver<Order>);
 
-/// Runs the keeper until `stop` turns true.
-pub async fn run(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: watch::Receiver<bool>) {
+/// Runs the keeper until `stop` turns true. Should it ever panic, what serves goes on, and the server
+/// says that it is not ready any more.
+pub async fn run(app: Arc<App>, folder: Folder, orders: Orders, stop: watch::Receiver<bool>) {
+    let keeping = AssertUnwindSafe(keep(app.clone(), folder, orders, stop));
+    if keeping.catch_unwind().await.is_err() {
+        tracing::error!("the plugins' keeper panicked: no plugin changes until the server is started anew");
+        app.reload.publish(Status { ready: false, ..(*app.reload.status()).clone() });
+    }
+}
+
+async fn keep(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: watch::Receiver<bool>) {
     let (hint, mut hints) = mpsc::channel::<()>(1);
     let _watcher = watch_folder(&folder, hint);
     let ticks = |period| {
