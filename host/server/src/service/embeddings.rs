@@ -42,22 +42,28 @@ pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Re
     }
     let policy = Policy::from(&app.config.completions).retry;
     let mut told: Option<Failure> = None;
-    for candidate in same_space(&app.config.models, model) {
-        let binding = catalogue.binding(&candidate.binding).filter(|binding| binding.kind() == Kind::Model);
-        let Some(binding) = binding else { continue };
-        match attempts(binding, &context(caller), request, candidate, policy, &*app.rng).await {
-            Ok(embeddings) => {
-                let (model, binding) = (candidate.id.clone(), Arc::clone(binding));
-                return Ok(Embedded { model, binding, embeddings });
-            }
-            Err(failure) => {
-                tracing::warn!(model = %candidate.id, kind = ?failure.kind, cause = %failure, "no embeddings");
-                let last = !failure.kind.permits_fallback();
-                told.get_or_insert(failure);
-                if last {
-                    break;
-                }
-            }
+    let live = |candidate: &'_ Model| {
+        let binding = catalogue.binding(&candidate.binding)?;
+        (binding.kind() == Kind::Model).then(|| Arc::clone(binding))
+    };
+    let mut candidates = same_space(&app.config.models, model)
+        .filter_map(|candidate| Some((candidate, live(candidate)?)))
+        .peekable();
+    while let Some((candidate, binding)) = candidates.next() {
+        let failure = match attempts(&binding, &context(caller), request, candidate, policy, &*app.rng).await
+        {
+            Ok(embeddings) => return Ok(Embedded { model: candidate.id.clone(), binding, embeddings }),
+            Err(failure) => failure,
+        };
+        let more = failure.kind.permits_fallback() && candidates.peek().is_some();
+        // What is told to the client is logged where it is told.
+        if more || told.is_some() {
+            let (request_id, model) = (&*caller.request_id, &candidate.id);
+            tracing::warn!(request_id, %model, kind = ?failure.kind, cause = %failure, "a model did not answer");
+        }
+        told.get_or_insert(failure);
+        if !more {
+            break;
         }
     }
     let unavailable = || {

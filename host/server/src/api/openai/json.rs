@@ -94,6 +94,10 @@ impl<'a> Field<'a, '_> {
         if text.is_empty() || text.chars().nth(most).is_some() {
             return Err(self.bad("length", format_args!("must have 1 to {most} characters")));
         }
+        // What is short is kept in records, and no database keeps a NUL.
+        if text.contains('\0') {
+            return Err(self.bad("unicode", "must not contain the character NUL"));
+        }
         Ok(text)
     }
 

@@ -12,15 +12,12 @@ impl Run {
         let mut first_failure = None;
         loop {
             let Err(failure) = self.open_here().await else { return Ok(()) };
-            let candidate = self.candidate();
-            tracing::warn!(
-                request_id = %self.context.request_id,
-                model = %candidate.model,
-                kind = ?failure.kind,
-                cause = %failure,
-                "a model did not answer"
-            );
             let more = failure.kind.permits_fallback() && !self.sent && self.has_fallback();
+            // What is told to the client is logged where it is told.
+            if more || first_failure.is_some() {
+                let (request_id, model) = (&self.context.request_id, &self.candidate().model);
+                tracing::warn!(%request_id, %model, kind = ?failure.kind, cause = %failure, "a model did not answer");
+            }
             // The model that was asked for is the one whose trouble is told.
             let failure = first_failure.get_or_insert(failure).clone();
             if !more {

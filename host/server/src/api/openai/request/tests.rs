@@ -138,6 +138,7 @@ fn what_is_wrong_is_named() {
         (json!({ "model": 7, "messages": [] }), 400, "model", "type"),
         (json!({ "model": "", "messages": [] }), 400, "model", "length"),
         (json!({ "model": "x".repeat(257), "messages": [] }), 400, "model", "length"),
+        (json!({ "model": "a\0b", "messages": [] }), 400, "model", "unicode"),
         (json!({ "model": "m", "messages": [] }), 400, "messages", "min_items"),
         (json!({ "model": "m", "messages": "Hi" }), 400, "messages", "type"),
         (
