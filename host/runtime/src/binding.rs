@@ -47,7 +47,8 @@ pub struct Binding {
     pub(crate) secrets: Arc<SecretSet>,
     breaker: Breaker,
     permits: Arc<Permits>,
-    warm: Mutex<Vec<(String, Sandbox)>>,
+    /// None once the binding was replaced.
+    warm: Mutex<Option<Vec<(String, Sandbox)>>>,
     /// Of a tool, once it was asked.
     pub(crate) description: OnceCell<ToolDescription>,
 }
@@ -62,7 +63,7 @@ impl Binding {
             generation,
             breaker: Breaker::default(),
             permits,
-            warm: Mutex::default(),
+            warm: Mutex::new(Some(Vec::new())),
             description: OnceCell::new(),
         }
     }
@@ -110,7 +111,7 @@ impl Binding {
         secrets: Arc<SecretSet>,
     ) -> Result<Sandbox, Failure> {
         let now = self.generation.host.services.clock.now();
-        self.breaker.admit(now).map_err(|pause| self.broken(pause))?;
+        self.breaker.admit(&context.organization, now).map_err(|pause| self.broken(pause))?;
         let permit = self.permits.acquire(&context.organization).await?;
         if let Some(mut sandbox) = self.checkout(&context.organization) {
             sandbox.renew(context, secrets, permit);
@@ -125,23 +126,31 @@ impl Binding {
         secrets: Arc<SecretSet>,
         permit: Permit,
     ) -> Result<Sandbox, Failure> {
-        let request_id = context.request_id.clone();
+        let called = context.clone();
         let mut state = CallState::new(Arc::clone(self), context, secrets);
-        state.prepare_scratch().map_err(|fault| self.blame(fault, &request_id))?;
+        state.prepare_scratch().map_err(|fault| self.blame(fault, &called))?;
         Sandbox::open(&self.generation.host.engine, state, Some(permit))
             .await
-            .map_err(|fault| self.blame(fault, &request_id))
+            .map_err(|fault| self.blame(fault, &called))
     }
 
-    /// The end of a call that went well: the breaker learns of it, a warm sandbox goes back to its pool.
+    /// A call or an exchange went well, as far as the sandbox goes: the organisation's breaker learns of it.
+    pub(crate) fn served(&self, organization: &str) {
+        self.breaker.succeeded(organization);
+    }
+
+    /// The end of a tool's call that went well: a warm sandbox goes back to its pool. State machines are
+    /// never kept: what their last exchange left behind would stay in their memory.
     pub(crate) fn leave(&self, mut sandbox: Sandbox) {
-        self.breaker.succeeded();
-        if self.generation.manifest().instance != InstanceMode::Warm || self.generation.is_retired() {
+        let organization = sandbox.state().context.organization.clone();
+        self.served(&organization);
+        if self.generation.manifest().instance != InstanceMode::Warm {
             return;
         }
-        let organization = sandbox.state().context.organization.clone();
         sandbox.rest();
-        let mut warm = self.pool();
+        // A closed pool takes nothing: the binding was replaced while this call was under way.
+        let mut pool = self.pool();
+        let Some(warm) = pool.as_mut() else { return };
         if warm.len() >= WARM_SANDBOXES {
             warm.remove(0);
         }
@@ -149,15 +158,15 @@ impl Binding {
     }
 
     /// The end of a call that the sandbox stopped: counted, logged, told to the breaker.
-    pub(crate) fn blame(&self, fault: Fault, request_id: &str) -> Failure {
+    pub(crate) fn blame(&self, fault: Fault, context: &CallContext) -> Failure {
         let now = self.generation.host.services.clock.now();
         if fault.is_the_plugins() {
-            self.breaker.faulted(now);
+            self.breaker.faulted(&context.organization, now);
         }
-        self.generation.shared.stats.faulted(&fault, now, request_id);
+        self.generation.shared.stats.faulted(&fault, now, &context.request_id);
         let log = CallLog::new(
             Arc::clone(&self.generation),
-            request_id.to_owned(),
+            context.request_id.clone(),
             Arc::clone(&self.secrets),
             self.limits.log,
         );
@@ -165,16 +174,19 @@ impl Binding {
         fault.into_failure(&self.generation.manifest().id)
     }
 
-    /// Throws the warm sandboxes away; called when the generation is replaced.
+    /// Throws the warm sandboxes away and keeps none from now on; called when the binding is replaced.
     pub(crate) fn cool(&self) {
-        self.pool().clear();
+        // Dropped outside the lock: a sandbox holds its binding.
+        let warm = self.pool().take();
+        drop(warm);
     }
 
     fn checkout(&self, organization: &str) -> Option<Sandbox> {
         if self.generation.manifest().instance != InstanceMode::Warm {
             return None;
         }
-        let mut warm = self.pool();
+        let mut pool = self.pool();
+        let warm = pool.as_mut()?;
         let found = warm.iter().rposition(|(owner, _)| owner == organization)?;
         Some(warm.swap_remove(found).1)
     }
@@ -189,7 +201,7 @@ impl Binding {
         failure
     }
 
-    fn pool(&self) -> std::sync::MutexGuard<'_, Vec<(String, Sandbox)>> {
+    fn pool(&self) -> std::sync::MutexGuard<'_, Option<Vec<(String, Sandbox)>>> {
         self.warm.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,7 +1,10 @@
-//! A breaker for each binding: after several faults in a row it refuses calls for a while, then lets
-//! one through to see.
+//! A breaker for each binding and organisation: after several faults in a row it refuses that
+//! organisation's calls for a while, then lets one through to see. Others are not refused: what makes a
+//! plugin fail may be the request, and one caller must not switch a model off for everybody.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use hardpoint_domain::time::Timestamp;
@@ -15,7 +18,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    state: Mutex<State>,
+    /// Organisations that met a fault and no success since.
+    troubled: Mutex<HashMap<String, State>>,
+    /// How many those are, so that a call in good times takes no lock.
+    count: AtomicUsize,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -28,8 +34,12 @@ struct State {
 impl Breaker {
     /// Whether a call may go through now; how long to wait otherwise. When a pause is over one call
     /// passes and the rest wait for its outcome.
-    pub(crate) fn admit(&self, now: Timestamp) -> Result<(), Duration> {
-        let mut state = self.lock();
+    pub(crate) fn admit(&self, organization: &str, now: Timestamp) -> Result<(), Duration> {
+        if self.count.load(Relaxed) == 0 {
+            return Ok(());
+        }
+        let mut troubled = self.lock();
+        let Some(state) = troubled.get_mut(organization) else { return Ok(()) };
         match state.open_until {
             None => Ok(()),
             Some(until) if now < until => Err(until.since(now)),
@@ -40,29 +50,33 @@ impl Breaker {
         }
     }
 
-    pub(crate) fn succeeded(&self) {
-        let mut state = self.lock();
-        if state.faults > 0 || state.open_until.is_some() {
-            *state = State::default();
+    pub(crate) fn succeeded(&self, organization: &str) {
+        if self.count.load(Relaxed) == 0 {
+            return;
         }
+        let mut troubled = self.lock();
+        troubled.remove(organization);
+        self.count.store(troubled.len(), Relaxed);
     }
 
-    pub(crate) fn faulted(&self, now: Timestamp) {
-        let mut state = self.lock();
+    pub(crate) fn faulted(&self, organization: &str, now: Timestamp) {
+        let mut troubled = self.lock();
+        let state = troubled.entry(organization.to_owned()).or_default();
         state.faults = state.faults.saturating_add(1);
         if state.faults >= THRESHOLD {
             state.open_until = Some(now.plus(pause(state.pauses)));
             state.pauses = state.pauses.saturating_add(1);
         }
+        self.count.store(troubled.len(), Relaxed);
     }
 
-    /// Whether calls are being refused at `now`.
+    /// Whether any organisation's calls are being refused at `now`.
     pub(crate) fn is_open(&self, now: Timestamp) -> bool {
-        self.lock().open_until.is_some_and(|until| now < until)
+        self.lock().values().any(|state| state.open_until.is_some_and(|until| now < until))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, State>> {
+        self.troubled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -82,18 +96,18 @@ mod tests {
     fn opens_after_five_faults_in_a_row_and_probes_once_a_pause() {
         let breaker = Breaker::default();
         for _ in 0..4 {
-            breaker.faulted(at(0));
+            breaker.faulted("a", at(0));
         }
-        assert_eq!(breaker.admit(at(0)), Ok(()));
-        breaker.faulted(at(0));
-        assert_eq!(breaker.admit(at(1)), Err(Duration::from_secs(4)));
-        assert_eq!(breaker.admit(at(5)), Ok(()), "one probe");
-        assert!(breaker.admit(at(5)).is_err(), "and only one");
-        breaker.faulted(at(6));
-        assert_eq!(breaker.admit(at(6)), Err(Duration::from_secs(10)), "the pause doubles");
-        assert_eq!(breaker.admit(at(16)), Ok(()));
-        breaker.succeeded();
-        assert_eq!(breaker.admit(at(16)), Ok(()));
+        assert_eq!(breaker.admit("a", at(0)), Ok(()));
+        breaker.faulted("a", at(0));
+        assert_eq!(breaker.admit("a", at(1)), Err(Duration::from_secs(4)));
+        assert_eq!(breaker.admit("a", at(5)), Ok(()), "one probe");
+        assert!(breaker.admit("a", at(5)).is_err(), "and only one");
+        breaker.faulted("a", at(6));
+        assert_eq!(breaker.admit("a", at(6)), Err(Duration::from_secs(10)), "the pause doubles");
+        assert_eq!(breaker.admit("a", at(16)), Ok(()));
+        breaker.succeeded("a");
+        assert_eq!(breaker.admit("a", at(16)), Ok(()));
         assert!(!breaker.is_open(at(16)));
     }
 
@@ -102,10 +116,22 @@ mod tests {
         let breaker = Breaker::default();
         for _ in 0..20 {
             for _ in 0..4 {
-                breaker.faulted(at(0));
+                breaker.faulted("a", at(0));
             }
-            breaker.succeeded();
+            breaker.succeeded("a");
         }
-        assert_eq!(breaker.admit(at(0)), Ok(()));
+        assert_eq!(breaker.admit("a", at(0)), Ok(()));
+    }
+
+    #[test]
+    fn one_organisation_does_not_switch_a_binding_off_for_another() {
+        let breaker = Breaker::default();
+        for _ in 0..50 {
+            breaker.faulted("a", at(0));
+        }
+        assert!(breaker.admit("a", at(0)).is_err());
+        assert_eq!(breaker.admit("b", at(0)), Ok(()));
+        breaker.succeeded("b");
+        assert!(breaker.admit("a", at(0)).is_err());
     }
 }

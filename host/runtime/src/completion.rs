@@ -45,12 +45,12 @@ impl Binding {
                 Ok(Completion { exchange, finished: false })
             }
             Ok(Err(failure)) => {
-                self.leave(sandbox);
+                self.served(&context.organization);
                 Err(convert::failure(failure, None))
             }
             Err(fault) => {
                 drop(sandbox);
-                Err(self.blame(fault, &context.request_id))
+                Err(self.blame(fault, &context))
             }
         }
     }

@@ -43,7 +43,7 @@ pub enum Verdict {
 }
 
 /// What one attempt came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryReport {
     /// One for each event, in order.
     pub verdicts: Vec<Verdict>,
@@ -53,6 +53,8 @@ pub struct DeliveryReport {
     pub parked: Option<String>,
     /// To be kept with the cursor, where the exporter saved anything.
     pub state: Option<Vec<u8>>,
+    /// Why it ended too soon; what has a verdict has it all the same.
+    pub failure: Option<Failure>,
 }
 
 /// One attempt at a batch.
@@ -106,12 +108,12 @@ impl Binding {
                 report(exchange, count).await
             }
             Ok(Err(failure)) => {
-                self.leave(sandbox);
+                self.served(&context.organization);
                 Err(convert::failure(failure, None))
             }
             Err(fault) => {
                 drop(sandbox);
-                Err(self.blame(fault, &context.request_id))
+                Err(self.blame(fault, &context))
             }
         }
     }
@@ -143,9 +145,23 @@ fn exporter(instance: &Instance) -> Result<&wit::Guest, Fault> {
 
 /// Reads the exchange to its end and gathers the verdicts.
 async fn report(mut exchange: Exchange<DeliveryMachine>, count: usize) -> Result<DeliveryReport, Failure> {
-    let mut report =
-        DeliveryReport { verdicts: vec![Verdict::Open; count], split: false, parked: None, state: None };
-    while let Some(outcome) = exchange.next().await.transpose()? {
+    let mut report = DeliveryReport {
+        verdicts: vec![Verdict::Open; count],
+        split: false,
+        parked: None,
+        state: None,
+        failure: None,
+    };
+    while let Some(outcome) = exchange.next().await {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            // What was said before it broke down stands: those events must not be offered again.
+            Err(failure) if report.verdicts.iter().any(|verdict| *verdict != Verdict::Open) => {
+                report.failure = Some(failure);
+                return Ok(report);
+            }
+            Err(failure) => return Err(failure),
+        };
         match outcome {
             Outcome::Verdict(index, verdict) => match report.verdicts.get_mut(index as usize) {
                 Some(place) => *place = verdict,
@@ -163,6 +179,7 @@ async fn report(mut exchange: Exchange<DeliveryMachine>, count: usize) -> Result
     if silent && !report.split && report.parked.is_none() {
         return Err(exchange.stop(Fault::Protocol("the delivery ended and an event has no verdict".into())));
     }
+    exchange.end();
     Ok(report)
 }
 

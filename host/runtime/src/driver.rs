@@ -21,8 +21,6 @@ use crate::wire::{Seen, Wire};
 const IDLE_AGAINS: u32 = 1_000;
 /// How many turns a machine may take before others get theirs.
 const TURNS_IN_A_ROW: u32 = 32;
-/// The longest pause that a machine may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// A guest resource that is advanced by observations.
 pub(crate) trait Machine: Send {
@@ -56,7 +54,7 @@ pub(crate) struct Exchange<M: Machine> {
     /// None once it is over.
     running: Option<Running<M>>,
     binding: Arc<Binding>,
-    request_id: String,
+    context: CallContext,
     /// From when on a replaced version is stopped.
     cutoff: Retirement,
 }
@@ -91,7 +89,7 @@ impl<M: Machine> Exchange<M> {
             idle_agains: 0,
             turns: 0,
         };
-        Self { running: Some(running), binding, request_id: context.request_id.clone(), cutoff }
+        Self { running: Some(running), binding, context: context.clone(), cutoff }
     }
 
     /// Lets its requests do this, in the place of what the binding may do.
@@ -101,39 +99,39 @@ impl<M: Machine> Exchange<M> {
         }
     }
 
-    /// The next output; none after the last one, and when nothing is under way any more.
+    /// The next output; none after the last one, and when nothing is under way any more. In the second
+    /// case whoever reads decides whether that was a good end: [`end`](Self::end) or [`stop`](Self::stop).
     pub(crate) async fn next(&mut self) -> Option<Result<M::Output, Failure>> {
         let running = self.running.as_mut()?;
-        let outcome = running.run(&self.binding, self.cutoff).await;
-        if let Ok(Out::Some(output)) = outcome {
-            return Some(Ok(output));
-        }
-        let running = self.running.take()?;
-        match outcome {
+        match running.run(&self.binding, self.cutoff).await {
             Ok(Out::Some(output)) => Some(Ok(output)),
             Ok(Out::Last(output)) => {
-                running.leave(&self.binding);
+                self.end();
                 Some(Ok(output))
             }
-            Ok(Out::Idle) => {
-                running.leave(&self.binding);
-                None
-            }
+            Ok(Out::Idle) => None,
+            // The guest's own verdict is no fault of its.
             Err(End::Failed(failure)) => {
-                running.leave(&self.binding);
+                self.end();
                 Some(Err(failure))
             }
-            Err(End::Stopped(fault)) => {
-                drop(running);
-                Some(Err(self.binding.blame(fault, &self.request_id)))
-            }
+            Err(End::Stopped(fault)) => Some(Err(self.stop(fault))),
+        }
+    }
+
+    /// Ends the exchange well: the breaker learns of it, connections go back to their pool.
+    pub(crate) fn end(&mut self) {
+        if let Some(running) = self.running.take() {
+            let organization = &running.sandbox.state().context.organization;
+            self.binding.served(organization);
+            running.wire.close();
         }
     }
 
     /// Ends the exchange for a reason that the host found.
     pub(crate) fn stop(&mut self, fault: Fault) -> Failure {
         self.running = None;
-        self.binding.blame(fault, &self.request_id)
+        self.binding.blame(fault, &self.context)
     }
 }
 
@@ -155,8 +153,8 @@ impl<M: Machine> Running<M> {
     async fn run(&mut self, binding: &Binding, cutoff: Retirement) -> Result<Out<M::Output>, End> {
         loop {
             match self.steps.pop_front() {
-                Some(Step::Send(request)) => self.wire.send(request),
-                Some(Step::Wait(pause)) => self.wire.wait(pause.min(LONGEST_WAIT)),
+                Some(Step::Send(request)) => self.wire.send(request).map_err(End::Stopped)?,
+                Some(Step::Wait(pause)) => self.wire.wait(pause).map_err(End::Stopped)?,
                 Some(Step::Again) => self.next = Some(Observation::Resumed),
                 Some(Step::Yield(output)) => return Ok(Out::Some(output)),
                 Some(Step::Last(output)) => return Ok(Out::Last(output)),
@@ -215,10 +213,5 @@ impl<M: Machine> Running<M> {
         }
         let fault = Fault::Protocol(format!("`again` {IDLE_AGAINS} times in a row and nothing else"));
         Err(End::Stopped(fault))
-    }
-
-    fn leave(self, binding: &Binding) {
-        self.wire.close();
-        binding.leave(self.sandbox);
     }
 }

@@ -56,12 +56,12 @@ impl Binding {
                 gather(exchange, request.inputs.len()).await
             }
             Ok(Err(failure)) => {
-                self.leave(sandbox);
+                self.served(&context.organization);
                 Err(convert::failure(failure, None))
             }
             Err(fault) => {
                 drop(sandbox);
-                Err(self.blame(fault, &context.request_id))
+                Err(self.blame(fault, &context))
             }
         }
     }
@@ -83,7 +83,10 @@ async fn gather(mut exchange: Exchange<EmbeddingMachine>, inputs: usize) -> Resu
         }
     }
     match vectors.into_iter().collect::<Option<Vec<_>>>() {
-        Some(vectors) => Ok(Embeddings { vectors, usage }),
+        Some(vectors) => {
+            exchange.end();
+            Ok(Embeddings { vectors, usage })
+        }
         None => Err(broken(&mut exchange, "an input was left without its vector".into())),
     }
 }
@@ -109,7 +112,7 @@ fn step(effect: EmbeddingEffect) -> Step<Piece> {
         EmbeddingEffect::Send(request) => Step::Send(request),
         EmbeddingEffect::Vector(embedded) => Step::Yield(Piece::Vector(embedded.index, embedded.vector)),
         EmbeddingEffect::Usage(usage) => Step::Yield(Piece::Usage(convert::usage(usage))),
-        EmbeddingEffect::Finish => Step::Last(Piece::Finish),
+        EmbeddingEffect::Finish => Step::Yield(Piece::Finish),
         EmbeddingEffect::Again => Step::Again,
     }
 }

@@ -14,6 +14,10 @@ use crate::error::RuntimeError;
 const TICK: Duration = Duration::from_millis(2);
 /// Wasm stack of a guest.
 const WASM_STACK: usize = 512 << 10;
+/// What one component may consist of; a Python guest links some thirty modules around one memory.
+const CORE_INSTANCES: u32 = 64;
+const MEMORIES: u32 = 2;
+const TABLES: u32 = 4;
 /// Fiber stack: the guest's and what host functions need above it.
 const FIBER_STACK: usize = 1 << 20;
 
@@ -41,13 +45,14 @@ pub(crate) fn running_engine(config: &RuntimeConfig) -> Result<Engine, RuntimeEr
     let sandboxes = config.sandboxes.max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(sandboxes)
-        .total_core_instances(sandboxes.saturating_mul(8))
-        .total_memories(sandboxes.saturating_mul(2))
-        .total_tables(sandboxes.saturating_mul(4))
+        // No component can take what another was promised: each has its share of everything.
+        .total_core_instances(sandboxes.saturating_mul(CORE_INSTANCES))
+        .total_memories(sandboxes.saturating_mul(MEMORIES))
+        .total_tables(sandboxes.saturating_mul(TABLES))
         .total_stacks(sandboxes)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(8)
-        .max_tables_per_component(64)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
         .table_elements(100_000)
         .max_memory_size(usize::try_from(config.sandbox_memory).unwrap_or(usize::MAX))
         .max_core_instance_size(2 << 20)

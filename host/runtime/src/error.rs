@@ -85,6 +85,9 @@ pub enum Fault {
     /// It broke the interface's rules.
     #[error("it broke the interface's rules: {0}")]
     Protocol(String),
+    /// It asked for more requests than one call may make.
+    #[error("it sent more than {0} requests (limits.http_calls)")]
+    Requests(u32),
     /// It filled its scratch folder.
     #[error("it kept more than {} MiB in its scratch folder", .0 >> 20)]
     Scratch(u64),
@@ -108,6 +111,7 @@ impl Fault {
             Self::Trap(_) => "trap",
             Self::Exit(_) => "exit",
             Self::Protocol(_) => "protocol",
+            Self::Requests(_) => "requests",
             Self::Scratch(_) => "scratch",
             Self::Retired => "retired",
             Self::Host(_) => "host",
@@ -123,6 +127,9 @@ impl Fault {
     pub(crate) fn from_wasmtime(error: &wasmtime::Error, limits: FaultContext) -> Self {
         if let Some(memory) = limits.refused_memory {
             return Self::Memory(memory);
+        }
+        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            return Self::Host("every place for a sandbox is taken".into());
         }
         if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             return Self::Exit(exit.0);
@@ -149,6 +156,7 @@ impl Fault {
         };
         let mut failure = Failure::new(kind, format!("plugin {plugin} was stopped: {self}"));
         failure.code = Some(format!("plugin_{}", self.cause()));
+        failure.retry_after = (kind == FailureKind::Busy).then_some(Duration::from_secs(1));
         failure
     }
 }

@@ -114,14 +114,16 @@ impl CallLog {
     }
 
     pub(crate) fn write(&self, level: LogLevel, message: &str) {
+        // Before it is cut, or the beginning of a secret could stay behind.
+        let message = self.secrets.redact_text(message);
         let mut budget = self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(message) = budget.take(message) else { return };
+        let Some(message) = budget.take(&message) else { return };
         self.generation.shared.log.push(LogLine {
             time: self.generation.host.services.clock.now(),
             level,
             request_id: self.request_id.clone(),
             version: self.generation.manifest().version.clone(),
-            message: self.secrets.redact_text(message).into_owned(),
+            message: message.to_owned(),
         });
     }
 

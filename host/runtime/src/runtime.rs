@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 use wasmtime::Engine;
 
 use crate::binding::BindingSpec;
+use crate::capability::scratch;
 use crate::catalogue::Catalogue;
 use crate::compile::Compiler;
 use crate::component::{self, Inspection};
@@ -50,6 +51,8 @@ pub(crate) struct Host {
     pub(crate) egress: Egress,
     pub(crate) services: HostServices,
     pub(crate) scratch_dir: PathBuf,
+    /// As many as the engine's pool has.
+    pub(crate) places: Arc<Semaphore>,
 }
 
 impl Runtime {
@@ -64,7 +67,13 @@ impl Runtime {
         let compiler = Compiler::new(config.compiler.clone(), config.cache_dir.join("compiled"), &engine)?;
         let egress =
             Egress::new(config.egress.clone()).map_err(|error| RuntimeError::Egress(error.to_string()))?;
-        let host = Host { engine, egress, services, scratch_dir: config.cache_dir.join("scratch") };
+        let host = Host {
+            engine,
+            egress,
+            services,
+            scratch_dir: scratch::folder_of_this_process(&config.cache_dir),
+            places: Arc::new(Semaphore::new(config.sandboxes.max(1) as usize)),
+        };
         let inner = Inner {
             host: Arc::new(host),
             config,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hardpoint_domain::limits::Limits;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,7 +18,7 @@ use crate::generation::{Generation, Guest};
 use crate::limiter::MemoryLimiter;
 use crate::log::CallLog;
 use crate::meter::{CallTime, CpuMeter, metered};
-use crate::permits::Permit;
+use crate::permits::{PATIENCE, Permit};
 use crate::secret::SecretSet;
 use crate::wasi;
 
@@ -63,7 +64,7 @@ impl CallState {
             http_left: limits.http_calls,
             scratch: None,
             wasi: None,
-            table: ResourceTable::new(),
+            table: handles(),
             binding,
             context,
             secrets,
@@ -105,6 +106,8 @@ pub(crate) struct Sandbox {
     generation: Arc<Generation>,
     /// None while the sandbox waits in a warm pool.
     permit: Option<Permit>,
+    /// One of the places that the engine's pool has; warm sandboxes keep theirs.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Sandbox {
@@ -122,6 +125,7 @@ impl Sandbox {
         store.epoch_deadline_async_yield_and_update(1);
         store.set_hostcall_fuel(usize::try_from(limits.output).unwrap_or(usize::MAX));
         let mut stopwatch = Stopwatch { meter: CpuMeter::default(), time: call_time(&limits) };
+        let place = place(&generation).await?;
         let started = stopwatch.run(instantiate(&generation.guest, &mut store)).await;
         let instance = match started {
             Ok(Ok(instance)) => instance,
@@ -129,7 +133,7 @@ impl Sandbox {
             Err(fault) => return Err(fault),
         };
         generation.live.fetch_add(1, Relaxed);
-        Ok(Self { store, instance, stopwatch, generation, permit })
+        Ok(Self { store, instance, stopwatch, generation, permit, _place: place })
     }
 
     /// The pieces that a call into the guest needs, borrowed apart.
@@ -145,9 +149,9 @@ impl Sandbox {
     /// Completes with a fault when the scratch folder holds more than it may; none without one.
     pub(crate) fn scratch_overflow(&self) -> Result<Option<impl Future<Output = Fault> + use<>>, Fault> {
         let Some(scratch) = &self.store.data().scratch else { return Ok(None) };
-        let (root, name) =
+        let (root, name, path) =
             scratch.watched().map_err(|error| Fault::Host(format!("scratch folder: {error}")))?;
-        Ok(Some(Scratch::overflow(root, name)))
+        Ok(Some(Scratch::overflow(root, name, path)))
     }
 
     pub(crate) fn state(&self) -> &CallState {
@@ -198,6 +202,25 @@ impl Drop for Sandbox {
         }
         self.generation.live.fetch_sub(1, Relaxed);
     }
+}
+
+/// Waits briefly for a place in the engine's pool, over all plugins.
+async fn place(generation: &Generation) -> Result<OwnedSemaphorePermit, Fault> {
+    let places = Arc::clone(&generation.host.places);
+    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+        return Ok(place);
+    }
+    match tokio::time::timeout(PATIENCE, places.acquire_owned()).await {
+        Ok(Ok(place)) => Ok(place),
+        Ok(Err(_)) | Err(_) => Err(Fault::Host("every place for a sandbox is taken".into())),
+    }
+}
+
+/// What a guest may hold of the host at once: files and streams cost descriptors.
+fn handles() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(1_000);
+    table
 }
 
 async fn instantiate(guest: &Guest, store: &mut Store<CallState>) -> wasmtime::Result<Instance> {

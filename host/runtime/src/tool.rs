@@ -43,8 +43,7 @@ impl Binding {
     }
 
     async fn ask_for_description(self: &Arc<Self>, context: CallContext) -> Result<ToolDescription, Failure> {
-        let request_id = context.request_id.clone();
-        let mut sandbox = self.enter(context, Arc::clone(&self.secrets)).await?;
+        let mut sandbox = self.enter(context.clone(), Arc::clone(&self.secrets)).await?;
         let outcome = {
             let (store, instance, stopwatch) = sandbox.parts();
             match tool(instance) {
@@ -52,7 +51,7 @@ impl Binding {
                 Err(fault) => Err(fault),
             }
         };
-        let described = self.end(sandbox, outcome, &request_id)?;
+        let described = self.end(sandbox, outcome, &context)?;
         let refused = |reason| Failure::new(FailureKind::InvalidRequest, reason);
         let definition = described.map_err(refused)?;
         let parameters = serde_json::from_str::<serde_json::Value>(&definition.parameters)
@@ -71,10 +70,9 @@ impl Binding {
         context: CallContext,
         arguments: &str,
     ) -> Result<String, ToolError> {
-        let request_id = context.request_id.clone();
         let secrets = Arc::clone(&self.secrets);
-        let mut sandbox = self.enter(context, secrets).await.map_err(ToolError::Stopped)?;
-        let overflow = sandbox.scratch_overflow().map_err(|fault| self.stopped(fault, &request_id))?;
+        let mut sandbox = self.enter(context.clone(), secrets).await.map_err(ToolError::Stopped)?;
+        let overflow = sandbox.scratch_overflow().map_err(|fault| self.stopped(fault, &context))?;
         let outcome = {
             let (store, instance, stopwatch) = sandbox.parts();
             match tool(instance) {
@@ -91,7 +89,7 @@ impl Binding {
                 Err(fault) => Err(fault),
             }
         };
-        let answer = self.end(sandbox, outcome, &request_id).map_err(ToolError::Stopped)?;
+        let answer = self.end(sandbox, outcome, &context).map_err(ToolError::Stopped)?;
         let redact = |text: String| self.secrets.redact_text(&text).into_owned();
         match answer {
             Ok(text) => Ok(redact(text)),
@@ -105,7 +103,7 @@ impl Binding {
         &self,
         sandbox: Sandbox,
         outcome: Result<wasmtime::Result<T>, Fault>,
-        request_id: &str,
+        context: &CallContext,
     ) -> Result<T, Failure> {
         match sandbox.settle(outcome) {
             Ok(answer) => {
@@ -114,13 +112,13 @@ impl Binding {
             }
             Err(fault) => {
                 drop(sandbox);
-                Err(self.blame(fault, request_id))
+                Err(self.blame(fault, context))
             }
         }
     }
 
-    fn stopped(&self, fault: Fault, request_id: &str) -> ToolError {
-        ToolError::Stopped(self.blame(fault, request_id))
+    fn stopped(&self, fault: Fault, context: &CallContext) -> ToolError {
+        ToolError::Stopped(self.blame(fault, context))
     }
 }
 

@@ -13,7 +13,13 @@ use crate::binding::Binding;
 use crate::bindings::types::{self, HttpRequest, Observation};
 use crate::convert;
 use crate::egress::{EgressBody, EgressError, EgressResponse, SendOptions};
+use crate::error::Fault;
 use crate::secret::{SecretSet, StreamRedactor};
+
+/// How long all pauses of one exchange may be together.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// A pause of nothing would be `again` by another name.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Requests of one exchange, timers included.
 pub(crate) struct Wire {
@@ -23,6 +29,7 @@ pub(crate) struct Wire {
     permissions: Option<Arc<Permissions>>,
     flights: FuturesUnordered<BoxFuture<'static, Happening>>,
     requests_left: u32,
+    wait_left: Duration,
 }
 
 /// What one flight came to, and what it needs to go on.
@@ -50,7 +57,14 @@ pub(crate) enum Seen {
 impl Wire {
     pub(crate) fn new(binding: Arc<Binding>, secrets: Arc<SecretSet>) -> Self {
         let requests_left = binding.limits.http_calls;
-        Self { binding, secrets, permissions: None, flights: FuturesUnordered::new(), requests_left }
+        Self {
+            binding,
+            secrets,
+            permissions: None,
+            flights: FuturesUnordered::new(),
+            requests_left,
+            wait_left: LONGEST_WAIT,
+        }
     }
 
     /// Lets requests from now on do this, in the place of what the binding may do.
@@ -59,35 +73,44 @@ impl Wire {
     }
 
     /// Starts a request; its outcome, a refusal included, comes as an observation.
-    pub(crate) fn send(&mut self, request: HttpRequest) {
+    ///
+    /// # Errors
+    /// A fault where it is one request too many: each under way costs the host memory that no limit of
+    /// the guest's counts.
+    pub(crate) fn send(&mut self, request: HttpRequest) -> Result<(), Fault> {
         let exchange = request.exchange;
-        if self.requests_left == 0 {
-            let error = EgressError::denied(format!(
-                "more than {} requests in one exchange (limits.http_calls)",
-                self.binding.limits.http_calls
-            ));
-            self.flights.push(Box::pin(async move { Happening::Head(exchange, Err(error)) }));
-            return;
-        }
-        self.requests_left -= 1;
+        self.requests_left =
+            self.requests_left.checked_sub(1).ok_or(Fault::Requests(self.binding.limits.http_calls))?;
         let (binding, secrets) = (Arc::clone(&self.binding), Arc::clone(&self.secrets));
         let permissions = self.permissions.clone();
         self.flights.push(Box::pin(async move {
-            let permissions = permissions.as_deref().unwrap_or_else(|| binding.permissions());
+            let granted = binding.permissions();
             let egress = &binding.generation.host.egress;
             let request = convert::egress_request(request, binding.generation.manifest(), &secrets);
-            let options = SendOptions::for_binding(binding.name());
+            let mut options = SendOptions::for_binding(binding.name());
+            if permissions.is_some() {
+                // These were chosen for this exchange, by somebody who is no operator.
+                options = options.public_beyond(granted);
+            }
+            let permissions = permissions.as_deref().unwrap_or(granted);
             let answer = egress.send(request, permissions, secrets.by_name(), &options).await;
             Happening::Head(exchange, answer)
         }));
+        Ok(())
     }
 
     /// Starts a timer.
-    pub(crate) fn wait(&mut self, pause: Duration) {
+    ///
+    /// # Errors
+    /// A fault where the pauses of one exchange are longer together than a delivery may take.
+    pub(crate) fn wait(&mut self, pause: Duration) -> Result<(), Fault> {
+        let pause = pause.max(SHORTEST_WAIT);
+        self.wait_left = self.wait_left.checked_sub(pause).ok_or(Fault::Wall(LONGEST_WAIT))?;
         self.flights.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
             Happening::TimeIsUp
         }));
+        Ok(())
     }
 
     /// The next thing that happens.

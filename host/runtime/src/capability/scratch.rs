@@ -1,6 +1,7 @@
 //! `/scratch`: an empty folder for the time of one call, for tools that were granted it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::ambient_authority;
@@ -13,6 +14,8 @@ use crate::sandbox::CallState;
 const SCRATCH_BYTES: u64 = 64 << 20;
 /// Files and folders that a call may keep.
 const SCRATCH_ENTRIES: u64 = 10_000;
+/// Folders within folders.
+const DEEPEST: u32 = 64;
 /// How often the folder is looked at while the guest runs.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -27,6 +30,8 @@ pub(crate) struct Scratch {
 impl Scratch {
     fn create(root: &Path, name: String) -> std::io::Result<Self> {
         std::fs::create_dir_all(root)?;
+        // The kernel names open files by their real path.
+        let root = &root.canonicalize()?;
         let dir = Dir::open_ambient_dir(root, ambient_authority())?;
         dir.create_dir(&name)?;
         Ok(Self { path: root.join(&name), root: dir, name })
@@ -37,20 +42,28 @@ impl Scratch {
     }
 
     /// Completes when the folder holds more than it may. WASI knows no quotas, so the folder is looked
-    /// at every few milliseconds; what a guest can write in between bounds the overshoot.
-    pub(crate) async fn overflow(root: Dir, name: String) -> Fault {
+    /// at every few milliseconds; what a guest can write in between bounds the overshoot. A folder that
+    /// cannot be looked at counts as too full.
+    pub(crate) async fn overflow(root: Dir, name: String, path: PathBuf) -> Fault {
+        let looked = Arc::new((root, name, path));
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let size = root.open_dir(&name).and_then(|dir| size_of(&dir));
-            if size.is_ok_and(|(bytes, entries)| bytes > SCRATCH_BYTES || entries > SCRATCH_ENTRIES) {
+            let looked = Arc::clone(&looked);
+            let look = move || {
+                let (root, name, path) = &*looked;
+                let mut room = Room { bytes: SCRATCH_BYTES, entries: SCRATCH_ENTRIES };
+                room.take_deleted(path)?;
+                room.take_folder(&root.open_dir(name)?, 0)
+            };
+            if !matches!(tokio::task::spawn_blocking(look).await, Ok(Ok(()))) {
                 return Fault::Scratch(SCRATCH_BYTES);
             }
         }
     }
 
     /// What `overflow` needs, free of borrows.
-    pub(crate) fn watched(&self) -> std::io::Result<(Dir, String)> {
-        Ok((self.root.try_clone()?, self.name.clone()))
+    pub(crate) fn watched(&self) -> std::io::Result<(Dir, String, PathBuf)> {
+        Ok((self.root.try_clone()?, self.name.clone(), self.path.clone()))
     }
 }
 
@@ -62,25 +75,71 @@ impl Drop for Scratch {
     }
 }
 
-/// Bytes and entries, folders within folders included.
-fn size_of(dir: &Dir) -> std::io::Result<(u64, u64)> {
-    let (mut bytes, mut entries) = (0, 0);
-    let mut pending = vec![dir.try_clone()?];
-    while let Some(dir) = pending.pop() {
+/// What a folder may still hold. Running out of it is an error like any other.
+struct Room {
+    bytes: u64,
+    entries: u64,
+}
+
+impl Room {
+    fn take(&mut self, bytes: u64) -> std::io::Result<()> {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(full)?;
+        self.entries = self.entries.checked_sub(1).ok_or_else(full)?;
+        Ok(())
+    }
+
+    /// Folders within folders included, one handle a level. What vanishes meanwhile is passed over.
+    fn take_folder(&mut self, dir: &Dir, depth: u32) -> std::io::Result<()> {
+        if depth > DEEPEST {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
         for entry in dir.entries()? {
             let entry = entry?;
-            let metadata = entry.metadata()?;
-            entries += 1;
-            bytes += metadata.len();
+            let metadata = match entry.metadata() {
+                Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
+            self.take(metadata.len())?;
             if metadata.is_dir() {
-                pending.push(entry.open_dir()?);
+                match entry.open_dir() {
+                    Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => {}
+                    inner => self.take_folder(&inner?, depth + 1)?,
+                }
             }
         }
-        if bytes > SCRATCH_BYTES || entries > SCRATCH_ENTRIES {
-            break;
+        Ok(())
+    }
+
+    /// Files that have no name any more and live on through an open handle: the kernel shows them among
+    /// this process's own.
+    fn take_deleted(&mut self, folder: &Path) -> std::io::Result<()> {
+        for handle in std::fs::read_dir("/proc/self/fd")? {
+            let handle = handle?.path();
+            // A handle closed meanwhile is no concern.
+            let Ok(target) = std::fs::read_link(&handle) else { continue };
+            let deleted = target.to_string_lossy().ends_with(" (deleted)");
+            if deleted && target.starts_with(folder) {
+                self.take(std::fs::metadata(&handle).map_or(0, |metadata| metadata.len()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder for the scratch folders of this process. Those of processes that are gone are removed: a
+/// killed host cleans nothing up.
+pub(crate) fn folder_of_this_process(cache: &Path) -> PathBuf {
+    let all = cache.join("scratch");
+    if let Ok(dir) = Dir::open_ambient_dir(&all, ambient_authority()) {
+        let names = dir.entries().into_iter().flatten().flatten().map(|entry| entry.file_name());
+        for name in names.filter(|name| !Path::new("/proc").join(name).exists()) {
+            if let Err(error) = dir.remove_dir_all(&name) {
+                tracing::warn!(%error, folder = ?name, "an old scratch folder cannot be removed");
+            }
         }
     }
-    Ok((bytes, entries))
+    all.join(std::process::id().to_string())
 }
 
 impl CallState {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hardpoint_domain::grant::Permissions;
+
 use super::resolve::Resolve;
 
 /// Time limits of one exchange.
@@ -76,17 +78,25 @@ pub struct SendOptions<'a> {
     pub timeouts: Option<Timeouts>,
     /// The configured one if none.
     pub max_response_bytes: Option<u64>,
+    /// Set where somebody else than an operator chose where to send: only what these cover may be on a
+    /// host of `egress.allow_internal`, everything else must be public.
+    pub public_beyond: Option<&'a Permissions>,
 }
 
 impl<'a> SendOptions<'a> {
     /// With the configured limits.
     pub fn for_binding(binding: &'a str) -> Self {
-        Self { binding, timeouts: None, max_response_bytes: None }
+        Self { binding, timeouts: None, max_response_bytes: None, public_beyond: None }
     }
 
     /// With another limit on the answer, in bytes.
     pub fn max_response(self, bytes: u64) -> Self {
         Self { max_response_bytes: Some(bytes), ..self }
+    }
+
+    /// With internal hosts only where these permissions, an operator's, cover the request.
+    pub fn public_beyond(self, granted: &'a Permissions) -> Self {
+        Self { public_beyond: Some(granted), ..self }
     }
 
     /// With other time limits.

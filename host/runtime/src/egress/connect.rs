@@ -59,6 +59,18 @@ impl Connector {
         (!self.is_internal(url)).then_some(proxy)
     }
 
+    /// Refuses hosts that the operator named internal. All others are reached if their addresses are public.
+    pub(super) fn check_public(&self, url: &Url) -> Result<(), EgressError> {
+        if !self.is_internal(url) {
+            return Ok(());
+        }
+        Err(EgressError::denied(format!(
+            "{} is a host of `egress.allow_internal`, and an address that is chosen for one call must be a \
+             public one; an operator may grant this address to the binding",
+            authority(url)
+        )))
+    }
+
     fn is_internal(&self, url: &Url) -> bool {
         self.internal.names(url.host_str().unwrap_or_default(), port(url))
     }

@@ -3,7 +3,8 @@
 //! A request is checked against the permissions of whoever sends it, secrets are put in for their audience
 //! only, and the name is resolved once: the connection goes to an address that was looked at. Redirects are
 //! answers; nothing follows them. Connections are shared by all senders, since whether an address may be
-//! reached is a matter of configuration and not of the sender.
+//! reached is a matter of configuration and not of the sender. The one exception, addresses that no operator
+//! chose, is made before a connection is looked for: to them the hosts of `allow_internal` are closed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +120,10 @@ impl Egress {
     ) -> Result<EgressResponse, EgressError> {
         let shared = &*self.shared;
         let url = request::parse_url(&request.url)?;
+        if options.public_beyond.is_some_and(|granted| granted.permits(&request.method, &url).is_err()) {
+            // Before a connection that somebody else may have opened is looked for.
+            shared.connector.check_public(&url)?;
+        }
         let proxy = shared.connector.proxy_for(&url).filter(|_| url.scheme() == "http");
         let preparation = Preparation {
             binding: options.binding,

@@ -47,3 +47,20 @@ async fn a_warm_instance_is_neither_shared_nor_kept_after_a_fault() {
     assert_eq!(count("org_a").await, "1", "thrown away");
     assert_eq!(count("org_b").await, "2", "and that one only");
 }
+
+#[tokio::test]
+async fn a_warm_instance_does_not_outlive_its_binding() {
+    let test = TestRuntime::start();
+    let generation = test.runtime.load(repacked("hostile", WARM)).await.unwrap();
+    let before = spec(&generation, Permissions::default());
+    test.runtime.publish(vec![generation.clone()], vec![before.clone()]);
+    let binding = test.runtime.snapshot().binding("hostile").unwrap().clone();
+    call(&binding, json!({ "do": "count" })).await;
+    assert_eq!(generation.live(), 1, "kept warm");
+    // The same version under another binding: what was warm goes, and what is called late is not kept.
+    let after = hardpoint_runtime::BindingSpec { settings: json!({ "new": true }), ..before };
+    test.runtime.publish(vec![generation.clone()], vec![after]);
+    assert_eq!(generation.live(), 0);
+    call(&binding, json!({ "do": "count" })).await;
+    assert_eq!(generation.live(), 0, "a call that was under way leaves nothing behind");
+}

@@ -7,7 +7,7 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::message::{Delta, EmbeddingRequest, FinishReason};
 use hardpoint_runtime::Binding;
 
-use crate::support::{TestRuntime, context, request};
+use crate::support::{TestRuntime, context, context_of, request};
 
 /// All deltas of a completion, and how it ended.
 async fn complete(binding: &Arc<Binding>, what: &str) -> (Vec<Delta>, Result<(), Failure>) {
@@ -84,10 +84,43 @@ async fn a_request_that_was_not_granted_is_not_sent() {
     let test = TestRuntime::start();
     let binding = test.bind("hostile-model", Permissions::default()).await;
     for what in ["send elsewhere", "send inside"] {
-        // The guest ignores the refusal and repeats itself; its requests are counted.
+        // The guest ignores the refusal and repeats itself, until it has asked too often.
         let (_, outcome) = complete(&binding, what).await;
         let failure = outcome.expect_err(what);
-        assert!(matches!(failure.kind, FailureKind::Denied | FailureKind::Plugin), "{what}: {failure:?}");
+        assert_eq!(failure.code.as_deref(), Some("plugin_requests"), "{what}: {failure:?}");
     }
     assert_eq!(test.runtime.egress().stats().origins, []);
+}
+
+#[tokio::test]
+async fn a_machine_that_never_finishes_opens_its_breaker() {
+    let test = TestRuntime::start();
+    let binding = test.bind("hostile-model", Permissions::default()).await;
+    for _ in 0..5 {
+        complete(&binding, "nothing").await.1.unwrap_err();
+    }
+    assert!(binding.is_broken());
+    assert_eq!(complete(&binding, "behave").await.1.unwrap_err().kind, FailureKind::Busy);
+    // Another organisation is not refused for it.
+    let mut other = binding.complete(context_of("org_b"), &request("behave"), "model").await.unwrap();
+    assert!(matches!(other.next().await, Some(Ok(Delta::Text(_)))));
+}
+
+#[tokio::test]
+async fn a_full_house_is_not_the_plugins_fault() {
+    let test = TestRuntime::with(|config| config.sandboxes = 2);
+    let binding = test.bind("hostile-model", Permissions::default()).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut completion = binding.complete(context(), &request("text for ever"), "model").await.unwrap();
+        assert!(matches!(completion.next().await, Some(Ok(_))));
+        held.push(completion);
+    }
+    for _ in 0..6 {
+        let failure = complete(&binding, "behave").await.1.unwrap_err();
+        assert_eq!((failure.kind, failure.code.as_deref()), (FailureKind::Busy, Some("plugin_host")));
+    }
+    assert!(!binding.is_broken());
+    held.clear();
+    assert_eq!(complete(&binding, "behave").await.1, Ok(()));
 }

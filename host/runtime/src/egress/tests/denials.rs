@@ -267,3 +267,40 @@ async fn a_secret_goes_to_its_audience_only_and_into_no_message() {
     let error = egress.send(uses(&here, "key"), &permissions, &secrets, &options()).await.unwrap_err();
     assert_eq!(error.message, "the value of the header `authorization` holds control characters");
 }
+
+#[tokio::test]
+async fn internal_hosts_are_closed_to_addresses_that_no_operator_chose() {
+    let double = Double::ok().await;
+    let egress = egress();
+    let url = format!("http://{HOST}:{}/in", double.port);
+    let (chosen, granted) = (permits(&url), rules(&[&format!("GET http://{HOST}:{}/out", double.port)]));
+    let secrets = BTreeMap::new();
+    // A connection that waits makes no difference.
+    read(send(&egress, get(&url)).await.unwrap().body).await.unwrap();
+    let guarded = options().public_beyond(&granted);
+    let error = egress.send(get(&url), &chosen, &secrets, &guarded).await.unwrap_err();
+    assert_eq!(error.kind, EgressErrorKind::Denied);
+    assert!(error.message.contains("must be a public one"), "{error}");
+    assert_eq!(double.take().len(), 1);
+    // What the operator's grant covers is open to it as ever.
+    let out = get(&format!("http://{HOST}:{}/out", double.port));
+    assert_eq!(egress.send(out, &chosen, &secrets, &guarded).await.unwrap().status, 200);
+    // A host that is not named is judged by its addresses.
+    let mut config = config();
+    config.allow_internal.clear();
+    let error = Egress::new(config).unwrap().send(get(&url), &chosen, &secrets, &guarded).await.unwrap_err();
+    assert!(error.message.contains("loopback"), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_does_not_lead_to_internal_hosts_that_no_operator_chose() {
+    let proxy = Double::ok().await;
+    let config = EgressConfig { proxy: Some(format!("http://127.0.0.1:{}", proxy.port)), ..config() };
+    let nothing = Permissions::default();
+    let guarded = options().public_beyond(&nothing);
+    let egress = Egress::new(config).unwrap();
+    let error = send_with(&egress, get(&format!("http://{HOST}/")), &guarded).await.unwrap_err();
+    assert_eq!((error.kind, proxy.connections()), (EgressErrorKind::Denied, 0));
+    // Others go through it.
+    assert_eq!(send_with(&egress, get("http://far.test/"), &guarded).await.unwrap().status, 200);
+}
