@@ -11,6 +11,10 @@ use crate::{score, text};
 /// What is answered where nothing bears on the question.
 pub(crate) const NOTHING: &str = "Nothing in the given messages bears on this question.";
 
+/// How much of a conversation is read, in bytes, the newest first: what is older would cost more time than
+/// a call may take.
+const READ: usize = 1 << 20;
+
 /// The whole answer, before limits are applied to it.
 pub(crate) fn answer(request: &CompletionRequest) -> String {
     let Conversation { question, sources } = split(&request.messages);
@@ -34,8 +38,8 @@ fn split(messages: &[Message]) -> Conversation<'_> {
     let asking = messages.iter().rposition(|message| message.role == Role::User);
     let mut question = String::new();
     let mut sources = Vec::new();
-    for (place, message) in messages.iter().enumerate() {
-        let sentences: Vec<&str> = message.texts().flat_map(text::sentences).collect();
+    for (place, texts) in newest(messages) {
+        let sentences: Vec<&str> = texts.into_iter().flat_map(text::sentences).collect();
         if Some(place) != asking {
             sources.extend(sentences);
             continue;
@@ -53,6 +57,25 @@ fn split(messages: &[Message]) -> Conversation<'_> {
         }
     }
     Conversation { question, sources }
+}
+
+/// The end of the conversation, as much as is read: places of messages with their texts, in order.
+fn newest(messages: &[Message]) -> Vec<(usize, Vec<&str>)> {
+    let mut left = READ;
+    let mut kept = Vec::new();
+    for (place, message) in messages.iter().enumerate().rev() {
+        let mut texts: Vec<&str> = message.texts().collect();
+        for text in texts.iter_mut().rev() {
+            let skipped = text.len().saturating_sub(left);
+            // A character cut in two is not read either.
+            let start = (skipped..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            *text = &text[start..];
+            left -= text.len();
+        }
+        kept.push((place, texts));
+    }
+    kept.reverse();
+    kept
 }
 
 #[cfg(test)]
@@ -94,5 +117,15 @@ mod tests {
         request.response_format = Some(ResponseFormat::JsonObject);
         let value: serde_json::Value = serde_json::from_str(&answer(&request)).unwrap();
         assert_eq!(value, json!({ "answer": "Tea is \"hot\".", "quotes": ["Tea is \"hot\"."] }));
+    }
+
+    #[test]
+    fn only_the_end_of_a_very_long_conversation_is_read() {
+        let filler = "Größe und Länge. ".repeat(600_000);
+        let messages = [(Role::System, "The tower is old."), (Role::System, filler.as_str())];
+        let asked = [messages[0], messages[1], (Role::User, "Is the tower old?")];
+        assert_eq!(ask(&asked), NOTHING);
+        let near = [messages[1], messages[0], (Role::User, "Is the tower old?")];
+        assert_eq!(ask(&near), "The tower is old.");
     }
 }
