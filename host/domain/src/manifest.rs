@@ -30,6 +30,7 @@ pub enum InstanceMode {
     #[default]
     Fresh,
     /// Kept for later calls of the same binding and organisation, one call at a time, thrown away after any failure.
+    /// Tools only so far; the other kinds are fresh whatever they ask for.
     Warm,
 }
 
