@@ -4,9 +4,9 @@ use hardpoint_domain::time::Timestamp;
 use sqlx::query::Query;
 use sqlx::{Database, Encode, Type};
 
-use crate::call_records_dialect::INSERTS;
+use crate::call_records_dialect::{INSERTS, Insert, LARGEST};
 use crate::columns::{Micros, clean, words};
-use crate::db::{Handle, fetch, statements};
+use crate::db::{Handle, Link, fetch, statements};
 use crate::{Conn, StoreError, Tx};
 
 words! {
@@ -123,28 +123,47 @@ statements! {
 /// Adds records. One that is there already (same time and id) stays as it is, so that a caller who does
 /// not know whether it came through may send it again.
 pub async fn insert(tx: &mut Tx, records: &[CallRecord]) -> Result<(), StoreError> {
-    for record in records {
-        check(record)?;
-    }
-    let mut rest = records;
-    for (rows, statement) in INSERTS {
-        while rest.len() >= *rows {
-            let (now, later) = rest.split_at(*rows);
-            let outcome = match tx.handle()? {
-                Handle::Sqlite(conn) => {
-                    let query = sqlx::query::<sqlx::Sqlite>(statement.sqlite);
-                    now.iter().fold(query, bind).execute(conn).await.map(drop)
-                }
-                Handle::Postgres(conn) => {
-                    let query = sqlx::query::<sqlx::Postgres>(statement.postgres);
-                    now.iter().fold(query, bind).execute(conn).await.map(drop)
-                }
-            };
-            tx.noted(outcome)?;
-            rest = later;
-        }
+    records.iter().try_for_each(check)?;
+    for records in records.chunks(LARGEST) {
+        let Some((insert, records)) = padded(records) else { continue };
+        let outcome = match tx.handle().await? {
+            Handle::Sqlite(conn) => records
+                .fold(sqlx::query::<sqlx::Sqlite>(insert.statement.sqlite), bind)
+                .execute(conn)
+                .await
+                .map(drop),
+            Handle::Postgres(conn) => records
+                .fold(sqlx::query::<sqlx::Postgres>(insert.statement.postgres), bind)
+                .execute(conn)
+                .await
+                .map(drop),
+        };
+        tx.noted(outcome)?;
     }
     Ok(())
+}
+
+/// Adds records as all that a transaction does; at most [`LARGEST`]. Where the transaction is one of
+/// SQLite's and nothing else is in it, it is over with this.
+pub(crate) async fn insert_whole(tx: &mut Tx, records: &[CallRecord]) -> Result<(), StoreError> {
+    if let Link::SqliteWriter(transaction) = tx.link()
+        && let Some((insert, rows)) = padded(records)
+        && let Some(conn) = transaction.unbegun()
+    {
+        let query = rows.fold(sqlx::query::<sqlx::Sqlite>(insert.whole.sqlite), bind);
+        query.execute(conn).await?;
+        transaction.was_whole();
+        return Ok(());
+    }
+    insert(tx, records).await
+}
+
+/// The smallest insert that holds these records, and the records with the last one repeated until it is
+/// full; none for no records, or more than the largest holds.
+fn padded(records: &[CallRecord]) -> Option<(&'static Insert, impl Iterator<Item = &CallRecord>)> {
+    let last = records.last()?;
+    let insert = INSERTS.iter().find(|insert| insert.rows >= records.len())?;
+    Some((insert, records.iter().chain(std::iter::repeat(last)).take(insert.rows)))
 }
 
 /// Refuses a record that would make the insert of its whole batch fail.

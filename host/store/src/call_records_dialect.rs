@@ -15,7 +15,7 @@ const HEAD: &str = "INSERT INTO call_records (id, request_id, time, organization
 const TAIL: &str = " ON CONFLICT (time, id) DO NOTHING";
 
 /// Room for the text of the largest insert.
-const ROOM: usize = 8_192;
+const ROOM: usize = 12_288;
 
 /// Text that is put together at compile time.
 struct Text {
@@ -50,8 +50,9 @@ impl Text {
     }
 }
 
-const fn insert(rows: usize, numbered: bool) -> Text {
+const fn insert(before: &str, rows: usize, numbered: bool, after: &str) -> Text {
     let mut text = Text { bytes: [0; ROOM], len: 0 };
+    text.push(before);
     text.push(HEAD);
     let mut row = 0;
     while row < rows {
@@ -73,36 +74,65 @@ const fn insert(rows: usize, numbered: bool) -> Text {
         row += 1;
     }
     text.push(TAIL);
+    text.push(after);
     text
 }
 
+/// An insert of a fixed number of records.
+pub(crate) struct Insert {
+    /// How many.
+    pub(crate) rows: usize,
+    /// Inside a transaction.
+    pub(crate) statement: Statement,
+    /// As the whole of a transaction on SQLite.
+    pub(crate) whole: Statement,
+}
+
 macro_rules! inserts {
-    ($($name:ident $rows:literal,)*) => {
+    ($($name:ident $whole:ident $rows:literal,)*) => {
         $(const $name: Statement = {
-            static SQLITE: Text = insert($rows, false);
-            static POSTGRES: Text = insert($rows, true);
+            static SQLITE: Text = insert("", $rows, false, "");
+            static POSTGRES: Text = insert("", $rows, true, "");
             Statement {
                 name: concat!("call_records_dialect::", stringify!($name)),
                 sqlite: SQLITE.as_str(),
                 postgres: POSTGRES.as_str(),
             }
+        };
+        const $whole: Statement = {
+            static SQLITE: Text = insert("BEGIN IMMEDIATE; ", $rows, false, "; COMMIT");
+            Statement {
+                name: concat!("call_records_dialect::", stringify!($whole)),
+                sqlite: SQLITE.as_str(),
+                postgres: $name.postgres,
+            }
         };)*
 
-        /// Inserts of so many rows, largest first. Any number of records is a few of these, and each is
-        /// prepared once a connection.
-        pub(crate) const INSERTS: &[(usize, Statement)] = &[$(($rows, $name)),*];
+        /// Smallest first. Each is prepared once a connection, so there are not too many; where a number of
+        /// records falls between two, the last record fills up the rest and is passed over as known.
+        pub(crate) const INSERTS: &[Insert] =
+            &[$(Insert { rows: $rows, statement: $name, whole: $whole }),*];
 
         /// Every statement of this file.
         #[cfg_attr(not(feature = "testing"), allow(dead_code))]
-        pub(crate) const ALL: &[Statement] = &[$($name),*];
+        pub(crate) const ALL: &[Statement] = &[$($name, $whole),*];
     };
 }
 
 inserts! {
-    INSERT_32 32,
-    INSERT_16 16,
-    INSERT_8 8,
-    INSERT_4 4,
-    INSERT_2 2,
-    INSERT_1 1,
+    INSERT_1 WHOLE_1 1,
+    INSERT_2 WHOLE_2 2,
+    INSERT_3 WHOLE_3 3,
+    INSERT_4 WHOLE_4 4,
+    INSERT_6 WHOLE_6 6,
+    INSERT_8 WHOLE_8 8,
+    INSERT_12 WHOLE_12 12,
+    INSERT_16 WHOLE_16 16,
+    INSERT_24 WHOLE_24 24,
+    INSERT_32 WHOLE_32 32,
+    INSERT_48 WHOLE_48 48,
+    INSERT_64 WHOLE_64 64,
 }
+
+/// Records in the largest insert.
+pub(crate) const LARGEST: usize = 64;

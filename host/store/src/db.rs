@@ -7,6 +7,7 @@ use sqlx::{PgConnection, Postgres, SqliteConnection, Transaction};
 
 use crate::StoreError;
 use crate::sqlite::Reader;
+use crate::sqlite_tx::SqliteTx;
 
 /// The text of a statement for each database. Nearly all are one and the same text; those that are
 /// not stand in files named `*_dialect.rs`.
@@ -42,7 +43,7 @@ macro_rules! statements {
 macro_rules! fetch {
     ($conn:expr, $how:ident, $row:ty, $statement:expr $(, $argument:expr)* $(,)?) => {{
         let conn: &mut $crate::db::Conn = $conn;
-        let outcome = match conn.handle()? {
+        let outcome = match conn.handle().await? {
             $crate::db::Handle::Sqlite(on) => sqlx::query_as::<sqlx::Sqlite, $row>($statement.sqlite)
                 $(.bind($crate::columns::clean($argument)?))*.$how(on).await,
             $crate::db::Handle::Postgres(on) => sqlx::query_as::<sqlx::Postgres, $row>($statement.postgres)
@@ -56,7 +57,7 @@ macro_rules! fetch {
 macro_rules! execute {
     ($tx:expr, $statement:expr $(, $argument:expr)* $(,)?) => {{
         let tx: &mut $crate::db::Tx = $tx;
-        let outcome = match tx.handle()? {
+        let outcome = match tx.handle().await? {
             $crate::db::Handle::Sqlite(on) => sqlx::query::<sqlx::Sqlite>($statement.sqlite)
                 $(.bind($crate::columns::clean($argument)?))*.execute(on).await.map(|done| done.rows_affected()),
             $crate::db::Handle::Postgres(on) => sqlx::query::<sqlx::Postgres>($statement.postgres)
@@ -79,7 +80,7 @@ pub struct Conn {
 #[derive(Debug)]
 pub(crate) enum Link {
     SqliteReader(Reader),
-    SqliteWriter(SqliteConnection),
+    SqliteWriter(SqliteTx),
     Postgres(PoolConnection<Postgres>),
     PostgresTransaction(Transaction<'static, Postgres>),
 }
@@ -97,13 +98,13 @@ impl Conn {
 
     /// The connection, unless a statement failed on it before. PostgreSQL refuses everything after a
     /// failed statement in a transaction; so that nobody comes to depend on SQLite going on, neither does.
-    pub(crate) fn handle(&mut self) -> Result<Handle<'_>, StoreError> {
+    pub(crate) async fn handle(&mut self) -> Result<Handle<'_>, StoreError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         Ok(match &mut self.link {
             Link::SqliteReader(reader) => Handle::Sqlite(reader.connection()?),
-            Link::SqliteWriter(writer) => Handle::Sqlite(writer),
+            Link::SqliteWriter(transaction) => Handle::Sqlite(transaction.begun().await?),
             Link::Postgres(pooled) => Handle::Postgres(pooled),
             Link::PostgresTransaction(transaction) => Handle::Postgres(transaction),
         })
@@ -124,6 +125,10 @@ impl Conn {
     /// The failure of a statement since the last time, forgotten with this.
     pub(crate) fn take_failure(&mut self) -> Option<StoreError> {
         self.failed.take()
+    }
+
+    pub(crate) fn link(&mut self) -> &mut Link {
+        &mut self.link
     }
 
     pub(crate) fn into_link(self) -> Link {

@@ -42,6 +42,7 @@ mod postgres;
 pub mod recorder;
 mod revision;
 mod sqlite;
+mod sqlite_tx;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod writer;

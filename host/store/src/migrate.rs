@@ -66,7 +66,7 @@ pub(crate) async fn run(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
 
 /// Runs text that may hold several statements.
 async fn raw(tx: &mut Tx, sqlite: &'static str, postgres: &'static str) -> Result<(), StoreError> {
-    let outcome = match tx.handle()? {
+    let outcome = match tx.handle().await? {
         Handle::Sqlite(conn) => sqlx::raw_sql(sqlite).execute(conn).await.map(drop),
         Handle::Postgres(conn) => sqlx::raw_sql(postgres).execute(conn).await.map(drop),
     };

@@ -3,11 +3,10 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::call_records::{CallRecord, check, insert};
+use crate::call_records::{CallRecord, check, insert_whole};
+use crate::call_records_dialect::LARGEST;
 use crate::{Lane, Store, StoreError};
 
-/// Records in one transaction.
-const BATCH: usize = 64;
 /// Records that may wait before callers wait to queue.
 const QUEUE: usize = 4_096;
 
@@ -25,8 +24,8 @@ impl CallRecorder {
         Self(sender)
     }
 
-    /// Records a call; returns when it is committed as durably as configured. Once this was polled the
-    /// record is written even if nobody waits for it any more.
+    /// Records a call; returns when it is committed as durably as configured. Whoever stops waiting for this
+    /// gives the record up unless there was room for it already: let it run to its end.
     pub async fn record(&self, record: CallRecord) -> Result<(), StoreError> {
         check(&record)?;
         let (sender, written) = oneshot::channel();
@@ -40,11 +39,11 @@ fn ended() -> StoreError {
 }
 
 async fn run(store: Store, mut queue: mpsc::Receiver<Waiting>) {
-    let mut waiting = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut waiting, BATCH).await > 0 {
+    let mut waiting = Vec::with_capacity(LARGEST);
+    while queue.recv_many(&mut waiting, LARGEST).await > 0 {
         let (records, senders): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
         let written =
-            store.write(Lane::Request, |tx| Box::pin(async move { insert(tx, &records).await })).await;
+            store.write(Lane::Request, |tx| Box::pin(async move { insert_whole(tx, &records).await })).await;
         for sender in senders {
             let _ = sender.send(written.clone());
         }

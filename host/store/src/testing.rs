@@ -29,7 +29,7 @@ pub fn statements() -> Vec<Statement> {
 
 /// Runs text on a connection as it is.
 pub async fn raw(conn: &mut Conn, text: &'static str) -> Result<(), StoreError> {
-    let outcome = match conn.handle()? {
+    let outcome = match conn.handle().await? {
         crate::db::Handle::Sqlite(on) => sqlx::raw_sql(text).execute(on).await.map(drop),
         crate::db::Handle::Postgres(on) => sqlx::raw_sql(text).execute(on).await.map(drop),
     };

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::db::{Link, Tx};
 use crate::sqlite::WriteOptions;
+use crate::sqlite_tx::SqliteTx;
 use crate::{Lane, StoreError};
 
 /// Writes that may wait in one lane before callers wait to queue.
@@ -160,8 +161,8 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
-        while let Some(first) = self.first().await {
-            self.group(first).await;
+        while let Some((lane, first)) = self.first().await {
+            self.group(lane, first).await;
         }
         self.checkpointer.abort();
         let _ = (&mut self.checkpointer).await;
@@ -173,15 +174,15 @@ impl Task {
     }
 
     /// Waits for a write; none when the store is closed and nothing waits any more.
-    async fn first(&mut self) -> Option<Job> {
+    async fn first(&mut self) -> Option<(Lane, Job)> {
         let Self { request, bulk, closed, .. } = self;
         loop {
             // Also when the last `Store` is dropped, and the other end of `closed` with it.
             let closing = async { drop(closed.wait_for(|closed| *closed).await) };
             tokio::select! {
                 biased;
-                Some(job) = request.recv() => return Some(job),
-                Some(job) = bulk.recv() => return Some(job),
+                Some(job) = request.recv() => return Some((Lane::Request, job)),
+                Some(job) = bulk.recv() => return Some((Lane::Bulk, job)),
                 () = closing, if !request.is_closed() => {
                     request.close();
                     bulk.close();
@@ -192,61 +193,86 @@ impl Task {
     }
 
     /// Runs `first` and what waits behind it in one transaction.
-    async fn group(&mut self, first: Job) {
-        let started = Instant::now();
-        let mut requests = self.request.len().min(GROUP - 1);
-        let alone = requests == 0 && self.bulk.is_empty();
-        let mut tx = match self.begin(alone).await {
-            Ok(tx) => tx,
+    async fn group(&mut self, lane: Lane, first: Job) {
+        let mut group = Group {
+            started: Instant::now(),
+            // Who comes later is in the next group, so that these need not wait for them.
+            requests: self.request.len().min(GROUP - 1),
+            bulk: lane == Lane::Bulk,
+            answers: Vec::new(),
+        };
+        let conn = match self.conn.take() {
+            Some(conn) => Ok(conn),
+            None => self.options.connect().await,
+        };
+        let mut tx = match conn {
+            Ok(conn) => Tx::new(Link::SqliteWriter(SqliteTx::new(conn))),
             Err(error) => return self.refuse(first, error).await,
         };
-        let mut answers: Vec<Answer> = Vec::with_capacity(requests + 1);
-        let mut lost = None;
-        let mut bulk_taken = false;
-        let mut next = Some(first);
-        while let Some(job) = next.take() {
-            let ran = job(Ok(&mut tx)).await;
-            match ran.error {
-                None => answers.push(ran.answer),
-                Some(error) => {
-                    (ran.answer)(Ok(()));
-                    if alone || control(&mut tx, "ROLLBACK TO write").await.is_err() {
-                        // Either nothing is left to commit, or SQLite gave up the whole transaction
-                        // (it may, when the disk is full), and with it the writes before this one.
-                        lost = Some(error);
-                        break;
-                    }
+        let outcome = if group.requests == 0 && self.bulk.is_empty() {
+            group.alone(&mut tx, first).await
+        } else {
+            match control(&mut tx, async |tx| tx.begin_group().await).await {
+                Ok(()) => self.run_all(&mut group, &mut tx, first).await,
+                Err(error) => {
+                    self.refuse(first, error.clone()).await;
+                    Err(error)
                 }
             }
-            if alone || answers.len() >= GROUP {
-                break;
-            }
-            if requests > 0 {
-                requests -= 1;
-                next = self.request.try_recv().ok();
-            } else if !bulk_taken || (self.request.is_empty() && started.elapsed() < BULK_SHARE) {
-                // At least one, so that a stream of requests cannot keep the bulk lane out for ever.
-                next = self.bulk.try_recv().ok();
-                bulk_taken = true;
-            }
-            if let Some(job) = next.take() {
-                match control(&mut tx, "RELEASE write; SAVEPOINT write").await {
-                    Ok(()) => next = Some(job),
-                    Err(error) => {
-                        (job(Err(error.clone())).await.answer)(Ok(()));
-                        lost = Some(error);
-                    }
-                }
-            }
-        }
-        let committed = match lost {
-            Some(error) => Err(error),
-            None => control(&mut tx, "COMMIT").await,
         };
-        self.finish(tx, committed.is_ok()).await;
-        for answer in answers {
-            answer(committed.clone());
+        let outcome = match outcome {
+            Ok(()) => control(&mut tx, async |tx| tx.commit().await).await,
+            Err(error) => Err(error),
+        };
+        if let Link::SqliteWriter(tx) = tx.into_link() {
+            self.conn = tx.end().await;
         }
+        if outcome.is_ok() {
+            self.commits += 1;
+            if self.commits.is_multiple_of(COMMITS_PER_CHECKPOINT) {
+                self.checkpoint.notify_one();
+            }
+        }
+        for answer in group.answers {
+            answer(outcome.clone());
+        }
+    }
+
+    /// Runs the writes of a group, each in its savepoint. Fails where the transaction is lost as a whole.
+    async fn run_all(&mut self, group: &mut Group, tx: &mut Tx, first: Job) -> Result<(), StoreError> {
+        let mut job = first;
+        loop {
+            let ran = job(Ok(tx)).await;
+            if let Some(error) = ran.error {
+                (ran.answer)(Ok(()));
+                if control(tx, async |tx| tx.undo_in_group().await).await.is_err() {
+                    return Err(error);
+                }
+            } else {
+                group.answers.push(ran.answer);
+            }
+            let Some(next) = self.next_of(group) else { return Ok(()) };
+            if let Err(error) = control(tx, async |tx| tx.next_of_group().await).await {
+                (next(Err(error.clone())).await.answer)(Ok(()));
+                return Err(error);
+            }
+            job = next;
+        }
+    }
+
+    /// The next write of a group, if it has room and time for one.
+    fn next_of(&mut self, group: &mut Group) -> Option<Job> {
+        if group.requests > 0 {
+            group.requests -= 1;
+            return self.request.try_recv().ok();
+        }
+        // One in any case, so that a stream of requests cannot keep the bulk lane out for ever.
+        let time_left = self.request.is_empty() && group.started.elapsed() < BULK_SHARE;
+        if group.answers.len() >= GROUP || (group.bulk && !time_left) {
+            return None;
+        }
+        group.bulk = true;
+        self.bulk.try_recv().ok()
     }
 
     /// Answers all that wait: each would only wait as long again for the same refusal.
@@ -262,51 +288,44 @@ impl Task {
             (job(Err(error.clone())).await.answer)(Ok(()));
         }
     }
+}
 
-    async fn begin(&mut self, alone: bool) -> Result<Tx, StoreError> {
-        let conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.options.connect().await?,
-        };
-        let mut tx = Tx::new(Link::SqliteWriter(conn));
-        let statement = if alone { "BEGIN IMMEDIATE" } else { "BEGIN IMMEDIATE; SAVEPOINT write" };
-        match control(&mut tx, statement).await {
-            Ok(()) => Ok(tx),
-            Err(error) => {
-                self.finish(tx, false).await;
-                Err(error)
-            }
-        }
-    }
+/// Writes that share a transaction.
+struct Group {
+    started: Instant,
+    /// Writes of the request lane that are still to be taken.
+    requests: usize,
+    /// Whether one of the bulk lane was taken.
+    bulk: bool,
+    /// Of those that succeeded, and wait for the commit.
+    answers: Vec<Answer>,
+}
 
-    /// Takes the connection back; rolled back first where the transaction did not commit.
-    async fn finish(&mut self, mut tx: Tx, committed: bool) {
-        if !committed {
-            if control(&mut tx, "ROLLBACK").await.is_err() {
-                return;
-            }
-        } else {
-            self.commits += 1;
-            if self.commits.is_multiple_of(COMMITS_PER_CHECKPOINT) {
-                self.checkpoint.notify_one();
+impl Group {
+    /// Runs the only write of a transaction; no savepoint is needed to undo it.
+    async fn alone(&mut self, tx: &mut Tx, job: Job) -> Result<(), StoreError> {
+        let ran = job(Ok(tx)).await;
+        match ran.error {
+            None => self.answers.push(ran.answer),
+            Some(error) => {
+                (ran.answer)(Ok(()));
+                return Err(error);
             }
         }
-        if let Link::SqliteWriter(conn) = tx.into_link() {
-            self.conn = Some(conn);
-        }
+        Ok(())
     }
 }
 
-/// Runs a statement that steers the transaction. What failed before does not matter to it.
-async fn control(tx: &mut Tx, statement: &'static str) -> Result<(), StoreError> {
+/// Steers the transaction. What failed before in one of its writes does not matter to that.
+async fn control(
+    tx: &mut Tx,
+    steer: impl AsyncFnOnce(&mut SqliteTx) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     tx.take_failure();
-    let outcome = match tx.handle()? {
-        crate::db::Handle::Sqlite(conn) => sqlx::raw_sql(statement).execute(conn).await,
-        crate::db::Handle::Postgres(_) => return Ok(()),
-    };
-    let outcome = tx.noted(outcome.map(drop));
-    tx.take_failure();
-    outcome
+    match tx.link() {
+        Link::SqliteWriter(tx) => steer(tx).await,
+        _ => Ok(()),
+    }
 }
 
 /// Moves the write-ahead log to the database file on a connection of its own, beside the writer, so

@@ -1,4 +1,7 @@
-use hardpoint_store::{Lane, StoreError, organizations};
+use std::sync::{Arc, Mutex};
+
+use hardpoint_store::{Lane, Store, StoreError, organizations};
+use tokio::sync::{oneshot, watch};
 
 use crate::support::{Fixture, on_both, organization};
 
@@ -131,4 +134,83 @@ async fn closing_finishes_what_waits(db: Fixture) {
     let late = db.store.write(Lane::Request, |_| Box::pin(async { Ok(()) })).await;
     assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
     assert!(db.store.read().await.is_err());
+}
+
+/// Queues a write that notes its name when it runs.
+fn noting(store: &Store, lane: Lane, name: usize, order: &Arc<Mutex<Vec<usize>>>) -> oneshot::Receiver<()> {
+    let (store, order, (sender, done)) = (store.clone(), Arc::clone(order), oneshot::channel());
+    tokio::spawn(async move {
+        let write = store.write(lane, move |_| {
+            Box::pin(async move {
+                order.lock().unwrap().push(name);
+                Ok(())
+            })
+        });
+        write.await.unwrap();
+        let _ = sender.send(());
+    });
+    done
+}
+
+/// What a lane is for, on SQLite: the one writer takes requests first, whoever came first.
+#[tokio::test]
+async fn requests_go_before_bulk_on_sqlite() {
+    let db = Fixture::sqlite().await;
+    let (open, gate) = oneshot::channel::<()>();
+    let (store, (sender, entered)) = (db.store.clone(), oneshot::channel());
+    let first = tokio::spawn(async move {
+        store
+            .write(Lane::Bulk, |_| {
+                Box::pin(async move {
+                    let _ = sender.send(());
+                    let _ = gate.await;
+                    Ok(())
+                })
+            })
+            .await
+    });
+    entered.await.unwrap();
+    let order = Arc::default();
+    let bulk: Vec<_> = (100..400).map(|name| noting(&db.store, Lane::Bulk, name, &order)).collect();
+    let requests: Vec<_> = (0..20).map(|name| noting(&db.store, Lane::Request, name, &order)).collect();
+    // On this one thread each of them is in its queue before we are asked again.
+    tokio::task::yield_now().await;
+    open.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    for done in requests.into_iter().chain(bulk) {
+        done.await.unwrap();
+    }
+    let order = order.lock().unwrap();
+    let expected: Vec<_> = (0..20).chain(100..400).collect();
+    assert_eq!(*order, expected);
+}
+
+/// What a lane is for, on PostgreSQL: bulk writes that take long leave connections to requests.
+#[tokio::test]
+async fn requests_find_a_connection_beside_bulk_on_postgres() {
+    let Some(db) = Fixture::postgres().await else { return };
+    let (open, gate) = watch::channel(false);
+    let bulk: Vec<_> = (0..40)
+        .map(|_| {
+            let (store, mut gate) = (db.store.clone(), gate.clone());
+            tokio::spawn(async move {
+                store
+                    .write(Lane::Bulk, |_| {
+                        Box::pin(async move {
+                            let _ = gate.wait_for(|open| *open).await;
+                            Ok(())
+                        })
+                    })
+                    .await
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    for number in 0..20 {
+        db.organization(&format!("org_{number}")).await;
+    }
+    open.send(true).unwrap();
+    for write in bulk {
+        write.await.unwrap().unwrap();
+    }
 }
