@@ -46,9 +46,11 @@ pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Re
         let binding = catalogue.binding(&candidate.binding)?;
         (binding.kind() == Kind::Model).then(|| Arc::clone(binding))
     };
-    let mut candidates = same_space(&app.config.models, model)
+    // A list, since the compiler cannot tell that a lazy one may be held while others are asked.
+    let candidates: Vec<_> = same_space(&app.config.models, model)
         .filter_map(|candidate| Some((candidate, live(candidate)?)))
-        .peekable();
+        .collect();
+    let mut candidates = candidates.into_iter().peekable();
     while let Some((candidate, binding)) = candidates.next() {
         let failure = match attempts(&binding, &context(caller), request, candidate, policy, &*app.rng).await
         {
