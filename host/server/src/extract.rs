@@ -1,4 +1,4 @@
-//! Request bodies and query strings as values, with the contract's errors: 413 too large, 415 wrong
+//! Request bodies, paths and query strings as values, with the contract's errors: 413 too large, 415 wrong
 //! media type, 400 not JSON, wrong type or missing field, with the field's path in `details`.
 
 use axum::body::Body;
@@ -82,9 +82,41 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        axum::extract::Query::try_from_uri(&parts.uri)
-            .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
+        let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
+            .map(Self)
+            .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string()))
+    }
+}
+
+/// What stands in the path in the place of a route's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        use axum::extract::path::ErrorKind;
+        use axum::extract::rejection::PathRejection;
+        let rejection = match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => return Ok(Self(value)),
+            Err(rejection) => rejection,
+        };
+        let PathRejection::FailedToDeserializePathParams(error) = rejection else {
+            return Err(ApiError::internal(rejection.body_text()));
+        };
+        Err(match error.into_kind() {
+            ErrorKind::InvalidUtf8InPathParam { key } => {
+                let message = format!("The '{key}' in the path is not UTF-8.");
+                ApiError::bad_field(key, "utf8", message)
+            }
+            ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
+                let message = format!("The '{key}' in the path must be a {expected_type}.");
+                ApiError::bad_field(key, "type", message)
+            }
+            other => ApiError::internal(other),
+        })
     }
 }
 
@@ -105,14 +137,18 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-/// `missing field` names its field in serde's text alone, the path being that of the object around it.
 fn invalid_json(path: &str, error: &serde_json::Error) -> ApiError {
     use serde_json::error::Category;
     if !matches!(error.classify(), Category::Data) {
         return ApiError::bad_request(format!("The request's body is not valid JSON: {error}."));
     }
     let text = error.to_string();
-    let reason = text.split(" at line ").next().unwrap_or(&text);
+    misfit(path, text.split(" at line ").next().unwrap_or(&text))
+}
+
+/// The field that serde's `reason` is about.
+/// `missing field` names its field in serde's text alone, the path being that of the object around it.
+fn misfit(path: &str, reason: &str) -> ApiError {
     let named = |prefix: &str| {
         let name = reason.strip_prefix(prefix)?.split('`').next()?;
         Some(if path == "." { name.to_owned() } else { format!("{path}.{name}") })

@@ -3,13 +3,13 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use utoipa_swagger_ui::Config;
 
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::openapi;
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::json().into());

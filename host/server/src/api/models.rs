@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hardpoint_domain::model::{Model, Prices};
 use hardpoint_runtime::Catalogue;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use super::paging::{Page, Paging};
 use crate::caller::{Caller, Role};
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
-use crate::extract::Query;
+use crate::extract::{Path, Query};
 use crate::service::models;
 use crate::state::App;
 

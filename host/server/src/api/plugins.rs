@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{FromRequest, Multipart, Path, Request, State};
+use axum::extract::{FromRequest, Multipart, Request, State};
 use bytes::Bytes;
 use hardpoint_store::plugins::Source;
 use http::StatusCode;
@@ -15,7 +15,7 @@ use super::paging::Paging;
 use crate::caller::Operator;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
-use crate::extract::{self, BodyLimit, JsonBytes, Query};
+use crate::extract::{self, BodyLimit, JsonBytes, Path, Query};
 use crate::service::events::Author;
 use crate::service::plugins::Desk;
 use crate::service::plugins::desk::DeskError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
-use crate::extract::{JsonBytes, Query};
+use crate::extract::{JsonBytes, Path, Query};
 use crate::service::tools;
 use crate::state::App;
 

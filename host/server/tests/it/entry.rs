@@ -353,3 +353,18 @@ async fn refusals_are_written_down_together() {
     told.sort_by_key(|(actor, ..)| *actor);
     assert_eq!(told, [("anonymous", json!(401), json!(3)), ("key", json!(403), json!(1))]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_path_and_query_is_told_by_name() {
+    let app = TestApp::start().await;
+    for (path, field) in [
+        ("/api/v1/models/%ff", "id"),
+        ("/api/v1/plugins/%ff", "id"),
+        ("/api/v1/models?page=x", "page"),
+        ("/api/v1/plugins?page_size=-1", "page_size"),
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.expect(400)["error"]["details"]["field"], field, "{path}: {}", answer.text());
+    }
+    assert_eq!(app.send(bare(Method::GET, "/docs/%ff")).await.status, 400);
+}
