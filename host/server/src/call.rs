@@ -15,6 +15,9 @@
 //!    which records it as cancelled with what was noted until then, under status 499 if there was no
 //!    status yet. The inner body is dropped first, so that
 //!    a service may note what was streamed in the `Drop` of its stream.
+//!
+//! Writing itself runs beside the request, among what the server finishes before it ends: who leaves while
+//! it runs changes nothing about it.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -32,7 +35,9 @@ use hardpoint_runtime::Binding;
 use hardpoint_store::call_records::{CallRecord, Outcome};
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -201,13 +206,27 @@ impl CallNote {
     }
 
     /// Writes the record and waits until it is durable. Only the first call writes; later ones wait for it.
+    /// It is written to its end even if nobody waits for it any more: a client may leave at any time.
     /// A store that fails is logged: the answer is not taken back for it.
     pub async fn commit(&self) {
-        let _turn = self.0.writing.lock().await;
         if self.facts().as_ref().is_some_and(|facts| facts.streamed) {
             // Waiting once lets the body pass on, and count, what was written so far.
             tokio::task::yield_now().await;
         }
+        // Dropped when it is written, and should writing ever panic.
+        let (writing, written) = oneshot::channel::<()>();
+        let note = self.clone();
+        let write = async move {
+            let _writing = writing;
+            note.write().await;
+        };
+        self.0.app.background.spawn(write.in_current_span());
+        let _ = written.await;
+    }
+
+    /// Takes what is known and writes it down. Must run to its end: nobody else could.
+    async fn write(&self) {
+        let _turn = self.0.writing.lock().await;
         let Some(facts) = self.facts().take() else { return };
         let shared = &self.0;
         let elapsed = shared.clock_start.elapsed();
@@ -270,7 +289,7 @@ impl Drop for CallGuard {
             }
             facts.outcome.get_or_insert(Outcome::Cancelled);
         });
-        note.0.app.background.clone().spawn(async move { note.commit().await });
+        note.0.app.background.clone().spawn(async move { note.write().await });
     }
 }
 

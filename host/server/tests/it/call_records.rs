@@ -79,3 +79,73 @@ async fn a_client_that_leaves_is_recorded_as_cancelled() {
     assert_eq!((found[0].status, found[0].outcome), (200, Outcome::Cancelled));
     assert!(found[0].streamed && found[0].bytes_sent > 0, "{found:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_while_the_record_waits_for_room_takes_nothing_away() {
+    use std::task::{Context, Waker};
+    let app = TestApp::start().await;
+    app.get("/api/v1/models").await;
+    let sample = records(&app).await.remove(0);
+    let shared = app.app().clone();
+    let caller = {
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let keep = seen.clone();
+        let layer = hardpoint_server::middleware::entry::Entry {
+            app: shared.clone(),
+            access: hardpoint_server::middleware::entry::Access::Key,
+            body_limit: 1_000,
+        };
+        let handler = move |caller: hardpoint_server::caller::Caller| async move {
+            *keep.lock().unwrap() = Some(caller);
+        };
+        let router = axum::Router::new()
+            .route("/who", axum::routing::get(handler))
+            .layer(axum::middleware::from_fn_with_state(layer, hardpoint_server::middleware::entry::entry));
+        tower::ServiceExt::oneshot(router, app.request(Method::GET, "/who", None)).await.unwrap();
+        let caller = seen.lock().unwrap().take().unwrap();
+        caller
+    };
+    // While one writes, nothing else is written, and the recorder's queue fills.
+    let (open, gate) = tokio::sync::oneshot::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel::<()>();
+    let store = shared.store.clone();
+    let writer = tokio::spawn(async move {
+        let write = store.write(hardpoint_store::Lane::Request, move |_| {
+            Box::pin(async move {
+                let _ = begun.send(());
+                let _ = gate.await;
+                Ok(())
+            })
+        });
+        write.await
+    });
+    begins.await.unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut waiting = Vec::new();
+    for number in 0..5_000 {
+        let (id, calls) = (format!("call_{number}"), shared.calls.clone());
+        let record = CallRecord { id, request_id: format!("req_{number}"), ..sample.clone() };
+        let mut future = Box::pin(tokio::task::unconstrained(async move { calls.record(record).await }));
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        waiting.push(future);
+    }
+    let facts = hardpoint_server::call::Facts {
+        method: "GET".into(),
+        route: "/left".into(),
+        status: 200,
+        caller: Some(caller),
+        started: sample.time,
+        ..Default::default()
+    };
+    let note = hardpoint_server::call::CallNote::open(shared.clone(), "req_left".into(), facts);
+    let mut leaving = Box::pin(tokio::task::unconstrained(async move { note.commit().await }));
+    assert!(leaving.as_mut().poll(&mut context).is_pending());
+    drop(leaving);
+    drop(waiting);
+    open.send(()).unwrap();
+    writer.await.unwrap().unwrap();
+    assert!(shared.background.drain(std::time::Duration::from_secs(60)).await);
+    let mut conn = shared.store.read().await.unwrap();
+    let found = call_records::list(&mut conn, Filter::All, None, 10_000).await.unwrap();
+    assert!(found.iter().any(|record| record.route == "/left"));
+}
