@@ -142,9 +142,20 @@ async fn secrets_go_where_they_belong() {
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert!(!refused.text().contains("configured-token"));
     assert!(other.0.lock().unwrap().is_empty());
-    // With a token of its own the caller may choose; the configured one is not even there.
-    export(json!({"url": url, "authenticated": true, "token": "own-token"})).await.expect(200);
-    assert_eq!(token(&other).as_deref(), Some("own-token"));
+    // With a token of its own the caller may choose, but not what is internal: that an operator lets
+    // another binding go there opens it to nobody else.
+    for host in [&elsewhere, &elsewhere.replace("127.0.0.1", "127.1")] {
+        let url = format!("http://{host}/in");
+        let refused = export(json!({"url": url, "authenticated": true, "token": "own-token"})).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        let text = refused.text();
+        assert!(text.contains("must be a public one") && !text.contains("own-token"), "{text}");
+    }
+    assert!(other.0.lock().unwrap().is_empty());
+    // Where the configured address and another are asked for in turn, the configured one stays open.
+    export(json!({"url": format!("http://{address}/in"), "authenticated": true, "token": "own-token"}))
+        .await
+        .expect(200);
     // Without any token in use there is no address to choose.
     assert_eq!(export(json!({"url": url})).await.status, 422);
     // What does not fit is told, and the token is not among what is told.

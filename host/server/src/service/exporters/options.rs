@@ -69,8 +69,8 @@ fn check_schema(manifest: &Manifest, settings: &Value) -> Result<(), ApiError> {
 
 /// What this export may do, where that is not what the binding may do anyway.
 ///
-/// The caller may choose another address where it brings its own secret for it: a configured secret stays
-/// behind then. Where the configuration says what the binding may do, it may do exactly that.
+/// The caller may choose another address, a public one, where it brings its own secret for it: a configured
+/// secret stays behind then. Where the configuration says what the binding may do, it may do exactly that.
 fn permissions(
     config: &Config,
     binding: &Binding,
@@ -88,7 +88,8 @@ fn permissions(
         if is_declared || brought.is_empty() {
             return Err(not_granted(binding, &missing, is_declared, changed));
         }
-        permitted.http = places.http;
+        // What the grant covers stays; the rest must be public, which the way out sees to.
+        permitted.http.extend(places.http.into_iter().filter(|rule| !granted.http.contains(rule)));
     }
     for (name, secret) in brought {
         permitted.secrets.retain(|rule| rule.name != *name);
