@@ -8,6 +8,7 @@ use std::time::Duration;
 use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_runtime::{Binding, CallContext, Delivery, DeliveryReport, OutgoingEvent, Verdict};
 use http::StatusCode;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Resolved, batch_limits};
 use crate::caller::Caller;
@@ -19,6 +20,9 @@ const ATTEMPTS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause before another attempt where nobody said how long.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// For a whole export, all attempts together.
+const WHOLE: Duration = Duration::from_secs(60);
 
 /// What became of the events.
 #[derive(Debug, Default)]
@@ -40,42 +44,68 @@ pub(super) async fn deliver(
     events: Vec<OutgoingEvent>,
     resolved: Resolved,
 ) -> Result<Outcome, ApiError> {
-    let mut waiting = cut(events, batch_limits(&binding));
-    let (mut outcome, mut state) = (Outcome::default(), None);
-    while let Some(batch) = waiting.pop_front() {
+    let batches = cut(events, batch_limits(&binding));
+    let offer = |attempt: u32, events: Vec<OutgoingEvent>, state: Option<Vec<u8>>| {
         let context = CallContext {
             request_id: caller.request_id.to_string(),
             organization: caller.organization_id.clone(),
         };
         let delivery = Delivery {
-            attempt: batch.attempt,
-            events: batch.events.clone(),
+            attempt,
+            events,
             settings: resolved.settings.clone(),
             permissions: resolved.permissions.clone(),
             secrets: resolved.secrets.clone(),
-            state: state.clone(),
+            state,
         };
-        match binding.deliver(context, delivery).await {
+        binding.deliver(context, delivery)
+    };
+    offer_all(batches, offer).await
+}
+
+/// Offers batches until all is decided or the time is up.
+async fn offer_all<F>(
+    mut waiting: VecDeque<Batch>,
+    offer: impl Fn(u32, Vec<OutgoingEvent>, Option<Vec<u8>>) -> F,
+) -> Result<Outcome, ApiError>
+where
+    F: Future<Output = Result<DeliveryReport, Failure>>,
+{
+    let deadline = Instant::now() + WHOLE;
+    let (mut outcome, mut state) = (Outcome::default(), None);
+    while let Some(batch) = waiting.pop_front() {
+        let offered = offer(batch.attempt, batch.events.clone(), state.clone());
+        let late = || Failure::new(FailureKind::Timeout, format!("not done within {} s", WHOLE.as_secs()));
+        match timeout_at(deadline, offered).await.unwrap_or_else(|_| Err(late())) {
             Ok(report) => {
                 state = report.state.clone().or(state);
                 if let Some(reason) = report.parked.clone() {
-                    settle(batch, report, &mut outcome);
+                    settle(batch, report.verdicts, &reason, &mut outcome);
                     refuse_all(waiting, &reason, &mut outcome);
                     break;
                 }
-                waiting.extend(next_batches(batch, report, &mut outcome).await);
+                let failure = report.failure.clone();
+                if let Some(failure) = failure.filter(|failure| !failure.kind.is_transient()) {
+                    settle(batch, report.verdicts, &unknown(&failure), &mut outcome);
+                    refuse_all(waiting, &not_offered(&failure), &mut outcome);
+                    break;
+                }
+                waiting.extend(next_batches(batch, report, deadline, &mut outcome).await);
             }
-            Err(failure) if failure.kind.is_transient() && batch.attempt < ATTEMPTS => {
-                tokio::time::sleep(failure.retry_after.unwrap_or(PAUSE).min(PATIENCE)).await;
+            Err(failure)
+                if failure.kind.is_transient() && batch.attempt < ATTEMPTS && Instant::now() < deadline =>
+            {
+                let pause = failure.retry_after.unwrap_or(PAUSE).min(PATIENCE);
+                sleep_until(deadline.min(Instant::now() + pause)).await;
                 waiting.push_front(Batch { attempt: batch.attempt + 1, ..batch });
             }
-            // Nothing is lost by an error where nothing was delivered: the caller still has, or finds, all.
+            // Where nothing is decided yet an error says more.
             Err(failure) if outcome.delivered == 0 && outcome.rejected.is_empty() => {
-                return Err(failed(failure));
+                return Err(failed(failure, batch.events.len()));
             }
             Err(failure) => {
-                waiting.push_front(batch);
-                refuse_all(waiting, &failure.message, &mut outcome);
+                refuse_all(VecDeque::from([batch]), &unknown(&failure), &mut outcome);
+                refuse_all(waiting, &not_offered(&failure), &mut outcome);
                 break;
             }
         }
@@ -83,10 +113,24 @@ pub(super) async fn deliver(
     Ok(outcome)
 }
 
+/// An event may have arrived though the delivery ended without saying so.
+fn unknown(failure: &Failure) -> String {
+    format!("what became of it is unknown: {}", failure.message)
+}
+
+fn not_offered(failure: &Failure) -> String {
+    format!("it was not offered any more: {}", failure.message)
+}
+
 /// Notes what is decided, and gives what is to be offered again.
-async fn next_batches(batch: Batch, report: DeliveryReport, outcome: &mut Outcome) -> Vec<Batch> {
+async fn next_batches(
+    batch: Batch,
+    report: DeliveryReport,
+    deadline: Instant,
+    outcome: &mut Outcome,
+) -> Vec<Batch> {
     let Batch { attempt, events } = batch;
-    let split = report.split;
+    let (split, failure) = (report.split, report.failure);
     let (mut again, mut pause) = (Vec::new(), Duration::ZERO);
     for (event, verdict) in events.into_iter().zip(report.verdicts) {
         match verdict {
@@ -102,7 +146,14 @@ async fn next_batches(batch: Batch, report: DeliveryReport, outcome: &mut Outcom
                     "the destination asks for more time than there is; export it again later".into(),
                 ));
             }
-            Verdict::Open => again.push(event),
+            Verdict::Open => match &failure {
+                Some(failure) if attempt >= ATTEMPTS => outcome.rejected.push((event.id, unknown(failure))),
+                Some(failure) => {
+                    pause = pause.max(failure.retry_after.unwrap_or(PAUSE).min(PATIENCE));
+                    again.push(event);
+                }
+                None => again.push(event),
+            },
         }
     }
     if again.is_empty() {
@@ -113,7 +164,7 @@ async fn next_batches(batch: Batch, report: DeliveryReport, outcome: &mut Outcom
         outcome.rejected.extend(again.into_iter().map(|event| (event.id, reason.to_owned())));
         return Vec::new();
     }
-    tokio::time::sleep(pause).await;
+    sleep_until(deadline.min(Instant::now() + pause)).await;
     if split {
         // Halves become smaller, so this ends; it is no further attempt at the same thing.
         let second = again.split_off(again.len() / 2);
@@ -122,14 +173,13 @@ async fn next_batches(batch: Batch, report: DeliveryReport, outcome: &mut Outcom
     vec![Batch { attempt: attempt + 1, events: again }]
 }
 
-/// Notes verdicts of a batch that is not offered again.
-fn settle(batch: Batch, report: DeliveryReport, outcome: &mut Outcome) {
-    let parked = report.parked.unwrap_or_default();
-    for (event, verdict) in batch.events.into_iter().zip(report.verdicts) {
+/// Notes verdicts of a batch that is not offered again; `reason` is that of events without one.
+fn settle(batch: Batch, verdicts: Vec<Verdict>, reason: &str, outcome: &mut Outcome) {
+    for (event, verdict) in batch.events.into_iter().zip(verdicts) {
         match verdict {
             Verdict::Delivered => outcome.delivered += 1,
             Verdict::Dropped(reason) => outcome.rejected.push((event.id, reason)),
-            Verdict::RetryAfter(_) | Verdict::Open => outcome.rejected.push((event.id, parked.clone())),
+            Verdict::RetryAfter(_) | Verdict::Open => outcome.rejected.push((event.id, reason.to_owned())),
         }
     }
 }
@@ -159,7 +209,7 @@ fn cut(events: Vec<OutgoingEvent>, (most, bytes): (usize, usize)) -> VecDeque<Ba
 }
 
 /// An exporter's failure, for an administrator: what the plugin says holds no secret.
-fn failed(failure: Failure) -> ApiError {
+fn failed(failure: Failure, offered: usize) -> ApiError {
     let (status, kind) = match failure.kind {
         FailureKind::InvalidRequest | FailureKind::Unsupported => {
             (StatusCode::UNPROCESSABLE_ENTITY, "validation_error")
@@ -170,11 +220,13 @@ fn failed(failure: Failure) -> ApiError {
         FailureKind::Plugin => (StatusCode::BAD_GATEWAY, "plugin_failed"),
         _ => (StatusCode::BAD_GATEWAY, "destination_error"),
     };
-    let error = ApiError::new(
-        status,
-        kind,
-        format!("Nothing was delivered: {}.", failure.message.trim_end_matches('.')),
-    );
+    let mut text = format!("The export failed: {}.", failure.message.trim_end_matches('.'));
+    // Of a request that was refused it need not be said; all others may have gone out before it went wrong.
+    if status != StatusCode::UNPROCESSABLE_ENTITY && failure.kind != FailureKind::Busy {
+        text +=
+            &format!(" What became of {offered} of the events is unknown; none of the others was offered.");
+    }
+    let error = ApiError::new(status, kind, text);
     let error = error.caused_by(format_args!("{:?}: {}", failure.kind, failure.message));
     match failure.retry_after {
         Some(pause) => error.retry_after(pause.as_secs().max(1)),
@@ -204,7 +256,7 @@ mod tests {
     }
 
     fn report(verdicts: Vec<Verdict>, split: bool) -> DeliveryReport {
-        DeliveryReport { verdicts, split, parked: None, state: None }
+        DeliveryReport { verdicts, split, parked: None, state: None, failure: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -217,7 +269,7 @@ mod tests {
             Verdict::RetryAfter(Duration::from_secs(1)),
             Verdict::RetryAfter(Duration::from_secs(600)),
         ];
-        let again = next_batches(batch, report(verdicts, false), &mut outcome).await;
+        let again = next_batches(batch, report(verdicts, false), Instant::now() + WHOLE, &mut outcome).await;
         assert_eq!(outcome.delivered, 1);
         assert_eq!(outcome.rejected.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["1", "3"]);
         assert_eq!((again.len(), again[0].attempt, again[0].events[0].id.as_str()), (1, 2, "2"));
@@ -232,8 +284,75 @@ mod tests {
         while let Some(batch) = waiting.pop_front() {
             offers += 1;
             let verdicts = vec![Verdict::Open; batch.events.len()];
-            waiting.extend(next_batches(batch, report(verdicts, true), &mut outcome).await);
+            waiting.extend(
+                next_batches(batch, report(verdicts, true), Instant::now() + WHOLE, &mut outcome).await,
+            );
         }
         assert_eq!((offers, outcome.rejected.len()), (13, 7));
+    }
+
+    fn batches(count: usize, most: usize) -> VecDeque<Batch> {
+        cut((0..count).map(|id| event(id, 1)).collect(), (most, 100))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_delivered_before_a_breakdown_is_not_offered_again() {
+        let offers = std::cell::RefCell::new(Vec::new());
+        let outcome = offer_all(batches(3, 10), |attempt, events, _| {
+            offers.borrow_mut().push(events.iter().map(|event| event.id.clone()).collect::<Vec<_>>());
+            let mut report = report(vec![Verdict::Delivered; events.len()], false);
+            if attempt == 1 {
+                report.verdicts[2] = Verdict::Open;
+                report.failure = Some(Failure::new(FailureKind::Reset, "cut off"));
+            }
+            std::future::ready(Ok(report))
+        });
+        let outcome = outcome.await.unwrap();
+        assert_eq!(*offers.borrow(), [vec!["0", "1", "2"], vec!["2"]]);
+        assert_eq!((outcome.delivered, outcome.rejected.len()), (3, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_unknown_is_called_unknown() {
+        let broken = |kind| {
+            move |_, events: Vec<OutgoingEvent>, _| {
+                let mut report = report(vec![Verdict::Delivered; events.len()], false);
+                report.verdicts[1] = Verdict::Open;
+                report.failure = Some(Failure::new(kind, "cut off"));
+                std::future::ready(Ok(report))
+            }
+        };
+        let outcome = offer_all(batches(4, 2), broken(FailureKind::Plugin)).await.unwrap();
+        assert_eq!(outcome.delivered, 1);
+        let reasons: Vec<_> = outcome.rejected.iter().map(|(id, why)| (id.as_str(), why.as_str())).collect();
+        let (unknown, not) =
+            ("what became of it is unknown: cut off", "it was not offered any more: cut off");
+        assert_eq!(reasons, [("1", unknown), ("2", not), ("3", not)]);
+        let fails = |_, _, _| std::future::ready(Err(Failure::new(FailureKind::Plugin, "cut off")));
+        let error = offer_all(batches(4, 3), fails).await.unwrap_err();
+        assert_eq!(
+            error.message(),
+            "The export failed: cut off. What became of 3 of the events is unknown; none of the others was offered."
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_export_has_a_deadline() {
+        let start = Instant::now();
+        let never = |_, _, _| std::future::pending();
+        let error = offer_all(batches(1, 1), never).await.unwrap_err();
+        assert_eq!((error.status(), start.elapsed()), (StatusCode::GATEWAY_TIMEOUT, WHOLE));
+        // What was decided until then is told.
+        let outcome = offer_all(batches(3, 1), |_, events, _| async move {
+            if events[0].id != "0" {
+                std::future::pending::<()>().await;
+            }
+            Ok(report(vec![Verdict::Delivered], false))
+        });
+        let outcome = outcome.await.unwrap();
+        assert_eq!((outcome.delivered, outcome.rejected.len()), (1, 2));
+        assert!(
+            outcome.rejected[0].1.contains("is unknown") && outcome.rejected[1].1.contains("not offered")
+        );
     }
 }
