@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -11,15 +11,16 @@ use utoipa::ToSchema;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
-use crate::extract::JsonBytes;
+use crate::extract::{JsonBytes, Path};
 use crate::service::exporters::{self, Export};
 use crate::state::App;
 
 /// What to export. All other members are the exporter's own options, laid over its settings.
 #[derive(Deserialize, ToSchema)]
 pub struct ExportRequest {
-    /// The events themselves, each a JSON object; from the audit log where left out.
-    #[schema(value_type = Option<Vec<Object>>)]
+    /// The events themselves, each a JSON object, at most 1,000; from the audit log where left out. With
+    /// them goes no member that chooses from the audit log.
+    #[schema(value_type = Option<Vec<Object>>, max_items = 1000)]
     events: Option<Vec<Map<String, Value>>>,
     /// Only this organisation's.
     organization_id: Option<String>,
@@ -74,7 +75,7 @@ pub struct RejectedEvent {
         (status = 403, description = "Not an administrator", body = ErrorBody),
         (status = 404, description = "No such exporter, or not your organisation", body = ErrorBody),
         (status = 422, description = "An address that was not allowed, or no secret for it", body = ErrorBody),
-        (status = 502, description = "The other side failed, or the plugin; nothing was delivered", body = ErrorBody),
+        (status = 502, description = "The other side failed, or the plugin", body = ErrorBody),
         (status = 503, description = "Too busy", body = ErrorBody),
         (status = 504, description = "The other side did not answer in time", body = ErrorBody),
     )

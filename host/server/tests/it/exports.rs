@@ -232,3 +232,27 @@ async fn administrators_export_their_own() {
     assert_eq!(app.post_as(&member, EXPORT, &json!({})).await.status, 403);
     assert_eq!(app.post("/api/v1/audit-logs/siem/nobody/export", &json!({})).await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_events_are_counted_and_go_with_no_filter() {
+    let (double, address) = Double::start().await;
+    let app = granted(&address).await;
+    let field = |answer: crate::support::Answer| answer.expect(400)["error"]["details"]["field"].clone();
+    let many: Vec<Value> = (0..1_001).map(|n| json!({"n": n})).collect();
+    assert_eq!(field(app.post(EXPORT, &json!({"events": many})).await), "events");
+    for (name, value) in [
+        ("organization_id", json!("org_other")),
+        ("workspace_id", json!("ws_1")),
+        ("event_type", json!("a.b")),
+        ("limit", json!(1)),
+        ("cursor", json!("what")),
+    ] {
+        let mut body = json!({"events": [{"n": 1}]});
+        body[name] = value;
+        let stranger = app.post(EXPORT, &body).await;
+        assert_eq!(field(stranger), name);
+    }
+    assert!(double.bodies().is_empty());
+    let most = app.post(EXPORT, &json!({"events": many[..1_000]})).await.expect(200);
+    assert_eq!(most["delivered"], 1_000);
+}

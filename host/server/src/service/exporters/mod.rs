@@ -63,7 +63,7 @@ pub struct Exported {
 ///
 /// # Errors
 /// 403 without an administrator's role; 404 where there is no such exporter; 422 where the options do not
-/// fit; 502 where nothing could be delivered.
+/// fit; 502 where the delivery failed, 504 where it took too long, before anything was decided.
 pub async fn export(
     app: &App,
     caller: &Caller,
@@ -81,7 +81,10 @@ pub async fn export(
     let organization = organization(caller, export.organization_id.as_deref())?;
     let resolved = options::resolve(&app.config, binding, export.options.clone())?;
     let (events, cursor) = match export.events.clone() {
-        Some(given) => (given.into_iter().map(|event| given_event(app, event)).collect(), None),
+        Some(given) => {
+            check_given(&export, given.len())?;
+            (given.into_iter().map(|event| given_event(app, event)).collect(), None)
+        }
         None => stored_events(app, organization.as_deref(), &export).await?,
     };
     let matched = events.len();
@@ -99,6 +102,27 @@ fn organization(caller: &Caller, asked: Option<&str>) -> Result<Option<String>, 
         None if caller.role == Role::Operator => Ok(None),
         None => Ok(Some(caller.organization_id.clone())),
     }
+}
+
+/// Events that come with the request are exported as they are: what chooses from the store has no part in it.
+fn check_given(export: &Export, count: usize) -> Result<(), ApiError> {
+    let choices = [
+        ("organization_id", export.organization_id.is_some()),
+        ("workspace_id", export.workspace_id.is_some()),
+        ("event_type", export.event_type.is_some()),
+        ("limit", export.limit.is_some()),
+        ("cursor", export.cursor.is_some()),
+    ];
+    if let Some((field, _)) = choices.iter().find(|(_, is_given)| *is_given) {
+        let message =
+            format!("The '{field}' field chooses from the audit log; leave it out beside 'events'.");
+        return Err(ApiError::bad_field(*field, "exclusive", message));
+    }
+    if count > MOST as usize {
+        let message = format!("The 'events' field takes at most {MOST} events.");
+        return Err(ApiError::bad_field("events", "max_items", message));
+    }
+    Ok(())
 }
 
 /// An event that came with the request. What it does not say of itself is made up.
