@@ -1,7 +1,7 @@
 //! Plugins: every version that was ever published here, and which one of each is wanted.
 //!
 //! A version is an id and a digest; the bytes are in [`crate::Blobs`]. At most one version of an id is
-//! active: those are the desired set, which hosts follow by [`crate::revision`].
+//! active: those are the desired set, which hosts follow by [`crate::revision()`].
 
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::time::Timestamp;

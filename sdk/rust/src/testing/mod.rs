@@ -1,6 +1,6 @@
 //! A native test harness: plugins driven from recorded bytes, without WebAssembly and without a host.
 //!
-//! - [`completion`], [`embedding`] and [`delivery`] drive a machine with [`Answer`]s in the order of its
+//! - [`completion()`], [`embedding()`] and [`delivery()`] drive a machine with [`Answer`]s in the order of its
 //!   requests, check that it keeps the interface's rules, and gather what came out. Their `every_way` does so
 //!   for every single point at which the network might have cut the answers, and byte by byte, and requires
 //!   the same outcome each time.

@@ -1,7 +1,7 @@
 //! The wire types, as answers are rendered and as `/openapi.json` describes them.
 //!
 //! The request types are descriptions only: bodies are read by `super::request` and
-//! [`super::embedding`], which know every rule and name the member that breaks one.
+//! `super::embedding`, which know every rule and name the member that breaks one.
 
 use hardpoint_domain::message::{FinishReason, ToolCall, ToolCallPiece, Usage};
 use serde::Serialize;

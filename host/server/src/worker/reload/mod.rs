@@ -89,7 +89,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// A handle, and what [`start`] needs to begin.
+    /// A handle, and what `start` needs to begin.
     pub fn new() -> (Self, Orders) {
         let (orders, received) = mpsc::unbounded_channel();
         (Self { orders, status: Arc::default() }, Orders(received))
