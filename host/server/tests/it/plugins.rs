@@ -448,3 +448,31 @@ async fn a_plugins_log() {
     let reloaded = app.post("/api/v1/plugins/echo/reload", &json!({})).await.expect(200);
     assert_eq!(reloaded["state"], "active");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_active_version_does_not_ask_for_is_taken_back() {
+    let (kv, http) = ("kv = true\n", ASKS);
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", http))]).await;
+    let approve = async || {
+        let digest = app.plugin("echo").await;
+        let digest = digest["candidate"]["digest"].as_str().or(digest["digest"].as_str()).unwrap().to_owned();
+        app.post("/api/v1/plugins/echo/approve", &json!({"digest": digest})).await.expect(200);
+    };
+    let allowed = async || {
+        let desk = hardpoint_server::service::plugins::Desk::of(app.app());
+        let (_, permissions) = desk.grants().await.unwrap().remove("echo").unwrap();
+        (permissions.http.len(), permissions.kv)
+    };
+    approve().await;
+    assert_eq!(allowed().await, (1, false));
+    // Asks for something else; what the old one had stays until this one serves.
+    app.publish("echo.wasm", &echo("2.0.0", kv)).await;
+    assert_eq!(app.plugin("echo").await["version"], "1.0.0");
+    approve().await;
+    app.settle().await;
+    assert_eq!(app.plugin("echo").await["version"], "2.0.0");
+    assert_eq!(allowed().await, (0, true));
+    // So the old one cannot come again with what it had.
+    app.publish("echo.wasm", &echo("3.0.0", &format!("{kv}{http}"))).await;
+    assert_eq!(app.plugin("echo").await["version"], "2.0.0");
+}

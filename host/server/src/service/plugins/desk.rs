@@ -8,7 +8,7 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_store::plugins::{self, Plugin, State};
-use hardpoint_store::{Lane, Store, StoreError, grants};
+use hardpoint_store::{Lane, Store, StoreError, Tx, grants};
 use serde_json::json;
 
 use super::REVOKED;
@@ -156,31 +156,13 @@ impl Desk {
         binding: Option<&str>,
     ) -> Result<Granted, DeskError> {
         let granted = self.preview(id, digest, binding).await?;
-        let (version, old) = (granted.version.clone(), self.grants().await?);
+        let version = granted.version.clone();
         let now = self.clock.now();
-        let rows: Vec<grants::Grant> = granted
+        let asked: Vec<(String, Permissions)> = granted
             .bindings
             .iter()
             .filter(|planned| !planned.declared && !planned.asked.is_empty())
-            .map(|planned| {
-                let before = old
-                    .get(&planned.name)
-                    .filter(|(plugin, _)| plugin == id)
-                    .map(|(_, permissions)| permissions);
-                // Until this version serves, another one does, and needs what it was allowed.
-                let permissions = match before {
-                    Some(before) if version.state != State::Active => union(before, &planned.asked),
-                    _ => planned.asked.clone(),
-                };
-                grants::Grant {
-                    binding: planned.name.clone(),
-                    plugin_id: id.to_owned(),
-                    permissions: serde_json::to_string(&permissions).unwrap_or_default(),
-                    fingerprint: planned.asked.fingerprint(),
-                    granted_by: author.name(),
-                    granted_at: now,
-                }
-            })
+            .map(|planned| (planned.name.clone(), planned.asked.clone()))
             .collect();
         let allowed: Vec<_> = granted
             .bindings
@@ -192,8 +174,26 @@ impl Desk {
         let by = author.name();
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                for row in &rows {
-                    grants::put(tx, row).await?;
+                let rows = plugins::versions(tx, &version.id).await?;
+                let serves_another =
+                    rows.iter().any(|row| row.state == State::Active && row.digest != version.digest);
+                for (binding, asked) in asked {
+                    let before = grants::get(tx, &binding).await?.and_then(|row| stored(&row, &version.id));
+                    // Until this version serves, another one does, and needs what it was allowed. When this
+                    // one becomes active, what only the other asked for is taken back.
+                    let permissions = match before {
+                        Some(before) if serves_another => union(&before, &asked),
+                        _ => asked.clone(),
+                    };
+                    let row = grants::Grant {
+                        binding,
+                        plugin_id: version.id.clone(),
+                        permissions: as_text(&permissions)?,
+                        fingerprint: asked.fingerprint(),
+                        granted_by: by.clone(),
+                        granted_at: now,
+                    };
+                    grants::put(tx, &row).await?;
                 }
                 plugins::approve(tx, &version.id, &version.digest, &by, now).await?;
                 if !matches!(version.state, State::Active | State::PendingApproval) {
@@ -299,6 +299,46 @@ impl Desk {
         });
         Ok(write.await?)
     }
+}
+
+/// Takes back what the plugin's bindings were allowed and its version that becomes active does not ask for:
+/// an older version that comes again would have it without anybody's leave.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn narrow(tx: &mut Tx, config: &Config, active: &Plugin) -> Result<(), StoreError> {
+    // One whose manifest is not understood does not become active.
+    let Ok(manifest) = Manifest::from_toml(&active.manifest) else { return Ok(()) };
+    for planned in plan(config, &manifest, &Grants::new()) {
+        if planned.declared || matches!(planned.readiness, Readiness::Unfit(_)) {
+            continue;
+        }
+        let Some(row) = grants::get(tx, &planned.name).await? else { continue };
+        let Some(allowed) = stored(&row, &active.id) else { continue };
+        let narrowed = planned.asked.intersect(&allowed);
+        if narrowed == allowed {
+            continue;
+        }
+        if narrowed.is_empty() {
+            grants::revoke(tx, &row.binding).await?;
+        } else {
+            grants::put(tx, &grants::Grant { permissions: as_text(&narrowed)?, ..row }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a row allows the plugin.
+fn stored(row: &grants::Grant, plugin: &str) -> Option<Permissions> {
+    crate::worker::reload::read_grants(vec![row.clone()])
+        .remove(&row.binding)
+        .filter(|(of, _)| of == plugin)
+        .map(|(_, permissions)| permissions)
+}
+
+fn as_text(permissions: &Permissions) -> Result<String, StoreError> {
+    serde_json::to_string(permissions)
+        .map_err(|error| StoreError::Unavailable(format!("permissions cannot be written down: {error}")))
 }
 
 /// What either allows.

@@ -14,6 +14,7 @@ use tokio::task::JoinError;
 use super::Keeper;
 use super::decide::{Change, Decision, Loaded, decide};
 use crate::service::events::{self, Author};
+use crate::service::plugins::desk::narrow;
 use crate::service::plugins::plan::Grants;
 
 /// A change can make another one due (a candidate that is rejected lets an older one in), but not for ever.
@@ -130,9 +131,13 @@ impl Keeper {
         if state == State::Active {
             self.app.metrics.plugin_load("activated");
         }
+        let config = self.app.config.clone();
         let write = self.app.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
+                if state == State::Active {
+                    narrow(tx, &config, &row).await?;
+                }
                 let Some(kind) = kind else { return Ok(()) };
                 let after = json!({ "version": row.version, "digest": row.digest, "reason": reason });
                 let event = Author::system().event(now, &*rng, kind, events::plugin(&row.id), after);
