@@ -31,12 +31,15 @@ fn once_each(count: usize) -> BTreeMap<String, u32> {
 async fn one_built_elsewhere_is_copied_granted_and_delivers() {
     let collector = Plain::start().await.expect("a double");
     collector.on("/ingest", Script::new().status(204));
-    let allowed = format!("[egress]\nallow_internal = [\"{}\"]\n", collector.server().address());
-    let host = Host::start(Options::new().config(&allowed)).await;
+    let url = format!("{}/ingest", collector.server().origin());
+    let config = format!(
+        "[egress]\nallow_internal = [\"{}\"]\n[bindings.elsewhere]\nplugin = \"elsewhere\"\nsettings = {{ url = \"{url}\" }}\n",
+        collector.server().address()
+    );
+    let host = Host::start(Options::new().config(&config)).await;
     let client = host.client();
     let body = json!({
-        "events": events(3, 10), "url": format!("{}/ingest", collector.server().origin()),
-        "authenticated": true, "token": "t0ken-of-the-caller",
+        "events": events(3, 10), "url": url, "authenticated": true, "token": "t0ken-of-the-caller",
     });
     let path = "/api/v1/audit-logs/siem/elsewhere/export";
     assert_eq!(client.post(path, &body).await.status, 404);
@@ -78,7 +81,12 @@ async fn one_built_elsewhere_is_copied_granted_and_delivers() {
 
     // With an address of the caller's choice comes the caller's own secret, or nothing does.
     let mut bare = body.clone();
+    bare["url"] = json!(format!("{}/elsewhere", collector.server().origin()));
     bare.as_object_mut().expect("an object").remove("token");
+    let refused = client.post(path, &bare).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    // With it, what is internal stays closed all the same.
+    bare["token"] = body["token"].clone();
     let refused = client.post(path, &bare).await;
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert_eq!(collector.seen().len(), 1);
