@@ -102,8 +102,7 @@ async fn who_leaves_while_the_record_waits_for_room_takes_nothing_away() {
             .route("/who", axum::routing::get(handler))
             .layer(axum::middleware::from_fn_with_state(layer, hardpoint_server::middleware::entry::entry));
         tower::ServiceExt::oneshot(router, app.request(Method::GET, "/who", None)).await.unwrap();
-        let caller = seen.lock().unwrap().take().unwrap();
-        caller
+        seen.lock().unwrap().take().unwrap()
     };
     // While one writes, nothing else is written, and the recorder's queue fills.
     let (open, gate) = tokio::sync::oneshot::channel::<()>();
