@@ -92,6 +92,17 @@ async fn a_stream_arrives_as_it_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_connection_serves_many_requests() {
+    let scene = scene(&["gpt"]).await;
+    for number in 0..5 {
+        scene.complete(&says("gpt", &format!("number {number}"))).await.expect(200);
+        let told = scene.stream(&says("gpt", "streamed")).await.rest().await;
+        assert!(told.done, "{told:?}");
+    }
+    assert_eq!(scene.double.server().connections_accepted(), 1, "each request paid for a handshake");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_survives_every_cut() {
     let models = ["cut-1", "cut-2", "cut-3", "cut-7", "cut-64"];
     let scene = scene(&models).await;

@@ -5,9 +5,11 @@ use hardpoint_tests::double::openai::{Reply, chunk};
 use hardpoint_tests::double::script::{End, Script};
 use hardpoint_tests::gate::Gate;
 use hardpoint_tests::host::Options;
+use hardpoint_tests::patience::{soon, until};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, says, scene, scene_with};
+use crate::operator::metric;
+use crate::scene::{Scene, says, scene, scene_with, text_of};
 
 fn says_chunk(text: &str) -> String {
     chunk(&json!({
@@ -155,7 +157,18 @@ async fn a_client_that_leaves_takes_everything_with_it() {
         let seen = scene.double.wait_for("endless", round).await;
         assert_eq!(seen.ended.now(), End::UnderWay);
         drop(events);
-        assert_eq!(seen.ended.wait().await, End::ClientLeft, "the provider goes on for nobody");
+        assert_eq!(soon("the provider to notice", seen.ended.wait()).await, End::ClientLeft);
+        until("the sandbox to be gone", || async {
+            (metric(&scene.client, "hardpoint_sandboxes", &[]).await == 0.0).then_some(())
+        })
+        .await;
+        // What was streamed until then was used, and is counted.
+        until("the tokens to be counted", || async {
+            let labels = ["model=\"endless\"", "direction=\"output\""];
+            let tokens = metric(&scene.client, "hardpoint_tokens_total", &labels).await;
+            (tokens >= round as f64).then_some(())
+        })
+        .await;
     }
     // One that leaves before the first byte, too.
     scene.double.on("endless", [Script::new().silence().into()]);
@@ -163,5 +176,26 @@ async fn a_client_that_leaves_takes_everything_with_it() {
     let asking = tokio::spawn(async move { client.post("/api/v1/chat/completions", &request).await });
     let seen = scene.double.wait_for("endless", 4).await;
     asking.abort();
-    assert_eq!(seen.ended.wait().await, End::ClientLeft);
+    assert_eq!(soon("the provider to notice", seen.ended.wait()).await, End::ClientLeft);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_not_there() {
+    // A port that was free a moment ago, and that nobody listens on.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port");
+    let more = format!(
+        "[bindings.nobody]\nplugin = \"openai\"\nsettings = {{ base_url = \"http://{nobody}/v1\" }}\n\n\
+         [bindings.nobody.grant]\nhttp = [\"POST http://{nobody}/v1\"]\n\n\
+         [[models]]\nid = \"gone\"\nbinding = \"nobody\"\n\n\
+         [[models]]\nid = \"covered\"\nbinding = \"nobody\"\nfallbacks = [\"echo\"]\n"
+    );
+    let allowed = format!("[\"127.0.0.1\", \"{nobody}\"]");
+    let options = Options::new().env("HARDPOINT__EGRESS__ALLOW_INTERNAL", &allowed);
+    let scene = scene_with(&["echo"], &more, options).await;
+    let error = scene.complete(&says("gone", "hello")).await.expect(502);
+    assert_eq!(error["error"]["type"], "upstream_unreachable");
+    let completion = scene.complete(&says("covered", "hello")).await.expect(200);
+    assert_eq!((text_of(&completion), &completion["model"]), ("hello", &json!("echo")));
 }

@@ -1,0 +1,87 @@
+//! `hardpoint` as an operator types it.
+
+use std::process::{Command, Output};
+
+use hardpoint_tests::component::fixture;
+use hardpoint_tests::host::{Host, Options, binary};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", said(output));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_are_looked_at_granted_and_called_beside_a_running_host() {
+    let bindings =
+        "[bindings.probe]\nplugin = \"prober\"\nsettings = { target = \"https://api.example.com/\" }\n";
+    let host = Host::start(Options::new().shipped("calculator").fixture("prober").config(bindings)).await;
+
+    let listed = said(&host.command(&["plugin", "list"]));
+    assert!(listed.contains("calculator") && listed.contains("pending_approval"), "{listed}");
+    let inspected = said(&host.command(&["plugin", "inspect", "prober"]));
+    for words in ["https://api.example.com", "hardpoint plugin grant prober"] {
+        assert!(inspected.contains(words), "{words}: {inspected}");
+    }
+    let inspected = json(&host.command(&["plugin", "inspect", "calculator", "--json"]));
+    assert_eq!(inspected["id"], "calculator", "{inspected}");
+
+    let sum = ["plugin", "call", "calculator", "--arguments", r#"{"expression": "0.1 + 0.2"}"#];
+    let called = host.command(&sum);
+    assert!(called.status.success() && said(&called).contains("0.3"), "{}", said(&called));
+    // What was not granted is not done at the command line either, which says how to allow it.
+    let probe = ["plugin", "call", "prober", "--arguments", r#"{"do": "kv-get", "key": "k"}"#];
+    let refused = said(&host.command(&probe));
+    assert!(refused.contains("hardpoint plugin grant prober"), "{refused}");
+
+    assert!(host.command(&["plugin", "grant", "prober", "--yes"]).status.success());
+    let granted = said(&host.command(&["plugin", "inspect", "prober"]));
+    assert!(!granted.contains("hardpoint plugin grant prober"), "{granted}");
+    let unknown = host.command(&["plugin", "grant", "nobody", "--yes"]);
+    assert!(!unknown.status.success() && said(&unknown).contains("nobody"), "{}", said(&unknown));
+}
+
+#[test]
+fn a_file_is_looked_at_and_called_without_any_host() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("hostile.wasm");
+    std::fs::write(&file, fixture("hostile")).expect("written");
+    std::fs::write(folder.path().join("text.wasm"), "hello").expect("written");
+    let run = |arguments: &[&str]| {
+        Command::new(binary()).current_dir(folder.path()).args(arguments).output().expect("it runs")
+    };
+    let call = |what: &str| {
+        let arguments = format!("{{\"do\": \"{what}\"}}");
+        run(&["plugin", "call", "./hostile.wasm", "--arguments", &arguments])
+    };
+    let good = call("count");
+    assert!(good.status.success() && said(&good).contains('1'), "{}", said(&good));
+    // The sandbox of the command line is the host's: the same limits, the same names for what went wrong.
+    for (what, words) in [("spin", "CPU time"), ("allocate", "memory"), ("trap", "trapped")] {
+        let stopped = call(what);
+        assert!(!stopped.status.success() && said(&stopped).contains(words), "{what}: {}", said(&stopped));
+    }
+    let inspected = said(&run(&["plugin", "inspect", "./hostile.wasm"]));
+    assert!(inspected.contains("hostile") && inspected.contains("0.1.0"), "{inspected}");
+    let text = run(&["plugin", "inspect", "./text.wasm"]);
+    assert!(!text.status.success() && said(&text).contains("component"), "{}", said(&text));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_openapi_is_the_one_that_is_served() {
+    let host = Host::start(Options::new()).await;
+    let printed = json(&host.command(&["openapi"]));
+    let served = host.anonymous().get("/api/v1/openapi.json").await.expect(200);
+    assert_eq!(printed, served);
+    assert!(
+        printed["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")),
+        "{}",
+        printed["openapi"]
+    );
+    assert!(host.anonymous().get("/docs/").await.text().contains("<html"));
+}
