@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use wasmtime::component::Component;
 use crate::config::CompilerCommand;
 use crate::engine;
 use crate::error::{LoadError, RuntimeError};
+use crate::workplace::Workplace;
 
 /// Address space of the compiling child; a Python guest takes some 2 GiB with its threads.
 const CHILD_MEMORY: u64 = 8 << 30;
@@ -29,6 +31,7 @@ const CHILD_WALL: Duration = Duration::from_secs(600);
 pub(crate) struct Compiler {
     command: CompilerCommand,
     cache: PathBuf,
+    workplace: Arc<Workplace>,
     /// One at a time: compilation uses every core by itself.
     turn: Semaphore,
     /// Part of every cache key: code compiled for another engine is never loaded.
@@ -39,13 +42,11 @@ impl Compiler {
     pub(crate) fn new(
         command: CompilerCommand,
         cache: PathBuf,
+        workplace: Arc<Workplace>,
         engine: &Engine,
     ) -> Result<Self, RuntimeError> {
-        make_private(&cache).map_err(|error| RuntimeError::Cache {
-            folder: cache.display().to_string(),
-            reason: error.to_string(),
-        })?;
-        Ok(Self { command, cache, turn: Semaphore::new(1), engine_key: engine_key(engine) })
+        make_private(&cache).map_err(|error| RuntimeError::cache(&cache, &error))?;
+        Ok(Self { command, cache, workplace, turn: Semaphore::new(1), engine_key: engine_key(engine) })
     }
 
     /// The component ready to run: from the cache, else compiled now.
@@ -78,7 +79,8 @@ impl Compiler {
     /// Runs the child; the result appears under its name only when it is whole.
     async fn compile(&self, bytes: &Bytes, path: &Path) -> Result<(), LoadError> {
         let failed = |what: &str, error: std::io::Error| LoadError::Compile(format!("{what}: {error}"));
-        let partial = path.with_extension("partial");
+        // Not beside its last place: another host may be compiling the same component into it.
+        let partial = self.workplace.path().join("compiled");
         let mut child = Command::new(&self.command.program)
             .args(&self.command.args)
             .arg(&partial)
@@ -103,7 +105,6 @@ impl Compiler {
             .map_err(|_| LoadError::Compile(format!("it took longer than {} s", CHILD_WALL.as_secs())))?
             .map_err(|error| failed("the compiler cannot be waited for", error))?;
         if !output.status.success() {
-            let _ = tokio::fs::remove_file(&partial).await;
             return Err(LoadError::Compile(refusal(&output)));
         }
         tokio::fs::rename(&partial, path).await.map_err(|error| failed("the result cannot be kept", error))

@@ -24,6 +24,12 @@ pub enum RuntimeError {
     Egress(String),
 }
 
+impl RuntimeError {
+    pub(crate) fn cache(folder: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::Cache { folder: folder.display().to_string(), reason: error.to_string() }
+    }
+}
+
 /// A component was refused. The text says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {

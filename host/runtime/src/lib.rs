@@ -35,6 +35,7 @@ mod stats;
 mod tool;
 mod wasi;
 mod wire;
+mod workplace;
 
 pub use binding::{Binding, BindingSpec};
 pub use catalogue::Catalogue;

@@ -1,7 +1,6 @@
 //! The runtime as the server sees it: load a component, publish a catalogue, take a snapshot of it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -12,7 +11,6 @@ use tokio::time::sleep;
 use wasmtime::Engine;
 
 use crate::binding::BindingSpec;
-use crate::capability::scratch;
 use crate::catalogue::Catalogue;
 use crate::compile::Compiler;
 use crate::component::{self, Inspection};
@@ -23,6 +21,7 @@ use crate::error::{LoadError, RuntimeError};
 use crate::generation::{Generation, Retirement, Shared};
 use crate::linker::Linkers;
 use crate::smoke;
+use crate::workplace::Workplace;
 
 /// Generations of one plugin that may drain at once; the oldest is stopped when there are more.
 const DRAINING_GENERATIONS: usize = 8;
@@ -50,7 +49,7 @@ pub(crate) struct Host {
     pub(crate) engine: Engine,
     pub(crate) egress: Egress,
     pub(crate) services: HostServices,
-    pub(crate) scratch_dir: PathBuf,
+    pub(crate) workplace: Arc<Workplace>,
     /// As many as the engine's pool has.
     pub(crate) places: Arc<Semaphore>,
 }
@@ -64,14 +63,18 @@ impl Runtime {
         let engine = engine::running_engine(&config)?;
         engine::tick(&engine)?;
         let linkers = Linkers::new(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
-        let compiler = Compiler::new(config.compiler.clone(), config.cache_dir.join("compiled"), &engine)?;
+        let workplace = Workplace::new(&config.cache_dir.join("work"))
+            .map_err(|error| RuntimeError::cache(&config.cache_dir, &error))?;
+        let workplace = Arc::new(workplace);
+        let compiled = config.cache_dir.join("compiled");
+        let compiler = Compiler::new(config.compiler.clone(), compiled, Arc::clone(&workplace), &engine)?;
         let egress =
             Egress::new(config.egress.clone()).map_err(|error| RuntimeError::Egress(error.to_string()))?;
         let host = Host {
             engine,
             egress,
             services,
-            scratch_dir: scratch::folder_of_this_process(&config.cache_dir),
+            workplace,
             places: Arc::new(Semaphore::new(config.sandboxes.max(1) as usize)),
         };
         let inner = Inner {

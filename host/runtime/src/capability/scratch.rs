@@ -29,9 +29,6 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     fn create(root: &Path, name: String) -> std::io::Result<Self> {
-        std::fs::create_dir_all(root)?;
-        // The kernel names open files by their real path.
-        let root = &root.canonicalize()?;
         let dir = Dir::open_ambient_dir(root, ambient_authority())?;
         dir.create_dir(&name)?;
         Ok(Self { path: root.join(&name), root: dir, name })
@@ -127,21 +124,6 @@ impl Room {
     }
 }
 
-/// A folder for the scratch folders of this process. Those of processes that are gone are removed: a
-/// killed host cleans nothing up.
-pub(crate) fn folder_of_this_process(cache: &Path) -> PathBuf {
-    let all = cache.join("scratch");
-    if let Ok(dir) = Dir::open_ambient_dir(&all, ambient_authority()) {
-        let names = dir.entries().into_iter().flatten().flatten().map(|entry| entry.file_name());
-        for name in names.filter(|name| !Path::new("/proc").join(name).exists()) {
-            if let Err(error) = dir.remove_dir_all(&name) {
-                tracing::warn!(%error, folder = ?name, "an old scratch folder cannot be removed");
-            }
-        }
-    }
-    all.join(std::process::id().to_string())
-}
-
 impl CallState {
     /// Makes the folder, where the binding was granted one.
     pub(crate) fn prepare_scratch(&mut self) -> Result<(), Fault> {
@@ -150,7 +132,7 @@ impl CallState {
         }
         let host = &self.binding.generation.host;
         let name = hardpoint_domain::id::prefixed("scratch", host.services.clock.now(), &*host.services.rng);
-        let scratch = Scratch::create(&host.scratch_dir, name)
+        let scratch = Scratch::create(host.workplace.path(), name)
             .map_err(|error| Fault::Host(format!("no scratch folder: {error}")))?;
         self.scratch = Some(scratch);
         Ok(())

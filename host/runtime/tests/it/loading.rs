@@ -50,6 +50,18 @@ async fn a_file_that_is_too_large_is_refused() {
     assert!(matches!(refusal(&test, fixture("echo")).await, LoadError::TooLarge { limit: 1_000, .. }));
 }
 
+/// Two hosts on one folder, or a host and the command line, compile the same file at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_is_shared() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let hosts: Vec<_> =
+        (0..4).map(|_| TestRuntime::with(|config| config.cache_dir = folder.path().to_owned())).collect();
+    let loads = hosts.iter().map(|host| host.runtime.load(fixture("echo")));
+    for loaded in futures_util::future::join_all(loads).await {
+        loaded.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_version_that_traps_at_once_does_not_serve() {
     let test = TestRuntime::start();

@@ -1,9 +1,15 @@
 //! What a tool may do once it was granted, and that it may not before.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
 use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::limits::Limits;
+use hardpoint_runtime::ToolError;
 use serde_json::json;
 
-use crate::support::{TestRuntime, call, context_of};
+use crate::support::{TestRuntime, call, context_of, spec};
 
 #[tokio::test]
 async fn values_are_denied_without_a_grant() {
@@ -47,6 +53,56 @@ async fn a_scratch_folder_is_there_for_one_call_and_only_with_a_grant() {
         let came = call(&with, json!({ "do": "scratch", "path": outside })).await;
         assert_eq!((&came["before"], &came["after"]), (&json!(null), &json!(null)), "{outside}");
     }
+}
+
+/// One large file, many that have no name any more, and names alone: each ends the call, and none stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scratch_folder_is_bounded() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let test = TestRuntime::with(|config| config.cache_dir = folder.path().to_owned());
+    let permissions = Permissions { scratch: true, ..Permissions::default() };
+    let generation = test.load("prober").await;
+    let mut spec = spec(&generation, permissions);
+    // Time enough to fill any folder that nobody bounds.
+    let ample = Duration::from_secs(60);
+    spec.limits = Limits { cpu: ample, exchange_cpu: ample, wall: Some(ample), ..spec.limits };
+    test.runtime.publish(vec![generation], vec![spec]);
+    let binding = Arc::clone(test.runtime.snapshot().binding("prober").unwrap());
+    for how in ["one", "unlinked", "names"] {
+        let arguments = json!({ "do": "hoard", "how": how }).to_string();
+        let ended = binding.call_tool(context_of("org_a"), &arguments).await;
+        let Err(ToolError::Stopped(failure)) = ended else { panic!("{how}: {ended:?}") };
+        assert_eq!(failure.code.as_deref(), Some("plugin_scratch"), "{how}: {failure}");
+    }
+    let came = call(&binding, json!({ "do": "scratch", "path": "/scratch/one" })).await;
+    assert_eq!((&came["before"], &came["after"]), (&json!(null), &json!("kept")));
+    let left: Vec<_> = workplaces(folder.path()).into_iter().flat_map(|path| entries(&path)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// A folder is somebody's for as long as its lock is held, which a process cannot forget to let go of.
+#[tokio::test]
+async fn what_a_killed_host_left_is_removed() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let in_folder = || TestRuntime::with(|config| config.cache_dir = folder.path().to_owned());
+    let first = in_folder();
+    let of_first = workplaces(folder.path());
+    let abandoned = folder.path().join("work/abandoned");
+    std::fs::create_dir_all(abandoned.join("scratch_1")).unwrap();
+    std::fs::write(abandoned.join("scratch_1/file"), "left").unwrap();
+    let second = in_folder();
+    assert!(!abandoned.exists());
+    assert!(of_first.iter().all(|path| path.is_dir()), "what is in use was taken away");
+    drop((first, second));
+    assert_eq!(workplaces(folder.path()), Vec::<PathBuf>::new());
+}
+
+fn workplaces(cache: &Path) -> Vec<PathBuf> {
+    entries(&cache.join("work"))
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[tokio::test]

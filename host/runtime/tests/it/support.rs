@@ -1,4 +1,4 @@
-//! A runtime with a folder of its own, a clock that stands still, and a store in memory.
+//! A runtime with a clock that stands still, and a store in memory.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,12 +16,10 @@ use hardpoint_runtime::{
     KvSpace, Runtime, RuntimeConfig,
 };
 use serde_json::Value;
-use tempfile::TempDir;
 
 pub struct TestRuntime {
     pub runtime: Runtime,
     pub kv: Arc<MemoryKv>,
-    _folder: TempDir,
 }
 
 /// A cache of compiled guests for all tests of this process, so that each guest is compiled once.
@@ -35,7 +33,6 @@ impl TestRuntime {
     }
 
     pub fn with(change: impl FnOnce(&mut RuntimeConfig)) -> Self {
-        let folder = TempDir::new().unwrap();
         let compiler =
             CompilerCommand { program: env!("CARGO_BIN_EXE_compile-component").into(), args: Vec::new() };
         let mut config = RuntimeConfig::new(cache(), compiler);
@@ -44,7 +41,7 @@ impl TestRuntime {
         let kv = Arc::new(MemoryKv::default());
         let services =
             HostServices { clock: Arc::new(Still), rng: Arc::new(Counting::default()), kv: kv.clone() };
-        Self { runtime: Runtime::new(config, services).unwrap(), kv, _folder: folder }
+        Self { runtime: Runtime::new(config, services).unwrap(), kv }
     }
 
     /// Loads a fixture as it was packed.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use clap::Args;
 use hardpoint_runtime::{Inspection, inspect};
 use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::plugins::State;
 use serde::Serialize;
 
 use super::{Failure, desk, has_store, is_file};
@@ -12,6 +13,9 @@ use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::Desk;
 use crate::service::plugins::plan::{Grants, Planned, Readiness, plan};
+
+/// Of what was granted and is not live yet.
+const ALLOWED: &str = "it is allowed now, and is served as soon as a running host has loaded it";
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -96,8 +100,10 @@ async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report,
     let (id, digest) = (inspection.manifest.id.clone(), inspection.digest.clone());
     let mut report = report(&desk.config, inspection, &desk.grants().await?);
     if let Ok(row) = desk.version(&id, Some(&digest)).await {
+        // The state is the last host's to look; what it waited for may have been allowed since.
+        let allowed = row.state == State::PendingApproval && report.bindings.iter().any(|bound| bound.ready);
         report.state = row.state.as_str().to_owned();
-        report.reason = row.reason;
+        report.reason = if allowed { Some(ALLOWED.to_owned()) } else { row.reason };
     }
     desk.store.close().await;
     Ok(report)
