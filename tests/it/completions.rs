@@ -324,5 +324,8 @@ async fn what_is_wrong_with_a_request_is_told() {
     let huge = "x".repeat(11_000_000);
     let answer = scene.complete(&says("gpt", &huge)).await;
     assert_eq!(answer.status, 413, "{}", answer.text());
+    let answer =
+        scene.host.anonymous().post("/api/v1/chat/completions", &says("gpt", &huge[..9_000_000])).await;
+    assert_eq!(answer.status, 401, "{}", answer.text());
     assert_eq!(scene.double.seen().len(), 0, "nothing of this reached the provider");
 }

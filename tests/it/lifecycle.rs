@@ -1,9 +1,13 @@
 //! Starting, stopping, dying, and starting again.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
 use hardpoint_tests::client::Next;
 use hardpoint_tests::double::openai::Reply;
 use hardpoint_tests::gate::Gate;
 use hardpoint_tests::host::{Host, Options};
+use hardpoint_tests::patience::PATIENCE;
 use hardpoint_tests::process;
 use serde_json::json;
 
@@ -91,4 +95,28 @@ async fn a_wrong_configuration_is_told_at_once_and_whole() {
     assert!(said.contains("colour") || said.contains("server.listen"), "{said}");
     let example = host.command(&["config", "example"]);
     assert!(String::from_utf8_lossy(&example.stdout).contains("[egress]"));
+}
+
+/// Closing at once would make the client's system throw the answer away, or break its sending off.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_answered_early_may_finish_sending() {
+    let host = Host::start(Options::new()).await;
+    let address = host.origin().trim_start_matches("http://").to_owned();
+    let sent = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let head = "POST /api/v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 8000000\r\n\r\n";
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(&[b'x'; 100_000])?;
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer)?;
+        for _ in 0..79 {
+            stream.write_all(&[b'x'; 100_000])?;
+        }
+        stream.shutdown(Shutdown::Write)?;
+        stream.read_to_end(&mut answer)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
+    });
+    let answer = sent.await.unwrap().expect("it was cut off while it was sending");
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("invalid_api_key"), "{answer}");
 }

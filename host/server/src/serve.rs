@@ -4,6 +4,7 @@
 //! proxy before it, and every layer saved here is saved on each request.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +21,11 @@ use tower::util::MapRequest;
 
 use crate::middleware::entry::Peer;
 use crate::state::stopped;
+
+/// How long a client that was answered already may go on sending.
+const LINGER: Duration = Duration::from_secs(5);
+/// How much of that is read, and thrown away.
+const LINGER_BYTES: u64 = 64 << 20;
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug)]
@@ -83,17 +90,32 @@ async fn connection(
             request.extensions_mut().insert(Peer(ip));
             request.map(axum::body::Body::new)
         });
-    let serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        _ = stopped(&mut stop) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let mut serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut stopping = std::pin::pin!(stopped(&mut stop));
+    let mut is_stopping = false;
+    let ended = std::future::poll_fn(|context| {
+        if !is_stopping && stopping.as_mut().poll(context).is_ready() {
+            is_stopping = true;
+            Pin::new(&mut serving).graceful_shutdown();
         }
-    };
-    // A client that leaves is no error of ours; its request is recorded as cancelled.
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
+        serving.poll_without_shutdown(context)
+    });
+    match ended.await {
+        Ok(()) => linger(serving.into_parts().io.into_inner(), is_stopping).await,
+        // A client that leaves is no error of ours; its request is recorded as cancelled.
+        Err(error) => tracing::debug!(%error, "connection ended"),
     }
+}
+
+/// Ends a connection so that the last answer arrives. A client that was answered before its body was read
+/// (too large, no credential) may still be sending, and closing at once would make its system throw away
+/// what it received.
+async fn linger(mut stream: TcpStream, is_stopping: bool) {
+    if stream.shutdown().await.is_err() || is_stopping {
+        return;
+    }
+    let (mut unread, mut nowhere) = (stream.take(LINGER_BYTES), tokio::io::sink());
+    let rest = tokio::io::copy(&mut unread, &mut nowhere);
+    // Whatever comes of it, the connection is over.
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }

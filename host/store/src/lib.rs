@@ -25,6 +25,8 @@ pub mod blobs;
 pub mod call_records;
 mod call_records_dialect;
 mod columns;
+// Public for the tests of every statement and migration.
+#[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 mod db;
 pub mod enablement;
 mod error;
@@ -32,6 +34,8 @@ pub mod events;
 pub mod grants;
 pub mod keys;
 pub mod kv;
+// Public for the tests of every statement and migration.
+#[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 mod migrate;
 pub mod organizations;
 pub mod outbox;
