@@ -1,5 +1,9 @@
 //! CPU and wall time of guest code. A guest runs as a future on a fiber: an epoch tick makes it yield,
-//! and each time it yields this wrapper reads the thread's CPU clock and decides whether it goes on.
+//! and each time it yields this wrapper looks at how much CPU time it used and decides whether it goes on.
+//!
+//! Reading the thread's CPU clock is a system call, and most calls are over before the first tick. So what
+//! a call does before it first yields is charged by the clock on the wall, which is never behind; only a
+//! call that yields is measured by the CPU clock from then on.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,9 +31,12 @@ pub(crate) struct CallTime {
     pub(crate) wall: Duration,
 }
 
-/// CPU time that this thread has used.
-pub(crate) fn thread_cpu() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
+/// The most that is charged for what a call did before it first yielded. Two epochs: beyond that the thread
+/// was waiting for a core, or for the host's own code.
+const FIRST_STRETCH: Duration = Duration::from_millis(4);
+
+fn read(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
@@ -59,9 +66,14 @@ impl<F: Future> Future for Metered<'_, F> {
     type Output = Result<F::Output, Fault>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let before = thread_cpu();
+        // Set when it first yields.
+        let (clock, most) = match self.wall {
+            None => (ClockId::Monotonic, FIRST_STRETCH),
+            Some(_) => (ClockId::ThreadCPUTime, Duration::MAX),
+        };
+        let before = read(clock);
         let polled = self.guest.as_mut().poll(context);
-        *self.used += thread_cpu().saturating_sub(before);
+        *self.used += read(clock).saturating_sub(before).min(most);
         if let Poll::Ready(output) = polled {
             return Poll::Ready(Ok(output));
         }

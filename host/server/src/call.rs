@@ -16,9 +16,10 @@
 //!    status yet. The inner body is dropped first, so that
 //!    a service may note what was streamed in the `Drop` of its stream.
 //!
-//! Writing itself runs beside the request, among what the server finishes before it ends: who leaves while
-//! it runs changes nothing about it.
+//! Writing itself is the recorder's, which the server lets finish before it ends: who leaves while it runs
+//! changes nothing about it.
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,12 +33,11 @@ use futures_util::future::BoxFuture;
 use hardpoint_domain::message::Usage;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::Binding;
+use hardpoint_store::StoreError;
 use hardpoint_store::call_records::{CallRecord, Outcome};
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -109,8 +109,6 @@ struct Shared {
     clock_start: Instant,
     /// None once somebody took it to write it down.
     facts: Mutex<Option<Facts>>,
-    /// Held while the record is being written, so that whoever comes second waits until it is durable.
-    writing: tokio::sync::Mutex<()>,
 }
 
 impl Facts {
@@ -160,7 +158,6 @@ impl CallNote {
             request_id,
             clock_start: Instant::now(),
             facts: Mutex::new(Some(facts)),
-            writing: tokio::sync::Mutex::new(()),
         }))
     }
 
@@ -205,39 +202,29 @@ impl CallNote {
         });
     }
 
-    /// Writes the record and waits until it is durable. Only the first call writes; later ones wait for it.
-    /// It is written to its end even if nobody waits for it any more: a client may leave at any time.
-    /// A store that fails is logged: the answer is not taken back for it.
+    /// Writes the record and waits until it is durable. Only the first call does; later ones have nothing
+    /// to write. It is written to its end even if nobody waits for it any more: a client may leave at any
+    /// time. A store that fails is logged by it: the answer is not taken back for that.
     pub async fn commit(&self) {
         if self.facts().as_ref().is_some_and(|facts| facts.streamed) {
             // Waiting once lets the body pass on, and count, what was written so far.
             tokio::task::yield_now().await;
         }
-        // Dropped when it is written, and should writing ever panic.
-        let (writing, written) = oneshot::channel::<()>();
-        let note = self.clone();
-        let write = async move {
-            let _writing = writing;
-            note.write().await;
-        };
-        self.0.app.background.spawn(write.in_current_span());
-        let _ = written.await;
+        if let Some(written) = self.write() {
+            let _ = written.await;
+        }
     }
 
-    /// Takes what is known and writes it down. Must run to its end: nobody else could.
-    async fn write(&self) {
-        let _turn = self.0.writing.lock().await;
-        let Some(facts) = self.facts().take() else { return };
+    /// Takes what is known and hands it over to be written down, on which the answer waits; none where
+    /// there is nothing to write.
+    fn write(&self) -> Option<impl Future<Output = Result<(), StoreError>> + Send + use<>> {
+        let facts = self.facts().take()?;
         let shared = &self.0;
         let elapsed = shared.clock_start.elapsed();
         shared.app.metrics.request(&facts, elapsed);
         let error = facts.error_message.as_deref();
         tracing::debug!(status = facts.status, ms = elapsed.as_secs_f64() * 1e3, error, "answered");
-        if let Some(record) = facts.record(&shared.request_id, elapsed)
-            && let Err(error) = shared.app.calls.record(record).await
-        {
-            tracing::error!(request_id = &*shared.request_id, %error, "call record not written");
-        }
+        facts.record(&shared.request_id, elapsed).map(|record| shared.app.calls.record(record))
     }
 
     fn is_open(&self) -> bool {
@@ -289,7 +276,7 @@ impl Drop for CallGuard {
             }
             facts.outcome.get_or_insert(Outcome::Cancelled);
         });
-        note.0.app.background.clone().spawn(async move { note.write().await });
+        drop(note.write());
     }
 }
 

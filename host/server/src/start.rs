@@ -10,7 +10,6 @@ use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::egress::{EgressConfig, Timeouts};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
 use hardpoint_store::{CallRecorder, Durability, Store, StoreConfig};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -21,7 +20,6 @@ use crate::middleware::credential::KeyCache;
 use crate::router::router;
 use crate::service::kv::StoredKv;
 use crate::state::{App, Stop};
-use crate::worker::background::Background;
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
@@ -122,7 +120,6 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         metrics: Metrics::new(runtime.clone()),
         keys: KeyCache::default(),
         refusals: Refusals::default(),
-        background: Background::new(Handle::current()),
         config,
         store,
         runtime,
@@ -145,7 +142,7 @@ impl Server {
     /// Finishes what is under way beside requests, and closes the store. After the listener.
     pub async fn finish(self) {
         self.app.stop.stop();
-        if !self.app.background.drain(LAST_WORK).await {
+        if tokio::time::timeout(LAST_WORK, self.app.calls.flush()).await.is_err() {
             tracing::warn!("some records of abandoned requests were not written in time");
         }
         for worker in self.workers {

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
-use crate::worker::background::Background;
 use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
 
@@ -38,8 +37,6 @@ pub struct App {
     pub reload: Reload,
     /// Whether the server is to stop.
     pub stop: Stop,
-    /// Work that must be finished before the process ends, though nobody waits for its answer.
-    pub background: Background,
 }
 
 /// Whether the server is to stop; clones share it.

@@ -29,6 +29,7 @@ use connection::{Connection, Unanswered};
 use pool::{OriginPool, Pool};
 use request::Preparation;
 use stats::Counter;
+use urls::Urls;
 
 mod body;
 mod config;
@@ -42,6 +43,7 @@ mod relay;
 mod request;
 mod resolve;
 mod stats;
+mod urls;
 
 /// Sends requests. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ pub struct Egress {
 #[derive(Debug)]
 struct Shared {
     connector: Connector,
+    urls: Urls,
     pool: Arc<Pool>,
     timeouts: Timeouts,
     max_response: u64,
@@ -78,6 +81,7 @@ impl Egress {
     pub fn new(config: EgressConfig) -> Result<Self, EgressConfigError> {
         let shared = Shared {
             connector: Connector::new(&config)?,
+            urls: Urls::default(),
             pool: Pool::new(config.idle_timeout, config.max_idle_per_origin),
             timeouts: config.timeouts,
             max_response: config.max_response_bytes,
@@ -119,19 +123,14 @@ impl Egress {
         options: &SendOptions<'_>,
     ) -> Result<EgressResponse, EgressError> {
         let shared = &*self.shared;
-        let url = request::parse_url(&request.url)?;
-        if options.public_beyond.is_some_and(|granted| granted.permits(&request.method, &url).is_err()) {
+        let url = &*shared.urls.parse(&request.url)?;
+        if options.public_beyond.is_some_and(|granted| granted.permits(&request.method, url).is_err()) {
             // Before a connection that somebody else may have opened is looked for.
-            shared.connector.check_public(&url)?;
+            shared.connector.check_public(url)?;
         }
-        let proxy = shared.connector.proxy_for(&url).filter(|_| url.scheme() == "http");
-        let preparation = Preparation {
-            binding: options.binding,
-            url: &url,
-            permissions,
-            secrets,
-            max_body: shared.max_request,
-        };
+        let proxy = shared.connector.proxy_for(url).filter(|_| url.scheme() == "http");
+        let preparation =
+            Preparation { binding: options.binding, url, permissions, secrets, max_body: shared.max_request };
         let mut outgoing = preparation.prepare(request, proxy.is_some()).await?;
         if let Some(value) = proxy.and_then(|proxy| proxy.authorization()) {
             outgoing.headers_mut().insert(header::PROXY_AUTHORIZATION, value.clone());
@@ -139,7 +138,7 @@ impl Egress {
         let origin = shared.pool.origin(&url[..Position::BeforePath]);
         origin.counters.requests.add(1);
         origin.counters.bytes_sent.add(outgoing.body().size_hint().lower());
-        let answer = self.converse(&url, &origin, outgoing, options).await;
+        let answer = self.converse(url, &origin, outgoing, options).await;
         if answer.is_err() {
             origin.counters.failures.add(1);
         }

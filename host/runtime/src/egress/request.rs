@@ -42,7 +42,6 @@ pub enum Part {
     },
 }
 
-const MAX_URL: usize = 16 << 10;
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 /// Compressing more than this takes long enough to be done beside the workers.
@@ -50,29 +49,6 @@ const COMPRESS_INLINE: usize = 32 << 10;
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("hardpoint/", env!("CARGO_PKG_VERSION")));
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
-
-/// The URL, if it is one that may be sent to at all.
-pub(super) fn parse_url(text: &str) -> Result<Url, EgressError> {
-    let denied = |reason: &str| EgressError::denied(format!("the URL is refused: {reason}"));
-    if text.len() > MAX_URL {
-        return Err(denied("it is longer than 16 KiB"));
-    }
-    // Parsers drop or turn these, each in its own way.
-    if text.bytes().any(|byte| byte <= b' ' || byte == b'\\' || byte == 0x7f) {
-        return Err(denied("it holds white space, control characters or backslashes"));
-    }
-    let url = Url::parse(text).map_err(|error| denied(&error.to_string()))?;
-    if !matches!(url.scheme(), "https" | "http") {
-        return Err(denied("its scheme is neither https nor http"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(denied("it names a user; put credentials into a header, as a secret"));
-    }
-    if url.fragment().is_some() {
-        return Err(denied("it has a fragment, which is never sent"));
-    }
-    Ok(url)
-}
 
 /// Checks a request and puts it together.
 pub(super) struct Preparation<'a> {

@@ -1,5 +1,4 @@
 //! Work that no request waits for.
 
-pub mod background;
 pub mod refusals;
 pub mod reload;

@@ -74,7 +74,7 @@ async fn a_client_that_leaves_is_recorded_as_cancelled() {
     let mut response = app.begin(request).await;
     assert!(response.body_mut().frame().await.is_some());
     drop(response);
-    assert!(app.app().background.drain(std::time::Duration::from_secs(60)).await);
+    app.app().calls.flush().await;
     let found = records(&app).await;
     assert_eq!((found[0].status, found[0].outcome), (200, Outcome::Cancelled));
     assert!(found[0].streamed && found[0].bytes_sent > 0, "{found:?}");
@@ -143,7 +143,7 @@ async fn who_leaves_while_the_record_waits_for_room_takes_nothing_away() {
     drop(waiting);
     open.send(()).unwrap();
     writer.await.unwrap().unwrap();
-    assert!(shared.background.drain(std::time::Duration::from_secs(60)).await);
+    shared.calls.flush().await;
     let mut conn = shared.store.read().await.unwrap();
     let found = call_records::list(&mut conn, Filter::All, None, 10_000).await.unwrap();
     assert!(found.iter().any(|record| record.route == "/left"));

@@ -9,6 +9,7 @@ on_both!(
     the_same_again_is_no_harm,
     records_are_listed_newest_first,
     many_callers_share_batches,
+    records_nobody_waits_for_are_written,
     a_bad_record_takes_no_other_with_it,
     numbers_beyond_a_column_are_capped,
 );
@@ -124,6 +125,15 @@ async fn many_callers_share_batches(db: Fixture) {
     }
     let expected: Vec<_> = (0..500).rev().map(record).collect();
     assert_eq!(list(&db, Filter::All, None, 1_000).await, expected);
+}
+
+async fn records_nobody_waits_for_are_written(db: Fixture) {
+    let recorder = CallRecorder::start(&db.store);
+    for number in 0..100 {
+        drop(recorder.record(record(number)));
+    }
+    recorder.flush().await;
+    assert_eq!(db.rows("call_records").await, 100);
 }
 
 async fn a_bad_record_takes_no_other_with_it(db: Fixture) {

@@ -1,6 +1,6 @@
 //! What a completion costs over calling its upstream directly: CPU time, latency, memory.
 //!
-//! `bench-spine [--requests N] [--json]`. Reads `HARDPOINT_BIN` and `HARDPOINT_PLUGINS`; `cargo xtask
+//! `bench-spine [--requests N] [--only plain@32] [--json]`. Reads `HARDPOINT_BIN` and `HARDPOINT_PLUGINS`; `cargo xtask
 //! bench spine` sets both. Load, upstream and host share the machine, so wall times are only good for
 //! ratios within one run; CPU time is the host process's own.
 
@@ -26,21 +26,27 @@ const CONNECTIONS: [usize; 2] = [1, 32];
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let json = arguments.iter().any(|argument| argument == "--json");
-    let requests = match arguments.iter().position(|argument| argument == "--requests") {
-        Some(place) => arguments.get(place + 1).context("--requests takes a number")?.parse()?,
-        None => REQUESTS,
+    let value = |option: &str| {
+        let place = arguments.iter().position(|argument| argument == option)?;
+        Some(arguments.get(place + 1).map(String::as_str).with_context(|| format!("{option} takes a value")))
     };
+    let requests = value("--requests").transpose()?.map_or(Ok(REQUESTS), str::parse)?;
+    let only = value("--only").transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(requests, json))
+    runtime.block_on(measure(requests, only, json))
 }
 
-async fn measure(requests: u64, json: bool) -> Result<()> {
+async fn measure(requests: u64, only: Option<&str>, json: bool) -> Result<()> {
     let upstream = upstream::start().await?;
     let mut host = BenchHost::start(upstream).await?;
     let idle = host.resident_mib()?;
     let mut rows = Vec::new();
     for streamed in [false, true] {
         for connections in CONNECTIONS {
+            let name = format!("{}@{connections}", if streamed { "streamed" } else { "plain" });
+            if only.is_some_and(|only| only != name) {
+                continue;
+            }
             // A 50-chunk stream costs several times as much; a quarter of them measures as well.
             let count = if streamed { requests / 4 } else { requests };
             let direct = Load { streamed, connections, requests: count, target: Target::upstream(upstream) };
