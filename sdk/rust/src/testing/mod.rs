@@ -6,6 +6,9 @@
 //!   the same outcome each time.
 //! - [`call`] and [`describe`] call a tool; [`Double`] stands in for the host's `http`, `kv`, `log`, `index`
 //!   and `embed` on the current thread.
+//! - [`replay_model`], [`replay_exporter`] and [`replay_tool`] replay recordings: files with the request, the
+//!   answers cut as the network cut them, and what must come of it, which `hardpoint plugin test` replays in the
+//!   real sandbox and `hardpoint plugin record` makes from a live exchange.
 //!
 //! Everything here panics with a message where a plugin breaks a rule or a script does not fit.
 
@@ -16,6 +19,8 @@ mod documents;
 pub(crate) mod double;
 mod drive;
 mod embedding;
+mod recorded;
+mod replay;
 mod sent;
 
 use serde_json::Value;
@@ -26,6 +31,7 @@ pub use delivery::{Delivered, Delivery, delivery};
 pub use documents::{MemoryDocument, MemorySink};
 pub use double::{Double, Query};
 pub use embedding::{Embedded, Embedding, embedding};
+pub use replay::{replay_exporter, replay_model, replay_tool};
 pub use sent::Sent;
 
 use crate::tool::{self, Definition, Tool, ToolError};

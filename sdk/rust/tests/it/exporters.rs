@@ -5,9 +5,9 @@ use hardpoint_sdk::testing::{Answer, Delivered, delivery};
 use hardpoint_sdk::{Effects, Failure, FailureKind, Machine, NoSettings, Request};
 
 /// Sends, asks once more after a wait where it is told to, and counts its deliveries.
-enum Patient {}
+pub(crate) enum Patient {}
 
-struct Delivery {
+pub(crate) struct Delivery {
     events: u32,
     deliveries: u8,
 }

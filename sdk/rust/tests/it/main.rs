@@ -4,5 +4,6 @@
 mod exporters;
 mod harness;
 mod models;
+mod replay;
 mod retrievers;
 mod tools;

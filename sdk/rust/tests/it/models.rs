@@ -10,15 +10,15 @@ use hardpoint_sdk::testing::{Answer, End, completion, embedding};
 use hardpoint_sdk::{Effects, Failure, FailureKind, Machine, Request, parts, secret};
 
 /// Does what each byte of the answer says.
-enum Scripted {}
+pub(crate) enum Scripted {}
 
 #[derive(Deserialize)]
 #[serde(crate = "hardpoint_sdk::serde")]
-struct Settings {
+pub(crate) struct Settings {
     url: String,
 }
 
-struct Step(Settings);
+pub(crate) struct Step(Settings);
 
 impl ModelAdapter for Scripted {
     type Settings = Settings;
