@@ -5,6 +5,7 @@ use crate::bindings::types::TransportFailureKind;
 use crate::convert;
 use crate::egress::{EgressError, SendOptions};
 use crate::sandbox::CallState;
+use crate::secret::StreamRedactor;
 
 /// The largest answer that a tool is handed, in bytes. Its memory has to hold it too.
 const ANSWER_BYTES: usize = 16 << 20;
@@ -35,11 +36,18 @@ impl CallState {
             )
             .await?;
         let headers = convert::headers(&answer.headers, &self.secrets);
+        // Piece by piece, so that a long answer keeps no others waiting while it is searched.
+        let mut redactor = self.secrets.stream_redactor();
         let mut body = Vec::new();
         while let Some(chunk) = answer.body.chunk().await {
-            body.extend_from_slice(&chunk?);
+            let chunk = chunk?;
+            match &mut redactor {
+                Some(redactor) => body.extend(redactor.push(&chunk)),
+                None => body.extend_from_slice(&chunk),
+            }
         }
-        Ok(Response { status: answer.status, headers, body: self.secrets.redact_bytes(body) })
+        body.extend(redactor.map(StreamRedactor::finish).unwrap_or_default());
+        Ok(Response { status: answer.status, headers, body })
     }
 }
 

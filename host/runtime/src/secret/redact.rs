@@ -1,11 +1,12 @@
-//! Finds secrets in what is read, also where one is cut in two between pieces.
+//! Finds secrets in what is read, also where one is cut in two between pieces. The work is in proportion to
+//! what is read, whatever it says: others choose it.
 
 use std::fmt;
 use std::sync::Arc;
 
+use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use memchr::memmem::Finder;
 
 use super::{Secret, SecretEncoding};
 
@@ -18,7 +19,9 @@ const SHORTEST: usize = 6;
 /// All encodings of some secrets.
 #[derive(Default)]
 pub(super) struct Redactor {
-    needles: Vec<Finder<'static>>,
+    /// None where there is nothing to look for.
+    finder: Option<AhoCorasick>,
+    needles: Vec<Vec<u8>>,
     longest: usize,
 }
 
@@ -39,8 +42,15 @@ impl Redactor {
         needles.retain(|needle| needle.len() >= SHORTEST);
         needles.sort_unstable();
         needles.dedup();
+        if needles.is_empty() {
+            return Self::default();
+        }
         let longest = needles.iter().map(Vec::len).max().unwrap_or(0);
-        Self { needles: needles.iter().map(|needle| Finder::new(needle).into_owned()).collect(), longest }
+        match finder(&needles) {
+            Ok(finder) => Self { finder: Some(finder), needles, longest },
+            // Never with secrets of the length that is allowed; without a finder nothing may be shown.
+            Err(error) => panic!("secrets that cannot be looked for: {error}"),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,38 +59,32 @@ impl Redactor {
 
     /// None if there is no secret in it.
     pub(super) fn redact(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut next = self.first(bytes)?;
-        let (mut out, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
-        loop {
-            out.extend_from_slice(&rest[..next.0]);
+        let mut found = self.finder.as_ref()?.find_iter(bytes).peekable();
+        found.peek()?;
+        let (mut out, mut done) = (Vec::with_capacity(bytes.len()), 0);
+        for secret in found {
+            out.extend_from_slice(&bytes[done..secret.start()]);
             out.extend_from_slice(MARK.as_bytes());
-            rest = &rest[next.1..];
-            match self.first(rest) {
-                Some(found) => next = found,
-                None => break,
-            }
+            done = secret.end();
         }
-        out.extend_from_slice(rest);
+        out.extend_from_slice(&bytes[done..]);
         Some(out)
     }
 
-    /// Beginning and end of the first secret; of two that begin together the longer.
-    fn first(&self, bytes: &[u8]) -> Option<(usize, usize)> {
-        let found = |needle: &Finder<'_>| needle.find(bytes).map(|at| (at, at + needle.needle().len()));
-        self.needles.iter().filter_map(found).min_by_key(|&(start, end)| (start, usize::MAX - end))
-    }
-
-    /// Where a secret may begin that ends in a later piece; the length if none may.
-    fn open_end(&self, bytes: &[u8]) -> usize {
-        let from = bytes.len().saturating_sub(self.longest.saturating_sub(1));
+    /// Where, from `from` on, a secret may begin that ends in a later piece; the length if none may.
+    fn open_end(&self, bytes: &[u8], from: usize) -> usize {
+        let from = bytes.len().saturating_sub(self.longest.saturating_sub(1)).max(from);
         let may_go_on = |start: usize| {
             let tail = &bytes[start..];
-            self.needles
-                .iter()
-                .any(|needle| needle.needle().len() > tail.len() && needle.needle().starts_with(tail))
+            self.needles.iter().any(|needle| needle.len() > tail.len() && needle.starts_with(tail))
         };
         (from..bytes.len()).find(|&start| may_go_on(start)).unwrap_or(bytes.len())
     }
+}
+
+/// Of two secrets that begin together the longer is found.
+fn finder(needles: &[Vec<u8>]) -> Result<AhoCorasick, BuildError> {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(needles)
 }
 
 impl fmt::Debug for Redactor {
@@ -115,26 +119,27 @@ impl StreamRedactor {
     pub(crate) fn push(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.held);
         bytes.extend_from_slice(piece);
-        let mut out = Vec::new();
-        let mut done = 0;
-        loop {
-            let rest = &bytes[done..];
-            let open = self.redactor.open_end(rest);
-            match self.redactor.first(rest) {
+        let Some(finder) = &self.redactor.finder else { return bytes };
+        let mut open = self.redactor.open_end(&bytes, 0);
+        let (mut out, mut done) = (Vec::new(), 0);
+        for secret in finder.find_iter(&bytes) {
+            if secret.start() >= open {
                 // A longer secret may begin at the same place or before.
-                Some((start, end)) if start < open => {
-                    out.extend_from_slice(&rest[..start]);
-                    out.extend_from_slice(MARK.as_bytes());
-                    done += end;
-                }
-                _ if done == 0 && open == bytes.len() => return bytes,
-                _ => {
-                    out.extend_from_slice(&rest[..open]);
-                    self.held = rest[open..].to_vec();
-                    return out;
-                }
+                break;
+            }
+            out.extend_from_slice(&bytes[done..secret.start()]);
+            out.extend_from_slice(MARK.as_bytes());
+            done = secret.end();
+            if done > open {
+                open = self.redactor.open_end(&bytes, done);
             }
         }
+        if done == 0 && open == bytes.len() {
+            return bytes;
+        }
+        out.extend_from_slice(&bytes[done..open]);
+        self.held = bytes.split_off(open);
+        out
     }
 
     /// What was held back, at the end of the body.

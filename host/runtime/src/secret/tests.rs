@@ -41,6 +41,19 @@ fn secrets_are_found_in_every_encoding() {
     assert!(set(&[]).stream_redactor().is_none());
 }
 
+/// Whoever a secret is sent to chooses the answer. Once for each secret in it through all of it would take
+/// longer than anybody waits for this test.
+#[test]
+fn an_answer_made_of_secrets_is_read_once() {
+    let secrets = set(&["a-secret-of-22-bytes-x"]);
+    let answer = b"a-secret-of-22-bytes-x".repeat(100_000);
+    assert_eq!(secrets.redact_bytes(answer.clone()).len(), 100_000 * "[redacted]".len());
+    let mut stream = secrets.stream_redactor().unwrap();
+    let mut out: Vec<u8> = answer.chunks(64 << 10).flat_map(|piece| stream.push(piece)).collect();
+    out.extend(stream.finish());
+    assert_eq!(out, b"[redacted]".repeat(100_000));
+}
+
 #[test]
 fn secrets_of_one_call_join_those_of_the_binding() {
     let audience = Origin::parse("https://other.test").unwrap();
