@@ -1,5 +1,8 @@
 //! Compilation: in a child process with limits of its own, into a cache that is the host's alone.
 
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -71,8 +74,22 @@ impl Compiler {
             .ok_or_else(|| LoadError::Compile("the compiled code could not be read back".into()))
     }
 
+    /// Removes the code of all digests but these, of other engines too.
+    pub(crate) fn forget(&self, but: &HashSet<String>) -> std::io::Result<()> {
+        let kept: HashSet<&str> = but.iter().map(|digest| bare(digest)).collect();
+        for entry in std::fs::read_dir(&self.cache)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let digest = name.to_str().and_then(|name| name.split('-').next());
+            if digest.is_none_or(|digest| !kept.contains(digest)) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn path_of(&self, digest: &str) -> PathBuf {
-        let bare = digest.strip_prefix("sha256:").unwrap_or(digest);
+        let bare = bare(digest);
         self.cache.join(format!("{bare}-{}.cwasm", self.engine_key))
     }
 
@@ -107,8 +124,16 @@ impl Compiler {
         if !output.status.success() {
             return Err(LoadError::Compile(refusal(&output)));
         }
-        tokio::fs::rename(&partial, path).await.map_err(|error| failed("the result cannot be kept", error))
+        let path = path.to_owned();
+        let kept = tokio::task::spawn_blocking(move || keep(&partial, &path)).await;
+        kept.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .map_err(|error| failed("the result cannot be kept", error))
     }
+}
+
+/// A digest without the name of its algorithm.
+fn bare(digest: &str) -> &str {
+    digest.strip_prefix("sha256:").unwrap_or(digest)
 }
 
 /// What the child said, or how it died.
@@ -120,15 +145,51 @@ fn refusal(output: &std::process::Output) -> String {
     }
 }
 
-/// Reads compiled code from the cache; none where it is missing or was made for another engine.
+/// Puts code under its name, with its checksum beside it. Both are on the disk before the code has its name:
+/// native code that a power cut left half written would take the host down at every start.
+fn keep(partial: &Path, path: &Path) -> std::io::Result<()> {
+    let mut code = File::open(partial)?;
+    let mut sum = File::create(partial.with_extension("sum"))?;
+    sum.write_all(&checksum(&mut code)?)?;
+    sum.sync_all()?;
+    code.sync_all()?;
+    std::fs::rename(partial.with_extension("sum"), path.with_extension("sum"))?;
+    std::fs::rename(partial, path)?;
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
+/// Whether the code is as it was written.
+fn is_whole(path: &Path) -> std::io::Result<bool> {
+    let sum = std::fs::read(path.with_extension("sum"))?;
+    Ok(*sum == checksum(&mut File::open(path)?)?)
+}
+
+fn checksum(code: &mut File) -> std::io::Result<[u8; 32]> {
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match code.read(&mut piece)? {
+            0 => break,
+            read => hasher.update(&piece[..read]),
+        }
+    }
+    Ok(hasher.finalize().into())
+}
+
+/// Reads compiled code from the cache; none where it is missing, damaged or was made for another engine.
 async fn load(engine: &Engine, path: &Path) -> Option<Component> {
     let (engine, path) = (engine.clone(), path.to_owned());
     let read = move || {
         if !path.is_file() {
             return None;
         }
+        if !is_whole(&path).unwrap_or(false) {
+            tracing::warn!(file = %path.display(), "compiled code is damaged and is made anew");
+            return None;
+        }
         // SAFETY: the file was written by `compile_child_main` into a folder that only the host's own
-        // user can write to; nothing from the plugins folder or the network is ever placed there.
+        // user can write to, and is as it was written; nothing from the plugins folder or the network is
+        // ever placed there.
         #[allow(unsafe_code)]
         let loaded = unsafe { Component::deserialize_file(&engine, &path) };
         loaded

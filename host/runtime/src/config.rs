@@ -21,6 +21,8 @@ pub struct RuntimeConfig {
     pub max_component_bytes: u64,
     /// Sandboxes that may exist at once.
     pub sandboxes: u32,
+    /// Of these, how many one organisation may have, over all plugins.
+    pub sandboxes_per_organization: u32,
     /// The most linear memory of any sandbox, in bytes; the pool's slots are this large (virtually).
     pub sandbox_memory: u64,
     /// Memory that a freed slot keeps, so that the next sandbox need not fault it in again, in bytes.
@@ -41,6 +43,7 @@ impl RuntimeConfig {
             compiler,
             max_component_bytes: 64 << 20,
             sandboxes: 1_000,
+            sandboxes_per_organization: 750,
             sandbox_memory: 512 << 20,
             resident_per_slot: 512 << 10,
             drain_calls: Duration::from_secs(30),

@@ -8,7 +8,7 @@ use hardpoint_domain::failure::{Failure, FailureKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a call waits for room.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The caps of one plugin; shared by its generations and bindings.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! The runtime as the server sees it: load a component, publish a catalogue, take a snapshot of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 use wasmtime::Engine;
 
@@ -20,6 +20,7 @@ use crate::engine;
 use crate::error::{LoadError, RuntimeError};
 use crate::generation::{Generation, Retirement, Shared};
 use crate::linker::Linkers;
+use crate::permits::Permits;
 use crate::smoke;
 use crate::workplace::Workplace;
 
@@ -51,7 +52,7 @@ pub(crate) struct Host {
     pub(crate) services: HostServices,
     pub(crate) workplace: Arc<Workplace>,
     /// As many as the engine's pool has.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Permits,
 }
 
 impl Runtime {
@@ -75,7 +76,7 @@ impl Runtime {
             egress,
             services,
             workplace,
-            places: Arc::new(Semaphore::new(config.sandboxes.max(1) as usize)),
+            places: Permits::new(config.sandboxes.max(1), config.sandboxes_per_organization.max(1)),
         };
         let inner = Inner {
             host: Arc::new(host),
@@ -115,6 +116,14 @@ impl Runtime {
         });
         smoke::test(&generation).await.map_err(|fault| LoadError::Smoke(fault.to_string()))?;
         Ok(generation)
+    }
+
+    /// Removes compiled code from the cache, but for these digests. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk's. What is left is tried again the next time.
+    pub fn forget_compiled(&self, but: &HashSet<String>) -> std::io::Result<()> {
+        self.inner.compiler.forget(but)
     }
 
     /// Makes exactly these generations and bindings live, in one step. What is no longer among them

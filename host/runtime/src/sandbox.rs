@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hardpoint_domain::limits::Limits;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -18,7 +17,7 @@ use crate::generation::{Generation, Guest};
 use crate::limiter::MemoryLimiter;
 use crate::log::CallLog;
 use crate::meter::{CallTime, CpuMeter, metered};
-use crate::permits::{PATIENCE, Permit};
+use crate::permits::Permit;
 use crate::secret::SecretSet;
 use crate::wasi;
 
@@ -107,7 +106,7 @@ pub(crate) struct Sandbox {
     /// None while the sandbox waits in a warm pool.
     permit: Option<Permit>,
     /// One of the places that the engine's pool has; warm sandboxes keep theirs.
-    _place: OwnedSemaphorePermit,
+    _place: Permit,
 }
 
 impl Sandbox {
@@ -125,7 +124,9 @@ impl Sandbox {
         store.epoch_deadline_async_yield_and_update(1);
         store.set_hostcall_fuel(usize::try_from(limits.output).unwrap_or(usize::MAX));
         let mut stopwatch = Stopwatch { meter: CpuMeter::default(), time: call_time(&limits) };
-        let place = place(&generation).await?;
+        let organization = &store.data().context.organization;
+        let place = generation.host.places.acquire(organization).await;
+        let place = place.map_err(|_| Fault::Host("every place for a sandbox is taken".into()))?;
         let started = stopwatch.run(instantiate(&generation.guest, &mut store)).await;
         let instance = match started {
             Ok(Ok(instance)) => instance,
@@ -201,18 +202,6 @@ impl Drop for Sandbox {
             self.account();
         }
         self.generation.live.fetch_sub(1, Relaxed);
-    }
-}
-
-/// Waits briefly for a place in the engine's pool, over all plugins.
-async fn place(generation: &Generation) -> Result<OwnedSemaphorePermit, Fault> {
-    let places = Arc::clone(&generation.host.places);
-    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-        return Ok(place);
-    }
-    match tokio::time::timeout(PATIENCE, places.acquire_owned()).await {
-        Ok(Ok(place)) => Ok(place),
-        Ok(Err(_)) | Err(_) => Err(Fault::Host("every place for a sandbox is taken".into())),
     }
 }
 

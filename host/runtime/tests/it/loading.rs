@@ -63,6 +63,38 @@ async fn a_cache_is_shared() {
 }
 
 #[tokio::test]
+async fn compiled_code_is_forgotten_but_for_what_is_wanted() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let test = TestRuntime::with(|config| config.cache_dir = folder.path().to_owned());
+    let wanted = test.load("echo").await.inspection().digest.clone();
+    test.load("hostile").await;
+    let files = || std::fs::read_dir(folder.path().join("compiled")).unwrap().count();
+    assert_eq!(files(), 4);
+    test.runtime.forget_compiled(&[wanted].into()).unwrap();
+    assert_eq!(files(), 2);
+    test.load("echo").await;
+}
+
+/// As a power cut may leave it. Loading it would end the process.
+#[tokio::test]
+async fn damaged_code_is_made_anew() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let start = || TestRuntime::with(|config| config.cache_dir = folder.path().to_owned());
+    start().runtime.load(fixture("echo")).await.unwrap();
+    let compiled = std::fs::read_dir(folder.path().join("compiled")).unwrap();
+    let code = compiled.map(|entry| entry.unwrap().path()).find(|path| path.extension().unwrap() == "cwasm");
+    let code = code.unwrap();
+    let whole = std::fs::read(&code).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2..].fill(0);
+    for bytes in [damaged, whole[..whole.len() / 2].to_vec(), Vec::new()] {
+        std::fs::write(&code, bytes).unwrap();
+        start().runtime.load(fixture("echo")).await.unwrap();
+        assert_eq!(std::fs::read(&code).unwrap().len(), whole.len());
+    }
+}
+
+#[tokio::test]
 async fn a_version_that_traps_at_once_does_not_serve() {
     let test = TestRuntime::start();
     let refused = refusal(&test, fixture("stillborn")).await;

@@ -248,13 +248,25 @@ impl Keeper {
         }
         self.reconcile().await;
         let is_settled = self.loads.is_empty() && !self.dirty;
-        self.ready |= is_settled;
+        if is_settled && !self.ready {
+            self.ready = true;
+            self.forget_compiled().await;
+        }
         self.report();
         if is_settled {
             for done in waiting.drain(..) {
                 // Who waited may have lost patience.
                 let _ = done.send(());
             }
+        }
+    }
+
+    /// Removes the compiled code of versions that nobody wants any more.
+    async fn forget_compiled(&self) {
+        let (runtime, wanted) = (self.app.runtime.clone(), self.loaded.keys().cloned().collect());
+        let forgotten = tokio::task::spawn_blocking(move || runtime.forget_compiled(&wanted)).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!(%error, "compiled code of old versions stays");
         }
     }
 
