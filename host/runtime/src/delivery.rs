@@ -155,19 +155,14 @@ async fn report(mut exchange: Exchange<DeliveryMachine>, count: usize) -> Result
     while let Some(outcome) = exchange.next().await {
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            // What was said before it broke down stands: those events must not be offered again.
-            Err(failure) if report.verdicts.iter().any(|verdict| *verdict != Verdict::Open) => {
-                report.failure = Some(failure);
-                return Ok(report);
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) => return broken(report, failure),
         };
         match outcome {
             Outcome::Verdict(index, verdict) => match report.verdicts.get_mut(index as usize) {
                 Some(place) => *place = verdict,
                 None => {
                     let rule = format!("a verdict for event {index} of {count}");
-                    return Err(exchange.stop(Fault::Protocol(rule)));
+                    return broken(report, exchange.stop(Fault::Protocol(rule)));
                 }
             },
             Outcome::Split => report.split = true,
@@ -177,10 +172,19 @@ async fn report(mut exchange: Exchange<DeliveryMachine>, count: usize) -> Result
     }
     let silent = report.verdicts.contains(&Verdict::Open);
     if silent && !report.split && report.parked.is_none() {
-        return Err(exchange.stop(Fault::Protocol("the delivery ended and an event has no verdict".into())));
+        let rule = "the delivery ended and an event has no verdict".to_owned();
+        return broken(report, exchange.stop(Fault::Protocol(rule)));
     }
     exchange.end();
     Ok(report)
+}
+
+/// What was said before it broke down stands: those events must not be offered again.
+fn broken(report: DeliveryReport, failure: Failure) -> Result<DeliveryReport, Failure> {
+    if report.verdicts.iter().all(|verdict| *verdict == Verdict::Open) {
+        return Err(failure);
+    }
+    Ok(DeliveryReport { failure: Some(failure), ..report })
 }
 
 enum Outcome {
@@ -221,5 +225,22 @@ fn verdict(verdict: wit::Verdict) -> Verdict {
         wit::Verdict::Delivered => Verdict::Delivered,
         wit::Verdict::RetryAfter(pause) => Verdict::RetryAfter(Duration::from_millis(pause)),
         wit::Verdict::Drop(reason) => Verdict::Dropped(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hardpoint_domain::failure::FailureKind;
+
+    use super::*;
+
+    #[test]
+    fn what_was_delivered_is_told_though_it_broke_down() {
+        let report =
+            |verdicts| DeliveryReport { verdicts, split: false, parked: None, state: None, failure: None };
+        let failure = || Failure::new(FailureKind::Plugin, "an event has no verdict");
+        let told = broken(report(vec![Verdict::Delivered, Verdict::Open]), failure()).unwrap();
+        assert_eq!((told.verdicts[0].clone(), told.failure.is_some()), (Verdict::Delivered, true));
+        assert!(broken(report(vec![Verdict::Open; 2]), failure()).is_err());
     }
 }

@@ -59,9 +59,14 @@ impl Connector {
         (!self.is_internal(url)).then_some(proxy)
     }
 
-    /// Refuses hosts that the operator named internal. All others are reached if their addresses are public.
-    pub(super) fn check_public(&self, url: &Url) -> Result<(), EgressError> {
+    /// Refuses hosts that the operator named internal, and such as are not public: where there is a proxy, it
+    /// alone would know, so they are looked up here as well.
+    pub(super) async fn check_public(&self, url: &Url) -> Result<(), EgressError> {
         if !self.is_internal(url) {
+            if let (Some(_), Some(Host::Domain(name))) = (self.proxy_for(url), url.host()) {
+                let addresses = lookup(&*self.resolver, name).await?;
+                policy::check(name, port(url), &addresses)?;
+            }
             return Ok(());
         }
         Err(EgressError::denied(format!(

@@ -126,7 +126,7 @@ impl Egress {
         let url = &*shared.urls.parse(&request.url)?;
         if options.public_beyond.is_some_and(|granted| granted.permits(&request.method, url).is_err()) {
             // Before a connection that somebody else may have opened is looked for.
-            shared.connector.check_public(url)?;
+            shared.connector.check_public(url).await?;
         }
         let proxy = shared.connector.proxy_for(url).filter(|_| url.scheme() == "http");
         let preparation =

@@ -75,11 +75,9 @@ impl Preparation<'_> {
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| EgressError::denied("the method is no HTTP method"))?;
         let headers = self.headers(request.headers, request.gzip)?;
-        let mut body = self.join(request.body)?;
-        if body.len() as u64 > self.max_body {
-            let message = format!("the body has {} bytes, {} may be sent", body.len(), self.max_body);
-            return Err(EgressError::denied(message));
-        }
+        let mut body = self.join(request.body, self.max_body, |size| {
+            format!("the body has {size} bytes, {} may be sent", self.max_body)
+        })?;
         if request.gzip {
             body = compress(body).await?;
         }
@@ -114,7 +112,8 @@ impl Preparation<'_> {
                 return Err(EgressError::denied(format!("the header `{name}` is the host's to set")));
             }
             let sensitive = parts.iter().any(|part| matches!(part, Part::Secret { .. }));
-            let value = self.join(parts)?;
+            let too_long = |_| "the headers have more than 64 KiB".to_owned();
+            let value = self.join(parts, MAX_HEADER_BYTES as u64, too_long)?;
             total += name.as_str().len() + value.len();
             if total > MAX_HEADER_BYTES {
                 return Err(EgressError::denied("the headers have more than 64 KiB"));
@@ -134,11 +133,22 @@ impl Preparation<'_> {
         Ok(headers)
     }
 
-    fn join(&self, mut parts: Vec<Part>) -> Result<Bytes, EgressError> {
-        if parts.len() < 2 {
-            return parts.pop().map_or(Ok(Bytes::new()), |part| self.bytes(part));
+    /// Puts parts together. What is too large is refused before it takes memory: a part that names a secret
+    /// costs the plugin next to nothing.
+    fn join(
+        &self,
+        parts: Vec<Part>,
+        most: u64,
+        too_large: impl FnOnce(u64) -> String,
+    ) -> Result<Bytes, EgressError> {
+        let mut pieces = parts.into_iter().map(|part| self.bytes(part)).collect::<Result<Vec<_>, _>>()?;
+        let size = pieces.iter().map(|piece| piece.len() as u64).sum();
+        if size > most {
+            return Err(EgressError::denied(too_large(size)));
         }
-        let pieces = parts.into_iter().map(|part| self.bytes(part)).collect::<Result<Vec<_>, _>>()?;
+        if pieces.len() < 2 {
+            return Ok(pieces.pop().unwrap_or_default());
+        }
         Ok(pieces.concat().into())
     }
 

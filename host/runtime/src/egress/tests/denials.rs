@@ -295,12 +295,21 @@ async fn internal_hosts_are_closed_to_addresses_that_no_operator_chose() {
 #[tokio::test]
 async fn a_proxy_does_not_lead_to_internal_hosts_that_no_operator_chose() {
     let proxy = Double::ok().await;
-    let config = EgressConfig { proxy: Some(format!("http://127.0.0.1:{}", proxy.port)), ..config() };
+    let config = EgressConfig {
+        proxy: Some(format!("http://127.0.0.1:{}", proxy.port)),
+        resolver: Some(resolver(&[("far.test", &["93.184.215.14"]), ("near.test", &["10.0.0.1"])])),
+        ..config()
+    };
     let nothing = Permissions::default();
     let guarded = options().public_beyond(&nothing);
     let egress = Egress::new(config).unwrap();
     let error = send_with(&egress, get(&format!("http://{HOST}/")), &guarded).await.unwrap_err();
     assert_eq!((error.kind, proxy.connections()), (EgressErrorKind::Denied, 0));
+    // The proxy would not know what nobody here may reach; what cannot be looked up cannot be judged.
+    for url in ["http://near.test/", "http://unknown.test/"] {
+        send_with(&egress, get(url), &guarded).await.unwrap_err();
+        assert_eq!(proxy.connections(), 0, "{url}");
+    }
     // Others go through it.
     assert_eq!(send_with(&egress, get("http://far.test/"), &guarded).await.unwrap().status, 200);
 }

@@ -5,6 +5,28 @@ use super::*;
 use crate::secret::Secret;
 use tokio::io::AsyncWriteExt;
 
+/// A million parts that name a secret cost a guest a few bytes each; joined they would be 64 GiB.
+#[tokio::test]
+async fn what_is_too_large_is_refused_before_it_is_put_together() {
+    let origin = Origin::parse("http://far.test").unwrap();
+    let mut permissions = permits("http://far.test/");
+    permissions.secrets.push(hardpoint_domain::grant::SecretRule {
+        name: "k".into(),
+        audience: origin.clone(),
+        optional: false,
+    });
+    let secrets = BTreeMap::from([("k".to_owned(), Secret::new("s".repeat(64 << 10), origin))]);
+    let parts = vec![Part::Secret { name: "k".into(), encoding: SecretEncoding::Raw }; 1_000_000];
+    let headers = vec![("x-long".to_owned(), parts.clone())];
+    for request in
+        [post("http://far.test/", parts), EgressRequest { headers, ..post("http://far.test/", Vec::new()) }]
+    {
+        let error = egress().send(request, &permissions, &secrets, &options()).await.unwrap_err();
+        assert_eq!(error.kind, EgressErrorKind::Denied);
+        assert!(error.message.contains("65536000000 bytes") || error.message.contains("64 KiB"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn parts_are_joined_and_secrets_written_as_asked() {
     let double = Double::ok().await;
