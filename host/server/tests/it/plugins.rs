@@ -209,6 +209,21 @@ async fn what_asks_waits_until_it_is_approved() {
     assert_eq!(kinds_of_events(&app).await, expected);
 }
 
+/// A version that waits, and does not even fit, keeps nobody from taking back what the one before it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binding_is_revoked_whatever_waits() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ASKS))]).await;
+    let digest = app.plugin("echo").await["digest"].clone();
+    app.post("/api/v1/plugins/echo/approve", &json!({"digest": digest})).await.expect(200);
+    let needs = "[settings]\ntype = \"object\"\nrequired = [\"color\"]\nproperties.color.type = \"string\"\n";
+    app.publish("echo.wasm", &echo("1.1.0", &format!("{ASKS}\n{needs}"))).await;
+    assert_eq!(app.call("echo").await, 200);
+    let other = app.post("/api/v1/plugins/echo/revoke", &json!({"binding": "other"})).await;
+    assert!(other.status != 200 && other.text().contains("it has echo"), "{}", other.text());
+    app.post("/api/v1/plugins/echo/revoke", &json!({"binding": "echo"})).await.expect(200);
+    assert_eq!(app.call("echo").await, 404);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_asks_for_nothing_can_be_revoked_too() {
     let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
@@ -220,6 +235,9 @@ async fn what_asks_for_nothing_can_be_revoked_too() {
     // Neither another look nor another start brings it back; approval does.
     app.post("/api/v1/plugins/reload", &json!({})).await.expect(200);
     let app = app.restart().await;
+    assert_eq!(app.call("echo").await, 404);
+    // Nor do the same bytes under a newer date.
+    app.publish("echo.wasm", &echo("1.0.0", "")).await;
     assert_eq!(app.call("echo").await, 404);
     let body = json!({"digest": revoked["digest"]});
     app.post("/api/v1/plugins/echo/approve", &body).await.expect(200);

@@ -140,11 +140,15 @@ async fn next_batches(
                 pause = pause.max(asked);
                 again.push(event);
             }
-            Verdict::RetryAfter(_) => {
-                outcome.rejected.push((
-                    event.id,
-                    "the destination asks for more time than there is; export it again later".into(),
-                ));
+            Verdict::RetryAfter(asked) => {
+                let why = if asked > PATIENCE {
+                    "the destination asks for more time than there is".to_owned()
+                } else {
+                    format!("it was offered {ATTEMPTS} times and not taken")
+                };
+                let cause = failure.as_ref().map(|failure| format!(" ({})", failure.message));
+                let reason = format!("{why}{}; export it again later", cause.unwrap_or_default());
+                outcome.rejected.push((event.id, reason));
             }
             Verdict::Open => match &failure {
                 Some(failure) if attempt >= ATTEMPTS => outcome.rejected.push((event.id, unknown(failure))),

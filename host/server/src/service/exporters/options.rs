@@ -12,6 +12,9 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::service::plugins::plan::misfits;
 
+/// The longest secret of an export, in bytes. It is looked for in everything that comes back.
+const LONGEST_SECRET: usize = 4 << 10;
+
 /// Checks options against the manifest's schema and the binding's grant, and takes secrets out of them.
 pub(super) fn resolve(
     config: &Config,
@@ -43,6 +46,10 @@ fn take_secrets(
     for name in manifest.secret_options() {
         match options.remove(&name) {
             None | Some(Value::Null) => {}
+            Some(Value::String(value)) if value.len() > LONGEST_SECRET => {
+                let message = format!("The '{name}' field may have {LONGEST_SECRET} bytes.");
+                return Err(ApiError::bad_field(name, "max_length", message));
+            }
             Some(Value::String(value)) if !value.is_empty() => taken.push((name, value)),
             Some(_) => {
                 let message = format!("The '{name}' field must be a text that is not empty.");

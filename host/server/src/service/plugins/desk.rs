@@ -218,44 +218,56 @@ impl Desk {
     ) -> Result<Vec<String>, DeskError> {
         let version = self.version(id, None).await?;
         if let Some(binding) = binding {
-            self.preview(id, None, Some(binding)).await?;
+            self.check_revocable(id, binding).await?;
         }
-        let granted: Vec<String> = self
-            .grants()
-            .await?
-            .into_iter()
-            .filter(|(name, (plugin, _))| plugin == id && binding.is_none_or(|wanted| wanted == name))
-            .map(|(name, _)| name)
-            .collect();
-        let nothing = Grants::new();
-        let serves_anyway = |row: &Plugin| {
-            Manifest::from_toml(&row.manifest)
-                .is_ok_and(|manifest| plan(&self.config, &manifest, &nothing).iter().any(Planned::is_ready))
-        };
-        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
-        let out_of_service: Vec<Plugin> = versions
-            .into_iter()
-            .filter(|row| binding.is_none() && matches!(row.state, State::Active | State::PendingApproval))
-            .filter(serves_anyway)
-            .collect();
-        let (now, names) = (self.clock.now(), granted.clone());
+        let now = self.clock.now();
         let reason =
             format!("{REVOKED} {}; allow it again with `hardpoint plugin grant {id}`", author.name());
-        let after = json!({ "version": version.version, "bindings": granted });
-        let event = author.event(now, &*self.rng, "plugin.revoked", events::plugin(id), after);
+        let (id, binding) = (id.to_owned(), binding.map(str::to_owned));
+        let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                for name in &names {
-                    grants::revoke(tx, name).await?;
+                let mut granted = Vec::new();
+                for row in grants::list(tx).await? {
+                    if row.plugin_id == id && binding.as_ref().is_none_or(|wanted| *wanted == row.binding) {
+                        grants::revoke(tx, &row.binding).await?;
+                        granted.push(row.binding);
+                    }
                 }
-                for row in &out_of_service {
-                    plugins::set_state(tx, &row.id, &row.digest, State::Rejected, Some(&reason), now).await?;
+                for row in plugins::versions(tx, &id).await? {
+                    let is_meant =
+                        binding.is_none() && matches!(row.state, State::Active | State::PendingApproval);
+                    if is_meant && serves_ungranted(&config, &row) {
+                        plugins::set_state(tx, &id, &row.digest, State::Rejected, Some(&reason), now).await?;
+                    }
                 }
-                tx.append(&event, &[]).await
+                let after = json!({ "version": version.version, "bindings": granted });
+                let event = author.event(now, &*rng, "plugin.revoked", events::plugin(&id), after);
+                tx.append(&event, &[]).await?;
+                Ok(granted)
             })
         });
-        write.await?;
-        Ok(granted)
+        Ok(write.await?)
+    }
+
+    /// Refuses a binding that the plugin does not have, or whose permissions the configuration declares. No
+    /// version is planned for it: one that waits may not even fit, which must keep nobody from revoking.
+    async fn check_revocable(&self, id: &str, binding: &str) -> Result<(), DeskError> {
+        let configured = self.config.bindings.iter().filter(|(_, bound)| bound.plugin.as_str() == id);
+        let mut known: BTreeSet<String> = configured.map(|(name, _)| name.clone()).collect();
+        if known.is_empty() {
+            known.insert(id.to_owned());
+        }
+        let granted = self.grants().await?.into_iter().filter(|(_, (plugin, _))| plugin == id);
+        known.extend(granted.map(|(name, _)| name));
+        if !known.contains(binding) {
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(DeskError::NoBinding { id: id.to_owned(), binding: binding.to_owned(), known });
+        }
+        if self.config.bindings.get(binding).is_some_and(|bound| bound.grant.is_some()) {
+            return Err(DeskError::Declared(binding.to_owned()));
+        }
+        Ok(())
     }
 
     /// Takes a plugin away, with what it was allowed. A file in the folder stays, and is taken up again
@@ -299,6 +311,12 @@ impl Desk {
         });
         Ok(write.await?)
     }
+}
+
+/// Whether a version would serve though nothing is granted to it.
+fn serves_ungranted(config: &Config, version: &Plugin) -> bool {
+    Manifest::from_toml(&version.manifest)
+        .is_ok_and(|manifest| plan(config, &manifest, &Grants::new()).iter().any(Planned::is_ready))
 }
 
 /// Takes back what the plugin's bindings were allowed and its version that becomes active does not ask for:

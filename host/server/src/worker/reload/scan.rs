@@ -15,7 +15,7 @@ use super::Keeper;
 use super::files::FileState;
 use super::folder::{Content, Entry, Folder, Signature};
 use crate::service::events::{self, Author};
-use crate::service::plugins::REVOKED;
+use crate::service::plugins::is_revoked;
 
 /// What a file turned out to be.
 enum Look {
@@ -217,9 +217,13 @@ impl Keeper {
         let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
         let publishing = self.app.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let state = plugins::get(tx, &new.id, &new.digest).await?.map(|known| known.state);
+                let known = plugins::get(tx, &new.id, &new.digest).await?;
+                let state = known.as_ref().map(|known| known.state);
                 plugins::upsert(tx, &new, State::PendingApproval, None, now).await?;
-                if matches!(state, Some(State::Active | State::PendingApproval)) {
+                // What an operator took out of service is not brought back by copying the same bytes again.
+                if matches!(state, Some(State::Active | State::PendingApproval))
+                    || known.as_ref().is_some_and(is_revoked)
+                {
                     return Ok(());
                 }
                 if state.is_some() {
@@ -278,8 +282,7 @@ impl Keeper {
             Box::pin(async move {
                 for row in plugins::list(tx).await? {
                     let is_meant = only.as_ref().is_none_or(|id| row.id == *id);
-                    let failed = row.state == State::Rejected
-                        && !row.reason.as_ref().is_some_and(|why| why.starts_with(REVOKED));
+                    let failed = row.state == State::Rejected && !is_revoked(&row);
                     let is_wanted = spoken_for.contains(&row.digest) || row.source == Source::Upload;
                     if is_meant && failed && is_wanted {
                         plugins::set_state(tx, &row.id, &row.digest, State::PendingApproval, None, now)
