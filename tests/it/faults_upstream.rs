@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::operator::metric;
 use crate::scene::{Scene, says, scene, scene_with, text_of};
 
-fn says_chunk(text: &str) -> String {
+pub(crate) fn says_chunk(text: &str) -> String {
     chunk(&json!({
         "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
         "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}],

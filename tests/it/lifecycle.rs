@@ -3,16 +3,19 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
+use bytes::Bytes;
 use hardpoint_tests::client::Next;
 use hardpoint_tests::double::openai::Reply;
+use hardpoint_tests::double::script::{End, Script};
 use hardpoint_tests::gate::Gate;
 use hardpoint_tests::host::{Host, Options};
 use hardpoint_tests::patience::PATIENCE;
 use hardpoint_tests::process;
 use serde_json::json;
 
+use crate::faults_upstream::says_chunk;
 use crate::operator::{call, serving};
-use crate::scene::{says, scene};
+use crate::scene::{says, scene, scene_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_to_stop_lets_streams_finish() {
@@ -119,4 +122,42 @@ async fn who_is_answered_early_may_finish_sending() {
     });
     let answer = sent.await.unwrap().expect("it was cut off while it was sending");
     assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("invalid_api_key"), "{answer}");
+}
+
+/// A client that reads no further slows the provider down, and after a while it is a client that left.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_is_not_read_for() {
+    let options = Options::new();
+    let scene = scene_with(&["long"], "[server]\nstall_timeout = \"2s\"\n", options).await;
+    let piece = Bytes::from(says_chunk(&"x".repeat(64 << 10)));
+    // 256 MiB, many times what any system keeps for a connection.
+    let long = (0..4_096).fold(Script::events(), |script, _| script.bytes(piece.clone()));
+    scene.double.on("long", [long.into()]);
+    let before = scene.host.memory();
+    let mut events = scene.stream(&says("long", "hello")).await;
+    assert!(matches!(events.next().await, Next::Data(_)));
+    let seen = scene.double.wait_for("long", 1).await;
+    assert_eq!(seen.ended.wait().await, End::ClientLeft);
+    let grown = scene.host.memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{} MiB were kept for somebody who did not read", grown >> 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_coming_is_not_waited_for() {
+    let host = Host::start(Options::new().config("[server]\nstall_timeout = \"1s\"\n")).await;
+    let (address, key) = (host.origin().trim_start_matches("http://").to_owned(), host.key().to_owned());
+    let sent = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let head = format!(
+            "POST /api/v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: 500\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    });
+    let answer = sent.await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request_timeout"), "{answer}");
 }

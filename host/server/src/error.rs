@@ -139,6 +139,12 @@ impl ApiError {
         Self::new(StatusCode::PAYMENT_REQUIRED, kind, message)
     }
 
+    /// 408.
+    pub fn request_timeout() -> Self {
+        let message = "The rest of the request's body did not come in time.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    }
+
     /// 413.
     pub fn too_large(limit: usize) -> Self {
         Self::new(

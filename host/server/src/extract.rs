@@ -9,6 +9,7 @@ use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
+use crate::stall::Stalled;
 
 /// A JSON body. Whether unknown members are refused is up to `T`.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +60,14 @@ pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(limit)),
+        Err(error) if is_stalled(&*error) => Err(ApiError::request_timeout()),
         Err(_) => Err(ApiError::bad_request("The request's body could not be read to its end.")),
     }
+}
+
+/// Whether a body ended because nothing more of it came.
+fn is_stalled(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Stalled>())
 }
 
 /// Parses JSON text. It is parsed a second time only to find where an error is, so a good body pays nothing.

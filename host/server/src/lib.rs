@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod router;
 pub mod serve;
 pub mod service;
+pub mod stall;
 pub mod start;
 pub mod state;
 pub mod system;

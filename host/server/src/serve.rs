@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use tower::util::MapRequest;
 
 use crate::middleware::entry::Peer;
+use crate::stall::{RequestBody, Stream};
 use crate::state::stopped;
 
 /// How long a client that was answered already may go on sending.
@@ -32,6 +33,10 @@ const LINGER_BYTES: u64 = 64 << 20;
 pub struct Connections {
     /// How long a client may take to send a request's head.
     pub header_timeout: Duration,
+    /// How long a client may neither send more of a body nor take more of an answer.
+    pub stall_timeout: Duration,
+    /// Connections at once; others wait to be accepted.
+    pub most: usize,
     /// How long answers under way may go on after the signal to stop.
     pub shutdown_grace: Duration,
 }
@@ -44,14 +49,20 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> usize {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).pipeline_flush(true);
+    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     let http = Arc::new(http);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if connections.len() < settings.most => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(connection(http.clone(), stream, peer, router.clone(), stop.clone()));
+                    // Without this, the pieces of a stream wait for the client's acknowledgements: 40 ms each.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "TCP_NODELAY not set");
+                    }
+                    let stream = Stream::new(stream, settings.stall_timeout);
+                    let (http, router, stop) = (http.clone(), router.clone(), stop.clone());
+                    connections.spawn(connection(http, stream, peer, router, settings.stall_timeout, stop));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: others will be closed in a moment.
@@ -75,20 +86,17 @@ pub async fn serve(
 
 async fn connection(
     http: Arc<http1::Builder>,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     router: Router,
+    stall_timeout: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Without this, the pieces of a stream wait for the client's acknowledgements: 40 ms each.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY not set");
-    }
     let ip = peer.ip().to_canonical();
     let service: MapRequest<Router, _> =
         router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(Peer(ip));
-            request.map(axum::body::Body::new)
+            request.map(|body| axum::body::Body::new(RequestBody::new(body, stall_timeout)))
         });
     let mut serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut stopping = std::pin::pin!(stopped(&mut stop));
@@ -101,7 +109,7 @@ async fn connection(
         serving.poll_without_shutdown(context)
     });
     match ended.await {
-        Ok(()) => linger(serving.into_parts().io.into_inner(), is_stopping).await,
+        Ok(()) => linger(serving.into_parts().io.into_inner().into_inner(), is_stopping).await,
         // A client that leaves is no error of ours; its request is recorded as cancelled.
         Err(error) => tracing::debug!(%error, "connection ended"),
     }

@@ -76,9 +76,15 @@ pub fn open_runtime(
     services: HostServices,
 ) -> anyhow::Result<Runtime> {
     let (plugins, egress) = (&config.plugins, &config.egress);
+    let extra_roots_pem = match &egress.extra_roots {
+        Some(file) => std::fs::read(file)
+            .with_context(|| format!("egress.extra_roots: {} cannot be read", file.display()))?,
+        None => Vec::new(),
+    };
     let runtime = RuntimeConfig {
         max_component_bytes: plugins.max_component_bytes.0,
         sandboxes: plugins.sandboxes,
+        sandboxes_per_organization: plugins.sandboxes_per_organization,
         sandbox_memory: plugins.sandbox_memory.0,
         drain_calls: plugins.drain_calls.0,
         drain_streams: plugins.drain_streams.0,
@@ -91,6 +97,8 @@ pub fn open_runtime(
                 gap: egress.gap_timeout.0,
             },
             max_response_bytes: egress.max_response.0,
+            max_request_bytes: egress.max_request.0,
+            extra_roots_pem,
             ..EgressConfig::default()
         },
         ..RuntimeConfig::new(config.server.data.join("cache"), compiler)

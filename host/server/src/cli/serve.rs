@@ -53,6 +53,8 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     let address = config.server.listen.clone();
     let connections = Connections {
         header_timeout: config.server.header_timeout.0,
+        stall_timeout: config.server.stall_timeout.0,
+        most: config.server.max_connections as usize,
         shutdown_grace: config.server.shutdown_grace.0,
     };
     let listener = TcpListener::bind(&address).await.with_context(|| {

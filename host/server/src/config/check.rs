@@ -34,6 +34,7 @@ fn check_server(config: &Config, problems: &mut Vec<Problem>) {
     }
     let spans = [
         ("server.header_timeout", server.header_timeout),
+        ("server.stall_timeout", server.stall_timeout),
         ("plugins.scan_interval", config.plugins.scan_interval),
         ("egress.connect_timeout", config.egress.connect_timeout),
         ("egress.first_byte_timeout", config.egress.first_byte_timeout),
@@ -46,6 +47,8 @@ fn check_server(config: &Config, problems: &mut Vec<Problem>) {
     }
     for (key, count) in [
         ("plugins.sandboxes", config.plugins.sandboxes),
+        ("plugins.sandboxes_per_organization", config.plugins.sandboxes_per_organization),
+        ("server.max_connections", config.server.max_connections),
         ("completions.attempts", config.completions.attempts),
     ] {
         if count == 0 {

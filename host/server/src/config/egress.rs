@@ -1,5 +1,7 @@
 //! `[egress]`: how plugins' requests leave the host.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::units::{Size, Span};
@@ -20,6 +22,10 @@ pub struct EgressConfig {
     pub gap_timeout: Span,
     /// The largest answer.
     pub max_response: Size,
+    /// The largest body of a request, before compression.
+    pub max_request: Size,
+    /// A file of certificates in PEM that are trusted beside the system's: an organisation's own authority.
+    pub extra_roots: Option<PathBuf>,
 }
 
 impl Default for EgressConfig {
@@ -31,6 +37,8 @@ impl Default for EgressConfig {
             first_byte_timeout: Span::seconds(120),
             gap_timeout: Span::seconds(60),
             max_response: Size(64 << 20),
+            max_request: Size(64 << 20),
+            extra_roots: None,
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct PluginsConfig {
     pub max_component_bytes: Size,
     /// Sandboxes that may exist at once.
     pub sandboxes: u32,
+    /// Of these, how many one organisation may have, over all plugins.
+    pub sandboxes_per_organization: u32,
     /// The most linear memory of any sandbox.
     pub sandbox_memory: Size,
     /// How long calls of a replaced version may go on.
@@ -83,6 +85,7 @@ impl Default for PluginsConfig {
             settle: Span::seconds(2),
             max_component_bytes: Size(64 << 20),
             sandboxes: 1_000,
+            sandboxes_per_organization: 750,
             sandbox_memory: Size(512 << 20),
             drain_calls: Span::seconds(30),
             drain_streams: Span::seconds(3_600),

@@ -64,6 +64,9 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
+/// The longest value, in bytes. It is looked for in everything that plugins get to read.
+const LONGEST: usize = 64 << 10;
+
 /// `[secrets.NAME]` as written: exactly one of `value`, `env` and `file`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -122,6 +125,9 @@ impl SecretConfig {
         };
         if value.as_ref().is_some_and(|value| value.0.is_empty()) {
             problems.push(("", "its value is empty".to_owned()));
+        }
+        if value.as_ref().is_some_and(|value| value.0.len() > LONGEST) {
+            problems.push(("", format!("its value has more than {LONGEST} bytes")));
         }
         let audience = match self.audience.as_deref().map(Origin::parse) {
             Some(Ok(audience)) => Some(audience),

@@ -20,6 +20,10 @@ pub struct ServerConfig {
     pub max_upload: Size,
     /// How long a client may take to send a request's head.
     pub header_timeout: Span,
+    /// How long a client may neither send more of a request's body nor take more of an answer.
+    pub stall_timeout: Span,
+    /// Connections at once; others wait to be accepted.
+    pub max_connections: u32,
     /// How long answers under way may go on after the signal to stop.
     pub shutdown_grace: Span,
     /// Who may read `/metrics`.
@@ -44,6 +48,8 @@ impl Default for ServerConfig {
             max_json_body: Size(10_000_000),
             max_upload: Size(100_000_000),
             header_timeout: Span::seconds(30),
+            stall_timeout: Span::seconds(60),
+            max_connections: 10_000,
             shutdown_grace: Span::seconds(30),
             metrics: MetricsAccess::Open,
         }

@@ -45,6 +45,8 @@ impl Double {
 async fn axum_serve(listener: TcpListener, router: Router) {
     let settings = hardpoint_server::serve::Connections {
         header_timeout: std::time::Duration::from_secs(10),
+        stall_timeout: std::time::Duration::from_secs(10),
+        most: 100,
         shutdown_grace: std::time::Duration::ZERO,
     };
     let (_stop, stopping) = tokio::sync::watch::channel(false);
