@@ -15,6 +15,17 @@ pub fn shipped(id: &str) -> Vec<u8> {
     built("HARDPOINT_PLUGINS", "plugins", id)
 }
 
+/// The files of all plugins that we ship.
+pub fn all_shipped() -> Vec<PathBuf> {
+    let folder = folder("HARDPOINT_PLUGINS", "plugins");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    files.sort();
+    assert!(!files.is_empty(), "there are no plugins in {}", folder.display());
+    files
+}
+
 /// A hostile or probing guest of `tests/fixtures`.
 pub fn fixture(id: &str) -> Vec<u8> {
     built("HARDPOINT_FIXTURES", "fixtures", id)

@@ -198,6 +198,18 @@ impl From<EgressErrorKind> for TransportFailureKind {
     }
 }
 
+impl From<TransportFailureKind> for EgressErrorKind {
+    fn from(kind: TransportFailureKind) -> Self {
+        match kind {
+            TransportFailureKind::Denied => Self::Denied,
+            TransportFailureKind::Connect => Self::Connect,
+            TransportFailureKind::Timeout => Self::Timeout,
+            TransportFailureKind::Reset => Self::Reset,
+            TransportFailureKind::Protocol => Self::Protocol,
+        }
+    }
+}
+
 pub(crate) fn egress_request(
     request: types::HttpRequest,
     manifest: &Manifest,

@@ -15,6 +15,7 @@ use crate::convert;
 use crate::egress::{EgressBody, EgressError, EgressResponse, SendOptions};
 use crate::error::Fault;
 use crate::secret::{SecretSet, StreamRedactor};
+use crate::tape::{SentRequest, Sound, Tape};
 
 /// How long all pauses of one exchange may be together.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -87,6 +88,9 @@ impl Wire {
             let granted = binding.permissions();
             let egress = &binding.generation.host.egress;
             let request = convert::egress_request(request, binding.generation.manifest(), &secrets);
+            if let Some(tape) = egress.tape() {
+                tape.hear(exchange, Sound::Sent(&SentRequest::from(&request)));
+            }
             let mut options = SendOptions::for_binding(binding.name());
             if permissions.is_some() {
                 // These were chosen for this exchange, by somebody who is no operator.
@@ -104,7 +108,8 @@ impl Wire {
     /// # Errors
     /// A fault where the pauses of one exchange are longer together than a delivery may take.
     pub(crate) fn wait(&mut self, pause: Duration) -> Result<(), Fault> {
-        let pause = pause.max(SHORTEST_WAIT);
+        let is_skipped = self.tape().is_some_and(|tape| tape.skips_pauses());
+        let pause = if is_skipped { SHORTEST_WAIT } else { pause.max(SHORTEST_WAIT) };
         self.wait_left = self.wait_left.checked_sub(pause).ok_or(Fault::Wall(LONGEST_WAIT))?;
         self.flights.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
@@ -118,6 +123,7 @@ impl Wire {
         loop {
             let Some(happening) = self.flights.next().await else { return Seen::Idle };
             if let Some(seen) = self.take(happening) {
+                self.let_hear(&seen);
                 return seen;
             }
         }
@@ -160,6 +166,28 @@ impl Wire {
                 self.flights.push(Box::pin(async move { Happening::Body(exchange, receiving, None) }));
                 Some(Seen::Observation(Observation::Body(types::BodyBytes { exchange, bytes: rest })))
             }
+        }
+    }
+
+    fn tape(&self) -> Option<&Arc<dyn Tape>> {
+        self.binding.generation.host.egress.tape()
+    }
+
+    /// Tells the tape what the guest is told, where there is one.
+    fn let_hear(&self, seen: &Seen) {
+        let Some(tape) = self.tape() else { return };
+        match seen {
+            Seen::Observation(Observation::Head(head)) => {
+                let text = |header: &types::Header| {
+                    (header.name.clone(), String::from_utf8_lossy(&header.value).into_owned())
+                };
+                let headers: Vec<_> = head.headers.iter().map(text).collect();
+                tape.hear(head.exchange, Sound::Head(head.status, &headers));
+            }
+            Seen::Observation(Observation::Body(body)) => tape.hear(body.exchange, Sound::Body(&body.bytes)),
+            Seen::Observation(Observation::Ended(exchange)) => tape.hear(*exchange, Sound::End(None)),
+            Seen::Broken(failure) => tape.hear(failure.exchange, Sound::End(Some(failure.kind.into()))),
+            Seen::Observation(_) | Seen::Idle => {}
         }
     }
 

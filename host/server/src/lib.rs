@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;
+pub mod author;
 pub mod bootstrap;
 pub mod call;
 pub mod caller;

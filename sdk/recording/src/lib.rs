@@ -59,6 +59,7 @@ pub struct Recording {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
     /// What comes of it.
+    #[serde(default)]
     pub expect: Outcome,
 }
 

@@ -82,7 +82,8 @@ pub enum Verdict {
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs)]
 pub struct Failure {
-    /// In snake case, as `rate_limited`; a tool's own is `failed`.
+    /// In snake case, as `rate_limited`; a tool's own is `failed`. Where an answer broke off, that of the break:
+    /// `denied`, `connect`, `timeout`, `reset` or `protocol`.
     pub kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

@@ -1,5 +1,6 @@
 //! The body of an answer, read as it comes.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +21,49 @@ const DRAIN_TIME: Duration = Duration::from_millis(50);
 const DRAIN_BYTES: u64 = 64 << 10;
 
 /// The body of an answer. Read to its end it gives its connection back; dropped before, it closes it at once.
-pub struct EgressBody {
+#[derive(Debug)]
+pub struct EgressBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Received(ReceivedBody),
+    /// From a tape.
+    Played(VecDeque<Result<Bytes, EgressError>>),
+}
+
+impl EgressBody {
+    pub(super) fn received(incoming: Incoming, source: Source) -> Result<Self, EgressError> {
+        ReceivedBody::new(incoming, source).map(|body| Self(Kind::Received(body)))
+    }
+
+    pub(super) fn played(pieces: impl IntoIterator<Item = Result<Bytes, EgressError>>) -> Self {
+        Self(Kind::Played(pieces.into_iter().collect()))
+    }
+
+    /// The next piece; none at the end and after an error.
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, EgressError>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// [`EgressBody::chunk`], for those who poll.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
+        match &mut self.0 {
+            Kind::Received(body) => body.poll_chunk(cx),
+            Kind::Played(pieces) => Poll::Ready(pieces.pop_front()),
+        }
+    }
+
+    /// For a reader that has all it wants: reads what little may be left, so that the connection can be
+    /// used again, and closes it when that is more than 64 KiB or takes longer than 50 ms.
+    pub fn drain(self) {
+        if let Kind::Received(body) = self.0 {
+            body.drain();
+        }
+    }
+}
+
+/// A body on its connection.
+struct ReceivedBody {
     incoming: Incoming,
     /// None once nothing more will come.
     connection: Option<Box<Connection>>,
@@ -45,8 +88,8 @@ pub(super) struct Source {
     pub(super) limit: u64,
 }
 
-impl EgressBody {
-    pub(super) fn new(incoming: Incoming, source: Source) -> Result<Self, EgressError> {
+impl ReceivedBody {
+    fn new(incoming: Incoming, source: Source) -> Result<Self, EgressError> {
         let Source { connection, origin, pool, timer, gap, limit } = source;
         let connection = Some(connection);
         let mut body =
@@ -60,13 +103,7 @@ impl EgressBody {
         Ok(body)
     }
 
-    /// The next piece; none at the end and after an error.
-    pub async fn chunk(&mut self) -> Option<Result<Bytes, EgressError>> {
-        poll_fn(|cx| self.poll_chunk(cx)).await
-    }
-
-    /// [`EgressBody::chunk`], for those who poll.
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
         loop {
             let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
             let frame = match connection.poll(cx, |cx| Pin::new(&mut self.incoming).poll_frame(cx)) {
@@ -145,9 +182,7 @@ impl EgressBody {
         error
     }
 
-    /// For a reader that has all it wants: reads what little may be left, so that the connection can be
-    /// used again, and closes it when that is more than 64 KiB or takes longer than 50 ms.
-    pub fn drain(mut self) {
+    fn drain(mut self) {
         self.limit = self.limit.min(self.received + DRAIN_BYTES);
         // Mostly the end is there already.
         if self.poll_rest(&mut Context::from_waker(Waker::noop())).is_ready() {
@@ -171,15 +206,15 @@ impl EgressBody {
     }
 }
 
-impl Drop for EgressBody {
+impl Drop for ReceivedBody {
     fn drop(&mut self) {
         self.origin.counters.bytes_received.add(self.received);
     }
 }
 
-impl std::fmt::Debug for EgressBody {
+impl std::fmt::Debug for ReceivedBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "EgressBody({}, {} bytes)", self.origin.origin, self.received)
+        write!(f, "ReceivedBody({}, {} bytes)", self.origin.origin, self.received)
     }
 }
 

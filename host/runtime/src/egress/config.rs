@@ -6,6 +6,7 @@ use std::time::Duration;
 use hardpoint_domain::grant::Permissions;
 
 use super::resolve::Resolve;
+use crate::tape::Tape;
 
 /// Time limits of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct EgressConfig {
     pub max_request_bytes: u64,
     /// Certificates in PEM that are trusted beside the system's.
     pub extra_roots_pem: Vec<u8>,
+    /// Plays answers in the network's place, or listens; a server has none.
+    pub tape: Option<Arc<dyn Tape>>,
     /// In the place of the system's resolver.
     pub resolver: Option<Arc<dyn Resolve>>,
 }
@@ -64,6 +67,7 @@ impl Default for EgressConfig {
             max_response_bytes: 64 << 20,
             max_request_bytes: 64 << 20,
             extra_roots_pem: Vec::new(),
+            tape: None,
             resolver: None,
         }
     }

@@ -23,6 +23,7 @@ pub use stats::{EgressStats, OriginStats};
 
 use crate::secret::Secret;
 pub use crate::secret::SecretEncoding;
+use crate::tape::{SentRequest, Tape};
 use body::Source;
 use connect::Connector;
 use connection::{Connection, Unanswered};
@@ -36,6 +37,7 @@ mod config;
 mod connect;
 mod connection;
 mod error;
+mod played;
 mod policy;
 mod pool;
 mod proxy;
@@ -59,6 +61,7 @@ struct Shared {
     timeouts: Timeouts,
     max_response: u64,
     max_request: u64,
+    tape: Option<Arc<dyn Tape>>,
     refusals: Counter,
 }
 
@@ -86,6 +89,7 @@ impl Egress {
             timeouts: config.timeouts,
             max_response: config.max_response_bytes,
             max_request: config.max_request_bytes,
+            tape: config.tape,
             refusals: Counter::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -110,6 +114,11 @@ impl Egress {
         outcome
     }
 
+    /// The tape, where there is one.
+    pub(crate) fn tape(&self) -> Option<&Arc<dyn Tape>> {
+        self.shared.tape.as_ref()
+    }
+
     /// What was sent and refused since the host started.
     pub fn stats(&self) -> EgressStats {
         EgressStats { refusals: self.shared.refusals.get(), origins: self.shared.pool.stats() }
@@ -131,7 +140,11 @@ impl Egress {
         let proxy = shared.connector.proxy_for(url).filter(|_| url.scheme() == "http");
         let preparation =
             Preparation { binding: options.binding, url, permissions, secrets, max_body: shared.max_request };
+        let shown = shared.tape.as_ref().map(|tape| (tape, SentRequest::from(&request)));
         let mut outgoing = preparation.prepare(request, proxy.is_some()).await?;
+        if let Some(played) = shown.and_then(|(tape, shown)| tape.play(&shown)) {
+            return played.try_into();
+        }
         if let Some(value) = proxy.and_then(|proxy| proxy.authorization()) {
             outgoing.headers_mut().insert(header::PROXY_AUTHORIZATION, value.clone());
         }
@@ -144,7 +157,7 @@ impl Egress {
         }
         let (response, source) = answer?;
         let (head, incoming) = response.into_parts();
-        let body = EgressBody::new(incoming, source)?;
+        let body = EgressBody::received(incoming, source)?;
         Ok(EgressResponse { status: head.status.as_u16(), headers: head.headers, body })
     }
 

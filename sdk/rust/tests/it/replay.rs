@@ -34,6 +34,9 @@ fn a_recording_of_a_model_is_replayed() {
     failing["exchanges"][0]["answer"] = json!({"status": 200, "chunks": ["a", "!"]});
     failing["expect"] = json!({"text": "a", "failure": {"kind": "upstream", "code": "bang"}});
     replay_model::<Scripted>(&failing.to_string());
+    failing["exchanges"][0]["answer"] = json!({"status": 200, "chunks": ["a"], "broken": "reset"});
+    failing["expect"] = json!({"text": "a", "failure": {"kind": "reset"}});
+    replay_model::<Scripted>(&failing.to_string());
 }
 
 #[test]

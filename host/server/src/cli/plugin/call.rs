@@ -1,6 +1,5 @@
 //! `hardpoint plugin call`: one call of a tool, in a sandbox with all limits on.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -11,7 +10,7 @@ use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
-use super::{Failure, desk, has_store, is_file};
+use super::{Failure, cache_home, desk, has_store, is_file};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::{Config, ConfiguredBinding};
@@ -49,7 +48,7 @@ pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(),
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
     if is_file(&arguments.target) && !has_store(&config) {
         // Trying a file out leaves nothing behind where it is tried.
-        config.server.data = cache_home()?.join("hardpoint").join("call");
+        config.server.data = cache_home()?;
     }
     let desk = desk(config).await?;
     let bytes: Bytes = if is_file(&arguments.target) {
@@ -180,14 +179,7 @@ fn with_settings(
     Ok(config)
 }
 
-fn object(option: &str, text: &str) -> Result<Map<String, Value>, Failure> {
+pub(super) fn object(option: &str, text: &str) -> Result<Map<String, Value>, Failure> {
     serde_json::from_str(text)
         .map_err(|error| Failure::Misuse(format!("{option} must be a JSON object: {error}")))
-}
-
-fn cache_home() -> anyhow::Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_CACHE_HOME")
-        .or_else(|| Some(set("HOME")?.join(".cache")))
-        .context("neither XDG_CACHE_HOME nor HOME is set: name a folder with --data")
 }

@@ -4,10 +4,13 @@ mod call;
 mod grant;
 mod inspect;
 mod list;
+mod record;
+mod test;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Subcommand;
 
 use super::{Common, Failure, block_on};
@@ -43,6 +46,15 @@ pub(super) enum Command {
   hardpoint plugin call calculator --arguments '{\"expression\": \"1 + 1\"}'
   hardpoint plugin call ./my-tool.wasm --describe --settings '{\"units\": \"metric\"}'")]
     Call(call::Arguments),
+    /// Replay recorded exchanges in the real sandbox, and try what every plugin must bear.
+    #[command(after_help = "Examples:
+  hardpoint plugin test my-model.wasm --recordings tests/recordings
+  hardpoint plugin test my-exporter.wasm --conformance --json")]
+    Test(test::Arguments),
+    /// Make a recording of a live exchange, its secrets replaced.
+    #[command(after_help = "Example:
+  hardpoint plugin record openai.wasm question.json --secret api_key=OPENAI_API_KEY --out recordings/plain.json")]
+    Record(record::Arguments),
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
@@ -54,6 +66,8 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Grant(arguments) => grant::grant(config, &arguments).await,
             Command::Revoke(arguments) => grant::revoke(config, &arguments).await,
             Command::Call(arguments) => call::run(config, &arguments).await,
+            Command::Test(arguments) => test::run(&arguments).await,
+            Command::Record(arguments) => record::run(config, &arguments).await,
         }
     })?
 }
@@ -73,6 +87,14 @@ fn is_file(target: &str) -> bool {
 /// Whether there is a store already; looking at a file should not make one.
 fn has_store(config: &Config) -> bool {
     config.database.url.is_some() || config.server.data.join("hardpoint.db").exists()
+}
+
+/// Where what is tried out leaves its compiled code.
+fn cache_home() -> anyhow::Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    let home = home.context("neither XDG_CACHE_HOME nor HOME is set: name a folder with --data")?;
+    Ok(home.join("hardpoint").join("call"))
 }
 
 /// `1 plugin`, `2 plugins`.

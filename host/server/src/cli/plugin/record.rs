@@ -1,0 +1,74 @@
+//! `hardpoint plugin record`: one live exchange, kept as a recording.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use hardpoint_recording::Recording;
+use hardpoint_runtime::egress::EgressConfig;
+
+use super::{Failure, cache_home};
+use crate::author::bench::Bench;
+use crate::author::recorder::Recorder;
+use crate::author::replay;
+use crate::cli::serve::compiler;
+use crate::config::Config;
+
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// The packed component.
+    file: PathBuf,
+    /// What to ask: a recording without `exchanges` and `expect`.
+    question: PathBuf,
+    /// A secret the manifest asks for, and the environment variable that holds it. May be repeated.
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    secret: Vec<String>,
+    /// Where the recording goes; standard output where left out.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+    let secrets = secrets(&arguments.secret)?;
+    let component = std::fs::read(&arguments.file)
+        .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
+    let question = arguments.question.display();
+    let text =
+        std::fs::read_to_string(&arguments.question).with_context(|| format!("{question} cannot be read"))?;
+    let mut recording = Recording::from_json(&text).map_err(|error| anyhow!("{question}: {error}"))?;
+    let asked = recording.asked().map_err(|error| anyhow!("{question}: {error}"))?;
+    let recorder = Recorder::new();
+    // As a server would reach the outside, by the same configuration.
+    let egress = EgressConfig {
+        allow_internal: config.egress.allow_internal.clone(),
+        proxy: config.egress.proxy.clone(),
+        ..EgressConfig::default()
+    };
+    let bench = Bench::open(component.into(), cache_home()?, compiler()?, egress, recorder.clone()).await?;
+    let binding = bench.bind(&recording.settings, |name| secrets.get(name).cloned())?;
+    recording.expect = replay::run(&bench, &binding, asked).await?;
+    recording.exchanges = recorder.exchanges();
+    let text = recording.to_json();
+    match &arguments.out {
+        Some(file) => {
+            std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+            eprintln!("{} requests recorded in {}", recording.exchanges.len(), file.display());
+        }
+        None => print!("{text}"),
+    }
+    Ok(())
+}
+
+/// Secrets by the manifest's names. Their values come from the environment: a command line is seen by others.
+fn secrets(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let secret = |text: &String| {
+        let (name, variable) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::Misuse(format!("--secret {text}: write NAME=VARIABLE")))?;
+        let value = std::env::var(variable)
+            .map_err(|_| Failure::Misuse(format!("the environment variable {variable} is not set")))?;
+        Ok((name.to_owned(), value))
+    };
+    given.iter().map(secret).collect()
+}
