@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use hardpoint_sdk::exporter::{Batch, DeliveryEffect, Event, Verdict};
+use hardpoint_sdk::exporter::{Batch, DeliveryEffect, Event, Verdict, pause_ms};
 use hardpoint_sdk::failure::{TransportFailure, TransportFailureKind, retry_after_ms};
 use hardpoint_sdk::request::{BodyBytes, Gathered, ResponseHead};
 use hardpoint_sdk::{Effects, Failure, Machine, log};
@@ -20,10 +20,6 @@ const MAX_LOG: usize = 1_000_000;
 
 /// What is read of an answer.
 const MAX_ANSWER: usize = 16 * 1024;
-
-/// The first wait where the answer names none, doubled with each attempt.
-const FIRST_WAIT_MS: u64 = 5_000;
-const LONGEST_WAIT_MS: u64 = 300_000;
 
 type Out = Effects<DeliveryEffect>;
 
@@ -101,8 +97,7 @@ impl Delivery {
     }
 
     fn later(&self, out: &mut Out, asked: Option<u64>) {
-        let doublings = self.attempt.saturating_sub(1).min(16);
-        let wait = asked.unwrap_or((FIRST_WAIT_MS << doublings).min(LONGEST_WAIT_MS));
+        let wait = asked.unwrap_or_else(|| pause_ms(self.attempt));
         self.every(out, &Verdict::RetryAfter(wait));
     }
 }

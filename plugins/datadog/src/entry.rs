@@ -3,14 +3,10 @@
 //! detection rules find them.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hardpoint_sdk::exporter::Event;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use hardpoint_sdk::exporter::{Event, EventBody, Members};
+use serde::Serialize;
 
 use crate::settings::Settings;
 
@@ -52,8 +48,6 @@ const RESERVED: [&str; 24] = [
     "usr",
 ];
 
-type Members<'a> = BTreeMap<String, &'a RawValue>;
-
 #[derive(Serialize)]
 struct Entry<'a> {
     ddsource: &'a str,
@@ -69,10 +63,10 @@ struct Entry<'a> {
     message: Cow<'a, str>,
     evt: Evt<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    usr: Option<Named<'a>>,
+    usr: Option<User<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<Network<'a>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "Members::is_empty")]
     event: Members<'a>,
     #[serde(flatten)]
     members: Members<'a>,
@@ -96,14 +90,12 @@ struct Client<'a> {
     ip: &'a str,
 }
 
-/// An actor or a target, as far as it is one.
-#[derive(Deserialize, Serialize)]
-struct Named<'a> {
-    #[serde(borrow, default, skip_serializing)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+/// Whoever acted.
+#[derive(Serialize)]
+struct User<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'a, str>>,
 }
 
@@ -115,21 +107,13 @@ pub(crate) fn write(
     tags: &str,
     now: u64,
 ) -> serde_json::Result<()> {
-    let all = serde_json::from_str::<Members<'_>>(&event.body).ok();
-    let text = |name: &str| {
-        all.as_ref()?.get(name).and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok())
-    };
-    let named = |name: &str| {
-        all.as_ref()?.get(name).and_then(|raw| serde_json::from_str::<Named<'_>>(raw.get()).ok())
-    };
-    let (outcome, address) = (text("outcome"), text("source_ip"));
-    let (actor, target) = (named("actor"), named("target"));
-    let message = match &all {
-        None => Cow::Borrowed(event.body.as_str()),
-        Some(_) => Cow::Owned(sentence(&event.kind, actor.as_ref(), target.as_ref(), outcome.as_deref())),
-    };
+    let body = EventBody::of(event);
+    let (outcome, address) = (body.outcome(), body.text("source_ip"));
+    let user = body.actor().map(|actor| User { id: actor.id, name: actor.name });
+    let message =
+        if body.is_object() { Cow::Owned(body.summary()) } else { Cow::Borrowed(event.body.as_str()) };
     let (event_members, members) =
-        all.into_iter().flatten().partition(|(name, _): &(String, _)| RESERVED.contains(&name.as_str()));
+        body.into_members().into_iter().partition(|(name, _)| RESERVED.contains(&name.as_str()));
     let entry = Entry {
         ddsource: &settings.source,
         ddtags: tags,
@@ -139,38 +123,13 @@ pub(crate) fn write(
         timestamp: is_taken(event.time, now).then_some(event.time / 1_000),
         message,
         evt: Evt { id: &event.id, name: &event.kind, outcome: outcome.as_deref() },
-        usr: actor.filter(|actor| actor.id.is_some() || actor.name.is_some()),
+        usr: user.filter(|user| user.id.is_some() || user.name.is_some()),
         network: address.as_deref().map(|ip| Network { client: Client { ip } }),
         event: event_members,
         members,
     };
     out.extend(serde_json::to_vec(&entry)?);
     Ok(())
-}
-
-/// What people read in a list of logs: `plugin.approved: plugin openai by key ops, success`.
-fn sentence(
-    kind: &str,
-    actor: Option<&Named<'_>>,
-    target: Option<&Named<'_>>,
-    outcome: Option<&str>,
-) -> String {
-    let one = |named: &Named<'_>| {
-        let kind = named.kind.as_deref().unwrap_or_default();
-        let name = named.name.as_deref().or(named.id.as_deref()).unwrap_or_default();
-        format!("{kind} {name}").trim().to_string()
-    };
-    let mut said = kind.to_string();
-    if let Some(target) = target {
-        said += &format!(": {}", one(target));
-    }
-    if let Some(actor) = actor {
-        said += &format!(" by {}", one(actor));
-    }
-    if let Some(outcome) = outcome {
-        said += &format!(", {outcome}");
-    }
-    said
 }
 
 /// Datadog's levels; what was refused is worth a look, and no fault.

@@ -11,7 +11,21 @@ use crate::failure::Failure;
 use crate::machine::{Effects, Machine, Observation, Slot};
 use crate::request::Request;
 use crate::settings;
+pub use body::{EventBody, Members, Named};
 pub use wit::{Batch, DeliveryEffect, Event, EventVerdict, Verdict};
+
+mod body;
+
+/// The first pause before another attempt where the other side names none, doubled with each attempt.
+const FIRST_PAUSE_MS: u64 = 5_000;
+const LONGEST_PAUSE_MS: u64 = 300_000;
+
+/// How long to wait before the attempt after this one, in milliseconds, where the other side does not say:
+/// 5 s, doubled with each attempt, at most 5 minutes. Attempts count from 1.
+pub fn pause_ms(attempt: u32) -> u64 {
+    let doublings = attempt.saturating_sub(1).min(16);
+    (FIRST_PAUSE_MS << doublings).min(LONGEST_PAUSE_MS)
+}
 
 /// A plugin of kind `exporter`.
 pub trait Exporter: 'static {
