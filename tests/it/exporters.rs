@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::operator::{plugin, serving};
 
-fn events(count: usize, padding: usize) -> Vec<Value> {
+pub(crate) fn events(count: usize, padding: usize) -> Vec<Value> {
     let event = |number| {
         json!({
             "id": format!("evt_{number:05}"), "kind": "document.read", "actor": {"kind": "user", "id": "usr_1"},
@@ -23,7 +23,7 @@ fn events(count: usize, padding: usize) -> Vec<Value> {
     (0..count).map(event).collect()
 }
 
-fn once_each(count: usize) -> BTreeMap<String, u32> {
+pub(crate) fn once_each(count: usize) -> BTreeMap<String, u32> {
     (0..count).map(|number| (format!("evt_{number:05}"), 1)).collect()
 }
 

@@ -21,3 +21,5 @@ mod operator;
 mod real_clients;
 mod reload_under_load;
 mod scene;
+mod siem;
+mod splunk;

@@ -1,7 +1,9 @@
 //! Doubles of services outside: faithful to their documents, scriptable, and counting what they see.
 
+pub mod body;
 pub mod datadog;
 pub mod openai;
 pub mod plain;
 pub mod script;
 pub mod server;
+pub mod splunk;
