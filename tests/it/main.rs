@@ -18,6 +18,7 @@ mod hostile_guests;
 mod hot_reload;
 mod lifecycle;
 mod operator;
+mod pagerduty;
 mod real_clients;
 mod reload_under_load;
 mod scene;

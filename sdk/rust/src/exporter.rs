@@ -12,9 +12,11 @@ use crate::machine::{Effects, Machine, Observation, Slot};
 use crate::request::Request;
 use crate::settings;
 pub use body::{EventBody, Members, Named};
+pub use time::rfc3339;
 pub use wit::{Batch, DeliveryEffect, Event, EventVerdict, Verdict};
 
 mod body;
+mod time;
 
 /// The first pause before another attempt where the other side names none, doubled with each attempt.
 const FIRST_PAUSE_MS: u64 = 5_000;

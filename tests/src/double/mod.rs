@@ -3,6 +3,7 @@
 pub mod body;
 pub mod datadog;
 pub mod openai;
+pub mod pagerduty;
 pub mod plain;
 pub mod script;
 pub mod server;
