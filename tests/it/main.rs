@@ -11,6 +11,7 @@ mod command_line;
 mod completions;
 mod doubles;
 mod egress;
+mod elastic;
 mod exporters;
 mod faults_upstream;
 mod first_steps;

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod datadog;
+pub mod elastic;
 pub mod openai;
 pub mod pagerduty;
 pub mod plain;
