@@ -6,7 +6,7 @@ use hardpoint_tests::host::Host;
 use serde_json::{Value, json};
 
 use crate::exporters::{events, once_each};
-use crate::siem::{export, exporting};
+use crate::siem::{export, exporting, without_configuration};
 
 const STREAM: &str = "logs-hardpoint.audit-default";
 
@@ -123,4 +123,11 @@ async fn elastic_takes_the_audit_log_itself() {
         assert!(document["@timestamp"].as_str().is_some_and(|time| time.starts_with("20")), "{document}");
         assert!(document["event"]["category"].is_array(), "{document}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elastic_needs_no_configuration() {
+    let elastic = Elastic::start().await.expect("a double");
+    without_configuration("elastic", &elastic.origin(), "api_key").await;
+    assert_eq!(elastic.requests(), 0);
 }

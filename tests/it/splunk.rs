@@ -5,7 +5,7 @@ use hardpoint_tests::host::Host;
 use serde_json::json;
 
 use crate::exporters::{events, once_each};
-use crate::siem::{export, exporting};
+use crate::siem::{export, exporting, without_configuration};
 
 async fn with_splunk(splunk: &Splunk, more: &str) -> Host {
     exporting("splunk", &splunk.origin(), "/services/collector", more, ("hec_token", TOKEN)).await
@@ -102,4 +102,11 @@ async fn splunk_refuses_what_an_operator_must_mend() {
         json!({"events": events(1, 1), "intake_url": "https://splunk.example.com/services/collector"});
     assert_eq!(host.client().post(&export("splunk"), &elsewhere).await.status, 422);
     assert!(!host.log().contains(TOKEN) && !host.log().contains("another-token-of-the-caller"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn splunk_needs_no_configuration() {
+    let splunk = Splunk::start().await.expect("a double");
+    without_configuration("splunk", &splunk.origin(), "hec_token").await;
+    assert_eq!(splunk.posts(), 0);
 }

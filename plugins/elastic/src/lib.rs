@@ -31,6 +31,7 @@ impl Exporter for Elastic {
         settings: Self::Settings,
         _: Option<Vec<u8>>,
     ) -> Result<Self::Delivery, Failure> {
+        settings.check()?;
         Ok(delivery::Delivery::new(batch, settings))
     }
 }

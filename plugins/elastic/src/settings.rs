@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hardpoint_sdk::{Request, parts, secret};
+use hardpoint_sdk::{Failure, Request, parts, secret};
 use serde::Deserialize;
 
 /// What is read of an answer, so that it stays small: nothing but what became of each document, and why.
@@ -46,6 +46,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// There is no address that would be right for everybody: it comes from the binding or with the export.
+    ///
+    /// # Errors
+    /// Where neither has one.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.intake_url.is_empty() {
+            let failure = Failure::invalid_request("the option `intake_url` is missing");
+            return Err(failure.with_param("intake_url"));
+        }
+        Ok(())
+    }
+
     /// A request with these actions and documents, a line each.
     pub(crate) fn bulk(&self, lines: Vec<u8>) -> Request {
         let request = Request::post(self.url()).header("accept", "application/json");

@@ -32,6 +32,7 @@ impl Exporter for Splunk {
         settings: Self::Settings,
         state: Option<Vec<u8>>,
     ) -> Result<Self::Delivery, Failure> {
+        settings.check()?;
         Ok(delivery::Delivery::new(batch, settings, state.as_deref()))
     }
 }

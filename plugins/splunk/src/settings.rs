@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hardpoint_sdk::{Request, parts, secret};
+use hardpoint_sdk::{Failure, Request, parts, secret};
 use serde::Deserialize;
 
 /// One destination.
@@ -51,6 +51,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// There is no address that would be right for everybody: it comes from the binding or with the export.
+    ///
+    /// # Errors
+    /// Where neither has one.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.intake_url.is_empty() {
+            let failure = Failure::invalid_request("the option `intake_url` is missing");
+            return Err(failure.with_param("intake_url"));
+        }
+        Ok(())
+    }
+
     /// A request with these events, one JSON object after the other.
     pub(crate) fn events(&self, events: Vec<u8>) -> Request {
         let url = match self.collector() {

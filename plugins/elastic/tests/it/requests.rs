@@ -1,6 +1,7 @@
+use hardpoint_sdk::FailureKind;
 use hardpoint_sdk::exporter::Event;
 use hardpoint_sdk::serde_json::{Value, json};
-use hardpoint_sdk::testing::Sent;
+use hardpoint_sdk::testing::{Sent, delivery};
 
 use super::{batch, created, event, events, lines, to_elastic};
 
@@ -92,4 +93,11 @@ fn what_exceeds_a_request_is_split_before_it_is_sent() {
     // Alone it may go: Elasticsearch takes more.
     let alone = batch(vec![event(0, "x".repeat(11_000_000))]);
     assert!(to_elastic(alone, json!({})).answer(created(1)).run().all_delivered(1));
+}
+
+#[test]
+fn nothing_is_sent_nowhere() {
+    let done = delivery::<elastic::Elastic>(events(1), json!({})).run();
+    let failure = done.failure.unwrap();
+    assert_eq!((failure.kind, failure.param.as_deref()), (FailureKind::InvalidRequest, Some("intake_url")));
 }

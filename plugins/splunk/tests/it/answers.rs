@@ -159,6 +159,16 @@ fn what_may_pass_is_offered_again() {
 }
 
 #[test]
+fn the_code_decides_where_there_is_one() {
+    // Whatever stands in between may answer with a status of its own.
+    assert!(all(&run(2, reply(400, 27, "HEC ACK channel is at capacity")), 2, &Verdict::RetryAfter(5_000)));
+    assert!(run(2, reply(500, 4, "Invalid token")).parked.is_some());
+    assert!(run(2, reply(500, 6, "Invalid data format")).is_split);
+    // But a success must be one in both.
+    assert!(all(&run(2, reply(503, 0, "Success")), 2, &Verdict::RetryAfter(5_000)));
+}
+
+#[test]
 fn a_limit_that_is_near_is_noted() {
     let double = Double::new();
     to_splunk(events(1), json!({}))

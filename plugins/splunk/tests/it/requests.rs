@@ -1,6 +1,7 @@
+use hardpoint_sdk::FailureKind;
 use hardpoint_sdk::exporter::Event;
 use hardpoint_sdk::serde_json::{Value, json};
-use hardpoint_sdk::testing::{Answer, Delivered};
+use hardpoint_sdk::testing::{Answer, Delivered, delivery};
 
 use super::{NOW, batch, event, events, ids, objects, success, to_splunk};
 
@@ -131,4 +132,11 @@ fn what_exceeds_a_request_is_split_before_it_is_sent() {
     // Alone it may go: Splunk Enterprise takes more.
     let alone = batch(vec![event(0, json!({ "text": "x".repeat(1_200_000) }))]);
     assert!(to_splunk(alone, json!({})).answer(Answer::new(200)).run().all_delivered(1));
+}
+
+#[test]
+fn nothing_is_sent_nowhere() {
+    let done = delivery::<splunk::Splunk>(events(1), json!({})).run();
+    let failure = done.failure.unwrap();
+    assert_eq!((failure.kind, failure.param.as_deref()), (FailureKind::InvalidRequest, Some("intake_url")));
 }
