@@ -179,9 +179,10 @@ async fn report(mut exchange: Exchange<DeliveryMachine>, count: usize) -> Result
     Ok(report)
 }
 
-/// What was said before it broke down stands: those events must not be offered again.
+/// What was said before it broke down stands: those events must not be offered again, and what was saved
+/// may be needed to know what became of the others.
 fn broken(report: DeliveryReport, failure: Failure) -> Result<DeliveryReport, Failure> {
-    if report.verdicts.iter().all(|verdict| *verdict == Verdict::Open) {
+    if report.state.is_none() && report.verdicts.iter().all(|verdict| *verdict == Verdict::Open) {
         return Err(failure);
     }
     Ok(DeliveryReport { failure: Some(failure), ..report })
@@ -242,5 +243,7 @@ mod tests {
         let told = broken(report(vec![Verdict::Delivered, Verdict::Open]), failure()).unwrap();
         assert_eq!((told.verdicts[0].clone(), told.failure.is_some()), (Verdict::Delivered, true));
         assert!(broken(report(vec![Verdict::Open; 2]), failure()).is_err());
+        let saved = DeliveryReport { state: Some(vec![1]), ..report(vec![Verdict::Open; 2]) };
+        assert_eq!(broken(saved, failure()).unwrap().state, Some(vec![1]));
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{HttpWish, Manifest, ManifestError, SecretWish};
+use super::{HttpWish, Kind, Manifest, ManifestError, SecretWish};
 use crate::grant::{HttpRule, Permissions, SecretRule, sorted};
 use crate::origin::{Origin, default_port};
 use crate::pattern::{HostPattern, PathPrefix};
@@ -123,7 +123,8 @@ impl Manifest {
         let value = match settings.get(name).filter(|value| !value.is_null()).or_else(default) {
             Some(Value::String(value)) => value,
             Some(_) => return Err(unresolved(format!("the setting `{name}` must be a string"))),
-            None if self.is_required(name) => {
+            // What an exporter's binding leaves out an export may bring.
+            None if self.is_required(name) && self.kind != Kind::Exporter => {
                 return Err(unresolved(format!("the setting `{name}` is missing")));
             }
             None => return Ok(None),

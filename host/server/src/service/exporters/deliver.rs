@@ -76,9 +76,12 @@ where
     while let Some(batch) = waiting.pop_front() {
         let offered = offer(batch.attempt, batch.events.clone(), state.clone());
         let late = || Failure::new(FailureKind::Timeout, format!("not done within {} s", WHOLE.as_secs()));
-        match timeout_at(deadline, offered).await.unwrap_or_else(|_| Err(late())) {
+        let offered = timeout_at(deadline, offered).await.unwrap_or_else(|_| Err(late()));
+        if let Ok(report) = &offered {
+            state = report.state.clone().or(state);
+        }
+        match offered.and_then(undecided) {
             Ok(report) => {
-                state = report.state.clone().or(state);
                 if let Some(reason) = report.parked.clone() {
                     settle(batch, report.verdicts, &reason, &mut outcome);
                     refuse_all(waiting, &reason, &mut outcome);
@@ -111,6 +114,15 @@ where
         }
     }
     Ok(outcome)
+}
+
+/// A delivery that failed before it decided anything is no more than its failure.
+fn undecided(report: DeliveryReport) -> Result<DeliveryReport, Failure> {
+    let is_open = report.verdicts.iter().all(|verdict| *verdict == Verdict::Open);
+    match report.failure {
+        Some(failure) if is_open && report.parked.is_none() && !report.split => Err(failure),
+        failure => Ok(DeliveryReport { failure, ..report }),
+    }
 }
 
 /// An event may have arrived though the delivery ended without saying so.
