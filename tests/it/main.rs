@@ -6,6 +6,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "what a failed test shows")]
 
+mod anthropic;
 mod authoring;
 mod command_line;
 mod completions;

@@ -1,5 +1,6 @@
 //! Doubles of services outside: faithful to their documents, scriptable, and counting what they see.
 
+pub mod anthropic;
 pub mod body;
 pub mod datadog;
 pub mod elastic;
@@ -9,3 +10,4 @@ pub mod plain;
 pub mod script;
 pub mod server;
 pub mod splunk;
+pub mod vendor;
