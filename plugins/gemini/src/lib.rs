@@ -1,0 +1,49 @@
+//! Model adapter for Google's Gemini API (<https://ai.google.dev/api/generate-content>).
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
+mod body;
+mod call_id;
+mod completion;
+mod content;
+mod conversation;
+mod embedding;
+mod error;
+mod extra;
+mod generation;
+mod model;
+mod openapi;
+mod reply;
+mod settings;
+mod tools;
+mod wire;
+
+use hardpoint_sdk::Failure;
+use hardpoint_sdk::model::{CompletionRequest, EmbeddingRequest, ModelAdapter};
+
+/// The plugin.
+pub enum Gemini {}
+
+impl ModelAdapter for Gemini {
+    type Settings = settings::Settings;
+    type Completion = completion::Completion;
+    type Embedding = embedding::Embedding;
+
+    fn complete(request: CompletionRequest, settings: Self::Settings) -> Result<Self::Completion, Failure> {
+        let (method, streamed) = match request.streamed {
+            true => (":streamGenerateContent?alt=sse", true),
+            false => (":generateContent", false),
+        };
+        let path = model::path(&request.upstream_model)?;
+        let body = body::body(&request, &settings)?;
+        let upstream = settings.post(&path, method, streamed).json_bytes(body);
+        Ok(completion::Completion::new(upstream, settings.call_id_bytes, streamed))
+    }
+
+    fn embed(request: EmbeddingRequest, settings: Self::Settings) -> Result<Self::Embedding, Failure> {
+        embedding::Embedding::new(request, settings)
+    }
+}
+
+hardpoint_sdk::export!(model: Gemini);
