@@ -31,14 +31,12 @@ impl ModelAdapter for Gemini {
     type Embedding = embedding::Embedding;
 
     fn complete(request: CompletionRequest, settings: Self::Settings) -> Result<Self::Completion, Failure> {
-        let (method, streamed) = match request.streamed {
-            true => (":streamGenerateContent?alt=sse", true),
-            false => (":generateContent", false),
-        };
+        let is_streamed = request.streamed || settings.always_stream;
+        let method = if is_streamed { ":streamGenerateContent?alt=sse" } else { ":generateContent" };
         let path = model::path(&request.upstream_model)?;
         let body = body::body(&request, &settings)?;
-        let upstream = settings.post(&path, method, streamed).json_bytes(body);
-        Ok(completion::Completion::new(upstream, settings.call_id_bytes, streamed))
+        let upstream = settings.post(&path, method, is_streamed).json_bytes(body);
+        Ok(completion::Completion::new(upstream, settings.call_id_bytes, is_streamed))
     }
 
     fn embed(request: EmbeddingRequest, settings: Self::Settings) -> Result<Self::Embedding, Failure> {

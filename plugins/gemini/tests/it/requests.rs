@@ -28,12 +28,10 @@ fn the_least_request() {
 #[test]
 fn settings_decide_on_headers_and_addresses() {
     let settings = json!({
-        "base_url": "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/",
+        "base_url": "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/publishers/google/",
         "auth": "bearer", "headers": { "X-Goog-User-Project": "p" },
     });
-    let model = "publishers/google/models/gemini-2.5-flash";
-    let request = CompletionRequest { upstream_model: model.into(), ..question(false) };
-    let sent = sent_with(request, settings);
+    let sent = sent_with(question(false), settings);
     let url = "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/publishers/google/models/gemini-2.5-flash:generateContent";
     assert_eq!(sent.url, url);
     let names = ["authorization", "x-goog-api-key", "x-goog-user-project", "accept"];
@@ -56,13 +54,15 @@ fn a_model_stays_where_it_stands_in_the_address() {
         "models//x",
         "a%2fb",
         "é",
+        "tunedModels/x",
+        "models/",
         ".",
     ] {
         let request = CompletionRequest { upstream_model: model.into(), ..question(true) };
         let failure = completion::<Gemini>(request, settings()).run().failure().clone();
         assert_eq!(failure.kind, FailureKind::Unsupported, "{model}");
     }
-    for model in ["models/gemini-2.5-flash", "tunedModels/mine-1", "gemini-embedding-001", "a@002"] {
+    for model in ["models/gemini-2.5-flash", "gemini-embedding-001", "a@002"] {
         let request = CompletionRequest { upstream_model: model.into(), ..question(true) };
         let path = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
         assert!(

@@ -68,7 +68,7 @@ fn where_it_is_lost_the_vendor_s_placeholder_stands() {
     };
     let (none, first) = ([Value::Null, Value::Null], [json!(PLACEHOLDER), Value::Null]);
     assert_eq!(signatures("gemini-3-pro", settings()), first);
-    assert_eq!(signatures("publishers/google/models/gemini-3.1-flash", settings()), first);
+    assert_eq!(signatures("models/gemini-3.1-flash", settings()), first);
     assert_eq!(signatures("gemini-2.5-flash", settings()), none);
     assert_eq!(signatures("gemma-3-27b", settings()), none);
     assert_eq!(signatures("mine", json!({ "placeholder_signature": "always" })), first);

@@ -66,3 +66,12 @@ fn what_the_server_says_it_sends_counts_more_than_what_was_asked() {
     let done = completion::<Gemini>(question(false), settings()).answer(Answer::sse(&body)).every_way();
     assert_eq!(done.text, "x");
 }
+
+#[test]
+fn a_stream_that_the_caller_did_not_want() {
+    let answer = Answer::sse(stream(&["x"], "STOP"));
+    let done =
+        completion::<Gemini>(question(false), json!({ "always_stream": true })).answer(answer).every_way();
+    assert_eq!(done.text, "x");
+    assert!(done.sent[0].url.ends_with(":streamGenerateContent?alt=sse"), "{}", done.sent[0].url);
+}
