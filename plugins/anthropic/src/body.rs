@@ -78,8 +78,15 @@ pub(crate) struct Body {
 /// # Errors
 /// If there is nothing to answer, a schema or the extra members are no JSON, an image is none that the API
 /// takes, or several choices are asked for.
-pub(crate) fn body(request: &CompletionRequest, settings: &Settings) -> Result<Body, Failure> {
-    let extra = Extra::read(request.extra.as_deref())?;
+pub(crate) fn body(
+    request: &CompletionRequest,
+    settings: &Settings,
+    is_streamed: bool,
+) -> Result<Body, Failure> {
+    let mut extra = Extra::read(request.extra.as_deref())?;
+    if settings.has_no_sampling() {
+        extra.others.remove("top_k");
+    }
     let conversation = Conversation::new(&request.messages)?;
     let format = Format::of(request, settings)?;
     let tools = tools::tools(request, settings, &format, &conversation)?;
@@ -110,7 +117,7 @@ pub(crate) fn body(request: &CompletionRequest, settings: &Settings) -> Result<B
     let json = serde_json::to_vec(&BodyJson {
         model: &request.upstream_model,
         max_tokens,
-        stream: request.streamed,
+        stream: is_streamed,
         system: &conversation.system,
         tools,
         tool_choice,

@@ -30,8 +30,9 @@ impl ModelAdapter for Anthropic {
     type Embedding = NoEmbeddings;
 
     fn complete(request: CompletionRequest, settings: Self::Settings) -> Result<Self::Completion, Failure> {
-        let body = body::body(&request, &settings)?;
-        Ok(completion::Completion::new(body, settings, request.streamed))
+        let is_streamed = request.streamed || settings.always_stream;
+        let body = body::body(&request, &settings, is_streamed)?;
+        Ok(completion::Completion::new(body, settings, is_streamed))
     }
 }
 

@@ -54,13 +54,14 @@ pub struct Settings {
     version: String,
     beta: Vec<String>,
     headers: BTreeMap<String, String>,
+    pub(crate) always_stream: bool,
     pub(crate) max_tokens: u32,
     pub(crate) thinking: Thinking,
     pub(crate) thinking_budget_tokens: u32,
     pub(crate) thinking_display: Option<String>,
     pub(crate) effort: Option<String>,
     pub(crate) caller_effort: bool,
-    pub(crate) sampling: Sampling,
+    sampling: Sampling,
     pub(crate) json_format: JsonFormat,
     pub(crate) prompt_cache: String,
     pub(crate) server_tools: Vec<Box<RawValue>>,
@@ -75,6 +76,7 @@ impl Default for Settings {
             version: "2023-06-01".to_string(),
             beta: Vec::new(),
             headers: BTreeMap::new(),
+            always_stream: false,
             max_tokens: 4096,
             thinking: Thinking::Default,
             thinking_budget_tokens: 8192,
@@ -90,7 +92,21 @@ impl Default for Settings {
     }
 }
 
+/// The first version of the API without `temperature`, `top_p` and `top_k`
+/// (<https://platform.claude.com/docs/en/api/versioning>).
+const WITHOUT_SAMPLING: &str = "2026-10-21";
+
 impl Settings {
+    /// What is sent of `temperature` and `top_p`.
+    pub(crate) fn sampling(&self) -> Sampling {
+        if self.has_no_sampling() { Sampling::None } else { self.sampling }
+    }
+
+    /// Whether the API's version knows no member about sampling. Versions are dates, which sort as text.
+    pub(crate) fn has_no_sampling(&self) -> bool {
+        self.version.as_str() >= WITHOUT_SAMPLING
+    }
+
     /// A request with every header but those of the body. Where the key was not given, the host leaves its
     /// header out.
     pub(crate) fn post(&self, streamed: bool) -> Request {

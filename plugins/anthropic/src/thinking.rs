@@ -81,10 +81,10 @@ pub(crate) fn sampling(
     let temperature = request.temperature.map(|it| it.clamp(0.0, 1.0));
     let top_p = request.top_p;
     if thinking.is_some_and(ThinkingJson::is_on) {
-        let allowed = top_p.filter(|it| (0.95..=1.0).contains(it) && settings.sampling != Sampling::None);
+        let allowed = top_p.filter(|it| (0.95..=1.0).contains(it) && settings.sampling() != Sampling::None);
         return (None, allowed);
     }
-    match settings.sampling {
+    match settings.sampling() {
         Sampling::None => (None, None),
         Sampling::Both => (temperature, top_p),
         // What says nothing but the default gives way to what says something.

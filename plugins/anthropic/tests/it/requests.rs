@@ -77,6 +77,12 @@ fn one_of_temperature_and_top_p() {
     assert_eq!(sampling(Some(1.0), Some(0.5), &one), (None, Some(0.5)));
     assert_eq!(sampling(Some(0.3), Some(0.5), &json!({ "sampling": "both" })), (Some(0.3), Some(0.5)));
     assert_eq!(sampling(Some(0.3), Some(0.5), &json!({ "sampling": "none" })), (None, None));
+    assert_eq!(sampling(Some(0.3), None, &json!({ "version": "2026-10-20" })), (Some(0.3), None));
+    let later = json!({ "version": "2026-10-21", "sampling": "both", "thinking": "adaptive" });
+    assert_eq!(sampling(Some(0.3), Some(0.99), &later), (None, None));
+    let extra = Some(r#"{"top_k":5}"#.to_owned());
+    let request = CompletionRequest { extra, ..question(false) };
+    assert_eq!(sent_with(request, later).json().get("top_k"), None);
     let thinking = json!({ "thinking": "adaptive" });
     assert_eq!(sampling(Some(0.3), Some(0.5), &thinking), (None, None));
     assert_eq!(sampling(Some(0.3), Some(0.95), &thinking), (None, Some(0.95)));

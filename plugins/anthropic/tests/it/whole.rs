@@ -84,3 +84,12 @@ fn what_the_server_says_it_sends_counts_more_than_what_was_asked() {
         completion::<Anthropic>(question(true), settings()).answer(Answer::new(200).chunk(&body)).every_way();
     assert_eq!(done.text, "x", "no content type, and a stream was asked for");
 }
+
+#[test]
+fn a_stream_that_the_caller_did_not_want() {
+    let answer = Answer::sse(stream(&[text(0, &["x"])], "end_turn"));
+    let done =
+        completion::<Anthropic>(question(false), json!({ "always_stream": true })).answer(answer).every_way();
+    assert_eq!((done.text.as_str(), done.sent[0].json()["stream"].as_bool()), ("x", Some(true)));
+    assert_eq!(done.sent[0].header("accept"), Some("text/event-stream"));
+}
