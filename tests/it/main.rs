@@ -16,6 +16,7 @@ mod elastic;
 mod exporters;
 mod faults_upstream;
 mod first_steps;
+mod gemini;
 mod hostile_guests;
 mod hot_reload;
 mod lifecycle;

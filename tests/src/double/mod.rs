@@ -4,6 +4,7 @@ pub mod anthropic;
 pub mod body;
 pub mod datadog;
 pub mod elastic;
+pub mod gemini;
 pub mod openai;
 pub mod pagerduty;
 pub mod plain;
