@@ -2,7 +2,9 @@
 //! (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools>).
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use hardpoint_sdk::Failure;
@@ -104,11 +106,24 @@ pub(crate) fn choice<'a>(
 
 fn custom(tool: &ToolDefinition) -> Result<Tool<'_>, Failure> {
     let input_schema = match &tool.parameters {
-        Some(text) => Cow::Borrowed(schema(text, "tools", &tool.name)?),
+        Some(text) => of_object(schema(text, "tools", &tool.name)?)?,
         None => any_object()?,
     };
     let strict = tool.strict.filter(|strict| *strict);
     Ok(Tool::Custom { name: &tool.name, description: tool.description.as_deref(), input_schema, strict })
+}
+
+/// The API wants to be told that arguments are an object, which OpenAI takes for granted.
+fn of_object(schema: &RawValue) -> Result<Cow<'_, RawValue>, Failure> {
+    let Ok(mut members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(schema.get()) else {
+        return Ok(Cow::Borrowed(schema));
+    };
+    if members.contains_key("type") {
+        return Ok(Cow::Borrowed(schema));
+    }
+    let object = to_raw_value("object")?;
+    members.insert("type".to_string(), &object);
+    Ok(Cow::Owned(to_raw_value(&members)?))
 }
 
 fn any_object() -> Result<Cow<'static, RawValue>, Failure> {

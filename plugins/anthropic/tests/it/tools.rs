@@ -27,6 +27,20 @@ fn definitions() {
 }
 
 #[test]
+fn arguments_are_an_object_whether_or_not_their_schema_says_so() {
+    let schema = |text: &str| {
+        let tools = vec![ToolDefinition { parameters: Some(text.into()), ..tool("f") }];
+        body(CompletionRequest { tools, ..question(false) })["tools"][0]["input_schema"].clone()
+    };
+    assert_eq!(schema("{}"), json!({ "type": "object" }));
+    let properties = json!({ "properties": { "a": { "minimum": 1.0 } } });
+    assert_eq!(schema(&properties.to_string())["type"], "object");
+    assert_eq!(schema(&properties.to_string())["properties"], properties["properties"]);
+    assert_eq!(schema(r#"{"type":"string"}"#), json!({ "type": "string" }));
+    assert_eq!(schema("true"), json!(true));
+}
+
+#[test]
 fn choices() {
     let choice = |tool_choice, parallel_tool_calls| {
         let tools = vec![tool("weather")];
