@@ -39,6 +39,26 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// As it is written: in snake case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Authentication => "authentication",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::Upstream => "upstream",
+            Self::Protocol => "protocol",
+            Self::Unsupported => "unsupported",
+            Self::ContentFiltered => "content_filtered",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Denied => "denied",
+            Self::Plugin => "plugin",
+            Self::Busy => "busy",
+        }
+    }
+
     /// Whether another attempt, here or at a fallback, may succeed where this one failed.
     pub fn is_transient(self) -> bool {
         use FailureKind::*;

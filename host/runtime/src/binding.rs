@@ -16,6 +16,7 @@ use crate::log::{CallLog, LogLevel};
 use crate::permits::{Permit, Permits};
 use crate::sandbox::{CallContext, CallState, Sandbox};
 use crate::secret::{Secret, SecretSet};
+use crate::stats::{LastError, Stats};
 use crate::tool::ToolDescription;
 
 /// Warm sandboxes kept for one binding, over all organisations.
@@ -157,13 +158,29 @@ impl Binding {
         warm.push((organization, sandbox));
     }
 
+    /// The plugin's own verdict that it cannot do what was asked: counted, and no fault of its sandbox.
+    pub(crate) fn failed(&self, failure: Failure, context: &CallContext) -> Failure {
+        self.note(failure.kind.as_str(), &failure.message, context, Stats::failed);
+        failure
+    }
+
+    fn note(&self, cause: &str, message: &str, context: &CallContext, into: fn(&Stats, LastError)) {
+        let error = LastError {
+            time: self.generation.host.services.clock.now(),
+            request_id: context.request_id.clone(),
+            cause: cause.to_owned(),
+            message: self.secrets.redact_text(message).into_owned(),
+        };
+        into(&self.generation.shared.stats, error);
+    }
+
     /// The end of a call that the sandbox stopped: counted, logged, told to the breaker.
     pub(crate) fn blame(&self, fault: Fault, context: &CallContext) -> Failure {
         let now = self.generation.host.services.clock.now();
         if fault.is_the_plugins() {
             self.breaker.faulted(&context.organization, now);
         }
-        self.generation.shared.stats.faulted(&fault, now, &context.request_id);
+        self.note(fault.cause(), &fault.to_string(), context, Stats::faulted);
         let log = CallLog::new(
             Arc::clone(&self.generation),
             context.request_id.clone(),

@@ -113,7 +113,7 @@ impl<M: Machine> Exchange<M> {
             // The guest's own verdict is no fault of its.
             Err(End::Failed(failure)) => {
                 self.end();
-                Some(Err(failure))
+                Some(Err(self.binding.failed(failure, &self.context)))
             }
             Err(End::Stopped(fault)) => Some(Err(self.stop(fault))),
         }

@@ -57,7 +57,7 @@ impl Binding {
             }
             Ok(Err(failure)) => {
                 self.served(&context.organization);
-                Err(convert::failure(failure, None))
+                Err(self.failed(convert::failure(failure, None), &context))
             }
             Err(fault) => {
                 drop(sandbox);

@@ -59,6 +59,12 @@ struct Kept {
     bytes: usize,
 }
 
+impl Kept {
+    fn tail(&self, count: usize) -> Vec<LogLine> {
+        self.lines.iter().skip(self.lines.len().saturating_sub(count)).cloned().collect()
+    }
+}
+
 impl Default for PluginLog {
     fn default() -> Self {
         Self { kept: Mutex::default(), followers: broadcast::Sender::new(256) }
@@ -68,20 +74,21 @@ impl Default for PluginLog {
 impl PluginLog {
     /// The newest `count` lines, oldest first.
     pub fn tail(&self, count: usize) -> Vec<LogLine> {
-        let kept = self.lock();
-        kept.lines.iter().skip(kept.lines.len().saturating_sub(count)).cloned().collect()
+        self.lock().tail(count)
     }
 
-    /// Lines written from now on. A reader that is too slow loses lines, not the plugin.
-    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
-        self.followers.subscribe()
+    /// The newest `count` lines, and all that are written from then on: none is missing and none is in both.
+    /// A reader that is too slow loses lines, not the plugin.
+    pub fn follow(&self, count: usize) -> (Vec<LogLine>, broadcast::Receiver<LogLine>) {
+        let kept = self.lock();
+        (kept.tail(count), self.followers.subscribe())
     }
 
     pub(crate) fn push(&self, line: LogLine) {
         tracing::debug!(target: "plugin", request_id = %line.request_id, level = ?line.level, "{}", line.message);
+        let mut kept = self.lock();
         // No follower is no error.
         let _ = self.followers.send(line.clone());
-        let mut kept = self.lock();
         kept.bytes += line.message.len();
         kept.lines.push_back(line);
         while kept.lines.len() > LINES || kept.bytes > BYTES {

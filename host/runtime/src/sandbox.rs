@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hardpoint_domain::limits::Limits;
+use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Store, WasmBacktrace};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::binding::Binding;
@@ -15,7 +16,7 @@ use crate::capability::scratch::Scratch;
 use crate::error::{Fault, FaultContext};
 use crate::generation::{Generation, Guest};
 use crate::limiter::MemoryLimiter;
-use crate::log::CallLog;
+use crate::log::{CallLog, LogLevel};
 use crate::meter::{CallTime, CpuMeter, metered};
 use crate::permits::Permit;
 use crate::secret::SecretSet;
@@ -102,6 +103,8 @@ pub(crate) struct Sandbox {
     store: Store<CallState>,
     instance: Instance,
     stopwatch: Stopwatch,
+    /// When this call began.
+    since: Instant,
     generation: Arc<Generation>,
     /// None while the sandbox waits in a warm pool.
     permit: Option<Permit>,
@@ -123,6 +126,7 @@ impl Sandbox {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_hostcall_fuel(usize::try_from(limits.output).unwrap_or(usize::MAX));
+        let since = Instant::now();
         let mut stopwatch = Stopwatch { meter: CpuMeter::default(), time: call_time(&limits) };
         let organization = &store.data().context.organization;
         let place = generation.host.places.acquire(organization).await;
@@ -134,7 +138,7 @@ impl Sandbox {
             Err(fault) => return Err(fault),
         };
         generation.live.fetch_add(1, Relaxed);
-        Ok(Self { store, instance, stopwatch, generation, permit, _place: place })
+        Ok(Self { store, instance, stopwatch, since, generation, permit, _place: place })
     }
 
     /// The pieces that a call into the guest needs, borrowed apart.
@@ -177,6 +181,7 @@ impl Sandbox {
         state.context = context;
         state.secrets = secrets;
         self.stopwatch.meter = CpuMeter::default();
+        self.since = Instant::now();
         self.store.set_epoch_deadline(1);
         self.permit = Some(permit);
     }
@@ -188,7 +193,8 @@ impl Sandbox {
     }
 
     fn account(&self) {
-        self.generation.shared.stats.called(self.stopwatch.meter.total, self.store.data().limiter.used());
+        let (cpu, wall) = (self.stopwatch.meter.total, self.since.elapsed());
+        self.generation.shared.stats.called(cpu, wall, self.store.data().limiter.used());
         let dropped = self.store.data().log.dropped();
         if dropped > 0 {
             tracing::debug!(plugin = %self.generation.manifest().id, dropped, "log lines over the call's budget");
@@ -226,6 +232,16 @@ fn call_time(limits: &Limits) -> CallTime {
 
 fn name_fault(store: &Store<CallState>, error: &wasmtime::Error) -> Fault {
     let state = store.data();
+    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+        for (depth, frame) in backtrace.frames().iter().enumerate() {
+            // Where the component has names; a stripped one has numbers.
+            let name = frame.func_name().map_or_else(
+                || format!("function {}", frame.func_index()),
+                |name| rustc_demangle::demangle(name).to_string(),
+            );
+            state.log.write(LogLevel::Error, &format!("  {depth}: {name}"));
+        }
+    }
     let context =
         FaultContext { refused_memory: state.limiter.refused(), output: state.binding.limits.output };
     Fault::from_wasmtime(error, context)

@@ -94,7 +94,10 @@ impl Binding {
         match answer {
             Ok(text) => Ok(redact(text)),
             Err(wit::ToolError::InvalidArguments(reason)) => Err(ToolError::InvalidArguments(redact(reason))),
-            Err(wit::ToolError::Failed(reason)) => Err(ToolError::Failed(redact(reason))),
+            Err(wit::ToolError::Failed(reason)) => {
+                let failure = self.failed(Failure::new(FailureKind::Upstream, redact(reason)), &context);
+                Err(ToolError::Failed(failure.message))
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use crate::convert;
 use crate::egress::{EgressBody, EgressError, EgressResponse, SendOptions};
 use crate::error::Fault;
 use crate::secret::{SecretSet, StreamRedactor};
+use crate::stats::origin;
 use crate::tape::{SentRequest, Sound, Tape};
 
 /// How long all pauses of one exchange may be together.
@@ -97,7 +98,9 @@ impl Wire {
                 options = options.public_beyond(granted);
             }
             let permissions = permissions.as_deref().unwrap_or(granted);
+            let url = request.url.clone();
             let answer = egress.send(request, permissions, secrets.by_name(), &options).await;
+            binding.generation.shared.stats.sent(origin(&url), answer.is_ok());
             Happening::Head(exchange, answer)
         }));
         Ok(())

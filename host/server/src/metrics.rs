@@ -143,7 +143,9 @@ impl Collector for Plugins {
         for (id, stats) in &stats {
             let faults: u64 = stats.faults.values().sum();
             let good = ("ok", stats.calls.saturating_sub(faults));
-            for (outcome, count) in stats.faults.iter().map(|(cause, count)| (*cause, *count)).chain([good]) {
+            for (outcome, count) in
+                stats.faults.iter().map(|(cause, count)| (cause.as_str(), *count)).chain([good])
+            {
                 let labels = [("plugin", id.as_str()), ("outcome", outcome)];
                 ConstCounter::new(count).encode(calls.encode_family(&labels)?)?;
             }

@@ -6,6 +6,7 @@ use crate::convert;
 use crate::egress::{EgressError, EgressRequest, SendOptions};
 use crate::sandbox::CallState;
 use crate::secret::StreamRedactor;
+use crate::stats::origin;
 use crate::tape::{SentRequest, Sound, Tape};
 
 /// The largest answer that a tool is handed, in bytes. Its memory has to hold it too.
@@ -43,7 +44,10 @@ impl CallState {
         let options = SendOptions::for_binding(self.binding.name()).max_response(ANSWER_BYTES as u64);
         let egress = &self.binding.generation.host.egress;
         let permissions = self.binding.permissions();
-        let mut answer = egress.send(request, permissions, self.secrets.by_name(), &options).await?;
+        let url = request.url.clone();
+        let answer = egress.send(request, permissions, self.secrets.by_name(), &options).await;
+        self.binding.generation.shared.stats.sent(origin(&url), answer.is_ok());
+        let mut answer = answer?;
         let headers = convert::headers(&answer.headers, &self.secrets);
         // Piece by piece, so that a long answer keeps no others waiting while it is searched.
         let mut redactor = self.secrets.stream_redactor();

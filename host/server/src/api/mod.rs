@@ -4,6 +4,7 @@ pub mod audit_logs;
 pub mod completions;
 pub mod docs;
 pub mod embeddings;
+mod followed_log;
 pub mod health;
 pub mod models;
 pub mod openai;

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hardpoint_store::plugins::Source;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::followed_log;
 use super::paging::Paging;
 use crate::caller::Operator;
 use crate::error::ApiError;
@@ -94,6 +96,8 @@ pub struct Tail {
     /// The newest so many lines; 100 where left out, at most 2,000.
     #[param(minimum = 1, maximum = 2000)]
     limit: Option<usize>,
+    /// Whether to go on with what is written from then on.
+    follow: Option<bool>,
 }
 
 /// Lists plugins and files.
@@ -259,10 +263,14 @@ pub async fn reload_one(
     view(&app, &id).await.map(Json)
 }
 
-/// Shows what a plugin logged, over all its versions, since the server started.
+/// Shows what a plugin logged, over all its versions, since the server started; with `follow` as a stream of
+/// server-sent events, the newest lines first and then each as it is written.
 #[utoipa::path(get, path = "/plugins/{id}/logs", tag = "plugins", params(("id" = String, Path, description = "The plugin"), Tail),
     responses(
-        (status = 200, description = "The newest lines", body = LogList),
+        (status = 200, description = "The newest lines", content(
+            (LogList = "application/json"),
+            (LogEntry = "text/event-stream"),
+        )),
         (status = 400, description = "No such limit", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
         (status = 403, description = "Not an operator", body = ErrorBody),
@@ -274,21 +282,30 @@ pub async fn logs(
     _: Operator,
     Path(id): Path<String>,
     Query(tail): Query<Tail>,
-) -> Result<Json<LogList>, ApiError> {
+) -> Result<Response, ApiError> {
     view(&app, &id).await?;
     let limit = tail.limit.unwrap_or(100);
     if !(1..=2_000).contains(&limit) {
         return Err(ApiError::bad_field("limit", "range", "The 'limit' parameter must be from 1 to 2000."));
     }
+    if tail.follow.unwrap_or(false) {
+        let (lines, coming) = app.runtime.shared(&id).log.follow(limit);
+        return Ok(followed_log::response(lines, coming, app.stop.subscribe()));
+    }
     let lines = app.runtime.shared(&id).log.tail(limit);
-    let entry = |line: hardpoint_runtime::LogLine| LogEntry {
-        time: line.time.to_rfc3339(),
-        level: line.level,
-        request_id: line.request_id,
-        version: line.version,
-        message: line.message,
-    };
-    Ok(Json(LogList { data: lines.into_iter().map(entry).collect() }))
+    Ok(Json(LogList { data: lines.into_iter().map(LogEntry::from).collect() }).into_response())
+}
+
+impl From<hardpoint_runtime::LogLine> for LogEntry {
+    fn from(line: hardpoint_runtime::LogLine) -> Self {
+        Self {
+            time: line.time.to_rfc3339(),
+            level: line.level,
+            request_id: line.request_id,
+            version: line.version,
+            message: line.message,
+        }
+    }
 }
 
 /// An upload as a form.

@@ -4,6 +4,7 @@ use axum::body::Body;
 use hardpoint_runtime::digest;
 use hardpoint_store::events;
 use http::{Method, header};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, echo, fixture, repacked};
@@ -58,10 +59,23 @@ async fn the_folder_good_and_bad() {
           "live": {
             "calls": 0,
             "cpu_ms": 0.0,
+            "cpu_us": {
+              "p50": 0,
+              "p95": 0,
+              "p99": 0
+            },
+            "egress": {},
+            "errors": [],
+            "failures": {},
             "faults": {},
             "generation": 1,
             "memory_peak": 0,
-            "sandboxes": 0
+            "sandboxes": 0,
+            "wall_us": {
+              "p50": 0,
+              "p95": 0,
+              "p99": 0
+            }
           },
           "published_at": "…",
           "size": "…",
@@ -465,6 +479,33 @@ async fn a_plugins_log() {
     assert_eq!(app.get("/api/v1/plugins/nobody/logs").await.status, 404);
     let reloaded = app.post("/api/v1/plugins/echo/reload", &json!({})).await.expect(200);
     assert_eq!(reloaded["state"], "active");
+}
+
+/// A guest that traps leaves its name, its stack and its numbers behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_did_is_told() {
+    let app = TestApp::with("", &[("hostile.wasm", fixture("hostile"))]).await;
+    let call = async |what: &str| {
+        app.post("/api/v1/tools/hostile/call", &json!({"arguments": {"do": what}})).await.status.as_u16()
+    };
+    let request = app.request(Method::GET, "/api/v1/plugins/hostile/logs?follow=true&limit=10", None);
+    let mut following = app.begin(request).await;
+    assert_eq!(following.headers()["content-type"], "text/event-stream");
+    assert_eq!((call("count").await, call("trap").await, call("count").await), (200, 502, 200));
+    let mut told = String::new();
+    while !told.contains("stopped: it trapped") {
+        let frame = following.body_mut().frame().await.unwrap().unwrap();
+        told += std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
+    }
+    assert!(told.contains("abort_internal"), "no name of a function: {told}");
+    assert!(told.lines().all(|line| line.is_empty() || line.starts_with("data: {")), "{told}");
+
+    let live = app.plugin("hostile").await["live"].clone();
+    assert_eq!((&live["calls"], &live["faults"]), (&json!(3), &json!({"trap": 1})));
+    assert_eq!(live["errors"][0]["cause"], "trap", "{live}");
+    let [cpu, wall] = ["cpu_us", "wall_us"].map(|name| live[name]["p99"].as_u64().unwrap());
+    assert!(0 < cpu && cpu <= wall * 6 / 5, "{live}");
+    assert!(live["memory_peak"].as_u64().unwrap() > 0, "{live}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

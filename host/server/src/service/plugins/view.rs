@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hardpoint_domain::manifest::{Kind, Manifest};
-use hardpoint_runtime::{Catalogue, Runtime, StatsSnapshot};
+use hardpoint_runtime::{Catalogue, LastError, Percentiles, Runtime};
 use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{StoreError, plugin_files};
 use serde::{Deserialize, Serialize};
@@ -116,24 +116,53 @@ pub struct LiveView {
     pub calls: u64,
     /// CPU time of its code, in milliseconds.
     pub cpu_ms: f64,
+    /// CPU time of a call, in microseconds.
+    pub cpu_us: Spread,
+    /// Wall time of a call, what it waited for included, in microseconds.
+    pub wall_us: Spread,
     /// The most linear memory that one sandbox held, in bytes.
     pub memory_peak: u64,
-    /// Faults by cause.
+    /// How often a sandbox was stopped, by cause.
     pub faults: BTreeMap<String, u64>,
-    /// The newest fault.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_fault: Option<FaultView>,
+    /// How often the plugin said that it failed, by kind.
+    pub failures: BTreeMap<String, u64>,
+    /// The newest of both, newest first.
+    pub errors: Vec<ErrorView>,
+    /// What it sent, by origin.
+    pub egress: BTreeMap<String, SentView>,
 }
 
-/// Why a sandbox was stopped.
+/// How a duration is spread; exact to a fifth.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct FaultView {
+pub struct Spread {
+    /// The median.
+    pub p50: u64,
+    /// 95 of a hundred are at most this.
+    pub p95: u64,
+    /// 99 of a hundred are at most this.
+    pub p99: u64,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ErrorView {
     /// When.
     pub time: String,
     /// In which request.
     pub request_id: String,
+    /// A fault's cause, or a failure's kind.
+    pub cause: String,
     /// In words.
     pub message: String,
+}
+
+/// What was sent to one origin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SentView {
+    /// Requests.
+    pub requests: u64,
+    /// Of these, those that got no answer: refused, not connected, broken off.
+    pub failures: u64,
 }
 
 /// A file of the plugins folder.
@@ -290,21 +319,41 @@ fn live_view(id: &str, running: &Running<'_>) -> Option<LiveView> {
     let generation = running.catalogue.plugin(id)?;
     let draining = running.runtime.draining();
     let drained: u32 = draining.iter().filter(|old| old.manifest().id == id).map(|old| old.live()).sum();
-    let StatsSnapshot { calls, cpu_micros, memory_peak, faults, last_fault } =
-        generation.shared().stats.snapshot();
+    let seen = generation.shared().stats.snapshot();
     Some(LiveView {
         generation: generation.number(),
         sandboxes: generation.live() + drained,
-        calls,
-        cpu_ms: cpu_micros as f64 / 1e3,
-        memory_peak,
-        faults: faults.into_iter().map(|(cause, count)| (cause.to_owned(), count)).collect(),
-        last_fault: last_fault.map(|fault| FaultView {
-            time: fault.time.to_rfc3339(),
-            request_id: fault.request_id,
-            message: fault.message,
-        }),
+        calls: seen.calls,
+        cpu_ms: seen.cpu_micros as f64 / 1e3,
+        cpu_us: seen.cpu.into(),
+        wall_us: seen.wall.into(),
+        memory_peak: seen.memory_peak,
+        faults: seen.faults,
+        failures: seen.failures,
+        errors: seen.errors.into_iter().map(ErrorView::from).collect(),
+        egress: seen
+            .egress
+            .into_iter()
+            .map(|(origin, sent)| (origin, SentView { requests: sent.requests, failures: sent.failures }))
+            .collect(),
     })
+}
+
+impl From<Percentiles> for Spread {
+    fn from(of: Percentiles) -> Self {
+        Self { p50: of.p50, p95: of.p95, p99: of.p99 }
+    }
+}
+
+impl From<LastError> for ErrorView {
+    fn from(error: LastError) -> Self {
+        Self {
+            time: error.time.to_rfc3339(),
+            request_id: error.request_id,
+            cause: error.cause,
+            message: error.message,
+        }
+    }
 }
 
 fn file_view(
