@@ -7,6 +7,7 @@ use crate::bindings::shared::hardpoint::plugin::types as wit;
 pub use wit::{Failure, FailureKind, TransportFailure, TransportFailureKind};
 
 use crate::request::Header;
+use crate::time;
 
 impl Failure {
     /// A failure with nothing but a kind and a message for people.
@@ -103,6 +104,17 @@ pub fn retry_after_ms(headers: &[Header]) -> Option<u64> {
     number("retry-after-ms", 1.0).or_else(|| number("retry-after", 1000.0))
 }
 
+/// How long an answer asks to wait, for a plugin that was told the time: as [`retry_after_ms`], and from a date in
+/// `retry-after` too, which counts as nothing to wait for where it is past. `now` is in microseconds since the Unix
+/// epoch.
+pub fn retry_after_ms_at(headers: &[Header], now: u64) -> Option<u64> {
+    const DAY: u64 = 86_400_000;
+    retry_after_ms(headers).or_else(|| {
+        let date = time::http_date(header(headers, "retry-after")?)?;
+        Some(date.saturating_mul(1_000).saturating_sub(now / 1_000).min(DAY))
+    })
+}
+
 /// The first value of a header, by its lower-case name; none if it is not UTF-8.
 pub fn header<'a>(headers: &'a [Header], name: &str) -> Option<&'a str> {
     let found = headers.iter().find(|header| header.name == name)?;
@@ -134,6 +146,22 @@ mod tests {
         }
         let both = [headers("retry-after", "9"), headers("retry-after-ms", "7")].concat();
         assert_eq!(retry_after_ms(&both), Some(7));
+    }
+
+    #[test]
+    fn reads_dates_where_the_time_is_known() {
+        let now = 784_111_777_500_000;
+        for (value, wait) in [
+            ("2", Some(2_000)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(9_500)),
+            ("Sunday, 06-Nov-94 08:49:47 GMT", Some(9_500)),
+            ("Sun Nov  6 08:49:47 1994", Some(9_500)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sun, 06 Nov 2094 08:49:37 GMT", Some(86_400_000)),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after_ms_at(&headers("retry-after", value), now), wait, "{value}");
+        }
     }
 
     #[test]

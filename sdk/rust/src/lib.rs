@@ -209,6 +209,7 @@ mod settings;
 pub mod sse;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod time;
 pub mod tool;
 
 pub use failure::{Failure, FailureKind};
