@@ -13,6 +13,7 @@ mod completions;
 mod doubles;
 mod egress;
 mod elastic;
+mod exporter_http_json;
 mod exporters;
 mod faults_upstream;
 mod first_steps;

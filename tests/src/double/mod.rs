@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod body;
+pub mod collector;
 pub mod datadog;
 pub mod elastic;
 pub mod gemini;
