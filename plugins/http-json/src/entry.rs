@@ -80,7 +80,7 @@ fn find(members: &Members<'_>, path: &str) -> Option<Box<RawValue>> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let value = members.get(first)?;
     match rest {
-        None => Some((*value).to_owned()),
+        None => RawValue::from_string(value.get().to_string()).ok(),
         Some(rest) => find(&serde_json::from_str(value.get()).ok()?, rest),
     }
 }
