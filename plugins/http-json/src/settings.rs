@@ -2,32 +2,17 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use hardpoint_sdk::auth::Auth;
 use hardpoint_sdk::request::Parts;
-use hardpoint_sdk::{Failure, Request, http, parts, secret};
+use hardpoint_sdk::{Failure, Request, http, secret};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The manifest's name of the secret.
 pub(crate) const CREDENTIAL: &str = "credential";
-
-/// Headers that are the host's, and those that would carry a credential past it.
-const NOT_HERE: [&str; 11] = [
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "cookie",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// One destination.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,16 +43,6 @@ pub struct Settings {
     pub(crate) drop: Vec<String>,
     pub(crate) split: Vec<String>,
     pub(crate) park: Vec<String>,
-}
-
-/// How the credential stands in its header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Auth {
-    Bearer,
-    Basic,
-    Raw,
-    None,
 }
 
 /// What a body looks like.
@@ -126,27 +101,7 @@ impl Default for Settings {
 impl Settings {
     /// Names what a schema cannot rule out.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let auth_header = self.auth_header.to_ascii_lowercase();
-        for name in self.headers.keys() {
-            let name = name.to_ascii_lowercase();
-            if NOT_HERE.contains(&name.as_str()) {
-                return Err(Failure::unsupported(format!(
-                    "the setting headers may not hold `{name}`: credentials are the secret `{CREDENTIAL}`, and the \
-                     rest is the host's"
-                )));
-            }
-            if self.auth != Auth::None && name == auth_header {
-                return Err(Failure::unsupported(format!("`{name}` is both in headers and the auth_header")));
-            }
-        }
-        let is_hosts = auth_header != "authorization"
-            && auth_header != "proxy-authorization"
-            && auth_header != "cookie"
-            && NOT_HERE.contains(&auth_header.as_str());
-        if is_hosts || auth_header == "content-type" {
-            return Err(Failure::unsupported(format!("`{auth_header}` cannot be the auth_header")));
-        }
-        Ok(())
+        self.auth.check(&self.auth_header, self.headers.keys().map(String::as_str))
     }
 
     /// A request with this body.
@@ -156,16 +111,8 @@ impl Settings {
             url.push('?');
             url += &http::form(self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         }
-        let mut request = Request::new(&self.method, url);
-        let credential = secret(CREDENTIAL);
-        match self.auth {
-            Auth::Bearer => request = request.header(&self.auth_header, parts!["Bearer ", credential]),
-            Auth::Basic => request = request.header(&self.auth_header, parts!["Basic ", credential.base64()]),
-            Auth::Raw => {
-                request = request.header(&self.auth_header, parts![self.auth_prefix.as_str(), credential]);
-            }
-            Auth::None => {}
-        }
+        let request = Request::new(&self.method, url);
+        let mut request = self.auth.place(request, &self.auth_header, &self.auth_prefix, secret(CREDENTIAL));
         if !self.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
             let lines = self.shape == Shape::Lines;
             request = request

@@ -190,6 +190,7 @@
 
 extern crate alloc;
 
+pub mod auth;
 #[cfg(all(feature = "bare", target_arch = "wasm32"))]
 mod bare;
 #[doc(hidden)]
