@@ -14,6 +14,7 @@ mod doubles;
 mod egress;
 mod elastic;
 mod exporter_http_json;
+mod exporter_otlp;
 mod exporters;
 mod faults_upstream;
 mod first_steps;

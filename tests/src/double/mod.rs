@@ -7,6 +7,7 @@ pub mod datadog;
 pub mod elastic;
 pub mod gemini;
 pub mod openai;
+pub mod otlp;
 pub mod pagerduty;
 pub mod plain;
 pub mod script;

@@ -14,8 +14,10 @@ pub struct Sent {
     pub url: String,
     /// Names in lower case, in order.
     pub headers: Vec<(String, String)>,
-    /// As text.
+    /// As text; what is not UTF-8 is replaced.
     pub body: String,
+    /// The body's bytes.
+    pub bytes: Vec<u8>,
     /// Whether the host is asked to compress it.
     pub gzip: bool,
 }
@@ -59,12 +61,17 @@ impl Sent {
             url,
             headers: headers.collect(),
             body: show(&body),
+            bytes: shown(&body),
             gzip: compression == Compression::Gzip,
         }
     }
 }
 
 fn show(parts: &[Part]) -> String {
+    String::from_utf8_lossy(&shown(parts)).into_owned()
+}
+
+fn shown(parts: &[Part]) -> Vec<u8> {
     let mut out = Vec::new();
     for part in parts {
         match part {
@@ -80,5 +87,5 @@ fn show(parts: &[Part]) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).to_string()
+    out
 }
