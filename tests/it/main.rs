@@ -29,3 +29,4 @@ mod reload_under_load;
 mod scene;
 mod siem;
 mod splunk;
+mod tools;

@@ -44,6 +44,38 @@ fn seconds(year: &str, month: &str, day: &str, clock: &str) -> Option<u64> {
     u64::try_from(days(year, month, day) * DAY + hours * 3_600 + minutes * 60 + seconds).ok()
 }
 
+/// Seconds since the Unix epoch of a time by RFC 3339, with any offset; before the epoch they are negative. A
+/// fraction is cut off. None for anything else.
+pub fn seconds_of_rfc3339(text: &str) -> Option<i64> {
+    let number = |from: usize, to: usize, most: i64| {
+        let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<i64>().ok().filter(|number| *number <= most)
+    };
+    let stands =
+        |at: usize, letters: &[u8]| text.as_bytes().get(at).is_some_and(|byte| letters.contains(byte));
+    let is_shaped =
+        stands(4, b"-") && stands(7, b"-") && stands(10, b"Tt ") && stands(13, b":") && stands(16, b":");
+    let (year, month, day) = (number(0, 4, 9_999)?, number(5, 7, 12)?, number(8, 10, 31)?);
+    let (hours, minutes, seconds) = (number(11, 13, 23)?, number(14, 16, 59)?, number(17, 19, 60)?);
+    let mut rest = text.get(19..)?;
+    if let Some(fraction) = rest.strip_prefix('.') {
+        rest = fraction.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        (rest.len() < fraction.len()).then_some(())?;
+    }
+    let begin = text.len() - rest.len();
+    let offset = match rest.as_bytes() {
+        [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+            let offset = number(begin + 1, begin + 3, 23)? * 3_600 + number(begin + 4, begin + 6, 59)? * 60;
+            if *sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    let is_day = month > 0 && day > 0;
+    (is_shaped && is_day)
+        .then(|| days(year, month, day) * DAY + hours * 3_600 + minutes * 60 + seconds - offset)
+}
+
 /// Days since the Unix epoch, in the proleptic Gregorian calendar.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     // Counted from 1 March of the year 0, so that the leap day comes last; 400 years have 146,097 days.
@@ -118,6 +150,32 @@ mod tests {
             assert_eq!(rfc3339(micros), text);
         }
         assert!(rfc3339(u64::MAX).starts_with("586524-"));
+    }
+
+    #[test]
+    fn times_by_rfc_3339_are_read() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2023-11-14T22:13:20.123456Z", Some(1_700_000_000)),
+            ("2023-11-14t22:13:20z", Some(1_700_000_000)),
+            ("2023-11-14 23:13:20+01:00", Some(1_700_000_000)),
+            ("2023-11-14T17:43:20-04:30", Some(1_700_000_000)),
+            ("1969-12-31T23:59:59Z", Some(-1)),
+            ("0000-01-01T00:00:00Z", Some(-62_167_219_200)),
+            ("2023-11-14", None),
+            ("2023-11-14T22:13:20", None),
+            ("2023-11-14T22:13:20.Z", None),
+            ("2023-11-14T22:13:20+1:00", None),
+            ("2023-11-14T22:13:20Zx", None),
+            ("2023-13-14T22:13:20Z", None),
+            ("2023-00-14T22:13:20Z", None),
+            ("2023-11-14T24:13:20Z", None),
+            ("+023-11-14T22:13:20Z", None),
+            ("2023-11-14T22:13:\u{fc}Z", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds_of_rfc3339(text), seconds, "{text}");
+        }
     }
 
     #[test]
