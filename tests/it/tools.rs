@@ -1,6 +1,8 @@
 //! The shipped tools, called as clients call them: `POST /tools/{name}/call`.
 
 use hardpoint_tests::client::Answer;
+use hardpoint_tests::double::plain::Plain;
+use hardpoint_tests::double::script::Script;
 use hardpoint_tests::host::{Host, Options};
 use serde_json::{Value, json};
 
@@ -79,4 +81,80 @@ async fn the_deepest_filters_fit_the_stack() {
         let answer = query(&host, &filter, json!(null)).await;
         assert!(matches!(answer.status, 200 | 422), "{filter}: {} {}", answer.status, answer.text());
     }
+}
+
+/// A host whose `fetch-page` may fetch what is below `/docs` of the double.
+async fn with_pages(site: &Plain) -> Host {
+    let (origin, address) = (site.server().origin(), site.server().address());
+    let config = format!(
+        r#"
+[egress]
+allow_internal = ["{address}"]
+
+[bindings.manual]
+plugin = "fetch-page"
+settings = {{ site = "{origin}/docs", about = "The manual.", max_chars = 1000 }}
+
+[bindings.manual.grant]
+http = ["GET {origin}/docs"]
+"#
+    );
+    Host::start(Options::new().shipped("fetch-page").config(&config)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_fetched_and_read() {
+    let site = Plain::start().await.expect("a double");
+    let host = with_pages(&site).await;
+    let origin = site.server().origin();
+    let fetch = |path: &str, offset: usize| {
+        let arguments = json!({"url": format!("{origin}{path}"), "offset": offset});
+        let client = host.client();
+        async move { call(&client, "manual", arguments).await }
+    };
+    let html = "<title>Install</title><h1>Install</h1><p>See <a href='next'>next</a>.<script>x()</script>";
+    site.on("/docs/install", Script::new().header("content-type", "text/html").cut(html, 7));
+    let page = fetch("/docs/install#top", 0).await.expect(200)["result"].clone();
+    assert_eq!((&page["title"], &page["url"]), (&json!("Install"), &json!(format!("{origin}/docs/install"))));
+    assert_eq!(page["text"], format!("# Install\n\nSee [next]({origin}/docs/next)."));
+
+    let latin = Script::new().header("content-type", "text/plain; charset=iso-8859-1").bytes(&b"caf\xe9"[..]);
+    site.on("/docs/latin", latin);
+    assert_eq!(fetch("/docs/latin", 0).await.expect(200)["result"]["text"], "caf\u{e9}");
+
+    // Nobody follows a redirect, neither inside nor outside of what is allowed.
+    for (location, word) in [("/docs/install", "call again"), ("/private", "cannot be fetched")] {
+        site.on("/docs/old", Script::new().status(301).header("location", location));
+        let before = site.seen().len();
+        let answer = fetch("/docs/old", 0).await.expect(200)["result"].clone();
+        assert_eq!(answer["redirect"], format!("{origin}{location}"));
+        assert!(answer["note"].as_str().is_some_and(|note| note.contains(word)), "{answer}");
+        assert_eq!(site.seen().len() - before, 1);
+    }
+    // A long page, in pieces, and one at the limit of what is read: both within the sandbox's time.
+    let row = "<tr><td>a &amp; b<td><a href=x>link</a></tr>";
+    let huge = format!("<table>{}", row.repeat((4 << 20) / row.len()));
+    site.on("/docs/huge", Script::new().header("content-type", "text/html").bytes(huge));
+    let first = fetch("/docs/huge", 0).await.expect(200)["result"].clone();
+    let next = first["next_offset"].as_u64().expect("more") as usize;
+    assert!(next <= 1_000 && first["total_chars"].as_u64() > Some(1_000_000), "{next}");
+    let second = fetch("/docs/huge", next).await.expect(200)["result"].clone();
+    assert!(second["text"].as_str().is_some_and(|text| text.starts_with("a & b | [link]")), "{second}");
+
+    site.on("/docs/image", Script::new().header("content-type", "image/png").bytes("123"));
+    for (path, status, says) in [
+        ("/docs/missing", 502, "there is no such page"),
+        ("/docs/image", 502, "image/png"),
+        ("/private", 422, "can be fetched"),
+        ("/docs/../private", 422, "can be fetched"),
+        ("/docsy", 422, "can be fetched"),
+    ] {
+        let answer = fetch(path, 0).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert!(answer.text().contains(says), "{path}: {}", answer.text());
+    }
+    // What the plugin would let through by its own reading, the host refuses by its.
+    let answer = fetch("/docs/%2e%2e/private", 0).await;
+    assert_ne!(answer.status, 200, "{}", answer.text());
+    assert!(site.seen().iter().all(|seen| seen.target.starts_with("/docs/")));
 }
