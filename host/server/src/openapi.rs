@@ -4,7 +4,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, Paths};
 use utoipa::{Modify, OpenApi};
 
-use crate::api::{audit_logs, completions, docs, embeddings, health, models, plugins, tools};
+use crate::api::{
+    audit_logs, completions, docs, embeddings, health, models, plugin_switches, plugins, tools,
+};
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 
 /// Where the API is described as being; it is the same under `/v1`.
@@ -30,6 +32,9 @@ pub const BASE: &str = "/api/v1";
         plugins::remove,
         plugins::approve,
         plugins::revoke,
+        plugin_switches::pause,
+        plugin_switches::resume,
+        plugin_switches::roll_back,
         plugins::reload_one,
         plugins::logs,
         audit_logs::export,

@@ -8,7 +8,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
 
-use crate::api::{audit_logs, completions, docs, embeddings, health, models, plugins, tools};
+use crate::api::{
+    audit_logs, completions, docs, embeddings, health, models, plugin_switches, plugins, tools,
+};
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Entry, entry};
 use crate::state::App;
@@ -53,6 +55,9 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/plugins/{id}", get(plugins::get).delete(plugins::remove))
         .route("/plugins/{id}/approve", post(plugins::approve))
         .route("/plugins/{id}/revoke", post(plugins::revoke))
+        .route("/plugins/{id}/pause", post(plugin_switches::pause))
+        .route("/plugins/{id}/resume", post(plugin_switches::resume))
+        .route("/plugins/{id}/rollback", post(plugin_switches::roll_back))
         .route("/plugins/{id}/reload", post(plugins::reload_one))
         .route("/plugins/{id}/logs", get(plugins::logs))
         // audit logs

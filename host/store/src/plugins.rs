@@ -30,6 +30,8 @@ words! {
         Active = "active",
         /// Served, until another version of the same plugin became active.
         Superseded = "superseded",
+        /// Would serve, but an operator paused it.
+        Paused = "paused",
         /// Waits for an operator.
         PendingApproval = "pending_approval",
         /// Refused, or failed to load.

@@ -9,6 +9,7 @@ pub mod health;
 pub mod models;
 pub mod openai;
 pub mod paging;
+pub mod plugin_switches;
 pub mod plugins;
 mod produced;
 pub mod tools;

@@ -27,7 +27,7 @@ use crate::state::App;
 use crate::worker::reload::Retry;
 
 /// How long an answer waits for a change to be live. Loading goes on after it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plugins, and the files of the plugins folder.
 #[derive(Serialize, ToSchema)]
@@ -360,7 +360,7 @@ async fn overview(app: &App, paging: Paging) -> Result<PluginList, ApiError> {
     })
 }
 
-async fn view(app: &App, id: &str) -> Result<PluginView, ApiError> {
+pub(super) async fn view(app: &App, id: &str) -> Result<PluginView, ApiError> {
     let (status, catalogue) = (app.reload.status(), app.runtime.snapshot());
     let running = Running { status: &status, runtime: &app.runtime, catalogue: &catalogue };
     let found = Desk::of(app).plugin(id, Some(&running)).await?;
@@ -376,7 +376,7 @@ impl From<DeskError> for ApiError {
             DeskError::NoBinding { .. } | DeskError::Unfit { .. } => {
                 Self::impossible("binding", "exists", capitalised(text))
             }
-            DeskError::Declared(_) => Self::conflict(capitalised(text)),
+            DeskError::Declared(_) | DeskError::State(_) => Self::conflict(capitalised(text)),
             DeskError::Manifest(cause) => Self::internal(cause),
             DeskError::Store(error) => error.into(),
         }

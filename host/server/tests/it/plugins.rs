@@ -535,3 +535,45 @@ async fn what_an_active_version_does_not_ask_for_is_taken_back() {
     app.publish("echo.wasm", &echo("3.0.0", &format!("{kv}{http}"))).await;
     assert_eq!(app.plugin("echo").await["version"], "2.0.0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_plugin_waits_until_it_is_resumed() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    let turn = async |what: &str| app.post(&format!("/api/v1/plugins/echo/{what}"), &json!({})).await;
+    assert_eq!(turn("resume").await.status, 409);
+    let paused = turn("pause").await.expect(200);
+    assert_eq!((&paused["state"], &paused["version"]), (&json!("paused"), &json!("1.0.0")));
+    assert!(paused["reason"].as_str().unwrap().contains("hardpoint plugin resume echo"), "{paused}");
+    assert_eq!((app.call("echo").await, turn("pause").await.status.as_u16()), (404, 409));
+    // Nothing brings it back but its operator: no new version, no other start.
+    app.publish("echo.wasm", &echo("1.1.0", "")).await;
+    let app = app.restart().await;
+    assert_eq!(app.call("echo").await, 404);
+    let resumed = app.post("/api/v1/plugins/echo/resume", &json!({})).await.expect(200);
+    assert_eq!(app.call("echo").await, 200);
+    // The version that came meanwhile asks for nothing, and takes over.
+    assert_eq!((&resumed["state"], &resumed["version"]), (&json!("active"), &json!("1.1.0")));
+    let events = kinds_of_events(&app).await;
+    for kind in ["plugin.paused", "plugin.resumed"] {
+        assert_eq!(events.iter().filter(|event| *event == kind).count(), 1, "{events:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_rolled_back_and_stays_so() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    let back = async |app: &TestApp| app.post("/api/v1/plugins/echo/rollback", &json!({})).await;
+    assert_eq!(back(&app).await.status, 409);
+    app.publish("echo.wasm", &echo("1.1.0", "")).await;
+    app.publish("echo.wasm", &echo("1.2.0", "")).await;
+    assert_eq!(app.plugin("echo").await["version"], "1.2.0");
+    assert_eq!(back(&app).await.expect(200)["version"], "1.1.0");
+    // The file in the folder is the newer one still, and is no news.
+    let app = app.restart().await;
+    assert_eq!(app.plugin("echo").await["version"], "1.1.0");
+    assert_eq!(app.call("echo").await, 200);
+    let unknown = json!({"digest": format!("sha256:{}", "0".repeat(64))});
+    assert_eq!(app.post("/api/v1/plugins/echo/rollback", &unknown).await.status, 422);
+    // Once more goes forward again: it is what served before.
+    assert_eq!(back(&app).await.expect(200)["version"], "1.2.0");
+}

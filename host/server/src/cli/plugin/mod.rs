@@ -5,6 +5,7 @@ mod grant;
 mod inspect;
 mod list;
 mod record;
+mod switch;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,15 @@ pub(super) enum Command {
   hardpoint plugin revoke my-exporter
   hardpoint plugin revoke openai --binding openai-eu --yes")]
     Revoke(grant::RevokeArguments),
+    /// Take a plugin out of service without taking anything from it.
+    Pause(switch::Arguments),
+    /// Let a paused plugin serve again.
+    Resume(switch::Arguments),
+    /// Go back to the version that served before.
+    #[command(after_help = "Examples:
+  hardpoint plugin rollback my-exporter
+  hardpoint plugin rollback openai --digest sha256:4f2a…")]
+    Rollback(switch::RollbackArguments),
     /// Call a tool once, in a sandbox with all limits on.
     #[command(after_help = "Examples:
   hardpoint plugin call calculator --arguments '{\"expression\": \"1 + 1\"}'
@@ -65,6 +75,9 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Inspect(arguments) => inspect::run(config, &arguments).await,
             Command::Grant(arguments) => grant::grant(config, &arguments).await,
             Command::Revoke(arguments) => grant::revoke(config, &arguments).await,
+            Command::Pause(arguments) => switch::pause(config, &arguments).await,
+            Command::Resume(arguments) => switch::resume(config, &arguments).await,
+            Command::Rollback(arguments) => switch::roll_back(config, &arguments).await,
             Command::Call(arguments) => call::run(config, &arguments).await,
             Command::Test(arguments) => test::run(&arguments).await,
             Command::Record(arguments) => record::run(config, &arguments).await,

@@ -66,6 +66,9 @@ pub enum DeskError {
         /// What is wrong.
         reason: String,
     },
+    /// It is not in the state that this asks for.
+    #[error("{0}")]
+    State(String),
     /// The manifest that was stored cannot be read any more.
     #[error("the stored manifest: {0}")]
     Manifest(String),
@@ -109,7 +112,8 @@ impl Desk {
             return found
                 .ok_or_else(|| DeskError::NoVersion { id: id.to_owned(), digest: digest.to_owned() });
         }
-        let active = || versions.iter().find(|version| version.state == State::Active);
+        let active =
+            || versions.iter().find(|version| matches!(version.state, State::Active | State::Paused));
         let newest = || versions.iter().find(|version| version.state != State::Removed);
         candidate(&versions)
             .or_else(active)
@@ -196,7 +200,7 @@ impl Desk {
                     grants::put(tx, &row).await?;
                 }
                 plugins::approve(tx, &version.id, &version.digest, &by, now).await?;
-                if !matches!(version.state, State::Active | State::PendingApproval) {
+                if !matches!(version.state, State::Active | State::Paused | State::PendingApproval) {
                     plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now)
                         .await?;
                 }
@@ -235,8 +239,8 @@ impl Desk {
                     }
                 }
                 for row in plugins::versions(tx, &id).await? {
-                    let is_meant =
-                        binding.is_none() && matches!(row.state, State::Active | State::PendingApproval);
+                    let is_meant = binding.is_none()
+                        && matches!(row.state, State::Active | State::Paused | State::PendingApproval);
                     if is_meant && serves_ungranted(&config, &row) {
                         plugins::set_state(tx, &id, &row.digest, State::Rejected, Some(&reason), now).await?;
                     }
@@ -276,7 +280,7 @@ impl Desk {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         let there: Vec<Plugin> = versions
             .into_iter()
-            .filter(|row| matches!(row.state, State::Active | State::PendingApproval | State::Rejected))
+            .filter(|row| !matches!(row.state, State::Superseded | State::Removed))
             .collect();
         if there.is_empty() {
             return Err(DeskError::NoPlugin(id.to_owned()));

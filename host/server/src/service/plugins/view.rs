@@ -37,7 +37,7 @@ pub struct PluginView {
     pub version: String,
     /// What it is.
     pub description: String,
-    /// `active`, `loading`, `pending_approval`, `rejected` or `failed`.
+    /// `active`, `loading`, `paused`, `pending_approval`, `rejected` or `failed`.
     pub state: String,
     /// Why it is in that state, and what to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -241,7 +241,7 @@ impl Desk {
         grants: &Grants,
         running: Option<&Running<'_>>,
     ) -> Option<PluginView> {
-        let active = versions.iter().find(|row| row.state == State::Active);
+        let active = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
         let rejected = || {
             let newest = versions
                 .iter()

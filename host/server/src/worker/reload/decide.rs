@@ -51,6 +51,10 @@ pub fn decide(
     loaded: &dyn Fn(&str) -> Loaded,
 ) -> Decision {
     let mut decision = Decision::default();
+    if versions.iter().any(|version| version.state == State::Paused) {
+        // Nothing serves, and nothing takes over, until it is resumed.
+        return decision;
+    }
     let active = versions.iter().find(|version| version.state == State::Active);
     let live =
         active.map(|active| serve_on(config, active, grants, loaded, &mut decision)).unwrap_or_default();

@@ -100,7 +100,9 @@ impl Keeper {
         let shared = self.app.store.engine() == Engine::Postgres;
         let rows = desired.versions.values().flatten();
         rows.filter(|row| row.source == Source::Folder && !self.winners.contains_key(&row.id))
-            .filter(|row| matches!(row.state, State::Active | State::PendingApproval | State::Rejected))
+            .filter(|row| {
+                matches!(row.state, State::Active | State::Paused | State::PendingApproval | State::Rejected)
+            })
             .filter_map(|row| {
                 let name = row.file_name.as_deref()?;
                 let is_gone = !present.contains(name) && (!shared || self.ever_seen.contains(name));

@@ -221,7 +221,7 @@ impl Keeper {
                 let state = known.as_ref().map(|known| known.state);
                 plugins::upsert(tx, &new, State::PendingApproval, None, now).await?;
                 // What an operator took out of service is not brought back by copying the same bytes again.
-                if matches!(state, Some(State::Active | State::PendingApproval))
+                if matches!(state, Some(State::Active | State::Paused | State::PendingApproval))
                     || known.as_ref().is_some_and(is_revoked)
                 {
                     return Ok(());

@@ -1,0 +1,92 @@
+//! `/plugins/{id}/pause`, `resume` and `rollback`, for operators.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::plugins::{PATIENCE, view};
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::error::schema::ErrorBody;
+use crate::extract::{self, Path};
+use crate::service::events::Author;
+use crate::service::plugins::Desk;
+use crate::service::plugins::view::PluginView;
+use crate::state::App;
+use crate::worker::reload::Retry;
+
+/// Which version to go back to.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// SHA-256 of the component; the version that served before where left out.
+    digest: Option<String>,
+}
+
+/// Takes a plugin out of service; what is under way is finished, and nothing is taken from it.
+#[utoipa::path(post, path = "/plugins/{id}/pause", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    responses(
+        (status = 200, description = "The plugin afterwards", body = PluginView),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+        (status = 409, description = "It does not serve", body = ErrorBody),
+    )
+)]
+pub async fn pause(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+) -> Result<Json<PluginView>, ApiError> {
+    Desk::of(&app).pause(&Author::from(&caller), &id).await?;
+    app.reload.settle(Retry::None, PATIENCE).await;
+    view(&app, &id).await.map(Json)
+}
+
+/// Lets a paused plugin serve again.
+#[utoipa::path(post, path = "/plugins/{id}/resume", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    responses(
+        (status = 200, description = "The plugin afterwards", body = PluginView),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+        (status = 409, description = "It is not paused", body = ErrorBody),
+    )
+)]
+pub async fn resume(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+) -> Result<Json<PluginView>, ApiError> {
+    Desk::of(&app).resume(&Author::from(&caller), &id).await?;
+    app.reload.settle(Retry::None, PATIENCE).await;
+    view(&app, &id).await.map(Json)
+}
+
+/// Goes back to the version that served before; the present one serves until that one can.
+#[utoipa::path(post, path = "/plugins/{id}/rollback", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    request_body = Option<Rollback>,
+    responses(
+        (status = 200, description = "The plugin afterwards", body = PluginView),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "Not an operator", body = ErrorBody),
+        (status = 404, description = "No such plugin", body = ErrorBody),
+        (status = 409, description = "There is no version before", body = ErrorBody),
+        (status = 422, description = "No such version", body = ErrorBody),
+    )
+)]
+pub async fn roll_back(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<PluginView>, ApiError> {
+    let body = extract::read(request).await?;
+    let wanted: Rollback = if body.is_empty() { Rollback::default() } else { extract::parse_json(&body)? };
+    Desk::of(&app).roll_back(&Author::from(&caller), &id, wanted.digest.as_deref()).await?;
+    app.reload.settle(Retry::None, PATIENCE).await;
+    view(&app, &id).await.map(Json)
+}

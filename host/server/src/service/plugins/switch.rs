@@ -1,0 +1,96 @@
+//! The operator's switches: pause, resume, go back to the version before. Like the rest of the desk they work
+//! on the store alone; running servers follow.
+
+use hardpoint_store::Lane;
+use hardpoint_store::plugins::{self, Plugin, State};
+use serde_json::json;
+
+use super::{Desk, DeskError};
+use crate::service::events::{self, Author};
+
+impl Desk {
+    /// Takes a plugin out of service without taking anything from it. What is under way is finished.
+    ///
+    /// # Errors
+    /// There is no such plugin, or it does not serve.
+    pub async fn pause(&self, author: &Author, id: &str) -> Result<Plugin, DeskError> {
+        let reason = format!("paused by {}; let it go on with `hardpoint plugin resume {id}`", author.name());
+        self.turn(author, id, State::Active, State::Paused, Some(reason), "plugin.paused").await
+    }
+
+    /// Lets a paused plugin serve again.
+    ///
+    /// # Errors
+    /// There is no such plugin, or it is not paused.
+    pub async fn resume(&self, author: &Author, id: &str) -> Result<Plugin, DeskError> {
+        self.turn(author, id, State::Paused, State::Active, None, "plugin.resumed").await
+    }
+
+    async fn turn(
+        &self,
+        author: &Author,
+        id: &str,
+        from: State,
+        to: State,
+        reason: Option<String>,
+        kind: &'static str,
+    ) -> Result<Plugin, DeskError> {
+        self.version(id, None).await?;
+        let now = self.clock.now();
+        let (author, rng, plugin) = (author.clone(), self.rng.clone(), id.to_owned());
+        let write = self.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                let versions = plugins::versions(tx, &plugin).await?;
+                let Some(row) = versions.into_iter().find(|row| row.state == from) else { return Ok(None) };
+                plugins::set_state(tx, &plugin, &row.digest, to, reason.as_deref(), now).await?;
+                let after = json!({ "version": row.version, "digest": row.digest });
+                tx.append(&author.event(now, &*rng, kind, events::plugin(&plugin), after), &[]).await?;
+                Ok(Some(row))
+            })
+        });
+        write.await?.ok_or_else(|| {
+            DeskError::State(format!("plugin `{id}` is not {}, so there is nothing to do", from.as_str()))
+        })
+    }
+
+    /// Makes the version that served before the present one, or the one with this digest, the next to serve.
+    /// It needs what it asks for to be allowed, like any version; the present one serves until then.
+    ///
+    /// # Errors
+    /// There is no such plugin, or no such version to go back to.
+    pub async fn roll_back(
+        &self,
+        author: &Author,
+        id: &str,
+        digest: Option<&str>,
+    ) -> Result<Plugin, DeskError> {
+        let present = self.version(id, None).await?;
+        let now = self.clock.now();
+        let (author, rng) = (author.clone(), self.rng.clone());
+        let (plugin, wanted) = (id.to_owned(), digest.map(str::to_owned));
+        let write = self.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                let versions = plugins::versions(tx, &plugin).await?;
+                let served = versions.into_iter().filter(|row| row.state == State::Superseded);
+                let found = match &wanted {
+                    Some(wanted) => served.into_iter().find(|row| row.digest == *wanted),
+                    // One that gives a reason never served.
+                    None => served.filter(|row| row.reason.is_none()).max_by_key(|row| row.updated_at),
+                };
+                let Some(row) = found else { return Ok(None) };
+                plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
+                let after = json!({
+                    "from": { "version": present.version, "digest": present.digest },
+                    "to": { "version": row.version, "digest": row.digest },
+                });
+                let event = author.event(now, &*rng, "plugin.rolled_back", events::plugin(&plugin), after);
+                tx.append(&event, &[]).await?;
+                Ok(Some(row))
+            })
+        });
+        write.await?.ok_or_else(|| match digest {
+            Some(digest) => DeskError::NoVersion { id: id.to_owned(), digest: digest.to_owned() },
+            None => DeskError::State(format!("plugin `{id}` has no version that served before")),
+        })
+    }
+}
