@@ -120,6 +120,22 @@ impl Limits {
         }
     }
 
+    /// Each by the name that a manifest gives it, for people.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let mut shown = vec![
+            ("memory_mib", (self.memory / MIB).to_string()),
+            ("cpu_ms", self.cpu.as_millis().to_string()),
+            ("exchange_cpu_ms", self.exchange_cpu.as_millis().to_string()),
+            ("output_kib", (self.output / KIB).to_string()),
+            ("http_calls", self.http_calls.to_string()),
+            ("log_kib", (self.log / KIB).to_string()),
+            ("concurrency", self.concurrency.to_string()),
+            ("concurrency_per_org", self.concurrency_per_org.to_string()),
+        ];
+        shown.extend(self.wall.map(|wall| ("wall_ms", wall.as_millis().to_string())));
+        shown
+    }
+
     /// The limits in force: the manifest's wishes, else the kind's defaults, never over the operator's ceiling.
     pub fn resolve(kind: Kind, wishes: &LimitWishes, ceiling: &Self) -> Self {
         let defaults = Self::defaults(kind);

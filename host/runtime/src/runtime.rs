@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use wasmtime::Engine;
 
-use crate::binding::BindingSpec;
+use crate::binding::{Binding, BindingSpec};
 use crate::catalogue::Catalogue;
 use crate::compile::Compiler;
 use crate::component::{self, Inspection};
@@ -124,6 +124,13 @@ impl Runtime {
     /// The disk's. What is left is tried again the next time.
     pub fn forget_compiled(&self, but: &HashSet<String>) -> std::io::Result<()> {
         self.inner.compiler.forget(but)
+    }
+
+    /// A binding of a generation that nobody else sees, to ask it something before it is published. None
+    /// where the specification is of another plugin.
+    pub fn bind_aside(&self, generation: Arc<Generation>, spec: BindingSpec) -> Option<Arc<Binding>> {
+        let name = spec.name.clone();
+        Catalogue::default().succeed(vec![generation], vec![spec]).binding(&name).cloned()
     }
 
     /// Makes exactly these generations and bindings live, in one step. What is no longer among them

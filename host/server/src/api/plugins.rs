@@ -21,6 +21,7 @@ use crate::extract::{self, BodyLimit, JsonBytes, Path, Query};
 use crate::service::events::Author;
 use crate::service::plugins::Desk;
 use crate::service::plugins::desk::DeskError;
+use crate::service::plugins::rehearsal::{Rehearsal, RehearsalError};
 use crate::service::plugins::upload::UploadError;
 use crate::service::plugins::view::{FileView, Overview, PluginView, Running};
 use crate::state::App;
@@ -100,6 +101,15 @@ pub struct Tail {
     follow: Option<bool>,
 }
 
+/// How a component is published.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Publishing {
+    /// Whether to tell only what would change.
+    dry_run: Option<bool>,
+}
+
 /// Lists plugins and files.
 #[utoipa::path(get, path = "/plugins", tag = "plugins", params(Paging), responses(
     (status = 200, description = "The plugins", body = PluginList),
@@ -115,13 +125,15 @@ pub async fn list(
     overview(&app, paging).await.map(Json)
 }
 
-/// Keeps a component. It waits until exactly its bytes are approved.
-#[utoipa::path(post, path = "/plugins", tag = "plugins",
+/// Keeps a component, which waits until exactly its bytes are approved; with `dry_run` only tells what
+/// publishing it would change.
+#[utoipa::path(post, path = "/plugins", tag = "plugins", params(Publishing),
     request_body(content(
         (Vec<u8> = "application/wasm"),
         (UploadForm = "multipart/form-data"),
     )),
     responses(
+        (status = 200, description = "What would change; nothing was kept", body = Rehearsal),
         (status = 201, description = "Kept; it waits for approval", body = PluginView),
         (status = 400, description = "No file in the form", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
@@ -134,12 +146,16 @@ pub async fn list(
 pub async fn upload(
     State(app): State<Arc<App>>,
     Operator(caller): Operator,
+    Query(publishing): Query<Publishing>,
     request: Request,
-) -> Result<(StatusCode, Json<PluginView>), ApiError> {
+) -> Result<Response, ApiError> {
     let (bytes, file_name) = uploaded(request).await?;
+    if publishing.dry_run.unwrap_or(false) {
+        return Ok(Json(Desk::of(&app).rehearse(&app.runtime, bytes).await?).into_response());
+    }
     let kept = Desk::of(&app).upload(&Author::from(&caller), bytes, Source::Upload, file_name).await?;
     app.reload.settle(Retry::None, PATIENCE).await;
-    Ok((StatusCode::CREATED, Json(view(&app, &kept.id).await?)))
+    Ok((StatusCode::CREATED, Json(view(&app, &kept.id).await?)).into_response())
 }
 
 /// Looks through folder and store once more, and tries again what failed before.
@@ -379,6 +395,15 @@ impl From<DeskError> for ApiError {
             DeskError::Declared(_) | DeskError::State(_) => Self::conflict(capitalised(text)),
             DeskError::Manifest(cause) => Self::internal(cause),
             DeskError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RehearsalError> for ApiError {
+    fn from(error: RehearsalError) -> Self {
+        match error {
+            RehearsalError::Upload(error) => error.into(),
+            RehearsalError::Desk(error) => error.into(),
         }
     }
 }

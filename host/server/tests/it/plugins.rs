@@ -577,3 +577,35 @@ async fn a_version_is_rolled_back_and_stays_so() {
     // Once more goes forward again: it is what served before.
     assert_eq!(back(&app).await.expect(200)["version"], "1.2.0");
 }
+
+/// Nothing is kept, and everything is told: what it asks for, its limits, its schema, who stands on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_publishing_would_change_is_told() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    let rehearse = async |bytes: bytes::Bytes| {
+        let mut request = app.request(Method::POST, "/api/v1/plugins?dry_run=true", None);
+        request.headers_mut().insert(header::CONTENT_TYPE, "application/wasm".parse().unwrap());
+        *request.body_mut() = Body::from(bytes);
+        app.send(request).await
+    };
+    let more = format!("{ASKS}\n[limits]\ncpu_ms = 500\n");
+    let told = rehearse(echo("2.0.0", &more)).await.expect(200);
+    assert_eq!((&told["replaces"], &told["version"]), (&json!("1.0.0"), &json!("2.0.0")));
+    assert!(told["would"].as_str().unwrap().starts_with("wait: binding echo is not allowed"), "{told}");
+    assert_eq!(told["bindings"][0]["asks_more"], json!(["send GET https://api.example.com/"]));
+    assert_eq!(told["limits"][0], json!({"name": "cpu_ms", "from": "250", "to": "500"}));
+    assert_eq!(told["tool"], json!([]));
+    let told = rehearse(echo("1.0.1", "")).await.expect(200);
+    assert!(told["would"].as_str().unwrap().starts_with("serve at once from the plugins folder"), "{told}");
+    // Another tool under the same name: its schema is another.
+    let hostile =
+        std::str::from_utf8(b"id = \"echo\"\nversion = \"3.0.0\"\nkind = \"tool\"\ndescription = \"x\"\n")
+            .unwrap();
+    let told = rehearse(repacked("hostile", hostile)).await.expect(200);
+    let changed: Vec<&str> =
+        told["tool"].as_array().unwrap().iter().map(|change| change["name"].as_str().unwrap()).collect();
+    assert_eq!(changed, ["description", "parameters"], "{told}");
+    assert_eq!(rehearse("no component".into()).await.status, 422);
+    assert_eq!(app.plugin("echo").await["version"], "1.0.0");
+    assert_eq!(kinds_of_events(&app).await.iter().filter(|kind| *kind == "plugin.published").count(), 1);
+}

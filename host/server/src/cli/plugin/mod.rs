@@ -4,6 +4,7 @@ mod call;
 mod grant;
 mod inspect;
 mod list;
+mod publish;
 mod record;
 mod switch;
 mod test;
@@ -42,6 +43,11 @@ pub(super) enum Command {
   hardpoint plugin revoke my-exporter
   hardpoint plugin revoke openai --binding openai-eu --yes")]
     Revoke(grant::RevokeArguments),
+    /// Keep a component, to be approved; or tell what publishing it would change.
+    #[command(after_help = "Examples:
+  hardpoint plugin publish my-exporter.wasm --dry-run
+  hardpoint plugin publish my-exporter.wasm && hardpoint plugin grant my-exporter")]
+    Publish(publish::Arguments),
     /// Take a plugin out of service without taking anything from it.
     Pause(switch::Arguments),
     /// Let a paused plugin serve again.
@@ -75,6 +81,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Inspect(arguments) => inspect::run(config, &arguments).await,
             Command::Grant(arguments) => grant::grant(config, &arguments).await,
             Command::Revoke(arguments) => grant::revoke(config, &arguments).await,
+            Command::Publish(arguments) => publish::run(config, &arguments).await,
             Command::Pause(arguments) => switch::pause(config, &arguments).await,
             Command::Resume(arguments) => switch::resume(config, &arguments).await,
             Command::Rollback(arguments) => switch::roll_back(config, &arguments).await,

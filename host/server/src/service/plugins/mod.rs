@@ -2,6 +2,7 @@
 
 pub mod desk;
 pub mod plan;
+pub mod rehearsal;
 mod switch;
 pub mod upload;
 pub mod view;

@@ -1,0 +1,106 @@
+//! `hardpoint plugin publish`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Args;
+use hardpoint_runtime::HostServices;
+use hardpoint_store::plugins::Source;
+use serde_json::json;
+
+use super::{Failure, desk};
+use crate::cli::print_json;
+use crate::cli::serve::compiler;
+use crate::config::Config;
+use crate::service::events::Author;
+use crate::service::kv::StoredKv;
+use crate::service::plugins::rehearsal::{Change, Rehearsal};
+use crate::start::open_runtime;
+
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// The packed component.
+    file: PathBuf,
+    /// Only tell what would change.
+    #[arg(long)]
+    dry_run: bool,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+    let file = arguments.file.display();
+    let bytes: Bytes =
+        std::fs::read(&arguments.file).with_context(|| format!("{file} cannot be read"))?.into();
+    let desk = desk(config).await?;
+    if arguments.dry_run {
+        let services = HostServices {
+            clock: desk.clock.clone(),
+            rng: desk.rng.clone(),
+            kv: Arc::new(StoredKv(desk.store.clone())),
+        };
+        let runtime = open_runtime(&desk.config, compiler()?, services)?;
+        let rehearsal = desk.rehearse(&runtime, bytes).await.map_err(anyhow::Error::from)?;
+        desk.store.close().await;
+        return if arguments.json { print_json(&rehearsal) } else { show(&rehearsal) };
+    }
+    let name = arguments.file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let kept = desk.upload(&Author::cli(), bytes, Source::Upload, name).await.map_err(anyhow::Error::from)?;
+    desk.store.close().await;
+    let (id, version, digest) = (&kept.id, &kept.version, &kept.digest);
+    if arguments.json {
+        let state = kept.state.as_str();
+        return print_json(&json!({ "id": id, "version": version, "digest": digest, "state": state }));
+    }
+    println!("{id} {version} is kept ({}).", kept.state.as_str());
+    if kept.approved_by.is_none() {
+        println!("See what it asks for and allow it: hardpoint plugin grant {id} --digest {digest}");
+    }
+    Ok(())
+}
+
+fn show(rehearsal: &Rehearsal) -> Result<(), Failure> {
+    let Rehearsal { id, version, digest, .. } = rehearsal;
+    match &rehearsal.replaces {
+        Some(old) => println!("{id} {version} in the place of {old} ({digest})"),
+        None => println!("{id} {version}, which is not here yet ({digest})"),
+    }
+    println!("It would {}.", rehearsal.would);
+    for binding in &rehearsal.bindings {
+        println!("Binding {}", binding.name);
+        for (what, lines) in [
+            ("asks for more", &binding.asks_more),
+            ("asks no longer", &binding.asks_less),
+            ("not allowed", &binding.missing),
+        ] {
+            for line in lines {
+                println!("  {what}: {line}");
+            }
+        }
+    }
+    changes("Limits", &rehearsal.limits);
+    changes("The tool", &rehearsal.tool);
+    if !rehearsal.models.is_empty() {
+        println!("Models on it: {}", rehearsal.models.join(", "));
+    }
+    if !rehearsal.exporters.is_empty() {
+        println!("Exporters on it: {}", rehearsal.exporters.join(", "));
+    }
+    Ok(())
+}
+
+fn changes(title: &str, changes: &[Change]) {
+    if changes.is_empty() {
+        return;
+    }
+    println!("{title}");
+    for Change { name, from, to } in changes {
+        match from {
+            Some(from) => println!("  {name}: {from} -> {to}"),
+            None => println!("  {name}: {to}"),
+        }
+    }
+}
