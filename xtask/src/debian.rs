@@ -28,6 +28,11 @@ pub(crate) fn install(packages: &[&str], what_for: &str) -> Result<()> {
         .with_context(|| format!("{what_for} needs `{by_hand}` to succeed, as root"))
 }
 
+/// [`install`], as the toolchains for plugins ask for it.
+pub(crate) fn install_for(packages: &[&str], what_for: &str) -> Result<(), String> {
+    install(packages, what_for).map_err(|error| format!("{error:#}"))
+}
+
 fn apt_get(words: &[&str]) -> Command {
     let mut command = if am_root() {
         Command::new("apt-get")

@@ -24,7 +24,6 @@ mod clients;
 mod cluster;
 mod debian;
 mod deny;
-mod guests;
 mod places;
 mod plugins;
 mod run;

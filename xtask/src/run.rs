@@ -3,8 +3,6 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -42,24 +40,6 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .with_context(|| format!("cannot start `{}`", describe(command)))?;
     succeeded(command, output.status)?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// Runs the command for at most `limit`, then ends it.
-pub(crate) fn bounded(command: &mut Command, limit: Duration) -> Result<()> {
-    eprintln!("$ {}", describe(command));
-    let mut child = command.spawn().with_context(|| format!("cannot start `{}`", describe(command)))?;
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return succeeded(command, status);
-        }
-        if Instant::now() >= deadline {
-            child.kill()?;
-            child.wait()?;
-            bail!("`{}` was not done after {} s", describe(command), limit.as_secs());
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// Whether a program of this name is on the PATH.

@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask test`, cheap ones first.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -42,6 +43,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: plugin_tests,
     },
     Step { name: "unit", about: "the tests of every crate, the store's on SQLite and PostgreSQL", run: unit },
+    Step {
+        name: "templates",
+        about: "a project for every kind and language, made, tested, built, packed and called",
+        run: templates,
+    },
     Step { name: "blackbox", about: "the real binary, real sockets, real clients", run: blackbox },
 ];
 
@@ -140,6 +146,21 @@ fn unit(needs: &mut Needs) -> Result<()> {
     run::show_and_run(&mut doc)
 }
 
+fn templates(_: &mut Needs) -> Result<()> {
+    let host = host()?;
+    let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "templates"]);
+    run::show_and_run(test.env("HARDPOINT_BIN", host))
+}
+
+/// The host's binary, as the crates' own tests need it: `cargo build` would leave the test dependencies out,
+/// choose other features, and build wasmtime a second time.
+fn host() -> Result<PathBuf> {
+    run::show_and_run(&mut run::cargo(&["test", "--workspace", "--locked", "--test", "it", "--no-run"]))?;
+    let host = places::host_binary("debug");
+    ensure!(host.is_file(), "{} was not built", host.display());
+    Ok(host)
+}
+
 fn blackbox(needs: &mut Needs) -> Result<()> {
     let database = needs.postgres()?;
     needs.guests()?;
@@ -147,11 +168,7 @@ fn blackbox(needs: &mut Needs) -> Result<()> {
     if !run::on_path("curl") {
         debian::install(&["curl", "ca-certificates"], "testing the lines of the README")?;
     }
-    // The binary as the crates' own tests need it: `cargo build` would leave the test dependencies out,
-    // choose other features, and build wasmtime a second time.
-    run::show_and_run(&mut run::cargo(&["test", "--workspace", "--locked", "--test", "it", "--no-run"]))?;
-    let host = places::host_binary("debug");
-    ensure!(host.is_file(), "{} was not built", host.display());
+    let host = host()?;
     let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "blackbox"]);
     test.env("HARDPOINT_BIN", host).env(VARIABLE, database);
     test.env("HARDPOINT_PYTHON", python).env("HARDPOINT_JAVASCRIPT", javascript);

@@ -1,0 +1,75 @@
+//! From a project's sources to a component.
+
+use std::path::{Path, PathBuf};
+
+use hardpoint_domain::manifest::Kind;
+
+use super::world::{self, WORLD};
+use super::{Language, Project};
+use crate::error::Error;
+use crate::process::show_and_run;
+use crate::toolchain::{Install, JavaScript, Python, Rust};
+
+/// Where the interfaces are in a project.
+const WIT: &str = "wit";
+
+impl Project {
+    /// Builds the component, without its manifest yet. What the language's tools say goes to standard error.
+    ///
+    /// # Errors
+    /// If there is no toolchain and none can be set up, or the sources do not build.
+    pub fn build(&self, install: Install<'_>) -> Result<PathBuf, Error> {
+        match self.language {
+            Language::Rust => self.build_rust(&Rust::find(&self.folder, None, install)?),
+            Language::Python => self.build_python(&Python::prepare(install)?),
+            Language::JavaScript => self.build_javascript(&JavaScript::prepare(install)?),
+        }
+    }
+
+    fn build_rust(&self, rust: &Rust) -> Result<PathBuf, Error> {
+        let built = rust.build(&[])?;
+        let mut own = built.into_iter().filter(|(member, _)| *member == self.folder);
+        match (own.next(), own.next()) {
+            (Some((_, component)), None) => Ok(component),
+            (None, _) => Err(Error::Refused(format!(
+                "{} makes no component: its [lib] needs `crate-type = [\"cdylib\", \"rlib\"]`",
+                self.folder.join("Cargo.toml").display()
+            ))),
+            (Some(_), Some(_)) => Err(Error::Refused(format!(
+                "{} makes more than one .wasm file; a plugin is one library",
+                self.folder.join("Cargo.toml").display()
+            ))),
+        }
+    }
+
+    /// The author's module is `plugin`; the vendored SDK brings the one that exports it, for each kind.
+    fn build_python(&self, python: &Python) -> Result<PathBuf, Error> {
+        let out = self.build_folder()?;
+        let wit = world::write(&self.manifest, &self.folder.join(WIT), &out)?;
+        let app = format!("export_{}", kind(self.manifest.kind));
+        let vendor = self.folder.join("vendor");
+        let component = out.join("component.wasm");
+        let paths: [&Path; 3] = [&self.folder, &vendor, &vendor.join("hardpoint/export")];
+        show_and_run(python.componentize(&wit, WORLD, &app, &paths, &component).current_dir(&self.folder))?;
+        Ok(component)
+    }
+
+    fn build_javascript(&self, javascript: &JavaScript) -> Result<PathBuf, Error> {
+        let out = self.build_folder()?;
+        let wit = world::write(&self.manifest, &self.folder.join(WIT), &out)?;
+        let component = out.join("component.wasm");
+        let source = self.folder.join("plugin.js");
+        show_and_run(javascript.componentize(&source, &wit, WORLD, &component).current_dir(&self.folder))?;
+        Ok(component)
+    }
+}
+
+/// As it is written in manifests and in the names of files.
+pub(crate) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Model => "model",
+        Kind::Exporter => "exporter",
+        Kind::Tool => "tool",
+        Kind::Retriever => "retriever",
+    }
+}

@@ -1,0 +1,79 @@
+//! componentize-py in a virtual environment of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Install;
+use super::cache::{made_once, toolchains};
+use crate::error::Error;
+use crate::process::{on_path, show_and_run, succeeds, tell};
+
+/// The version that templates are tested with.
+const VERSION: &str = "0.25.1";
+
+/// Debian's names for what is needed.
+const PACKAGES: [&str; 2] = ["python3", "python3-venv"];
+
+/// A Python toolchain that is set up.
+#[derive(Clone, Debug)]
+pub struct Python {
+    environment: PathBuf,
+}
+
+impl Python {
+    /// Sets the toolchain up where it is not, which fetches some 40 MB.
+    ///
+    /// # Errors
+    /// If there is no Python with `venv`, or nothing can be fetched.
+    pub fn prepare(install: Install<'_>) -> Result<Self, Error> {
+        let environment = toolchains()?.join(format!("python-{VERSION}"));
+        let requirement = format!("componentize-py=={VERSION}");
+        made_once(&environment, &requirement, |folder| {
+            if !has_venv() {
+                install(&PACKAGES, "building Python plugins").map_err(|why| {
+                    let names = PACKAGES.join(" ");
+                    Error::Missing(format!(
+                        "building Python plugins takes Python 3.10 or later with `venv`, and {why}; on \
+                         Debian: `apt-get install {names}`"
+                    ))
+                })?;
+            }
+            tell(&format!("setting up {requirement}, once"));
+            show_and_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+            let mut pip = Command::new(folder.join("bin/python"));
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+            show_and_run(pip.arg(&requirement))
+        })?;
+        Ok(Self { environment })
+    }
+
+    /// A command that makes `output` of the module `app`, found in one of `paths`.
+    pub fn componentize(
+        &self,
+        wit: &Path,
+        world: &str,
+        app: &str,
+        paths: &[&Path],
+        output: &Path,
+    ) -> Command {
+        let mut command = Command::new(self.environment.join("bin/componentize-py"));
+        command.arg("--wit-path").arg(wit).args(["--world", world, "--quiet", "componentize", app]);
+        for path in paths {
+            command.arg("--python-path").arg(path);
+        }
+        command.arg("--output").arg(output);
+        command
+    }
+
+    /// A command that writes the interfaces as Python modules into `folder`.
+    pub fn bindings(&self, wit: &Path, world: &str, folder: &Path) -> Command {
+        let mut command = Command::new(self.environment.join("bin/componentize-py"));
+        command.arg("--wit-path").arg(wit).args(["--world", world, "--quiet", "bindings"]).arg(folder);
+        command
+    }
+}
+
+fn has_venv() -> bool {
+    // `venv` is there without `ensurepip` on a Debian that lacks python3-venv, and then fails half-way.
+    on_path("python3") && succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
+}

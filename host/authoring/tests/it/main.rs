@@ -1,0 +1,82 @@
+//! Every template in every language: made, tested, built and packed, then looked at and called by the host's
+//! own binary, which `HARDPOINT_BIN` names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+mod host;
+mod place;
+mod rust;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use hardpoint_authoring::toolchain::never_install;
+use hardpoint_authoring::{Language, Project};
+use hardpoint_domain::manifest::Kind;
+use serde_json::{Value, json};
+
+use host::Host;
+use place::Place;
+
+/// Each has its own: cargo takes what has one name for the same crate, and they share a target folder.
+fn name(kind: Kind, language: Language) -> String {
+    format!("{language}-{}", json!(kind).as_str().expect("a kind is text"))
+}
+
+/// A project made of a template.
+fn made(place: &Place, kind: Kind, language: Language) -> Project {
+    let folder = place.path().join("project");
+    let made = hardpoint_authoring::new(kind, &name(kind, language), language, &folder);
+    made.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Made, tested by its own tests, built and packed.
+fn packed(place: &Place, kind: Kind, language: Language) -> PathBuf {
+    // What one cargo reads in the shared target folder another may be writing.
+    static CARGO: Mutex<()> = Mutex::new(());
+    let _alone = (language == Language::Rust).then(|| CARGO.lock().unwrap_or_else(PoisonError::into_inner));
+    let project = made(place, kind, language);
+    project.test().unwrap_or_else(|error| panic!("{error}"));
+    let component = project.build(&never_install).unwrap_or_else(|error| panic!("{error}"));
+    project.pack(&component, None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The whole life of a template, up to what the host says of it.
+fn template(kind: Kind, language: Language) {
+    let host = Host::named();
+    let place = Place::new();
+    let plugin = packed(&place, kind, language);
+    if kind == Kind::Retriever {
+        let refusal = host.inspect(&plugin).expect_err("this host serves retrievers: test more of them");
+        assert!(refusal.contains("serves no retrievers yet"), "{refusal}");
+        return;
+    }
+    let report = host.inspect(&plugin).unwrap();
+    assert_eq!(report["id"], name(kind, language));
+    assert_eq!(report["kind"], json!(kind));
+    let asks = report["asks"].as_array().map_or(0, Vec::len);
+    let wanted = if kind == Kind::Tool { 0 } else { 2 };
+    assert_eq!(asks, wanted, "it asks for a request and a secret, or for nothing: {report:#}");
+    if kind == Kind::Tool {
+        called(&host, &plugin, language);
+    }
+}
+
+/// The tool's template does the same in every language.
+fn called(host: &Host, plugin: &Path, language: Language) {
+    let call = |arguments: Value, settings: Value| host.call(plugin, &arguments, &settings);
+    let text = "The cat saw the dog. The dog ran!";
+    // The second call finds the component compiled, so its time is that of a fresh instance.
+    for _ in 0..2 {
+        let answer = call(json!({ "text": text, "top": 1 }), json!({ "ignored": ["the"] })).unwrap();
+        let expected = json!({
+            "words": 8, "sentences": 2, "characters": 33,
+            "most_common": [{ "word": "dog", "count": 2 }],
+        });
+        assert_eq!(answer["result"], expected);
+        println!("{language}: {} µs of CPU, {} bytes", answer["cpu_us"], answer["memory_peak"]);
+    }
+    let refused = call(json!({ "text": 1 }), json!({})).unwrap_err();
+    assert!(refused.contains("invalid_arguments"), "{refused}");
+    let described = host.describe(plugin).unwrap();
+    assert_eq!(described["result"]["parameters"]["required"], json!(["text"]), "{described:#}");
+}
