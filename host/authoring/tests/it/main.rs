@@ -4,6 +4,7 @@
 
 mod host;
 mod place;
+mod python;
 mod rust;
 
 use std::path::{Path, PathBuf};
