@@ -1,0 +1,3 @@
+import { call } from './double.js';
+
+export const send = (request) => call('httpSend', request);
