@@ -1,6 +1,6 @@
 // Exporters: batches of events to some outside system.
 
-import { Slot, parseSettings } from './machine.js';
+import { Slot, begun, parseSettings } from './machine.js';
 
 /**
  * @typedef {{ id: string, kind: string, time: bigint, body: string }} Event `body` is a JSON object as text.
@@ -18,7 +18,7 @@ export function defineExporter(plugin) {
   return {
     Delivery: class Delivery extends Slot {
       static open(batch, settings, state) {
-        return new Delivery(plugin.deliver(batch, parseSettings(settings), state));
+        return new Delivery(begun(() => plugin.deliver(batch, parseSettings(settings), state)));
       }
     },
   };

@@ -100,6 +100,23 @@ export class Slot {
 }
 
 /**
+ * Begins an exchange. What is thrown here and is no `Failure` becomes one: most often it is a setting that is not
+ * there, which concerns this binding alone. The stack goes to the plugin's log.
+ * @template T
+ * @param {() => T} begin
+ * @returns {T}
+ */
+export function begun(begin) {
+  try {
+    return begin();
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    console.error(`${error}\n${error?.stack ?? ''}`);
+    throw new Failure('unsupported', `the plugin cannot begin: ${error}`);
+  }
+}
+
+/**
  * A binding's settings. The host has checked them against the manifest's schema.
  * @param {string} settings
  */

@@ -1,7 +1,7 @@
 // Model adapters: from the host's requests to some provider's protocol and back.
 
 import { Failure } from './failure.js';
-import { Slot, parseSettings } from './machine.js';
+import { Slot, begun, parseSettings } from './machine.js';
 
 /**
  * @typedef {'system' | 'developer' | 'user' | 'assistant' | 'tool'} Role
@@ -52,19 +52,20 @@ import { Slot, parseSettings } from './machine.js';
  *   Begins an embedding.
  */
 export function defineModel(adapter) {
-  const begun = (name, request, settings) => {
-    if (!adapter[name]) throw new Failure('unsupported', `this model has no \`${name}\``);
-    return adapter[name](request, parseSettings(settings));
-  };
+  const begin = (name, request, settings) =>
+    begun(() => {
+      if (!adapter[name]) throw new Failure('unsupported', `this model has no \`${name}\``);
+      return adapter[name](request, parseSettings(settings));
+    });
   return {
     Completion: class Completion extends Slot {
       static open(request, settings) {
-        return new Completion(begun('complete', request, settings));
+        return new Completion(begin('complete', request, settings));
       }
     },
     Embedding: class Embedding extends Slot {
       static open(request, settings) {
-        return new Embedding(begun('embed', request, settings));
+        return new Embedding(begin('embed', request, settings));
       }
     },
   };

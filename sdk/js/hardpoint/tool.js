@@ -30,11 +30,16 @@ export function defineTool(plugin) {
   const parametersOf = (settings) => of(plugin.parameters, settings) ?? { type: 'object', properties: {} };
   return {
     describe(settings) {
-      const given = parseSettings(settings);
-      return {
-        description: of(plugin.description, given),
-        parameters: JSON.stringify(parametersOf(given)),
-      };
+      try {
+        const given = parseSettings(settings);
+        return {
+          description: of(plugin.description, given),
+          parameters: JSON.stringify(parametersOf(given)),
+        };
+      } catch (error) {
+        // The interface's error is a text.
+        throw Object.assign(new Error(String(error)), { payload: String(error) });
+      }
     },
 
     call(text, settings) {

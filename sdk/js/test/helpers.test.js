@@ -52,6 +52,15 @@ test('again, a request, usage', () => {
   assert.equal(done.sent[0].body, '{"q":1}');
 });
 
+test('a setting that is not there is a failure, not a trap', (t) => {
+  t.mock.method(console, 'error', () => {});
+  const complete = (_, settings) => settings.base_url.trim();
+  const request = testing.completionRequest('m', [testing.message('user', '?')]);
+  const done = testing.completion(defineModel({ complete }), request, {});
+  assert.equal(done.failure.kind, 'unsupported');
+  assert.match(done.failure.message, /cannot begin: TypeError/);
+});
+
 test('rules are kept', () => {
   class Silent extends Machine {
     *started() {

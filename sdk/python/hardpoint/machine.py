@@ -3,10 +3,11 @@ the host does all I/O."""
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
-from typing import Any, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional
 
-from .failure import Failure
+from .failure import Failure, FailureKind
 from .request import Request
 from .wit import types
 from .wit.base import Err
@@ -113,3 +114,16 @@ class Slot:
         if self._usage_record is not None and isinstance(effect, self._usage_record):
             return self._usage(effect)
         return effect
+
+
+def begun(begin: Callable[[], Machine]) -> Machine:
+    """Begins an exchange, as the interface has it. What is raised here and is no `Failure` becomes one: most often it
+    is a setting that is not there, which concerns this binding alone. The traceback goes to the plugin's log."""
+    try:
+        return begin()
+    except Failure as failure:
+        raise Err(failure.record()) from None
+    except Exception as error:
+        traceback.print_exc()
+        failure = Failure(FailureKind.UNSUPPORTED, f"the plugin cannot begin: {error!r}")
+        raise Err(failure.record()) from None

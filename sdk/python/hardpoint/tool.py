@@ -36,7 +36,11 @@ class Tool:
 
 def describe(tool: Tool, settings: str) -> wit.Definition:
     """What the interface calls `describe`."""
-    description, parameters = tool.define(parse(settings))
+    try:
+        description, parameters = tool.define(parse(settings))
+    except Exception as error:
+        # The interface's error is a text.
+        raise Err(str(error) or repr(error)) from None
     return wit.Definition(description, json.dumps(parameters, ensure_ascii=False))
 
 

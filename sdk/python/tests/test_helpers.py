@@ -1,13 +1,17 @@
 """Requests, failures, schemas and the double of the host."""
 
+import contextlib
+import io
 import unittest
 
 from hardpoint import FailureKind, Machine, again, http, kv, log, post, retry_after_ms, secret, send
 from hardpoint.exporter import Exporter, delivered
 from hardpoint.failure import Failure, kind_of_status
 from hardpoint.model import ModelAdapter, finish, text
+from hardpoint.machine import begun
 from hardpoint.schema import fill, problem
 from hardpoint.testing import Answer, Host, completion, completion_request, delivery, event, message
+from hardpoint.wit.base import Err
 from hardpoint.wit.types import Header, TransportFailureKind
 
 
@@ -45,6 +49,16 @@ class Machines(unittest.TestCase):
         done = completion(Model(), completion_request("m", [message("user", "?")]), {}, Answer(200))
         self.assertEqual((done.text, done.sent[0].json()), ("ab", {"q": 1}))
         self.assertEqual(done.sent[0].header("x-key"), "{secret:k|url}")
+
+    def test_a_setting_that_is_not_there_is_a_failure_and_no_trap(self):
+        def begin():
+            return {}["base_url"]
+
+        with contextlib.redirect_stderr(io.StringIO()) as told, self.assertRaises(Err) as raised:
+            begun(begin)
+        self.assertEqual(raised.exception.value.kind, FailureKind.UNSUPPORTED)
+        self.assertIn("base_url", raised.exception.value.message)
+        self.assertIn("Traceback", told.getvalue())
 
     def test_rules_are_kept(self):
         class Silent(Machine):

@@ -2,11 +2,9 @@
 
 from plugin import plugin
 
-from hardpoint.failure import Failure
-from hardpoint.machine import Slot
+from hardpoint.machine import Slot, begun
 from hardpoint.settings import parse
 from hardpoint.wit import exporter as wit
-from hardpoint.wit.base import Err
 
 
 class Delivery(Slot):
@@ -14,7 +12,4 @@ class Delivery(Slot):
 
     @classmethod
     def open(cls, batch, settings, state):
-        try:
-            return cls(plugin.deliver(batch, parse(settings), state), wit, "DeliveryEffect")
-        except Failure as failure:
-            raise Err(failure.record()) from None
+        return cls(begun(lambda: plugin.deliver(batch, parse(settings), state)), wit, "DeliveryEffect")

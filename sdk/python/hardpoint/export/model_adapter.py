@@ -2,11 +2,9 @@
 
 from plugin import plugin
 
-from hardpoint.failure import Failure
-from hardpoint.machine import Slot
+from hardpoint.machine import Slot, begun
 from hardpoint.settings import parse
 from hardpoint.wit import model_adapter as wit
-from hardpoint.wit.base import Err
 
 
 class Completion(Slot):
@@ -14,10 +12,7 @@ class Completion(Slot):
 
     @classmethod
     def open(cls, request, settings):
-        try:
-            return cls(plugin.complete(request, parse(settings)), wit, "CompletionEffect")
-        except Failure as failure:
-            raise Err(failure.record()) from None
+        return cls(begun(lambda: plugin.complete(request, parse(settings))), wit, "CompletionEffect")
 
 
 class Embedding(Slot):
@@ -25,7 +20,4 @@ class Embedding(Slot):
 
     @classmethod
     def open(cls, request, settings):
-        try:
-            return cls(plugin.embed(request, parse(settings)), wit, "EmbeddingEffect")
-        except Failure as failure:
-            raise Err(failure.record()) from None
+        return cls(begun(lambda: plugin.embed(request, parse(settings))), wit, "EmbeddingEffect")

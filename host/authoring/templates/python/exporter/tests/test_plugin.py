@@ -1,5 +1,6 @@
 """The exporter as a host drives it, natively, with answers cut at every byte."""
 
+import json
 import unittest
 
 from hardpoint.testing import Answer, delivery, event
@@ -9,7 +10,7 @@ from plugin import plugin
 
 
 def answered(events, answer):
-    offered = [event(f"evt-{index}", f'{{"id":{index}}}') for index in range(events)]
+    offered = [event(f"evt-{index}", json.dumps({"id": index})) for index in range(events)]
     return delivery(plugin, offered, {"url": "https://logs.example.com/in"}, answer, attempt=2)
 
 
@@ -18,7 +19,7 @@ class JsonLines(unittest.TestCase):
         done = answered(2, Answer(204))
         self.assertTrue(done.all_delivered)
         self.assertEqual(done.sent[0].url, "https://logs.example.com/in")
-        self.assertEqual(done.sent[0].body, '{"id":0}\n{"id":1}\n')
+        self.assertEqual(done.sent[0].body, '{"id": 0}\n{"id": 1}\n')
         self.assertEqual(done.sent[0].header("authorization"), "Bearer {secret:token}")
         self.assertTrue(done.sent[0].gzip)
 
