@@ -44,6 +44,7 @@ impl Project {
 
     /// The author's module is `plugin`; the vendored SDK brings the one that exports it, for each kind.
     fn build_python(&self, python: &Python) -> Result<PathBuf, Error> {
+        self.source("plugin.py")?;
         let out = self.build_folder()?;
         let wit = world::write(&self.manifest, &self.folder.join(WIT), &out)?;
         let app = format!("export_{}", kind(self.manifest.kind));
@@ -55,12 +56,21 @@ impl Project {
     }
 
     fn build_javascript(&self, javascript: &JavaScript) -> Result<PathBuf, Error> {
+        let source = self.source("plugin.js")?;
         let out = self.build_folder()?;
         let wit = world::write(&self.manifest, &self.folder.join(WIT), &out)?;
         let component = out.join("component.wasm");
-        let source = self.folder.join("plugin.js");
         show_and_run(javascript.componentize(&source, &wit, WORLD, &component).current_dir(&self.folder))?;
         Ok(component)
+    }
+
+    /// The file that a build begins with.
+    fn source(&self, name: &str) -> Result<PathBuf, Error> {
+        let file = self.folder.join(name);
+        if file.is_file() {
+            return Ok(file);
+        }
+        Err(Error::Refused(format!("{} has no {name}, which is what is built", self.folder.display())))
     }
 }
 

@@ -33,7 +33,9 @@ pub(super) fn made_once(
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;
     }
-    let lock_file = folder.with_extension("lock");
+    let mut lock_file = folder.as_os_str().to_owned();
+    lock_file.push(".lock");
+    let lock_file = PathBuf::from(lock_file);
     let lock = File::create(&lock_file).map_err(at(&lock_file))?;
     lock.lock().map_err(at(&lock_file))?;
     if is_made() {

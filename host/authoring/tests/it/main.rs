@@ -7,6 +7,7 @@ mod javascript;
 mod place;
 mod python;
 mod rust;
+mod served;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -58,8 +59,11 @@ fn template(kind: Kind, language: Language) {
     let asks = report["asks"].as_array().map_or(0, Vec::len);
     let wanted = if kind == Kind::Tool { 0 } else { 2 };
     assert_eq!(asks, wanted, "it asks for a request and a secret, or for nothing: {report:#}");
-    if kind == Kind::Tool {
-        called(&host, &plugin, language);
+    match kind {
+        Kind::Tool => called(&host, &plugin, language),
+        Kind::Model => served::model(&plugin, &name(kind, language)),
+        Kind::Exporter => served::exporter(&plugin, &name(kind, language)),
+        Kind::Retriever => {}
     }
 }
 
