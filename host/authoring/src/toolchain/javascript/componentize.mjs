@@ -14,5 +14,7 @@ try {
   await writeFile(output, component);
 } catch (error) {
   console.error(error?.message ?? error);
+  const unasked = /Error loading module "hardpoint:plugin\/([a-z]+)@/.exec(error?.message)?.[1];
+  if (unasked) console.error(`The plugin uses \`${unasked}\`, and its plugin.toml does not ask for it.`);
   process.exit(1);
 }
