@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The name of each list and the folder that it is made from, seen from this crate.
-const LISTS: [(&str, &str); 5] = [
+const LISTS: [(&str, &str); 6] = [
     ("TEMPLATES", "templates"),
     ("WIT", "../../wit"),
     ("SDK_RUST", "../../sdk/rust/src"),
+    ("SDK_RECORDING", "../../sdk/recording/src"),
     ("SDK_PYTHON", "../../sdk/python"),
     ("SDK_JS", "../../sdk/js"),
 ];

@@ -6,7 +6,7 @@ use std::path::Path;
 use hardpoint_domain::id::PluginId;
 use hardpoint_domain::manifest::Kind;
 
-use crate::carried::{SDK_JS, SDK_PYTHON, SDK_RUST, TEMPLATES, WIT};
+use crate::carried::{SDK_JS, SDK_PYTHON, SDK_RECORDING, SDK_RUST, TEMPLATES, WIT};
 use crate::error::{Error, at};
 use crate::project::{Language, Project, kind as kind_name};
 
@@ -35,8 +35,10 @@ pub fn new(kind: Kind, name: &str, language: Language, folder: &Path) -> Result<
     write_all(folder, "wit", WIT)?;
     match language {
         Language::Rust => {
-            write(folder, "vendor/hardpoint-sdk/Cargo.toml", &vendored::manifest()?)?;
+            write(folder, "vendor/hardpoint-sdk/Cargo.toml", &vendored::sdk()?)?;
             write_all(folder, "vendor/hardpoint-sdk/src", SDK_RUST)?;
+            write(folder, "vendor/hardpoint-recording/Cargo.toml", &vendored::recording()?)?;
+            write_all(folder, "vendor/hardpoint-recording/src", SDK_RECORDING)?;
         }
         Language::Python => write_all(folder, "vendor", &carried_under(SDK_PYTHON, "hardpoint/"))?,
         Language::JavaScript => write_all(folder, "vendor", &carried_under(SDK_JS, "hardpoint/"))?,

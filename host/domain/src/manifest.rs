@@ -123,7 +123,10 @@ pub struct BatchWish {
 }
 
 mod check;
+mod example;
 mod resolve;
+
+pub use example::example;
 
 /// The longest manifest, in bytes.
 const MAX_BYTES: usize = 64 * 1024;

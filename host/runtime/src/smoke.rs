@@ -22,22 +22,27 @@ pub(crate) async fn test(generation: &Arc<Generation>) -> Result<(), Fault> {
     let context = CallContext { request_id: "trial-run".into(), organization: String::new() };
     let secrets = Arc::clone(&binding.secrets);
     let state = CallState::new(binding, context, secrets);
+    // Nobody has configured it yet; the interface promises settings that fit.
+    let settings = generation.manifest().example_settings().to_string();
     let mut sandbox = Sandbox::open(&generation.host.engine, state, None).await?;
     let (store, instance, stopwatch) = sandbox.parts();
     let outcome = match instance {
         Instance::Model(plugin) => {
             let adapter = plugin.hardpoint_plugin_model_adapter().completion();
             let request = convert::completion_request(&question(), "trial");
-            stopwatch.run(adapter.call_open(store, &request, "{}")).await.map(|opened| opened.map(drop))
+            stopwatch.run(adapter.call_open(store, &request, &settings)).await.map(|opened| opened.map(drop))
         }
         Instance::Exporter(plugin) => {
             let exporter = plugin.hardpoint_plugin_exporter().delivery();
             let batch = Batch { attempt: 1, now: 0, events: Vec::new() };
-            stopwatch.run(exporter.call_open(store, &batch, "{}", None)).await.map(|opened| opened.map(drop))
+            stopwatch
+                .run(exporter.call_open(store, &batch, &settings, None))
+                .await
+                .map(|opened| opened.map(drop))
         }
         Instance::Tool(plugin) => {
             let tool = plugin.hardpoint_plugin_tool();
-            stopwatch.run(tool.call_describe(store, "{}")).await.map(|described| described.map(drop))
+            stopwatch.run(tool.call_describe(store, &settings)).await.map(|described| described.map(drop))
         }
     };
     sandbox.settle(outcome)

@@ -1,35 +1,73 @@
-//! The manifest of the Rust SDK as a project vendors it: out of its workspace, by itself.
+//! The manifests of the Rust SDK's crates as a project vendors them: out of their workspace, side by side.
 
 use toml::{Table, Value};
 
-use crate::carried::{SDK_MANIFEST, WORKSPACE_MANIFEST};
+use crate::carried::{RECORDING_MANIFEST, SDK_MANIFEST, WORKSPACE_MANIFEST};
 use crate::error::Error;
 
 const HEAD: &str = "\
-# The SDK of Hardpoint that this project was made with. To take a newer one, replace this folder and `wit/`.
+# The SDK of Hardpoint that this project was made with. To take a newer one, replace `vendor/` and `wit/`.
 ";
 
-/// The SDK's own manifest, with what it inherits from the workspace written out, without its tests.
-pub(super) fn manifest() -> Result<String, Error> {
-    let broken = |what: &str| Error::Refused(format!("the SDK that this program carries is broken: {what}"));
+/// The SDK's manifest.
+pub(super) fn sdk() -> Result<String, Error> {
+    manifest(SDK_MANIFEST)
+}
+
+/// The manifest of the recordings that its test harness replays.
+pub(super) fn recording() -> Result<String, Error> {
+    manifest(RECORDING_MANIFEST)
+}
+
+/// A crate's own manifest, with what it inherits from the workspace written out, without its tests.
+fn manifest(own: &str) -> Result<String, Error> {
     let read = |text: &str| text.parse::<Table>().map_err(|error| broken(&error.to_string()));
-    let (own, workspace) = (read(SDK_MANIFEST)?, read(WORKSPACE_MANIFEST)?);
-    let table = |of: &Table, key: &str| of.get(key).and_then(Value::as_table).cloned();
-    let inherited = table(&workspace, "workspace").and_then(|all| table(&all, "package"));
-    let inherited = inherited.ok_or_else(|| broken("no [workspace.package]"))?;
-    let mut package = table(&own, "package").ok_or_else(|| broken("no [package]"))?;
-    for (key, value) in &mut package {
-        if value.get("workspace").is_some() {
-            *value = inherited.get(key).cloned().ok_or_else(|| broken(&format!("nothing inherits {key}")))?;
-        }
-    }
+    let (mut own, workspace) = (read(own)?, read(WORKSPACE_MANIFEST)?);
+    let workspace = workspace.get("workspace").and_then(Value::as_table);
+    let shared = |key: &str| {
+        let table = workspace.and_then(|all| all.get(key)).and_then(Value::as_table);
+        table.ok_or_else(|| broken(&format!("no [workspace.{key}]")))
+    };
+    let (package, dependencies) = (shared("package")?, shared("dependencies")?);
     let mut out = Table::new();
-    out.insert("package".to_owned(), Value::Table(package));
-    for key in ["features", "dependencies"] {
-        out.extend(own.get(key).map(|part| (key.to_owned(), part.clone())));
+    for key in ["package", "features", "dependencies", "target"] {
+        let Some(Value::Table(mut part)) = own.remove(key) else { continue };
+        match key {
+            "package" => write_out(&mut part, package)?,
+            "dependencies" => write_out(&mut part, dependencies)?,
+            "target" => {
+                for (_, one) in part.iter_mut() {
+                    if let Some(Value::Table(part)) = one.get_mut("dependencies") {
+                        write_out(part, dependencies)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        out.insert(key.to_owned(), Value::Table(part));
     }
     let text = toml::to_string(&out).map_err(|error| broken(&error.to_string()))?;
     Ok(format!("{HEAD}{text}"))
+}
+
+/// Puts what the workspace says in the place of `workspace = true`. Crates of the workspace itself are
+/// vendored beside each other.
+fn write_out(part: &mut Table, shared: &Table) -> Result<(), Error> {
+    for (key, value) in part.iter_mut().filter(|(_, value)| value.get("workspace").is_some()) {
+        let inherited = shared.get(key).cloned().ok_or_else(|| broken(&format!("nothing inherits {key}")))?;
+        *value = match inherited {
+            Value::Table(mut table) if table.contains_key("path") => {
+                table.insert("path".to_owned(), format!("../{key}").into());
+                Value::Table(table)
+            }
+            other => other,
+        };
+    }
+    Ok(())
+}
+
+fn broken(what: &str) -> Error {
+    Error::Refused(format!("the SDK that this program carries is broken: {what}"))
 }
 
 #[cfg(test)]
@@ -38,10 +76,21 @@ mod tests {
 
     #[test]
     fn nothing_is_inherited_any_more() {
-        let text = manifest().unwrap();
-        assert!(!text.contains("workspace"), "{text}");
-        for line in ["name = \"hardpoint-sdk\"", "edition = \"2024\"", "[dependencies.wit-bindgen]"] {
-            assert!(text.contains(line), "{text}");
+        for (text, lines) in [
+            (
+                sdk().unwrap(),
+                [
+                    "name = \"hardpoint-sdk\"",
+                    "[dependencies.wit-bindgen]",
+                    "path = \"../hardpoint-recording\"",
+                ],
+            ),
+            (recording().unwrap(), ["name = \"hardpoint-recording\"", "edition = \"2024\"", "serde_json"]),
+        ] {
+            assert!(!text.contains("workspace"), "{text}");
+            for line in lines {
+                assert!(text.contains(line), "{line}: {text}");
+            }
         }
     }
 }

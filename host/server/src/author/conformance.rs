@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::manifest::{Kind, example};
 use hardpoint_recording::{
     Asked, CallInput, CompletionInput, Content, DeliveryInput, EmbeddingInput, EventInput, MessageInput,
     Outcome, Verdict,
@@ -83,7 +83,8 @@ pub async fn conformance(
     settings: Option<Map<String, Value>>,
 ) -> anyhow::Result<Vec<Check>> {
     let manifest = bench.manifest().clone();
-    let settings = settings.unwrap_or_else(|| example(&manifest));
+    let settings =
+        settings.unwrap_or_else(|| manifest.example_settings().as_object().cloned().unwrap_or_default());
     let binding = bench.bind(&settings, |name| Some(format!("conformance-secret-{name}")))?;
     let mut checks = Vec::new();
     match manifest.kind {
@@ -207,7 +208,7 @@ async fn try_tool(bench: &Bench, tape: &Stubborn, binding: &Arc<Binding>) -> any
     let schema = described.map(|described| described.parameters).unwrap_or_default();
     let odd = [
         ("no arguments", json!({})),
-        ("arguments of the schema", sample(&schema)),
+        ("arguments of the schema", example(&schema)),
         ("unknown arguments", json!({"conformance": [1, {"deep": null}]})),
         ("no object", json!([1, 2, 3])),
         ("every value null", nulls(&schema)),
@@ -323,34 +324,6 @@ fn delivery(count: usize) -> DeliveryInput {
         now: 1_700_000_000_000_000,
         events: (0..count).map(event).collect(),
         state: None,
-    }
-}
-
-/// Settings that fit: what is required, by its default or the first thing that may do.
-fn example(manifest: &Manifest) -> Map<String, Value> {
-    let Some(schema) = &manifest.settings else { return Map::new() };
-    sample(schema).as_object().cloned().unwrap_or_default()
-}
-
-/// A value that a schema may take.
-fn sample(schema: &Value) -> Value {
-    if let Some(value) = schema.get("default").or_else(|| schema.get("const")) {
-        return value.clone();
-    }
-    if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
-        return first.clone();
-    }
-    match schema["type"].as_str() {
-        Some("object") | None => {
-            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let of = |name: &str| (name.to_owned(), sample(&schema["properties"][name]));
-            Value::Object(required.map(of).collect())
-        }
-        Some("array") => json!([]),
-        Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| json!(1)),
-        Some("boolean") => json!(false),
-        Some(_) if schema["format"] == "uri" => json!("https://conformance.example.com"),
-        Some(_) => json!("conformance"),
     }
 }
 

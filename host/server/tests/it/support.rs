@@ -122,9 +122,15 @@ impl TestApp {
     /// Takes a file out of the plugins folder, and waits for what becomes of it.
     pub async fn unpublish(&self, name: &str) {
         std::fs::remove_file(self.plugins().join(name)).unwrap();
-        // Once to miss it, once to believe it.
-        self.settle().await;
-        self.settle().await;
+        // At least once to miss it and once to believe it, which takes a moment.
+        for _ in 0..1_000 {
+            self.settle().await;
+            let known = self.app().reload.status();
+            if !known.files.iter().any(|(known, _)| known == name) {
+                return self.settle().await;
+            }
+        }
+        panic!("{name} is still believed to be there");
     }
 
     /// The plugins folder.

@@ -4,6 +4,7 @@ mod call;
 mod grant;
 mod inspect;
 mod list;
+mod project;
 mod publish;
 mod record;
 mod switch;
@@ -23,6 +24,18 @@ use crate::system;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
+    /// Begin a plugin: a project that builds, tests and packs as it stands.
+    #[command(after_help = "Examples:
+  hardpoint plugin new tool word-count
+  hardpoint plugin new exporter my-siem --lang python")]
+    New(project::NewArguments),
+    /// Build a project and pack it into one file.
+    #[command(after_help = "Examples:
+  hardpoint plugin build my-siem --test
+  hardpoint plugin build . --into ../data/plugins")]
+    Build(project::BuildArguments),
+    /// Put a manifest into a component.
+    Pack(project::PackArguments),
     /// List plugins, with what they wait for, and the files that are none.
     #[command(after_help = "Examples:
   hardpoint plugin list
@@ -74,9 +87,17 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
+    // These know nothing of a host.
+    match &command {
+        Command::New(arguments) => return project::new(arguments),
+        Command::Build(arguments) => return project::build(arguments),
+        Command::Pack(arguments) => return project::pack(arguments),
+        _ => {}
+    }
     let config = common.load()?;
     block_on(async move {
         match command {
+            Command::New(_) | Command::Build(_) | Command::Pack(_) => Ok(()),
             Command::List(arguments) => list::run(config, &arguments).await,
             Command::Inspect(arguments) => inspect::run(config, &arguments).await,
             Command::Grant(arguments) => grant::grant(config, &arguments).await,

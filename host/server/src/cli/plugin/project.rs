@@ -1,0 +1,126 @@
+//! `hardpoint plugin new`, `build` and `pack`: an author's project, from nothing to a packed component.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use hardpoint_authoring::toolchain::never_install;
+use hardpoint_authoring::{Error, Language, Project};
+use hardpoint_domain::manifest::Kind;
+use serde_json::json;
+
+use super::Failure;
+use crate::cli::print_json;
+
+/// What a plugin is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KindName {
+    Tool,
+    Exporter,
+    Model,
+    Retriever,
+}
+
+/// What it is written in.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LanguageName {
+    Rust,
+    Python,
+    Js,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct NewArguments {
+    /// What it is for.
+    #[arg(value_enum)]
+    kind: KindName,
+    /// Its id: small letters, digits and hyphens.
+    name: String,
+    /// What it is written in.
+    #[arg(long, value_enum, default_value = "rust")]
+    lang: LanguageName,
+    /// Where the project goes; a folder called like the plugin where left out.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct BuildArguments {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// Also run the author's own tests, first.
+    #[arg(long)]
+    test: bool,
+    /// Where the packed component goes; the project's folder where left out. A host's plugins folder does.
+    #[arg(long, value_name = "FOLDER")]
+    into: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct PackArguments {
+    /// The component as a compiler made it.
+    component: PathBuf,
+    /// Its manifest.
+    #[arg(long, value_name = "FILE", default_value = "plugin.toml")]
+    manifest: PathBuf,
+    /// Where the packed component goes.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    into: PathBuf,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn new(arguments: &NewArguments) -> Result<(), Failure> {
+    let kind = match arguments.kind {
+        KindName::Tool => Kind::Tool,
+        KindName::Exporter => Kind::Exporter,
+        KindName::Model => Kind::Model,
+        KindName::Retriever => Kind::Retriever,
+    };
+    let language = match arguments.lang {
+        LanguageName::Rust => Language::Rust,
+        LanguageName::Python => Language::Python,
+        LanguageName::Js => Language::JavaScript,
+    };
+    let folder = arguments.folder.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
+    hardpoint_authoring::new(kind, &arguments.name, language, &folder).map_err(failure)?;
+    let shown = folder.display();
+    println!("{shown} is there. What next:");
+    println!("  hardpoint plugin build {shown} --test");
+    println!("  hardpoint plugin inspect {shown}/{}.wasm", arguments.name);
+    Ok(())
+}
+
+pub(super) fn build(arguments: &BuildArguments) -> Result<(), Failure> {
+    let project = Project::open(&arguments.folder).map_err(failure)?;
+    if arguments.test {
+        project.test().map_err(failure)?;
+    }
+    let component = project.build(&never_install).map_err(failure)?;
+    let packed = project.pack(&component, arguments.into.as_deref()).map_err(failure)?;
+    tell(&packed, arguments.json)
+}
+
+pub(super) fn pack(arguments: &PackArguments) -> Result<(), Failure> {
+    let packed = hardpoint_authoring::pack(&arguments.component, &arguments.manifest, &arguments.into);
+    tell(&packed.map_err(failure)?, arguments.json)
+}
+
+fn tell(packed: &std::path::Path, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return print_json(&json!({ "file": packed }));
+    }
+    println!("{}", packed.display());
+    Ok(())
+}
+
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Refused(reason) => Failure::Misuse(reason),
+        error => Failure::Other(error.into()),
+    }
+}
