@@ -24,6 +24,7 @@ mod clients;
 mod cluster;
 mod debian;
 mod deny;
+mod docs;
 mod places;
 mod plugins;
 mod run;
@@ -50,6 +51,8 @@ enum Command {
     Plugins(plugins::Arguments),
     /// Set up the Python and JavaScript clients that the tests drive, outside the tree.
     Clients,
+    /// Make the parts of the documentation anew that come from the code.
+    Docs(docs::Arguments),
     /// Measure.
     Bench(bench::Arguments),
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Plugins(arguments) => plugins::run(&arguments),
         Command::Clients => clients::run(),
+        Command::Docs(arguments) => docs::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::clients::Clients;
 use crate::cluster::{Cluster, VARIABLE};
-use crate::{clients, debian, deny, places, plugins, run, tidy};
+use crate::{clients, debian, deny, docs, places, plugins, run, tidy};
 
 /// One step.
 pub(crate) struct Step {
@@ -23,7 +23,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "tidy",
         about: "our own checks: who may know what, lengths, leftovers",
-        run: |_| tidy::check(),
+        run: |_| tidy::check().and_then(|()| docs::check()),
     },
     Step {
         name: "deny",

@@ -142,6 +142,28 @@ pub struct ManifestError {
 }
 
 impl Manifest {
+    /// What a manifest asks for as it is written, with its settings still open.
+    pub fn wishes(&self) -> Vec<String> {
+        let http = self.http.iter().map(|wish| {
+            let methods = if wish.methods.is_empty() { "GET".to_owned() } else { wish.methods.join(",") };
+            let scheme = wish.scheme.as_ref().map(|scheme| format!("{scheme}://")).unwrap_or_default();
+            let port = wish.port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("send {methods} {scheme}{}{port}{}", wish.host, wish.path.as_deref().unwrap_or(""))
+        });
+        let secrets = self.secret.iter().map(|wish| {
+            let optional = if wish.optional { " (optional)" } else { "" };
+            format!("use the secret `{}`, only towards {}{optional}", wish.name, wish.audience)
+        });
+        let flags = [
+            (self.kv, "keep small values for each organisation (kv)"),
+            (self.index, "search the host's index (index)"),
+            (self.embed, "use the host's embedder (embed)"),
+            (self.scratch, "use an empty folder while a call lasts (scratch)"),
+        ];
+        let flags = flags.into_iter().filter(|(asked, _)| *asked).map(|(_, words)| words.to_owned());
+        http.chain(secrets).chain(flags).collect()
+    }
+
     /// From the text of a `plugin.toml`.
     ///
     /// # Errors

@@ -128,7 +128,7 @@ fn report(config: &Config, inspection: Inspection, grants: &Grants) -> Report {
         size: inspection.size,
         exports: inspection.exports.clone(),
         imports,
-        asks: wishes(manifest),
+        asks: manifest.wishes(),
         state: "unpublished".to_owned(),
         reason: None,
         bindings,
@@ -149,28 +149,6 @@ fn binding(plugin: &str, planned: &Planned) -> Binding {
         remedy: planned.remedy(plugin),
         warnings: planned.warnings.clone(),
     }
-}
-
-/// What a manifest asks for as it is written, with its settings still open.
-fn wishes(manifest: &hardpoint_domain::manifest::Manifest) -> Vec<String> {
-    let http = manifest.http.iter().map(|wish| {
-        let methods = if wish.methods.is_empty() { "GET".to_owned() } else { wish.methods.join(",") };
-        let scheme = wish.scheme.as_ref().map(|scheme| format!("{scheme}://")).unwrap_or_default();
-        let port = wish.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("send {methods} {scheme}{}{port}{}", wish.host, wish.path.as_deref().unwrap_or(""))
-    });
-    let secrets = manifest.secret.iter().map(|wish| {
-        let optional = if wish.optional { " (optional)" } else { "" };
-        format!("use the secret `{}`, only towards {}{optional}", wish.name, wish.audience)
-    });
-    let flags = [
-        (manifest.kv, "keep small values for each organisation (kv)"),
-        (manifest.index, "search the host's index (index)"),
-        (manifest.embed, "use the host's embedder (embed)"),
-        (manifest.scratch, "use an empty folder while a call lasts (scratch)"),
-    ];
-    let flags = flags.into_iter().filter(|(asked, _)| *asked).map(|(_, words)| words.to_owned());
-    http.chain(secrets).chain(flags).collect()
 }
 
 fn print(report: &Report) {
