@@ -1,0 +1,110 @@
+//! The life of a plugin in its operator's hands: what it did, pause, roll back, and what would change.
+
+use axum::body::Body;
+use http::{Method, header};
+use http_body_util::BodyExt;
+use serde_json::json;
+
+use crate::plugins::{ASKS, kinds_of_events};
+use crate::support::{TestApp, echo, fixture, repacked};
+
+/// A guest that traps leaves its name, its stack and its numbers behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_did_is_told() {
+    let app = TestApp::with("", &[("hostile.wasm", fixture("hostile"))]).await;
+    let call = async |what: &str| {
+        app.post("/api/v1/tools/hostile/call", &json!({"arguments": {"do": what}})).await.status.as_u16()
+    };
+    let request = app.request(Method::GET, "/api/v1/plugins/hostile/logs?follow=true&limit=10", None);
+    let mut following = app.begin(request).await;
+    assert_eq!(following.headers()["content-type"], "text/event-stream");
+    assert_eq!((call("count").await, call("trap").await, call("count").await), (200, 502, 200));
+    let mut told = String::new();
+    while !told.contains("stopped: it trapped") {
+        let frame = following.body_mut().frame().await.unwrap().unwrap();
+        told += std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
+    }
+    assert!(told.contains("abort_internal"), "no name of a function: {told}");
+    assert!(told.lines().all(|line| line.is_empty() || line.starts_with("data: {")), "{told}");
+
+    let live = app.plugin("hostile").await["live"].clone();
+    assert_eq!((&live["calls"], &live["faults"]), (&json!(3), &json!({"trap": 1})));
+    assert_eq!(live["errors"][0]["cause"], "trap", "{live}");
+    let [cpu, wall] = ["cpu_us", "wall_us"].map(|name| live[name]["p99"].as_u64().unwrap());
+    assert!(0 < cpu && cpu <= wall * 6 / 5, "{live}");
+    assert!(live["memory_peak"].as_u64().unwrap() > 0, "{live}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_plugin_waits_until_it_is_resumed() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    let turn = async |what: &str| app.post(&format!("/api/v1/plugins/echo/{what}"), &json!({})).await;
+    assert_eq!(turn("resume").await.status, 409);
+    let paused = turn("pause").await.expect(200);
+    assert_eq!((&paused["state"], &paused["version"]), (&json!("paused"), &json!("1.0.0")));
+    assert!(paused["reason"].as_str().unwrap().contains("hardpoint plugin resume echo"), "{paused}");
+    assert_eq!((app.call("echo").await, turn("pause").await.status.as_u16()), (404, 409));
+    // Nothing brings it back but its operator: no new version, no other start.
+    app.publish("echo.wasm", &echo("1.1.0", "")).await;
+    let app = app.restart().await;
+    assert_eq!(app.call("echo").await, 404);
+    let resumed = app.post("/api/v1/plugins/echo/resume", &json!({})).await.expect(200);
+    assert_eq!(app.call("echo").await, 200);
+    // The version that came meanwhile asks for nothing, and takes over.
+    assert_eq!((&resumed["state"], &resumed["version"]), (&json!("active"), &json!("1.1.0")));
+    let events = kinds_of_events(&app).await;
+    for kind in ["plugin.paused", "plugin.resumed"] {
+        assert_eq!(events.iter().filter(|event| *event == kind).count(), 1, "{events:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_rolled_back_and_stays_so() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    let back = async |app: &TestApp| app.post("/api/v1/plugins/echo/rollback", &json!({})).await;
+    assert_eq!(back(&app).await.status, 409);
+    app.publish("echo.wasm", &echo("1.1.0", "")).await;
+    app.publish("echo.wasm", &echo("1.2.0", "")).await;
+    assert_eq!(app.plugin("echo").await["version"], "1.2.0");
+    assert_eq!(back(&app).await.expect(200)["version"], "1.1.0");
+    // The file in the folder is the newer one still, and is no news.
+    let app = app.restart().await;
+    assert_eq!(app.plugin("echo").await["version"], "1.1.0");
+    assert_eq!(app.call("echo").await, 200);
+    let unknown = json!({"digest": format!("sha256:{}", "0".repeat(64))});
+    assert_eq!(app.post("/api/v1/plugins/echo/rollback", &unknown).await.status, 422);
+    // Once more goes forward again: it is what served before.
+    assert_eq!(back(&app).await.expect(200)["version"], "1.2.0");
+}
+
+/// Nothing is kept, and everything is told: what it asks for, its limits, its schema, who stands on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_publishing_would_change_is_told() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    let rehearse = async |bytes: bytes::Bytes| {
+        let mut request = app.request(Method::POST, "/api/v1/plugins?dry_run=true", None);
+        request.headers_mut().insert(header::CONTENT_TYPE, "application/wasm".parse().unwrap());
+        *request.body_mut() = Body::from(bytes);
+        app.send(request).await
+    };
+    let more = format!("{ASKS}\n[limits]\ncpu_ms = 500\n");
+    let told = rehearse(echo("2.0.0", &more)).await.expect(200);
+    assert_eq!((&told["replaces"], &told["version"]), (&json!("1.0.0"), &json!("2.0.0")));
+    assert!(told["would"].as_str().unwrap().starts_with("wait: binding echo is not allowed"), "{told}");
+    assert_eq!(told["bindings"][0]["asks_more"], json!(["send GET https://api.example.com/"]));
+    assert_eq!(told["limits"][0], json!({"name": "cpu_ms", "from": "250", "to": "500"}));
+    assert_eq!(told["tool"], json!([]));
+    let told = rehearse(echo("1.0.1", "")).await.expect(200);
+    assert!(told["would"].as_str().unwrap().starts_with("serve at once from the plugins folder"), "{told}");
+    // Another tool under the same name: its schema is another.
+    let hostile =
+        std::str::from_utf8(b"id = \"echo\"\nversion = \"3.0.0\"\nkind = \"tool\"\ndescription = \"x\"\n")
+            .unwrap();
+    let told = rehearse(repacked("hostile", hostile)).await.expect(200);
+    let changed: Vec<&str> =
+        told["tool"].as_array().unwrap().iter().map(|change| change["name"].as_str().unwrap()).collect();
+    assert_eq!(changed, ["description", "parameters"], "{told}");
+    assert_eq!(rehearse("no component".into()).await.status, 422);
+    assert_eq!(app.plugin("echo").await["version"], "1.0.0");
+    assert_eq!(kinds_of_events(&app).await.iter().filter(|kind| *kind == "plugin.published").count(), 1);
+}
