@@ -68,10 +68,20 @@ impl Compiler {
         if let Some(component) = load(engine, &path).await {
             return Ok(component);
         }
-        self.compile(bytes, &path).await?;
-        load(engine, &path)
-            .await
-            .ok_or_else(|| LoadError::Compile("the compiled code could not be read back".into()))
+        let partial = self.compile(bytes).await?;
+        let engine = engine.clone();
+        let taken = tokio::task::spawn_blocking(move || {
+            // Before it has a name that others know: they may forget it at any time.
+            let component = deserialize(&engine, &partial)?;
+            if let Err(error) = keep(&partial, &path) {
+                tracing::warn!(%error, "compiled code is not kept, and will be made anew the next time");
+                // It is in memory still; the next compilation must not write into it.
+                let _ = std::fs::remove_file(&partial);
+            }
+            Ok(component)
+        });
+        let taken = taken.await.unwrap_or_else(|error| Err(wasmtime::Error::msg(error)));
+        taken.map_err(|error| LoadError::Compile(format!("the result cannot be loaded: {error:#}")))
     }
 
     /// Removes the code of all digests but these, of other engines too.
@@ -82,7 +92,11 @@ impl Compiler {
             let name = entry.file_name();
             let digest = name.to_str().and_then(|name| name.split('-').next());
             if digest.is_none_or(|digest| !kept.contains(digest)) {
-                std::fs::remove_file(entry.path())?;
+                match std::fs::remove_file(entry.path()) {
+                    // Another host on the same folder was faster.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
             }
         }
         Ok(())
@@ -93,8 +107,8 @@ impl Compiler {
         self.cache.join(format!("{bare}-{}.cwasm", self.engine_key))
     }
 
-    /// Runs the child; the result appears under its name only when it is whole.
-    async fn compile(&self, bytes: &Bytes, path: &Path) -> Result<(), LoadError> {
+    /// Runs the child; gives the file that it wrote.
+    async fn compile(&self, bytes: &Bytes) -> Result<PathBuf, LoadError> {
         let failed = |what: &str, error: std::io::Error| LoadError::Compile(format!("{what}: {error}"));
         // Not beside its last place: another host may be compiling the same component into it.
         let partial = self.workplace.path().join("compiled");
@@ -124,10 +138,7 @@ impl Compiler {
         if !output.status.success() {
             return Err(LoadError::Compile(refusal(&output)));
         }
-        let path = path.to_owned();
-        let kept = tokio::task::spawn_blocking(move || keep(&partial, &path)).await;
-        kept.unwrap_or_else(|error| Err(std::io::Error::other(error)))
-            .map_err(|error| failed("the result cannot be kept", error))
+        Ok(partial)
     }
 }
 
@@ -187,16 +198,22 @@ async fn load(engine: &Engine, path: &Path) -> Option<Component> {
             tracing::warn!(file = %path.display(), "compiled code is damaged and is made anew");
             return None;
         }
-        // SAFETY: the file was written by `compile_child_main` into a folder that only the host's own
-        // user can write to, and is as it was written; nothing from the plugins folder or the network is
-        // ever placed there.
-        #[allow(unsafe_code)]
-        let loaded = unsafe { Component::deserialize_file(&engine, &path) };
-        loaded
+        deserialize(&engine, &path)
             .inspect_err(|error| tracing::warn!(%error, "compiled code is not usable and is made anew"))
             .ok()
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// Maps compiled code into memory: that of the cache after its checksum was looked at, or what the child has
+/// just written.
+fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: the file was written by `compile_child_main` into a folder that only the host's own user can
+    // write to, and is as it was written; nothing from the plugins folder or the network is ever placed there.
+    #[allow(unsafe_code)]
+    unsafe {
+        Component::deserialize_file(engine, path)
+    }
 }
 
 /// Names the engine's settings and version.

@@ -71,7 +71,8 @@ impl Connector {
         }
         Err(EgressError::denied(format!(
             "{} is a host of `egress.allow_internal`, and an address that is chosen for one call must be a \
-             public one; an operator may grant this address to the binding",
+             public one; an operator may set it under [bindings.NAME.settings] in the configuration instead, and \
+             grant it",
             authority(url)
         )))
     }

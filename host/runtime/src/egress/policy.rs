@@ -62,7 +62,7 @@ pub(super) fn check_unresolved(host: &Host<&str>, port: u16) -> Result<(), Egres
 /// The class is told, the address is not: a plugin has no business mapping an inner network.
 fn refusal(host: &str, port: u16, class: AddressClass) -> EgressError {
     EgressError::denied(format!(
-        "{host} is at a {class} address, which plugins may not reach; to allow this host, add \"{host}:{port}\" to \
-         `egress.allow_internal` in the configuration"
+        "{host} is at a {class} address, which plugins may not reach; an operator may allow this host to bindings that \
+         name it in their settings, with \"{host}:{port}\" in `egress.allow_internal` of the configuration"
     ))
 }

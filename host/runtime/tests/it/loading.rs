@@ -1,5 +1,7 @@
 //! What is refused before it can serve, and why.
 
+use std::collections::HashSet;
+
 use hardpoint_runtime::{LoadError, inspect};
 
 use crate::support::{TestRuntime, fixture, repacked};
@@ -56,10 +58,14 @@ async fn a_cache_is_shared() {
     let folder = tempfile::TempDir::new().unwrap();
     let hosts: Vec<_> =
         (0..4).map(|_| TestRuntime::with(|config| config.cache_dir = folder.path().to_owned())).collect();
-    let loads = hosts.iter().map(|host| host.runtime.load(fixture("echo")));
-    for loaded in futures_util::future::join_all(loads).await {
-        loaded.unwrap();
-    }
+    let lives = hosts.iter().map(|host| async {
+        for _ in 0..5 {
+            host.runtime.load(fixture("echo")).await.unwrap();
+            // What one has no use for any more another may just have made.
+            host.runtime.forget_compiled(&HashSet::new()).unwrap();
+        }
+    });
+    futures_util::future::join_all(lives).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::system::SystemRng;
 pub(super) enum Command {
     /// Print the text of a new key, for HARDPOINT_BOOTSTRAP_KEY. It opens nothing by itself.
     New {
-        /// A test key, which never reaches an outside service.
+        /// A test key: named as such, and told apart in records. It may do what a live key may, so far.
         #[arg(long)]
         test: bool,
     },

@@ -27,7 +27,7 @@ const MISUSED: u8 = 2;
 #[command(
     name = "hardpoint",
     version,
-    about,
+    about = "A host for AI APIs whose tools, exporters and model adapters are sandboxed plugins",
     max_term_width = 110,
     after_help = "Examples:
   hardpoint serve                                    start on 127.0.0.1:8080 with everything in ./data

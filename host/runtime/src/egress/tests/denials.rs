@@ -83,7 +83,7 @@ async fn names_that_lead_to_private_addresses_are_refused() {
     for (name, addresses) in names {
         let url = format!("http://{name}/");
         let message = refusal(&egress, get(&url), &permits(&url)).await;
-        assert!(message.contains(&format!("\"{name}:80\" to `egress.allow_internal`")), "{message}");
+        assert!(message.contains(&format!("\"{name}:80\" in `egress.allow_internal`")), "{message}");
         assert!(
             !addresses.iter().any(|address| message.contains(address)),
             "tells what is inside: {message}"
