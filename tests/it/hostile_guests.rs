@@ -46,7 +46,7 @@ async fn a_tool_that_harms_fails_alone() {
         call(&client, "calculator", json!({"expression": "1 + 1"})).await.expect(200);
     }
     host.memory_below(before + SLACK).await;
-    let last = plugin(&client, "hostile").await["live"]["last_fault"].clone();
+    let last = plugin(&client, "hostile").await["live"]["errors"][0].clone();
     assert!(last["message"].as_str().is_some_and(|why| why.contains("exited with code 1")), "{last}");
 }
 
