@@ -89,6 +89,12 @@ impl Needs {
 
     fn guests(&mut self) -> Result<()> {
         if !self.built_guests {
+            // Building would mend a stale lock file and say nothing.
+            for workspace in GUEST_WORKSPACES {
+                let manifest = places::root().join(workspace).join("Cargo.toml");
+                let mut look = run::cargo(&["metadata", "--locked", "--format-version", "1"]);
+                run::output(look.arg("--manifest-path").arg(manifest))?;
+            }
             plugins::build(true, None)?;
             self.built_guests = true;
         }
