@@ -144,10 +144,14 @@ impl Troubles {
     }
 }
 
-/// Scheme, host and port of a URL as a plugin worded it, whether or not it is one.
+/// Scheme, host and port of a URL as a plugin worded it, whether or not it is one. What names a user may hold
+/// a password: it is refused, and not repeated.
 pub(crate) fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
+    if url[..end].contains('@') {
+        return "(a user's)";
+    }
     let end = (0..=end.min(LONGEST_ORIGIN)).rev().find(|at| url.is_char_boundary(*at)).unwrap_or(0);
     &url[..end]
 }
@@ -165,6 +169,8 @@ mod tests {
         assert_eq!(origin("https://a.example:8443/path?q"), "https://a.example:8443");
         assert_eq!(origin("https://a.example?q"), "https://a.example");
         assert_eq!(origin("no url"), "no url");
+        assert_eq!(origin("https://user:word@a.example/@"), "(a user's)");
+        assert_eq!(origin("https://a.example/@"), "https://a.example");
         assert_eq!(origin(&"\u{20ac}".repeat(1_000)).len(), 255);
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::message::{Delta, EmbeddingRequest, FinishReason};
-use hardpoint_runtime::Binding;
+use hardpoint_runtime::{Binding, ToolError};
 
-use crate::support::{TestRuntime, context, context_of, request};
+use crate::support::{TestRuntime, context, context_of, request, spec};
 
 /// All deltas of a completion, and how it ended.
 async fn complete(binding: &Arc<Binding>, what: &str) -> (Vec<Delta>, Result<(), Failure>) {
@@ -123,4 +123,25 @@ async fn a_full_house_is_not_the_plugins_fault() {
     assert!(!binding.is_broken());
     held.clear();
     assert_eq!(complete(&binding, "behave").await.1, Ok(()));
+}
+
+/// Over all plugins: two of them would otherwise be enough to keep everybody else out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_organisation_leaves_sandboxes_to_others() {
+    let test = TestRuntime::with(|config| {
+        config.sandboxes = 4;
+        config.sandboxes_per_organization = 2;
+    });
+    let (model, tool) = (test.load("hostile-model").await, test.load("echo").await);
+    let specs = [&model, &tool].map(|generation| spec(generation, Permissions::default()));
+    test.runtime.publish(vec![model, tool], specs.into());
+    let catalogue = test.runtime.snapshot();
+    let (model, tool) = (catalogue.binding("hostile-model").unwrap(), catalogue.binding("echo").unwrap());
+    let open = async || model.complete(context_of("org_a"), &request("behave"), "model").await.unwrap();
+    let held = [open().await, open().await];
+    let call = async |organization: &str| tool.call_tool(context_of(organization), "{}").await;
+    assert!(matches!(call("org_a").await, Err(ToolError::Stopped(_))));
+    assert!(call("org_b").await.is_ok());
+    drop(held);
+    assert!(call("org_a").await.is_ok());
 }

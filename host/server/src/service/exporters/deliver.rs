@@ -289,6 +289,16 @@ mod tests {
         assert_eq!(outcome.delivered, 1);
         assert_eq!(outcome.rejected.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["1", "3"]);
         assert_eq!((again.len(), again[0].attempt, again[0].events[0].id.as_str()), (1, 2, "2"));
+        assert!(outcome.rejected[1].1.contains("more time than there is"), "{outcome:?}");
+        // After the last attempt it is told for what it was, with what the destination's trouble was.
+        let last = Batch { attempt: ATTEMPTS, events: vec![event(7, 1)] };
+        let mut told = report(vec![Verdict::RetryAfter(PAUSE)], false);
+        told.failure = Some(Failure::new(FailureKind::Connect, "no connection"));
+        assert!(next_batches(last, told, Instant::now() + WHOLE, &mut outcome).await.is_empty());
+        assert_eq!(
+            outcome.rejected[2].1,
+            "it was offered 4 times and not taken (no connection); export it again later"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -100,7 +100,7 @@ impl Desk {
         let names: BTreeSet<&str> = planned.iter().map(|planned| planned.name.as_str()).collect();
         let tool = match (manifest.kind, planned.first()) {
             (Kind::Tool, Some(first)) => {
-                let after = describe(runtime, Arc::clone(&generation), &first.clone(), self).await;
+                let after = describe(runtime, Arc::clone(&generation), first, self).await;
                 let then = self.describe_present(runtime, present, planned_before.first()).await;
                 tool_changes(then.as_ref(), after.as_ref())
             }
