@@ -24,6 +24,7 @@ mod clients;
 mod cluster;
 mod debian;
 mod deny;
+mod disk;
 mod docs;
 mod places;
 mod plugins;

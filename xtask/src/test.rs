@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::disk;
 use crate::steps::{Needs, STEPS, Step};
 
 #[derive(Args)]
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn run_steps(arguments: &Arguments) -> Vec<(&'static Step, Outcome)> {
+    disk::warn_if_small();
     let mut needs = Needs::default();
     let mut outcomes = Vec::new();
     let mut stopped = false;
@@ -58,7 +60,12 @@ fn run_steps(arguments: &Arguments) -> Vec<(&'static Step, Outcome)> {
             Ok(()) => outcomes.push((step, Outcome::Passed(took))),
             Err(error) => {
                 let cause = format!("{error:#}");
-                println!("=== {} failed after {:.1} s: {cause}", step.name, took.as_secs_f64());
+                println!(
+                    "=== {} failed after {:.1} s{}: {cause}",
+                    step.name,
+                    took.as_secs_f64(),
+                    disk::remark()
+                );
                 outcomes.push((step, Outcome::Failed(took, cause)));
                 stopped = !arguments.keep_going;
             }
