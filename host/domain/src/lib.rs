@@ -13,5 +13,6 @@ pub mod message;
 pub mod model;
 pub mod origin;
 pub mod pattern;
+pub mod reach;
 pub mod retry;
 pub mod time;

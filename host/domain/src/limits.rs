@@ -120,6 +120,26 @@ impl Limits {
         }
     }
 
+    /// These, with none over what is named here.
+    pub fn lowered(&self, most: &LimitWishes) -> Self {
+        let millis = |most: Option<u32>, own: Duration| {
+            most.map_or(own, |most| own.min(Duration::from_millis(most.into())))
+        };
+        let scaled =
+            |most: Option<u32>, unit, own: u64| most.map_or(own, |most| own.min(u64::from(most) * unit));
+        let count = |most: Option<u32>, own: u32| most.map_or(own, |most| own.min(most));
+        Self {
+            memory: scaled(most.memory_mib, MIB, self.memory),
+            cpu: millis(most.cpu_ms, self.cpu),
+            exchange_cpu: millis(most.exchange_cpu_ms, self.exchange_cpu),
+            wall: self.wall.map(|wall| millis(most.wall_ms, wall)),
+            output: scaled(most.output_kib, KIB, self.output),
+            http_calls: count(most.http_calls, self.http_calls),
+            concurrency: count(most.concurrency, self.concurrency),
+            ..self.clone()
+        }
+    }
+
     /// Each by the name that a manifest gives it, for people.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         let mut shown = vec![
@@ -199,6 +219,13 @@ mod tests {
         }
         let ingest = Limits::defaults(Kind::Retriever);
         assert_eq!((ingest.memory, ingest.cpu), (512 * MIB, Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn what_is_lowered_is_never_raised() {
+        let tool = Limits::defaults(Kind::Tool);
+        let most = LimitWishes { cpu_ms: Some(10), memory_mib: Some(4_096), ..LimitWishes::default() };
+        assert_eq!(tool.lowered(&most), Limits { cpu: Duration::from_millis(10), ..tool.clone() });
     }
 
     fn wishes() -> impl Strategy<Value = LimitWishes> {

@@ -7,6 +7,8 @@ use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{InstanceMode, Kind};
+use hardpoint_domain::origin::Origin;
+use hardpoint_domain::reach::Reach;
 use tokio::sync::OnceCell;
 
 use crate::breaker::Breaker;
@@ -37,6 +39,11 @@ pub struct BindingSpec {
     pub secrets: BTreeMap<String, Secret>,
     /// Resolved limits.
     pub limits: Limits,
+    /// Where the configuration says what it may do, if it does: then nothing widens that, not even for one
+    /// call.
+    pub declared: Option<String>,
+    /// Whom it serves.
+    pub reach: Reach,
 }
 
 /// A binding as it is live.
@@ -89,9 +96,29 @@ impl Binding {
         &self.spec.permissions
     }
 
+    /// The limits of its calls.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Its settings.
     pub fn settings(&self) -> &serde_json::Value {
         &self.spec.settings
+    }
+
+    /// Where a secret of its own may be sent; none where none stands for the name.
+    pub fn secret_audience(&self, name: &str) -> Option<&Origin> {
+        self.spec.secrets.get(name).map(Secret::audience)
+    }
+
+    /// Where the configuration says what it may do, if it does.
+    pub fn declared(&self) -> Option<&str> {
+        self.spec.declared.as_deref()
+    }
+
+    /// Whether it serves this organisation.
+    pub fn admits(&self, organization: &str) -> bool {
+        self.spec.reach.admits(organization)
     }
 
     /// Whether its breaker refuses calls at the moment.
@@ -111,6 +138,9 @@ impl Binding {
         context: CallContext,
         secrets: Arc<SecretSet>,
     ) -> Result<Sandbox, Failure> {
+        if !self.admits(&context.organization) {
+            return Err(self.closed());
+        }
         let now = self.generation.host.services.clock.now();
         self.breaker.admit(&context.organization, now).map_err(|pause| self.broken(pause))?;
         let permit = self.permits.acquire(&context.organization).await?;
@@ -206,6 +236,12 @@ impl Binding {
         let warm = pool.as_mut()?;
         let found = warm.iter().rposition(|(owner, _)| owner == organization)?;
         Some(warm.swap_remove(found).1)
+    }
+
+    /// Services do not offer it to those whom it does not serve; this is for the one that forgets to ask.
+    fn closed(&self) -> Failure {
+        let message = format!("plugin {} is not enabled for this organisation", self.spec.plugin);
+        Failure::new(FailureKind::Denied, message)
     }
 
     fn broken(&self, pause: std::time::Duration) -> Failure {

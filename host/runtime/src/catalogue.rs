@@ -24,6 +24,11 @@ impl Catalogue {
         self.bindings.get(name)
     }
 
+    /// A binding by its name, where it serves this organisation.
+    pub fn binding_for(&self, organization: &str, name: &str) -> Option<&Arc<Binding>> {
+        self.binding(name).filter(|binding| binding.admits(organization))
+    }
+
     /// Every binding, by name.
     pub fn bindings(&self) -> impl Iterator<Item = &Arc<Binding>> {
         self.bindings.values()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::message::{CompletionRequest, ContentPart, Message, Role};
+use hardpoint_domain::reach::Reach;
 
 use crate::binding::{Binding, BindingSpec};
 use crate::bindings::exporter::exports::hardpoint::plugin::exporter::Batch;
@@ -58,6 +59,8 @@ fn bare_binding(generation: &Arc<Generation>) -> Binding {
         permissions: Permissions::default(),
         secrets: BTreeMap::new(),
         limits: Limits::resolve(manifest.kind, &manifest.limits, &Limits::default_ceiling(manifest.kind)),
+        declared: None,
+        reach: Reach::default(),
     };
     Binding::new(spec, Arc::clone(generation), Arc::new(Permits::new(1, 1)))
 }

@@ -5,7 +5,8 @@ use utoipa::openapi::{OpenApi as Document, Paths};
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    audit_logs, completions, docs, embeddings, health, models, plugin_switches, plugins, tools,
+    audit_logs, completions, docs, embeddings, health, models, plugin_bindings, plugin_reach,
+    plugin_switches, plugins, tools,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 
@@ -35,6 +36,12 @@ pub const BASE: &str = "/api/v1";
         plugin_switches::pause,
         plugin_switches::resume,
         plugin_switches::roll_back,
+        plugin_bindings::put,
+        plugin_bindings::remove,
+        plugin_reach::list,
+        plugin_reach::put_others,
+        plugin_reach::put,
+        plugin_reach::clear,
         plugins::reload_one,
         plugins::logs,
         audit_logs::export,

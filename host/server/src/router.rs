@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use http::{Method, StatusCode};
 
 use crate::api::{
-    audit_logs, completions, docs, embeddings, health, models, plugin_switches, plugins, tools,
+    audit_logs, completions, docs, embeddings, health, models, plugin_bindings, plugin_reach,
+    plugin_switches, plugins, tools,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Entry, entry};
@@ -58,6 +59,9 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/plugins/{id}/pause", post(plugin_switches::pause))
         .route("/plugins/{id}/resume", post(plugin_switches::resume))
         .route("/plugins/{id}/rollback", post(plugin_switches::roll_back))
+        .route("/plugins/{id}/bindings/{name}", put(plugin_bindings::put).delete(plugin_bindings::remove))
+        .route("/plugins/{id}/organizations", get(plugin_reach::list).put(plugin_reach::put_others))
+        .route("/plugins/{id}/organizations/{org}", put(plugin_reach::put).delete(plugin_reach::clear))
         .route("/plugins/{id}/reload", post(plugins::reload_one))
         .route("/plugins/{id}/logs", get(plugins::logs))
         // audit logs

@@ -1,4 +1,4 @@
-//! Which organisations have which plugins switched on or off. Where nothing is noted, the service decides.
+//! Which organisations have which plugins switched on or off, and what holds for the others.
 
 use crate::db::{execute, fetch, statements};
 use crate::revision::raise;
@@ -15,7 +15,19 @@ pub struct Enablement {
     pub enabled: bool,
 }
 
+/// What holds for organisations for which nothing is noted.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Openness {
+    /// Which plugin.
+    pub plugin_id: String,
+    /// On or off.
+    pub enabled: bool,
+}
+
 statements! {
+    PUT_OPENNESS: "INSERT INTO plugin_openness (plugin_id, enabled) VALUES ($1, $2) \
+                   ON CONFLICT (plugin_id) DO UPDATE SET enabled = excluded.enabled";
+    LIST_OPENNESS: "SELECT plugin_id, enabled FROM plugin_openness ORDER BY plugin_id";
     PUT: "INSERT INTO plugin_enablement (organization_id, plugin_id, enabled) VALUES ($1, $2, $3) \
           ON CONFLICT (organization_id, plugin_id) DO UPDATE SET enabled = excluded.enabled";
     CLEAR: "DELETE FROM plugin_enablement WHERE organization_id = $1 AND plugin_id = $2";
@@ -35,6 +47,17 @@ pub async fn put(
 ) -> Result<(), StoreError> {
     raise(tx).await?;
     execute!(tx, PUT, organization_id, plugin_id, enabled).map(drop)
+}
+
+/// Says what holds for organisations for which nothing is noted. Without it, a plugin is on.
+pub async fn put_openness(tx: &mut Tx, plugin_id: &str, enabled: bool) -> Result<(), StoreError> {
+    raise(tx).await?;
+    execute!(tx, PUT_OPENNESS, plugin_id, enabled).map(drop)
+}
+
+/// What was said of organisations for which nothing is noted, by plugin.
+pub async fn openness(conn: &mut Conn) -> Result<Vec<Openness>, StoreError> {
+    fetch!(conn, fetch_all, Openness, LIST_OPENNESS)
 }
 
 /// Goes back to what is usual; false where nothing was noted.

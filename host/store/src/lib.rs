@@ -21,6 +21,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use hardpoint_domain::time::Clock;
 
+pub mod bindings;
 pub mod blobs;
 pub mod call_records;
 mod call_records_dialect;

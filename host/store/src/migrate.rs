@@ -32,6 +32,7 @@ macro_rules! migrations {
 
 migrations! {
     1 "0001_spine.sql" "spine",
+    2 "0002_bindings.sql" "bindings",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -11,6 +11,7 @@ pub fn statements() -> Vec<Statement> {
     [
         crate::call_records::ALL,
         crate::call_records_dialect::ALL,
+        crate::bindings::ALL,
         crate::enablement::ALL,
         crate::events::ALL,
         crate::grants::ALL,

@@ -10,6 +10,7 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest;
 use hardpoint_domain::message::{CompletionRequest, ContentPart, Message, Role};
+use hardpoint_domain::reach::Reach;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_runtime::{
     Binding, BindingSpec, CallContext, CompilerCommand, Generation, HostServices, KvBackend, KvError,
@@ -69,6 +70,8 @@ pub fn spec(generation: &Generation, permissions: Permissions) -> BindingSpec {
         permissions,
         secrets: BTreeMap::new(),
         limits,
+        declared: None,
+        reach: Reach::default(),
     }
 }
 

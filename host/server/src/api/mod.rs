@@ -9,6 +9,8 @@ pub mod health;
 pub mod models;
 pub mod openai;
 pub mod paging;
+pub mod plugin_bindings;
+pub mod plugin_reach;
 pub mod plugin_switches;
 pub mod plugins;
 mod produced;

@@ -82,7 +82,9 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Json<ModelList>, ApiError> {
     let catalogue = app.runtime.snapshot();
-    let all = app.config.models.iter().map(|model| ModelEntry::new(model, &catalogue, caller.role)).collect();
+    let open = |model: &&Model| models::is_open(model, &catalogue, &caller.organization_id);
+    let shown = app.config.models.iter().filter(open);
+    let all = shown.map(|model| ModelEntry::new(model, &catalogue, caller.role)).collect();
     Ok(Json(ModelList { object: "list", page: paging.of_or_whole(all)? }))
 }
 
@@ -103,12 +105,14 @@ pub async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ModelEntry>, ApiError> {
+    let catalogue = app.runtime.snapshot();
     let found = app.config.models.iter().find(|model| model.id == id);
+    let found = found.filter(|model| models::is_open(model, &catalogue, &caller.organization_id));
     let model = found.ok_or_else(|| {
         let shown: String = id.chars().take(80).collect();
         ApiError::not_found(format_args!("model '{shown}'")).with_code("model_not_found")
     })?;
-    Ok(Json(ModelEntry::new(model, &app.runtime.snapshot(), caller.role)))
+    Ok(Json(ModelEntry::new(model, &catalogue, caller.role)))
 }
 
 impl ModelEntry {

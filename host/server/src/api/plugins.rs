@@ -392,7 +392,11 @@ impl From<DeskError> for ApiError {
             DeskError::NoBinding { .. } | DeskError::Unfit { .. } => {
                 Self::impossible("binding", "exists", capitalised(text))
             }
-            DeskError::Declared(_) | DeskError::State(_) => Self::conflict(capitalised(text)),
+            DeskError::Invalid { field, reason } => {
+                let message = format!("The '{field}' field does not fit: {reason}.");
+                Self::impossible(field, "valid", message)
+            }
+            DeskError::Declared { .. } | DeskError::State(_) => Self::conflict(capitalised(text)),
             DeskError::Manifest(cause) => Self::internal(cause),
             DeskError::Store(error) => error.into(),
         }

@@ -11,6 +11,7 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_domain::origin::Origin;
+use hardpoint_domain::reach::Reach;
 use hardpoint_runtime::egress::EgressConfig;
 use hardpoint_runtime::{
     Binding, BindingSpec, CallContext, CompilerCommand, Generation, HostServices, KvBackend, KvError,
@@ -86,8 +87,16 @@ impl Bench {
         let limits =
             Limits::resolve(manifest.kind, &manifest.limits, &Limits::default_ceiling(manifest.kind));
         let name = manifest.id.clone();
-        let spec =
-            BindingSpec { name: name.clone(), plugin: name.clone(), settings, permissions, secrets, limits };
+        let spec = BindingSpec {
+            name: name.clone(),
+            plugin: name.clone(),
+            settings,
+            permissions,
+            secrets,
+            limits,
+            declared: None,
+            reach: Reach::default(),
+        };
         // Bound anew each time, so that nothing of an earlier trial is left.
         self.runtime.publish(vec![Arc::clone(&self.generation)], Vec::new());
         self.runtime.publish(vec![Arc::clone(&self.generation)], vec![spec]);

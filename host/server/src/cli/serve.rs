@@ -51,12 +51,7 @@ pub(super) fn compiler() -> anyhow::Result<CompilerCommand> {
 
 async fn run_server(config: Config) -> anyhow::Result<()> {
     let address = config.server.listen.clone();
-    let connections = Connections {
-        header_timeout: config.server.header_timeout.0,
-        stall_timeout: config.server.stall_timeout.0,
-        most: config.server.max_connections as usize,
-        shutdown_grace: config.server.shutdown_grace.0,
-    };
+    let connections = connections(&config);
     let listener = TcpListener::bind(&address).await.with_context(|| {
         format!("cannot listen on {address}; if another server does, name another address with --listen")
     })?;
@@ -77,6 +72,16 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How connections are treated, as configured.
+pub(super) fn connections(config: &Config) -> Connections {
+    Connections {
+        header_timeout: config.server.header_timeout.0,
+        stall_timeout: config.server.stall_timeout.0,
+        most: config.server.max_connections as usize,
+        shutdown_grace: config.server.shutdown_grace.0,
+    }
+}
+
 async fn finish(server: Server) {
     server.finish().await;
     tracing::info!("stopped");
@@ -86,8 +91,9 @@ async fn finish(server: Server) {
 async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Option<KeyText>) {
     app.reload.settle(Retry::None, PATIENCE).await;
     let catalogue = app.runtime.snapshot();
-    let plugins = catalogue.plugins().map(|plugin| plugin.manifest().id.clone()).collect();
-    for problem in app.config.unbound(&plugins) {
+    let plugins = catalogue.plugins().map(|plugin| plugin.manifest().id.clone());
+    let bound = catalogue.bindings().map(|binding| binding.name().to_owned());
+    for problem in app.config.unbound(&plugins.chain(bound).collect()) {
         tracing::warn!("{problem}");
     }
     let Some(key) = first_key else { return };
@@ -111,7 +117,7 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
 }
 
 /// Where a browser on this machine finds it.
-fn url(address: SocketAddr) -> String {
+pub(super) fn url(address: SocketAddr) -> String {
     match address {
         SocketAddr::V4(address) if address.ip().is_unspecified() => {
             format!("http://127.0.0.1:{}", address.port())

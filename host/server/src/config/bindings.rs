@@ -1,4 +1,5 @@
-//! `[bindings.NAME]`: a plugin with settings, secrets and what it may do.
+//! `[bindings.NAME]`: a plugin with settings, secrets and what it may do. `[plugins.ID]` may hold the same for
+//! the binding of the plugin's own name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +8,7 @@ use hardpoint_domain::id::{BindingName, PluginId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::lines::Lines;
 use super::read::Problem;
 use super::secrets::ConfiguredSecret;
 
@@ -27,9 +29,9 @@ pub struct BindingConfig {
     pub grant: Option<GrantConfig>,
 }
 
-/// A binding as configured, checked.
+/// A binding, wherever it was written, checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ConfiguredBinding {
+pub struct Binding {
     /// The plugin.
     pub plugin: PluginId,
     /// Its settings: a JSON object.
@@ -38,6 +40,22 @@ pub struct ConfiguredBinding {
     pub secrets: BTreeMap<String, String>,
     /// What the configuration allows; none where it leaves that to command and API.
     pub grant: Option<Permissions>,
+    /// Where it was written.
+    pub written: Written,
+}
+
+/// Where a binding was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// In the configuration.
+    Configuration {
+        /// `bindings.NAME` or `plugins.ID`.
+        table: String,
+        /// Of its settings.
+        lines: Lines,
+    },
+    /// In the store, by command or over the API.
+    Store,
 }
 
 /// `[bindings.NAME.grant]`.
@@ -58,20 +76,30 @@ pub struct GrantConfig {
     pub scratch: bool,
 }
 
+/// Where a binding stands in the configuration.
+pub(super) struct Place<'a> {
+    /// `bindings.NAME` or `plugins.ID`.
+    pub(super) table: &'a str,
+    /// Of its settings.
+    pub(super) lines: Lines,
+}
+
 impl BindingConfig {
     /// Checks names, and that every secret exists. `written` are the names of all secrets in the
     /// configuration; what is wrong with those that are not in `secrets` was said already.
     pub(super) fn resolve(
         self,
         name: &str,
+        place: Place<'_>,
         written: &BTreeSet<String>,
         secrets: &BTreeMap<String, ConfiguredSecret>,
         problems: &mut Vec<Problem>,
-    ) -> Option<ConfiguredBinding> {
+    ) -> Option<Binding> {
         let before = problems.len();
-        let key = |member: &str| format!("bindings.{name}.{member}");
+        let Place { table, lines } = place;
+        let key = |member: &str| format!("{table}.{member}");
         if let Err(error) = BindingName::parse(name) {
-            problems.push(Problem::new(format!("bindings.{name}"), error.to_string()));
+            problems.push(Problem::new(table, error.to_string()));
         }
         let plugin = PluginId::parse(&self.plugin);
         if let Err(error) = &plugin {
@@ -97,15 +125,20 @@ impl BindingConfig {
                     Some(None) => {}
                     None => problems.push(Problem::new(
                         key("grant.secrets"),
-                        format!("`{asked}` stands for no secret: add `{asked} = \"SECRET\"` under [bindings.{name}.secrets]"),
+                        format!("`{asked}` stands for no secret: add `{asked} = \"SECRET\"` under [{table}.secrets]"),
                     )),
                 }
             }
             let GrantConfig { http, kv, index, embed, scratch, .. } = written;
             grant = Some(Permissions { http, secrets: rules, kv, index, embed, scratch });
         }
-        let binding =
-            ConfiguredBinding { plugin: plugin.ok()?, settings: self.settings, secrets: self.secrets, grant };
+        let binding = Binding {
+            plugin: plugin.ok()?,
+            settings: self.settings,
+            secrets: self.secrets,
+            grant,
+            written: Written::Configuration { table: table.to_owned(), lines },
+        };
         let whole = binding.secrets.values().all(|secret| secrets.contains_key(secret));
         (whole && problems.len() == before).then_some(binding)
     }

@@ -128,12 +128,12 @@ fn no_binding(binding: &str) -> String {
     )
 }
 
-/// Models whose binding is neither configured nor that of one of these plugins.
-pub(super) fn unbound(config: &Config, plugins: &BTreeSet<String>) -> Vec<Problem> {
+/// Models whose binding is neither configured nor one of these.
+pub(super) fn unbound(config: &Config, others: &BTreeSet<String>) -> Vec<Problem> {
     let models = config.models.iter().enumerate();
     models
         .filter(|(_, model)| {
-            !config.bindings.contains_key(&model.binding) && !plugins.contains(&model.binding)
+            !config.bindings.contains_key(&model.binding) && !others.contains(&model.binding)
         })
         .map(|(at, model)| Problem::new(format!("models.{at}.binding"), no_binding(&model.binding)))
         .collect()

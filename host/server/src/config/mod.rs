@@ -7,8 +7,10 @@ mod bindings;
 mod check;
 mod completions;
 mod database;
+mod declared;
 mod egress;
 mod environment;
+mod lines;
 mod log;
 mod plugins;
 mod read;
@@ -25,13 +27,18 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format, Toml};
-use figment::value::Value;
+use figment::value::{Dict, Value};
+use hardpoint_domain::limits::Limits;
+use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model, Prices};
 
-pub use bindings::{BindingConfig, ConfiguredBinding, GrantConfig};
+use bindings::Place;
+pub use bindings::{Binding, BindingConfig, GrantConfig, Written};
 pub use completions::CompletionsConfig;
 pub use database::{DatabaseConfig, DurabilityConfig};
+pub use declared::{DeclaredPlugin, PluginConfig};
 pub use egress::EgressConfig;
+pub use lines::Lines;
 pub use log::{LogConfig, LogFormat};
 pub use plugins::{Ceilings, PluginsConfig};
 pub use read::Problem;
@@ -57,6 +64,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// `[plugins]`.
     pub plugins: PluginsConfig,
+    /// `[plugins.ID]`, but for the binding that it may hold.
+    pub declared: BTreeMap<String, DeclaredPlugin>,
     /// `[egress]`.
     pub egress: EgressConfig,
     /// `[completions]`.
@@ -65,8 +74,9 @@ pub struct Config {
     pub log: LogConfig,
     /// `[secrets.NAME]`.
     pub secrets: BTreeMap<String, ConfiguredSecret>,
-    /// `[bindings.NAME]`. A loaded plugin without one has a binding of its own id besides.
-    pub bindings: BTreeMap<String, ConfiguredBinding>,
+    /// `[bindings.NAME]`, and what `[plugins.ID]` holds of the kind. A plugin without one here or in the
+    /// store has a binding of its own id besides.
+    pub bindings: BTreeMap<String, Binding>,
     /// `[[models]]`, or the built-in one.
     pub models: Vec<Model>,
 }
@@ -126,6 +136,7 @@ impl Config {
     /// If anything is wrong: with everything that is.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut figment = Figment::new();
+        let mut file = None;
         if let Some(path) = sources.path() {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))])
@@ -139,6 +150,8 @@ impl Config {
                 return Err(ConfigError(vec![Problem::new("", format!("{place}: {}", error.message()))]));
             }
             figment = figment.merge(Toml::file_exact(path));
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            file = Some((name.to_string_lossy().into_owned(), text));
         }
         let mut env = sources.env.clone();
         env.sort();
@@ -147,7 +160,7 @@ impl Config {
                 figment = figment.merge(variable);
             }
         }
-        let mut config = Self::read(&figment, sources)?;
+        let mut config = Self::read(&figment, sources, file.as_ref())?;
         if let Some(listen) = &sources.listen {
             config.server.listen = listen.clone();
         }
@@ -159,13 +172,19 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
-    fn read(figment: &Figment, sources: &Sources) -> Result<Self, ConfigError> {
+    /// `file` is the name and text of the file.
+    fn read(
+        figment: &Figment,
+        sources: &Sources,
+        file: Option<&(String, String)>,
+    ) -> Result<Self, ConfigError> {
         let mut reader = read::Reader::new(figment);
         let mut sections = match figment.find_value("") {
             Ok(Value::Dict(_, sections)) => sections,
             Ok(_) => Default::default(),
             Err(error) => return Err(ConfigError(vec![Problem::new("", error.to_string())])),
         };
+        let declared = split_off_plugins(&mut sections);
         let mut section = |name: &str| sections.remove(name);
         macro_rules! read_section {
             ($name:literal) => {
@@ -182,13 +201,15 @@ impl Config {
             section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
         let bound: Vec<(String, BindingConfig)> =
             section("bindings").map(|value| reader.read_each("bindings", value)).unwrap_or_default();
+        let declared: Vec<(String, PluginConfig)> = reader.read_each("plugins", declared);
         let mut models: Vec<Model> =
             section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
         reader.refuse_rest(sections, &SECTIONS);
 
         let mut problems = reader.problems;
         let written_secrets: BTreeSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
-        let written_bindings: BTreeSet<String> = bound.iter().map(|(name, _)| name.clone()).collect();
+        let (declared, bound) = declared::merge(declared, bound, &mut problems);
+        let written_bindings: BTreeSet<String> = bound.iter().map(|(_, name, _)| name.clone()).collect();
         let mut secrets = BTreeMap::new();
         for (name, secret) in written {
             match secret.resolve(&name, &|variable| sources.variable(variable)) {
@@ -204,15 +225,18 @@ impl Config {
             }
         }
         let mut bindings = BTreeMap::new();
-        for (name, binding) in bound {
-            if let Some(binding) = binding.resolve(&name, &written_secrets, &secrets, &mut problems) {
+        for (section, name, binding) in bound {
+            let lines = file.map(|(file, text)| Lines::of(file, text, &[section, &name, "settings"]));
+            let place = Place { table: &format!("{section}.{name}"), lines: lines.unwrap_or_default() };
+            if let Some(binding) = binding.resolve(&name, place, &written_secrets, &secrets, &mut problems) {
                 bindings.insert(name, binding);
             }
         }
         if models.is_empty() {
             models.push(built_in_model());
         }
-        let config = Self { server, database, plugins, egress, completions, log, secrets, bindings, models };
+        let config =
+            Self { server, database, plugins, declared, egress, completions, log, secrets, bindings, models };
         if problems.is_empty() {
             return Ok(config);
         }
@@ -221,15 +245,24 @@ impl Config {
         Err(ConfigError(problems))
     }
 
+    /// The most that a plugin may ask for.
+    pub fn ceiling(&self, kind: Kind, plugin: &str) -> Limits {
+        let ceiling = self.plugins.ceilings.of(kind);
+        self.declared
+            .get(plugin)
+            .map_or_else(|| ceiling.clone(), |declared| ceiling.lowered(&declared.limits))
+    }
+
     /// The folder that plugins are published through.
     pub fn plugins_folder(&self) -> PathBuf {
         self.plugins.folder.clone().unwrap_or_else(|| self.server.data.join("plugins"))
     }
 
-    /// Models whose binding is neither configured nor that of one of these plugins. The model that is
-    /// there without configuration needs its plugin to answer, not to be configured.
-    pub fn unbound(&self, plugins: &BTreeSet<String>) -> Vec<Problem> {
-        let problems = check::unbound(self, plugins);
+    /// Models whose binding is neither configured nor among `others`: plugins, which have one of their name,
+    /// and bindings in the store. The model that is there without configuration needs its plugin to answer,
+    /// not to be configured.
+    pub fn unbound(&self, others: &BTreeSet<String>) -> Vec<Problem> {
+        let problems = check::unbound(self, others);
         let is_built_in = matches!(self.models.as_slice(), [only] if *only == built_in_model());
         if is_built_in { Vec::new() } else { problems }
     }
@@ -240,10 +273,23 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 9] = [
+/// Takes the tables `[plugins.ID]` out of `[plugins]`.
+fn split_off_plugins(sections: &mut Dict) -> Value {
+    let mut tables = Dict::new();
+    if let Some(Value::Dict(_, members)) = sections.get_mut("plugins") {
+        let is_plugin =
+            |(name, value): &(&String, &Value)| *name != "ceilings" && matches!(value, Value::Dict(..));
+        let names: Vec<String> = members.iter().filter(is_plugin).map(|(name, _)| name.clone()).collect();
+        tables.extend(names.into_iter().filter_map(|name| members.remove_entry(&name)));
+    }
+    tables.into()
+}
+
+const SECTIONS: [&str; 10] = [
     "server",
     "database",
     "plugins",
+    "plugins.ID",
     "egress",
     "completions",
     "log",

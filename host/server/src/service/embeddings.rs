@@ -34,6 +34,7 @@ pub struct Embedded {
 pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Result<Embedded, ApiError> {
     let catalogue = app.runtime.snapshot();
     let model = models::find(&app.config.models, &request.model)?;
+    models::check_open(model, &catalogue, &caller.organization_id)?;
     if !model.capabilities.is_empty() && !model.capabilities.contains(&Capability::Embeddings) {
         let message = format!("The model '{}' makes no embeddings.", model.id);
         return Err(
@@ -43,7 +44,7 @@ pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Re
     let policy = Policy::from(&app.config.completions).retry;
     let mut told: Option<Failure> = None;
     let live = |candidate: &'_ Model| {
-        let binding = catalogue.binding(&candidate.binding)?;
+        let binding = catalogue.binding_for(&caller.organization_id, &candidate.binding)?;
         (binding.kind() == Kind::Model).then(|| Arc::clone(binding))
     };
     // A list, since the compiler cannot tell that a lazy one may be held while others are asked.

@@ -77,3 +77,8 @@ impl From<&Caller> for Author {
 pub fn plugin(id: &str) -> Target {
     Target { kind: "plugin".to_owned(), id: id.to_owned() }
 }
+
+/// The binding of a plugin that something was done to.
+pub fn binding(plugin: &str, name: &str) -> Target {
+    Target { kind: "binding".to_owned(), id: format!("{plugin}/{name}") }
+}

@@ -11,11 +11,27 @@ use crate::error::ApiError;
 /// # Errors
 /// 422 where there is none.
 pub fn find<'m>(models: &'m [Model], id: &str) -> Result<&'m Model, ApiError> {
-    models.iter().find(|model| model.id == id).ok_or_else(|| {
-        let shown: String = id.chars().take(80).collect();
-        let message = format!("There is no model '{shown}'. GET /models lists those that there are.");
-        ApiError::impossible("model", "unknown_model", message).with_code("model_not_found")
-    })
+    models.iter().find(|model| model.id == id).ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> ApiError {
+    let shown: String = id.chars().take(80).collect();
+    let message = format!("There is no model '{shown}'. GET /models lists those that there are.");
+    ApiError::impossible("model", "unknown_model", message).with_code("model_not_found")
+}
+
+/// Whether the organisation may use the model: its plugin may be enabled for others only. What is not live
+/// is nobody's.
+pub fn is_open(model: &Model, catalogue: &Catalogue, organization: &str) -> bool {
+    catalogue.binding(&model.binding).is_none_or(|binding| binding.admits(organization))
+}
+
+/// Refuses a model that the organisation may not use, as if there were none.
+///
+/// # Errors
+/// 422, as for a model that there is not.
+pub fn check_open(model: &Model, catalogue: &Catalogue, organization: &str) -> Result<(), ApiError> {
+    if is_open(model, catalogue, organization) { Ok(()) } else { Err(unknown(&model.id)) }
 }
 
 /// A model and then its fallbacks, in their order. A fallback's own fallbacks do not count.

@@ -25,11 +25,12 @@ pub struct Tool {
     pub enabled: bool,
 }
 
-/// Every bound tool, by name.
+/// Every bound tool that the caller's organisation may use, by name.
 pub async fn list(app: &App, caller: &Caller) -> Vec<Tool> {
     let catalogue = app.runtime.snapshot();
     let mut tools = Vec::new();
-    for binding in catalogue.bindings_of(Kind::Tool) {
+    let organization = &*caller.organization_id;
+    for binding in catalogue.bindings_of(Kind::Tool).filter(|binding| binding.admits(organization)) {
         let definition = match definition(binding, context(caller)).await {
             Ok(definition) => Some(definition),
             Err(failure) => {
@@ -79,7 +80,7 @@ pub struct Called {
 /// 404 where there is none of that name, 422 for arguments that do not fit, 502 where it failed.
 pub async fn call(app: &App, caller: &Caller, name: &str, arguments: &str) -> Result<Called, ApiError> {
     let catalogue = app.runtime.snapshot();
-    let binding = tool(&catalogue, name)?;
+    let binding = tool(&catalogue, caller, name)?;
     match binding.call_tool(context(caller), arguments).await {
         Ok(text) => Ok(Called { text, binding: Arc::clone(binding) }),
         Err(ToolError::InvalidArguments(reason)) => {
@@ -90,8 +91,9 @@ pub async fn call(app: &App, caller: &Caller, name: &str, arguments: &str) -> Re
     }
 }
 
-fn tool<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c Arc<Binding>, ApiError> {
-    let found = catalogue.binding(name).filter(|binding| binding.kind() == Kind::Tool);
+fn tool<'c>(catalogue: &'c Catalogue, caller: &Caller, name: &str) -> Result<&'c Arc<Binding>, ApiError> {
+    let found =
+        catalogue.binding_for(&caller.organization_id, name).filter(|binding| binding.kind() == Kind::Tool);
     found.ok_or_else(|| {
         ApiError::not_found(format_args!("tool '{}'", name.chars().take(80).collect::<String>()))
     })

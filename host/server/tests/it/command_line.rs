@@ -51,6 +51,24 @@ fn configuration() {
     hardpoint: the configuration has 1 problem:
       models.0.binding: there is no binding `nobody`, nor a plugin of that id: add [bindings.nobody] with `plugin = "…"`
     "#);
+    // Settings are judged by the plugins that are there, each with its line.
+    let schema = "[settings]\ntype = \"object\"\nproperties.depth.maximum = 9\n";
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", schema)).unwrap();
+    let settings = "[plugins.echo]\nenabled = true\ncolour = 1\n\n[bindings.deep]\nplugin = \"echo\"\n\n[bindings.deep.settings]\ndepth = 10\n";
+    std::fs::write(folder.path().join("unfit.toml"), settings.replace("colour = 1\n", "")).unwrap();
+    let unfit = hardpoint(folder.path(), &["config", "check", "--config", "unfit.toml"]);
+    assert_eq!(unfit.status.code(), Some(2));
+    insta::assert_snapshot!(said(&unfit), @r"
+    hardpoint: the configuration has 1 problem:
+      bindings.deep.settings: for plugin echo 1.0.0, the settings do not fit: `depth`: 10 is greater than the maximum of 9 (unfit.toml, line 8)
+    ");
+    std::fs::write(folder.path().join("unknown.toml"), settings).unwrap();
+    let unknown = hardpoint(folder.path(), &["config", "check", "--config", "unknown.toml"]);
+    insta::assert_snapshot!(said(&unknown), @r"
+    hardpoint: the configuration has 1 problem:
+      plugins.echo.colour: unknown key; there are enabled, digest, organizations, limits, settings, secrets, grant (unknown.toml)
+    ");
     let nowhere = hardpoint(folder.path(), &["serve", "--listen", "nowhere"]);
     assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
 }

@@ -9,6 +9,7 @@ mod entry;
 mod exports;
 mod models;
 mod openapi;
+mod plugin_bindings;
 mod plugin_life;
 mod plugins;
 mod support;

@@ -47,7 +47,10 @@ async fn the_folder_good_and_bad() {
               "allowed": [],
               "name": "echo",
               "paused": false,
-              "state": "ready"
+              "secrets": {},
+              "settings": {},
+              "state": "ready",
+              "written_in": "plugin"
             }
           ],
           "description": "Answers with its arguments.",
@@ -76,6 +79,10 @@ async fn the_folder_good_and_bad() {
               "p99": 0
             }
           },
+          "open_to": {
+            "except": [],
+            "others": true
+          },
           "published_at": "…",
           "size": "…",
           "source": "folder",
@@ -99,7 +106,12 @@ async fn the_folder_good_and_bad() {
               ],
               "name": "probe",
               "remedy": "hardpoint plugin grant prober --binding probe",
-              "state": "pending_approval"
+              "secrets": {},
+              "settings": {
+                "target": "https://api.example.com/v1"
+              },
+              "state": "pending_approval",
+              "written_in": "hardpoint.toml"
             }
           ],
           "description": "Sends the request it is told to send, and keeps values and files; reports what came of it.",
@@ -107,6 +119,10 @@ async fn the_folder_good_and_bad() {
           "file": "probe.wasm",
           "id": "prober",
           "kind": "tool",
+          "open_to": {
+            "except": [],
+            "others": true
+          },
           "published_at": "…",
           "reason": "binding probe is not allowed to send GET,POST https://api.example.com/v1, nor to keep small values for each organisation (kv), nor to use an empty folder while a call lasts (scratch); allow it with `hardpoint plugin grant prober --binding probe`",
           "size": "…",
@@ -452,7 +468,7 @@ async fn settings_that_do_not_fit_are_told() {
     let plugin = app.plugin("prober").await;
     assert_eq!(plugin["state"], "pending_approval");
     assert_eq!(plugin["bindings"][0]["state"], "unfit_settings");
-    insta::assert_snapshot!(plugin["reason"].as_str().unwrap(), @r#"binding probe: the settings do not fit: `target`: 7 is not of type "string"; Additional properties are not allowed ('colour' was unexpected); mend [bindings.probe.settings] in hardpoint.toml"#);
+    insta::assert_snapshot!(plugin["reason"].as_str().unwrap(), @r#"binding probe: the settings do not fit: `target`: 7 is not of type "string" (hardpoint.toml, line 3); Additional properties are not allowed ('colour' was unexpected) (hardpoint.toml, line 3); mend [bindings.probe.settings] in hardpoint.toml"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -491,7 +507,7 @@ async fn what_an_active_version_does_not_ask_for_is_taken_back() {
     };
     let allowed = async || {
         let desk = hardpoint_server::service::plugins::Desk::of(app.app());
-        let (_, permissions) = desk.grants().await.unwrap().remove("echo").unwrap();
+        let (_, permissions) = desk.arranged().await.unwrap().grants.remove("echo").unwrap();
         (permissions.http.len(), permissions.kv)
     };
     approve().await;

@@ -95,6 +95,11 @@ impl TestApp {
         app
     }
 
+    /// Writes another hardpoint.toml, for the next start.
+    pub fn configure(&self, toml: &str) {
+        std::fs::write(self.folder.path().join("hardpoint.toml"), toml).unwrap();
+    }
+
     /// Ends it in peace and starts it again with what it left.
     pub async fn restart(self) -> Self {
         let Self { server, folder, clock, rng, key } = self;

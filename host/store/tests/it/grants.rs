@@ -1,9 +1,15 @@
+use hardpoint_store::bindings::{self, Binding};
 use hardpoint_store::grants::{self, Grant};
 use hardpoint_store::{Lane, StoreError, enablement, revision};
 
 use crate::support::{Fixture, at, on_both};
 
-on_both!(a_grant_replaces_the_one_before, a_revoked_grant_is_gone, plugins_are_switched_per_organization);
+on_both!(
+    a_grant_replaces_the_one_before,
+    a_revoked_grant_is_gone,
+    plugins_are_switched_per_organization,
+    a_binding_replaces_the_one_of_its_name,
+);
 
 fn grant(binding: &str, fingerprint: &str) -> Grant {
     Grant {
@@ -67,4 +73,44 @@ async fn plugins_are_switched_per_organization(db: Fixture) {
         .await;
     assert!(cleared.unwrap());
     assert_eq!(read().await, None);
+    for enabled in [false, true, false] {
+        let write = db.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { enablement::put_openness(tx, "calculator", enabled).await })
+        });
+        write.await.unwrap();
+    }
+    let openness = enablement::openness(&mut db.store.read().await.unwrap()).await.unwrap();
+    let said: Vec<_> = openness.iter().map(|said| (said.plugin_id.as_str(), said.enabled)).collect();
+    assert_eq!(said, [("calculator", false)]);
+}
+
+async fn a_binding_replaces_the_one_of_its_name(db: Fixture) {
+    let binding = |name: &str, settings: &str| Binding {
+        name: name.into(),
+        plugin_id: "openai".into(),
+        settings: settings.into(),
+        secrets: "{}".into(),
+        updated_by: "key_1".into(),
+        updated_at: at(4),
+    };
+    let before = revision(&mut db.store.read().await.unwrap()).await.unwrap();
+    for put in [binding("b", "{}"), binding("a", "{}"), binding("b", r#"{"depth":2}"#)] {
+        let write =
+            db.store.write(Lane::Request, |tx| Box::pin(async move { bindings::put(tx, &put).await }));
+        write.await.unwrap();
+    }
+    let remove =
+        || db.store.write(Lane::Request, |tx| Box::pin(async move { bindings::remove(tx, "a").await }));
+    let mut conn = db.store.read().await.unwrap();
+    assert_eq!(
+        bindings::list(&mut conn).await.unwrap(),
+        [binding("a", "{}"), binding("b", r#"{"depth":2}"#)]
+    );
+    drop(conn);
+    assert!(remove().await.unwrap());
+    assert!(!remove().await.unwrap());
+    let mut conn = db.store.read().await.unwrap();
+    assert_eq!(bindings::get(&mut conn, "a").await.unwrap(), None);
+    assert_eq!(bindings::get(&mut conn, "b").await.unwrap(), Some(binding("b", r#"{"depth":2}"#)));
+    assert_eq!(revision(&mut conn).await.unwrap(), before + 5);
 }

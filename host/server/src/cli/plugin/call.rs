@@ -6,16 +6,18 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use hardpoint_domain::manifest::Kind;
-use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
+use hardpoint_domain::reach::Reach;
+use hardpoint_runtime::{Binding, BindingSpec, CallContext, HostServices, ToolError};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
 use super::{Failure, cache_home, desk, has_store, is_file};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
-use crate::config::{Config, ConfiguredBinding};
+use crate::config::{self, Config};
 use crate::service::kv::StoredKv;
 use crate::service::plugins::Desk;
+use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Readiness, plan};
 use crate::start::open_runtime;
 
@@ -122,8 +124,9 @@ async fn bind(
             manifest.id, manifest.kind
         )));
     }
-    let config = with_settings(&desk.config, &manifest.id, arguments.binding.as_deref(), settings)?;
-    let mut planned = plan(&config, &manifest, &desk.grants().await?);
+    let arranged = desk.arranged().await?;
+    let config = with_settings(desk, &arranged, &manifest.id, arguments.binding.as_deref(), settings)?;
+    let mut planned = plan(&config, &arranged, &manifest);
     if let Some(name) = &arguments.binding {
         planned.retain(|planned| planned.name == *name);
     }
@@ -141,7 +144,9 @@ async fn bind(
     if let Some(obstacle) = one.obstacle(&manifest.id) {
         return Err(Failure::Other(anyhow!("{obstacle}; or allow it for this call with --allow")));
     }
-    let (name, spec) = (one.name.clone(), one.spec(&config, &manifest));
+    // Whoever calls from here is no organisation.
+    let (name, spec) =
+        (one.name.clone(), BindingSpec { reach: Reach::default(), ..one.spec(&config, &manifest) });
     runtime.publish(vec![generation], vec![spec]);
     let binding = runtime.snapshot().binding(&name).cloned();
     Ok(binding.context("it was bound and is not there")?)
@@ -149,32 +154,34 @@ async fn bind(
 
 /// The configuration with other settings for one binding.
 fn with_settings(
-    config: &Config,
+    desk: &Desk,
+    arranged: &Arranged,
     plugin: &str,
     binding: Option<&str>,
     settings: Option<Map<String, Value>>,
 ) -> Result<Config, Failure> {
-    let mut config = config.clone();
+    let mut config = (*desk.config).clone();
     let Some(settings) = settings else { return Ok(config) };
-    let names: Vec<String> = config
-        .bindings
-        .iter()
-        .filter(|(name, bound)| {
-            bound.plugin.as_str() == plugin && binding.is_none_or(|wanted| wanted == *name)
-        })
-        .map(|(name, _)| name.clone())
+    let mut bound: Vec<(String, config::Binding)> = arranged
+        .bindings_of(&desk.config, plugin)
+        .into_iter()
+        .filter(|(name, _)| binding.is_none_or(|wanted| wanted == *name))
+        .map(|(name, bound)| (name.to_owned(), bound.clone()))
         .collect();
-    for name in &names {
-        if let Some(bound) = config.bindings.get_mut(name) {
-            bound.settings = settings.clone();
-        }
-    }
-    if names.is_empty() {
+    if bound.is_empty() {
         let plugin = hardpoint_domain::id::PluginId::parse(plugin)
             .map_err(|error| Failure::Misuse(error.to_string()))?;
-        let name = plugin.as_str().to_owned();
-        let bound = ConfiguredBinding { plugin, settings, secrets: Default::default(), grant: None };
-        config.bindings.insert(name, bound);
+        let own = config::Binding {
+            plugin: plugin.clone(),
+            settings: Map::new(),
+            secrets: Default::default(),
+            grant: None,
+            written: config::Written::Store,
+        };
+        bound.push((plugin.as_str().to_owned(), own));
+    }
+    for (name, binding) in bound {
+        config.bindings.insert(name, config::Binding { settings: settings.clone(), ..binding });
     }
     Ok(config)
 }

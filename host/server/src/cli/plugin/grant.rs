@@ -1,15 +1,12 @@
 //! `hardpoint plugin grant` and `revoke`.
 
-use std::io::{BufRead, IsTerminal, Write};
-
-use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::Args;
 use hardpoint_runtime::inspect;
 use hardpoint_store::plugins::Source;
 use serde_json::json;
 
-use super::{Failure, desk};
+use super::{Failure, confirm, desk};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -157,21 +154,5 @@ fn show_asked(planned: &Planned) {
     }
     for warning in &planned.warnings {
         println!("  note: {warning}");
-    }
-}
-
-/// Asks on the terminal.
-fn confirm(question: &str) -> anyhow::Result<()> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nobody is there to confirm it: add --yes");
-    }
-    print!("{question} [y/N] ");
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).context("no answer")?;
-    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-        Ok(())
-    } else {
-        bail!("nothing was changed")
     }
 }

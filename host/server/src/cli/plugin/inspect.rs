@@ -12,7 +12,8 @@ use super::{Failure, desk, has_store, is_file};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::Desk;
-use crate::service::plugins::plan::{Grants, Planned, Readiness, plan};
+use crate::service::plugins::arranged::Arranged;
+use crate::service::plugins::plan::{Planned, Readiness, plan};
 
 /// Of what was granted and is not live yet.
 const ALLOWED: &str = "it is allowed now, and is served as soon as a running host has loaded it";
@@ -73,7 +74,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
             let desk = desk(config).await?;
             published_report(&desk, inspection).await?
         } else {
-            report(&config, inspection, &Grants::new())
+            report(&config, inspection, &Arranged::default())
         }
     } else {
         let desk = desk(config).await?;
@@ -98,7 +99,7 @@ pub(super) async fn blob(desk: &Desk, digest: &str) -> Result<Bytes, Failure> {
 
 async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report, Failure> {
     let (id, digest) = (inspection.manifest.id.clone(), inspection.digest.clone());
-    let mut report = report(&desk.config, inspection, &desk.grants().await?);
+    let mut report = report(&desk.config, inspection, &desk.arranged().await?);
     if let Ok(row) = desk.version(&id, Some(&digest)).await {
         // The state is the last host's to look; what it waited for may have been allowed since.
         let allowed = row.state == State::PendingApproval && report.bindings.iter().any(|bound| bound.ready);
@@ -109,7 +110,7 @@ async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report,
     Ok(report)
 }
 
-fn report(config: &Config, inspection: Inspection, grants: &Grants) -> Report {
+fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Report {
     let manifest = &inspection.manifest;
     let stubbed: Vec<&str> = inspection.stubbed().collect();
     let imports = inspection
@@ -118,7 +119,7 @@ fn report(config: &Config, inspection: Inspection, grants: &Grants) -> Report {
         .map(|name| Import { name: name.clone(), stubbed: stubbed.contains(&name.as_str()) })
         .collect();
     let bindings =
-        plan(config, manifest, grants).iter().map(|planned| binding(&manifest.id, planned)).collect();
+        plan(config, arranged, manifest).iter().map(|planned| binding(&manifest.id, planned)).collect();
     Report {
         id: manifest.id.clone(),
         version: manifest.version.clone(),

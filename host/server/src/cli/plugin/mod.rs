@@ -1,19 +1,23 @@
 //! `hardpoint plugin`: works on the store and the plugins folder, whether or not a server is running.
 
+mod bind;
 mod call;
+mod enable;
 mod grant;
 mod inspect;
 mod list;
 mod project;
 mod publish;
 mod record;
+mod remove;
 mod switch;
 mod test;
 
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use super::{Common, Failure, block_on};
@@ -56,6 +60,20 @@ pub(super) enum Command {
   hardpoint plugin revoke my-exporter
   hardpoint plugin revoke openai --binding openai-eu --yes")]
     Revoke(grant::RevokeArguments),
+    /// Bind a plugin to settings and secrets under a name.
+    #[command(after_help = "Examples:
+  hardpoint plugin bind openai openai-eu --settings '{\"base_url\": \"https://eu.example.com/v1\"}' --secret api_key=openai-eu
+  hardpoint plugin bind datadog --settings @datadog.json")]
+    Bind(bind::Arguments),
+    /// Remove a binding that was made by `bind` or over the API.
+    Unbind(bind::UnbindArguments),
+    /// Open a plugin to an organisation, or to all that have no switch of their own.
+    #[command(after_help = "Examples:
+  hardpoint plugin disable calculator
+  hardpoint plugin enable calculator --organization org_0192…")]
+    Enable(enable::Arguments),
+    /// Close a plugin to an organisation, or to all that have no switch of their own.
+    Disable(enable::Arguments),
     /// Keep a component, to be approved; or tell what publishing it would change.
     #[command(after_help = "Examples:
   hardpoint plugin publish my-exporter.wasm --dry-run
@@ -70,6 +88,8 @@ pub(super) enum Command {
   hardpoint plugin rollback my-exporter
   hardpoint plugin rollback openai --digest sha256:4f2a…")]
     Rollback(switch::RollbackArguments),
+    /// Take a plugin away, with its bindings and what they were allowed.
+    Remove(remove::Arguments),
     /// Call a tool once, in a sandbox with all limits on.
     #[command(after_help = "Examples:
   hardpoint plugin call calculator --arguments '{\"expression\": \"1 + 1\"}'
@@ -102,6 +122,11 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Inspect(arguments) => inspect::run(config, &arguments).await,
             Command::Grant(arguments) => grant::grant(config, &arguments).await,
             Command::Revoke(arguments) => grant::revoke(config, &arguments).await,
+            Command::Bind(arguments) => bind::bind(config, &arguments).await,
+            Command::Unbind(arguments) => bind::unbind(config, &arguments).await,
+            Command::Enable(arguments) => enable::run(config, &arguments, true).await,
+            Command::Disable(arguments) => enable::run(config, &arguments, false).await,
+            Command::Remove(arguments) => remove::run(config, &arguments).await,
             Command::Publish(arguments) => publish::run(config, &arguments).await,
             Command::Pause(arguments) => switch::pause(config, &arguments).await,
             Command::Resume(arguments) => switch::resume(config, &arguments).await,
@@ -114,7 +139,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
 }
 
 /// The operator's desk over the configured store.
-async fn desk(config: Config) -> Result<Desk, Failure> {
+pub(super) async fn desk(config: Config) -> Result<Desk, Failure> {
     let (clock, rng) = (system::clock(), system::rng());
     let store = open_store(&config, &clock).await?;
     Ok(Desk { config: Arc::new(config), store, clock, rng })
@@ -126,8 +151,24 @@ fn is_file(target: &str) -> bool {
 }
 
 /// Whether there is a store already; looking at a file should not make one.
-fn has_store(config: &Config) -> bool {
+pub(super) fn has_store(config: &Config) -> bool {
     config.database.url.is_some() || config.server.data.join("hardpoint.db").exists()
+}
+
+/// Asks on the terminal.
+fn confirm(question: &str) -> anyhow::Result<()> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody is there to confirm it: add --yes");
+    }
+    print!("{question} [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("no answer")?;
+    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        bail!("nothing was changed")
+    }
 }
 
 /// Where what is tried out leaves its compiled code.

@@ -42,8 +42,8 @@ impl HostTools {
             if clients.iter().any(|tool| tool.name == *name) {
                 continue;
             }
-            let Some(binding) = catalogue.binding(name) else {
-                tracing::warn!(tool = %name, "a model's tool is not there: see `hardpoint plugin list`");
+            let Some(binding) = catalogue.binding_for(&context.organization, name) else {
+                tracing::warn!(tool = %name, "a model's tool is not there for this organisation: see `hardpoint plugin list`");
                 continue;
             };
             match definition(binding, context.clone()).await {

@@ -41,6 +41,7 @@ pub(super) async fn plan(
     mut request: CompletionRequest,
 ) -> Result<Plan, ApiError> {
     let model = models::find(models, &request.model)?;
+    models::check_open(model, catalogue, &context.organization)?;
     let needs = needs(&request);
     if let Some((capability, field, what)) = needs.iter().find(|(capability, ..)| !can(model, *capability)) {
         let message = format!("The model '{}' {what}.", model.id);
@@ -48,8 +49,9 @@ pub(super) async fn plan(
             .with_detail("capability", models::word(*capability)));
     }
     let able = |model: &&Model| needs.iter().all(|(capability, ..)| can(model, *capability));
-    let candidates =
-        models::with_fallbacks(models, model).filter(able).filter_map(|model| candidate(model, catalogue));
+    let candidates = models::with_fallbacks(models, model)
+        .filter(able)
+        .filter_map(|model| candidate(model, catalogue, context));
     let candidates: Vec<_> = candidates.collect();
     if candidates.is_empty() {
         let reason = models::unavailable(model, catalogue).unwrap_or_else(|| "no binding".to_owned());
@@ -70,8 +72,9 @@ pub(super) async fn plan(
 }
 
 /// A model of the list whose binding is live.
-fn candidate(model: &Model, catalogue: &Catalogue) -> Option<Candidate> {
-    let binding = catalogue.binding(&model.binding).filter(|binding| binding.kind() == Kind::Model)?;
+fn candidate(model: &Model, catalogue: &Catalogue, context: &CallContext) -> Option<Candidate> {
+    let binding = catalogue.binding_for(&context.organization, &model.binding);
+    let binding = binding.filter(|binding| binding.kind() == Kind::Model)?;
     Some(Candidate {
         model: model.id.clone(),
         upstream: models::upstream(model).to_owned(),

@@ -75,11 +75,11 @@ pub async fn export(
     }
     let catalogue = app.runtime.snapshot();
     let binding = catalogue
-        .binding(exporter)
+        .binding_for(&caller.organization_id, exporter)
         .filter(|binding| binding.kind() == Kind::Exporter)
         .ok_or_else(|| ApiError::not_found(format_args!("enabled exporter `{exporter}`")))?;
     let organization = organization(caller, export.organization_id.as_deref())?;
-    let resolved = options::resolve(&app.config, binding, export.options.clone())?;
+    let resolved = options::resolve(binding, export.options.clone())?;
     let (events, cursor) = match export.events.clone() {
         Some(given) => {
             check_given(&export, given.len())?;

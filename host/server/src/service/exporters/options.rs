@@ -8,7 +8,6 @@ use hardpoint_runtime::{Binding, Secret};
 use serde_json::{Map, Value};
 
 use super::Resolved;
-use crate::config::Config;
 use crate::error::ApiError;
 use crate::service::plugins::plan::misfits;
 
@@ -16,11 +15,7 @@ use crate::service::plugins::plan::misfits;
 const LONGEST_SECRET: usize = 4 << 10;
 
 /// Checks options against the manifest's schema and the binding's grant, and takes secrets out of them.
-pub(super) fn resolve(
-    config: &Config,
-    binding: &Arc<Binding>,
-    mut options: Map<String, Value>,
-) -> Result<Resolved, ApiError> {
+pub(super) fn resolve(binding: &Arc<Binding>, mut options: Map<String, Value>) -> Result<Resolved, ApiError> {
     let manifest = binding.generation().manifest();
     let brought = take_secrets(manifest, &mut options)?;
     let mut settings = binding.settings().as_object().cloned().unwrap_or_default();
@@ -32,8 +27,8 @@ pub(super) fn resolve(
     let asked = manifest
         .permissions(&settings)
         .map_err(|error| ApiError::impossible(first(&changed), "valid", format!("{}.", error.reason)))?;
-    let secrets = secrets(config, binding, &asked, brought, &changed)?;
-    let permissions = permissions(config, binding, &asked, &secrets, &changed)?;
+    let secrets = secrets(binding, &asked, brought, &changed)?;
+    let permissions = permissions(binding, &asked, &secrets, &changed)?;
     Ok(Resolved { settings, permissions, secrets })
 }
 
@@ -79,7 +74,6 @@ fn check_schema(manifest: &Manifest, settings: &Value) -> Result<(), ApiError> {
 /// The caller may choose another address, a public one, where it brings its own secret for it: a configured
 /// secret stays behind then. Where the configuration says what the binding may do, it may do exactly that.
 fn permissions(
-    config: &Config,
     binding: &Binding,
     asked: &Permissions,
     brought: &[(String, Secret)],
@@ -90,10 +84,8 @@ fn permissions(
     let missing = places.missing_from(granted);
     let mut permitted = granted.clone();
     if !missing.is_empty() {
-        let is_declared =
-            config.bindings.get(binding.name()).is_some_and(|configured| configured.grant.is_some());
-        if is_declared || brought.is_empty() {
-            return Err(not_granted(binding, &missing, is_declared, changed));
+        if binding.declared().is_some() || brought.is_empty() {
+            return Err(not_granted(binding, &missing, changed));
         }
         // What the grant covers stays; the rest must be public, which the way out sees to.
         permitted.http.extend(places.http.into_iter().filter(|rule| !granted.http.contains(rule)));
@@ -109,12 +101,13 @@ fn permissions(
     Ok((permitted != *granted).then_some(permitted))
 }
 
-fn not_granted(binding: &Binding, missing: &[String], is_declared: bool, changed: &[String]) -> ApiError {
+fn not_granted(binding: &Binding, missing: &[String], changed: &[String]) -> ApiError {
     let (name, missing) = (binding.name(), missing.join(", nor to "));
-    let remedy = if is_declared {
-        format!("an operator may add it to [bindings.{name}.grant] in hardpoint.toml")
-    } else {
-        "bring your own secret for it, or let an operator bind the plugin with these settings".to_owned()
+    let remedy = match binding.declared() {
+        Some(table) => format!("an operator may add it to [{table}] in hardpoint.toml"),
+        None => {
+            "bring your own secret for it, or let an operator bind the plugin with these settings".to_owned()
+        }
     };
     let text = format!("The exporter `{name}` is not allowed to {missing}: {remedy}.");
     ApiError::impossible(first(changed), "granted", text)
@@ -122,7 +115,6 @@ fn not_granted(binding: &Binding, missing: &[String], is_declared: bool, changed
 
 /// Secrets for this export. One that was configured for another address stays at home.
 fn secrets(
-    config: &Config,
     binding: &Binding,
     asked: &Permissions,
     brought: Vec<(String, String)>,
@@ -143,10 +135,7 @@ fn secrets(
         if secrets.iter().any(|(name, _)| *name == wish.name) {
             continue;
         }
-        let named =
-            config.bindings.get(binding.name()).and_then(|configured| configured.secrets.get(&wish.name));
-        let audience = named.and_then(|named| config.secrets.get(named)).map(|secret| &secret.audience);
-        let message = match audience {
+        let message = match binding.secret_audience(&wish.name) {
             Some(audience) if *audience == wish.audience => continue,
             Some(audience) => format!(
                 "The configured '{}' is for {audience} only; with another {} send your own.",

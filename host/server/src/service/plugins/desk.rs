@@ -8,12 +8,13 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_store::plugins::{self, Plugin, State};
-use hardpoint_store::{Lane, Store, StoreError, Tx, grants};
+use hardpoint_store::{Lane, Store, StoreError, Tx, bindings, grants};
 use serde_json::json;
 
 use super::REVOKED;
-use super::plan::{Grants, Planned, Readiness, plan};
-use crate::config::Config;
+use super::arranged::{Arranged, read_grants};
+use super::plan::{Planned, Readiness, plan};
+use crate::config::{Binding, Config, Written};
 use crate::service::events::{self, Author};
 use crate::state::App;
 use crate::worker::reload::decide::candidate;
@@ -56,14 +57,29 @@ pub enum DeskError {
         known: String,
     },
     /// The configuration decides.
-    #[error("what binding `{0}` may do stands in hardpoint.toml under [bindings.{0}.grant]; change it there")]
-    Declared(String),
+    #[error(
+        "what binding `{binding}` may do stands in hardpoint.toml under [{table}.grant]; change it there"
+    )]
+    Declared {
+        /// The binding.
+        binding: String,
+        /// Where it stands.
+        table: String,
+    },
     /// Its settings do not say what it would ask for.
     #[error("binding `{binding}`: {reason}")]
     Unfit {
         /// The binding.
         binding: String,
         /// What is wrong.
+        reason: String,
+    },
+    /// Something that was asked for is not possible.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// `settings.base_url`, `secrets.api_key`.
+        field: String,
+        /// What is wrong with it.
         reason: String,
     },
     /// It is not in the state that this asks for.
@@ -97,10 +113,12 @@ impl Desk {
         }
     }
 
-    /// All grants.
-    pub async fn grants(&self) -> Result<Grants, StoreError> {
-        let mut conn = self.store.read().await?;
-        Ok(crate::worker::reload::read_grants(grants::list(&mut conn).await?))
+    /// What was arranged by command and over the API.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn arranged(&self) -> Result<Arranged, StoreError> {
+        Arranged::read(&mut self.store.read().await?).await
     }
 
     /// The version that a command about `id` means: the one with this digest, else the one that waits,
@@ -132,7 +150,7 @@ impl Desk {
         let version = self.version(id, digest).await?;
         let manifest =
             Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
-        let mut bindings = plan(&self.config, &manifest, &self.grants().await?);
+        let mut bindings = plan(&self.config, &self.arranged().await?, &manifest);
         if let Some(binding) = binding {
             let known = bindings.iter().map(|planned| planned.name.clone()).collect::<Vec<_>>().join(", ");
             bindings.retain(|planned| planned.name == binding);
@@ -142,7 +160,8 @@ impl Desk {
                 known: if known.is_empty() { "none".to_owned() } else { known },
             })?;
             if planned.declared {
-                return Err(DeskError::Declared(binding.to_owned()));
+                let table = planned.table().unwrap_or_default().to_owned();
+                return Err(DeskError::Declared { binding: binding.to_owned(), table });
             }
         }
         if let [Planned { name, readiness: Readiness::Unfit(reason), .. }] = bindings.as_slice() {
@@ -238,10 +257,11 @@ impl Desk {
                         granted.push(row.binding);
                     }
                 }
+                let ungranted = Arranged::read(tx).await?.without_grants();
                 for row in plugins::versions(tx, &id).await? {
                     let is_meant = binding.is_none()
                         && matches!(row.state, State::Active | State::Paused | State::PendingApproval);
-                    if is_meant && serves_ungranted(&config, &row) {
+                    if is_meant && may_serve(&config, &ungranted, &row) {
                         plugins::set_state(tx, &id, &row.digest, State::Rejected, Some(&reason), now).await?;
                     }
                 }
@@ -257,25 +277,26 @@ impl Desk {
     /// Refuses a binding that the plugin does not have, or whose permissions the configuration declares. No
     /// version is planned for it: one that waits may not even fit, which must keep nobody from revoking.
     async fn check_revocable(&self, id: &str, binding: &str) -> Result<(), DeskError> {
-        let configured = self.config.bindings.iter().filter(|(_, bound)| bound.plugin.as_str() == id);
-        let mut known: BTreeSet<String> = configured.map(|(name, _)| name.clone()).collect();
+        let arranged = self.arranged().await?;
+        let mut known: BTreeSet<&str> = arranged.bindings_of(&self.config, id).into_keys().collect();
         if known.is_empty() {
-            known.insert(id.to_owned());
+            known.insert(id);
         }
-        let granted = self.grants().await?.into_iter().filter(|(_, (plugin, _))| plugin == id);
-        known.extend(granted.map(|(name, _)| name));
+        known.extend(arranged.grants.iter().filter(|(_, (of, _))| of == id).map(|(name, _)| name.as_str()));
         if !known.contains(binding) {
-            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let known = Vec::from_iter(known).join(", ");
             return Err(DeskError::NoBinding { id: id.to_owned(), binding: binding.to_owned(), known });
         }
-        if self.config.bindings.get(binding).is_some_and(|bound| bound.grant.is_some()) {
-            return Err(DeskError::Declared(binding.to_owned()));
+        if let Some(Binding { grant: Some(_), written: Written::Configuration { table, .. }, .. }) =
+            self.config.bindings.get(binding)
+        {
+            return Err(DeskError::Declared { binding: binding.to_owned(), table: table.clone() });
         }
         Ok(())
     }
 
-    /// Takes a plugin away, with what it was allowed. A file in the folder stays, and is taken up again
-    /// when it changes.
+    /// Takes a plugin away, with its bindings and what they were allowed. A file in the folder stays, and is
+    /// taken up again when it changes.
     pub async fn remove(&self, author: &Author, id: &str) -> Result<(), DeskError> {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         let there: Vec<Plugin> = versions
@@ -285,13 +306,7 @@ impl Desk {
         if there.is_empty() {
             return Err(DeskError::NoPlugin(id.to_owned()));
         }
-        let granted: Vec<String> = self
-            .grants()
-            .await?
-            .into_iter()
-            .filter(|(_, (plugin, _))| plugin == id)
-            .map(|(name, _)| name)
-            .collect();
+        let plugin = id.to_owned();
         let now = self.clock.now();
         let reason = format!("removed by {}", author.name());
         let digests: BTreeSet<&str> = there.iter().map(|row| row.digest.as_str()).collect();
@@ -307,8 +322,11 @@ impl Desk {
                 for row in &there {
                     plugins::set_state(tx, &row.id, &row.digest, State::Removed, Some(&reason), now).await?;
                 }
-                for name in &granted {
-                    grants::revoke(tx, name).await?;
+                for row in grants::list(tx).await?.iter().filter(|row| row.plugin_id == plugin) {
+                    grants::revoke(tx, &row.binding).await?;
+                }
+                for row in bindings::list(tx).await?.iter().filter(|row| row.plugin_id == plugin) {
+                    bindings::remove(tx, &row.name).await?;
                 }
                 tx.append(&event, &[]).await
             })
@@ -317,10 +335,10 @@ impl Desk {
     }
 }
 
-/// Whether a version would serve though nothing is granted to it.
-fn serves_ungranted(config: &Config, version: &Plugin) -> bool {
+/// Whether a version may serve as things are arranged.
+fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) -> bool {
     Manifest::from_toml(&version.manifest)
-        .is_ok_and(|manifest| plan(config, &manifest, &Grants::new()).iter().any(Planned::is_ready))
+        .is_ok_and(|manifest| plan(config, arranged, &manifest).iter().any(Planned::is_ready))
 }
 
 /// Takes back what the plugin's bindings were allowed and its version that becomes active does not ask for:
@@ -331,7 +349,8 @@ fn serves_ungranted(config: &Config, version: &Plugin) -> bool {
 pub(crate) async fn narrow(tx: &mut Tx, config: &Config, active: &Plugin) -> Result<(), StoreError> {
     // One whose manifest is not understood does not become active.
     let Ok(manifest) = Manifest::from_toml(&active.manifest) else { return Ok(()) };
-    for planned in plan(config, &manifest, &Grants::new()) {
+    let arranged = Arranged::read(tx).await?.without_grants();
+    for planned in plan(config, &arranged, &manifest) {
         if planned.declared || matches!(planned.readiness, Readiness::Unfit(_)) {
             continue;
         }
@@ -352,7 +371,7 @@ pub(crate) async fn narrow(tx: &mut Tx, config: &Config, active: &Plugin) -> Res
 
 /// What a row allows the plugin.
 fn stored(row: &grants::Grant, plugin: &str) -> Option<Permissions> {
-    crate::worker::reload::read_grants(vec![row.clone()])
+    read_grants(vec![row.clone()])
         .remove(&row.binding)
         .filter(|(of, _)| of == plugin)
         .map(|(_, permissions)| permissions)

@@ -1,6 +1,9 @@
 //! Plugins, as operators deal with them: what there is, what it asks for, what it may do.
 
+pub mod arranged;
+pub mod bind;
 pub mod desk;
+pub mod enable;
 pub mod plan;
 pub mod rehearsal;
 mod switch;

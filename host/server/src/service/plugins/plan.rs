@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use hardpoint_domain::grant::{GrantState, Permissions, effective};
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::reach::Reach;
 use hardpoint_runtime::{BindingSpec, Secret};
 use serde_json::{Map, Value};
 
-use crate::config::{Config, ConfiguredBinding};
-
-/// What operators allowed by command or API: permissions by binding, with the plugin they were allowed to.
-pub type Grants = BTreeMap<String, (String, Permissions)>;
+use super::arranged::Arranged;
+use crate::config::{Binding, Config, Written};
 
 /// A binding as it would be.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +28,10 @@ pub struct Planned {
     pub readiness: Readiness,
     /// Whether the configuration says what it may do, so that no command can change it.
     pub declared: bool,
+    /// Its settings and secrets as somebody wrote them; none for the binding that a plugin has by itself.
+    pub written: Option<Binding>,
+    /// Whom it serves.
+    pub reach: Reach,
     /// What is missing and does not keep it from being live.
     pub warnings: Vec<String>,
     secrets: BTreeMap<String, Secret>,
@@ -55,12 +58,24 @@ impl Planned {
     pub fn remedy(&self, plugin: &str) -> Option<String> {
         match &self.readiness {
             Readiness::Ready => None,
-            Readiness::Unfit(_) => Some(format!("mend [bindings.{}.settings] in hardpoint.toml", self.name)),
+            Readiness::Unfit(_) => Some(match self.table() {
+                Some(table) => format!("mend [{table}.settings] in hardpoint.toml"),
+                None => format!("mend them with `hardpoint plugin bind {plugin} {} --settings …`", self.name),
+            }),
             Readiness::Pending(_) if self.declared => {
-                Some(format!("add it to [bindings.{}.grant] in hardpoint.toml", self.name))
+                let table = self.table().unwrap_or("bindings.NAME");
+                Some(format!("add it to [{table}.grant] in hardpoint.toml"))
             }
             Readiness::Pending(_) if self.name == plugin => Some(format!("hardpoint plugin grant {plugin}")),
             Readiness::Pending(_) => Some(format!("hardpoint plugin grant {plugin} --binding {}", self.name)),
+        }
+    }
+
+    /// Where it stands in the configuration: `bindings.NAME` or `plugins.ID`.
+    pub fn table(&self) -> Option<&str> {
+        match &self.written.as_ref()?.written {
+            Written::Configuration { table, .. } => Some(table),
+            Written::Store => None,
         }
     }
 
@@ -85,7 +100,7 @@ impl Planned {
 
     /// For the runtime.
     pub fn spec(&self, config: &Config, manifest: &Manifest) -> BindingSpec {
-        let ceiling = config.plugins.ceilings.of(manifest.kind);
+        let ceiling = config.ceiling(manifest.kind, &manifest.id);
         BindingSpec {
             name: self.name.clone(),
             plugin: manifest.id.clone(),
@@ -93,33 +108,35 @@ impl Planned {
             permissions: self.permissions.clone(),
             secrets: self.secrets.clone(),
             limits: Limits::resolve(manifest.kind, &manifest.limits, &ceiling),
+            declared: self.table().filter(|_| self.declared).map(|table| format!("{table}.grant")),
+            reach: self.reach.clone(),
         }
     }
 }
 
-/// The bindings of a version: those configured, or else one of the plugin's own id without settings.
-pub fn plan(config: &Config, manifest: &Manifest, grants: &Grants) -> Vec<Planned> {
-    let configured: Vec<_> =
-        config.bindings.iter().filter(|(_, binding)| binding.plugin.as_str() == manifest.id).collect();
-    if !configured.is_empty() {
-        return configured
+/// The bindings of a version: those that somebody wrote, or else one of the plugin's own id without settings.
+pub fn plan(config: &Config, arranged: &Arranged, manifest: &Manifest) -> Vec<Planned> {
+    let written = arranged.bindings_of(config, &manifest.id);
+    if !written.is_empty() {
+        return written
             .into_iter()
-            .map(|(name, binding)| one(config, manifest, grants, name, Some(binding)))
+            .map(|(name, binding)| one(config, arranged, manifest, name, Some(binding)))
             .collect();
     }
     // The name may be taken by a binding of another plugin.
-    if config.bindings.contains_key(&manifest.id) {
+    if arranged.binding(config, &manifest.id).is_some() {
         return Vec::new();
     }
-    vec![one(config, manifest, grants, &manifest.id, None)]
+    vec![one(config, arranged, manifest, &manifest.id, None)]
 }
 
-fn one(
+/// One binding of a version.
+pub(super) fn one(
     config: &Config,
+    arranged: &Arranged,
     manifest: &Manifest,
-    grants: &Grants,
     name: &str,
-    binding: Option<&ConfiguredBinding>,
+    binding: Option<&Binding>,
 ) -> Planned {
     let written =
         binding.map_or_else(|| Value::Object(Map::new()), |binding| Value::Object(binding.settings.clone()));
@@ -131,11 +148,13 @@ fn one(
         permissions: Permissions::default(),
         readiness: Readiness::Ready,
         declared: declared.is_some(),
+        written: binding.cloned(),
+        reach: arranged.reach(config, &manifest.id),
         warnings: Vec::new(),
         secrets: BTreeMap::new(),
         settings,
     };
-    if let Err(reason) = check_settings(manifest, &planned.settings) {
+    if let Err(reason) = check_settings(manifest, &planned.settings, binding) {
         planned.readiness = Readiness::Unfit(reason);
         return planned;
     }
@@ -146,8 +165,11 @@ fn one(
             return planned;
         }
     }
-    let granted =
-        grants.get(name).filter(|(plugin, _)| *plugin == manifest.id).map(|(_, permissions)| permissions);
+    let granted = arranged
+        .grants
+        .get(name)
+        .filter(|(plugin, _)| *plugin == manifest.id)
+        .map(|(_, permissions)| permissions);
     let (permissions, state) = effective(&planned.asked, declared.or(granted));
     planned.permissions = permissions;
     if let GrantState::Pending { missing } = state {
@@ -158,7 +180,7 @@ fn one(
 }
 
 /// Puts the configured secrets behind the manifest's names, each only if it may go where it is wanted.
-fn give_secrets(config: &Config, binding: Option<&ConfiguredBinding>, planned: &mut Planned) {
+fn give_secrets(config: &Config, binding: Option<&Binding>, planned: &mut Planned) {
     for wish in &planned.asked.secrets {
         let configured = binding.and_then(|binding| config.secrets.get(binding.secrets.get(&wish.name)?));
         let warning = match configured {
@@ -173,23 +195,51 @@ fn give_secrets(config: &Config, binding: Option<&ConfiguredBinding>, planned: &
                 wish.name, secret.audience, wish.audience
             ),
             None if wish.optional => continue,
-            None => format!(
-                "no secret stands for `{}`: add [secrets.NAME] with audience \"{}\" and `secrets = {{ {} = \"NAME\" }}` under [bindings.{}]",
-                wish.name, wish.audience, wish.name, planned.name
-            ),
+            None => {
+                let table =
+                    planned.table().map_or_else(|| format!("bindings.{}", planned.name), str::to_owned);
+                let (name, audience) = (&wish.name, &wish.audience);
+                format!(
+                    "no secret stands for `{name}`: add [secrets.NAME] with audience \"{audience}\" and `secrets = {{ {name} = \"NAME\" }}` under [{table}]"
+                )
+            }
         };
         planned.warnings.push(warning);
     }
 }
 
-/// Whether the settings fit the manifest's schema. What an exporter requires may come with each export.
-fn check_settings(manifest: &Manifest, settings: &Value) -> Result<(), String> {
+/// Whether the settings fit the manifest's schema; else every misfit, with its line where it is in the file.
+/// What an exporter requires may come with each export.
+fn check_settings(manifest: &Manifest, settings: &Value, binding: Option<&Binding>) -> Result<(), String> {
+    let place = |path: &str| match &binding?.written {
+        Written::Configuration { lines, .. } => lines.place(path),
+        Written::Store => None,
+    };
+    let told = |path: &str, reason: &str| {
+        let place = place(path).map(|place| format!(" ({place})")).unwrap_or_default();
+        if path.is_empty() { format!("{reason}{place}") } else { format!("`{path}`: {reason}{place}") }
+    };
+    let misfits = unfit(manifest, settings)?;
+    if misfits.is_empty() {
+        return Ok(());
+    }
+    let misfits: Vec<String> = misfits.iter().map(|(path, reason)| told(path, reason)).collect();
+    Err(format!("the settings do not fit: {}", misfits.join("; ")))
+}
+
+/// What keeps settings from fitting a manifest: the member's path with dots, and the reason.
+///
+/// # Errors
+/// If the manifest's schema is none.
+pub fn unfit(manifest: &Manifest, settings: &Value) -> Result<Vec<(String, String)>, String> {
     if let Some(name) = manifest.secret_options().into_iter().find(|name| settings.get(name).is_some()) {
-        return Err(format!("`{name}` is a secret: put it under [secrets] and name it under `secrets`"));
+        let reason = "is a secret: put it under [secrets] and name it under `secrets`".to_owned();
+        return Ok(vec![(name, reason)]);
     }
     let Some(schema) = &manifest.settings else {
         let empty = settings.as_object().is_none_or(Map::is_empty);
-        return if empty { Ok(()) } else { Err("the plugin takes no settings".to_owned()) };
+        let refused = (String::new(), "the plugin takes no settings".to_owned());
+        return Ok(if empty { Vec::new() } else { vec![refused] });
     };
     let mut schema = schema.clone();
     if manifest.kind == Kind::Exporter
@@ -197,16 +247,7 @@ fn check_settings(manifest: &Manifest, settings: &Value) -> Result<(), String> {
     {
         object.remove("required");
     }
-    validate(&schema, settings)
-}
-
-/// Whether settings fit a JSON Schema; else what does not fit, and where.
-fn validate(schema: &Value, settings: &Value) -> Result<(), String> {
-    let misfits: Vec<String> = misfits(schema, settings)?
-        .into_iter()
-        .map(|(path, reason)| if path.is_empty() { reason } else { format!("`{path}`: {reason}") })
-        .collect();
-    if misfits.is_empty() { Ok(()) } else { Err(format!("the settings do not fit: {}", misfits.join("; "))) }
+    misfits(&schema, settings)
 }
 
 /// What does not fit a JSON Schema: the member's path with dots, and the reason.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
-use hardpoint_runtime::{CallContext, Runtime, ToolDescription};
+use hardpoint_domain::reach::Reach;
+use hardpoint_runtime::{BindingSpec, CallContext, Runtime, ToolDescription};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, State};
 use serde::Serialize;
@@ -93,10 +94,10 @@ impl Desk {
         let versions = self.versions(&manifest.id).await?;
         let present = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
         let before = present.and_then(|row| Manifest::from_toml(&row.manifest).ok());
-        let grants = self.grants().await.map_err(DeskError::from)?;
-        let planned = plan(&self.config, &manifest, &grants);
+        let arranged = self.arranged().await.map_err(DeskError::from)?;
+        let planned = plan(&self.config, &arranged, &manifest);
         let planned_before =
-            before.as_ref().map(|before| plan(&self.config, before, &grants)).unwrap_or_default();
+            before.as_ref().map(|before| plan(&self.config, &arranged, before)).unwrap_or_default();
         let names: BTreeSet<&str> = planned.iter().map(|planned| planned.name.as_str()).collect();
         let tool = match (manifest.kind, planned.first()) {
             (Kind::Tool, Some(first)) => {
@@ -163,7 +164,8 @@ async fn describe(
     planned: &Planned,
     desk: &Desk,
 ) -> Option<ToolDescription> {
-    let spec = planned.spec(&desk.config, generation.manifest());
+    // Nobody's organisation asks.
+    let spec = BindingSpec { reach: Reach::default(), ..planned.spec(&desk.config, generation.manifest()) };
     let binding = runtime.bind_aside(generation, spec)?;
     let context = CallContext { request_id: "rehearsal".to_owned(), organization: "rehearsal".to_owned() };
     binding.describe_tool(context).await.ok()

@@ -8,10 +8,13 @@ use hardpoint_runtime::{Catalogue, LastError, Percentiles, Runtime};
 use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{StoreError, plugin_files};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Desk;
-use super::plan::{Grants, Planned, Readiness, plan};
+use super::arranged::Arranged;
+use super::plan::{Planned, Readiness, plan};
+use crate::config::Written;
 use crate::worker::reload::Status;
 use crate::worker::reload::decide::candidate;
 use crate::worker::reload::files::FileState;
@@ -55,6 +58,8 @@ pub struct PluginView {
     pub asks: Vec<String>,
     /// Its bindings.
     pub bindings: Vec<BindingView>,
+    /// Whom it is open to.
+    pub open_to: ReachView,
     /// A newer version that does not serve (yet).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidate: Option<CandidateView>,
@@ -68,6 +73,15 @@ pub struct PluginView {
     pub live: Option<LiveView>,
 }
 
+/// Whom a plugin is open to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReachView {
+    /// Whether it is open to organisations that are not named.
+    pub others: bool,
+    /// Those for which the opposite holds.
+    pub except: Vec<String>,
+}
+
 /// A binding of a plugin.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BindingView {
@@ -75,6 +89,14 @@ pub struct BindingView {
     pub name: String,
     /// `ready`, `pending_approval` or `unfit_settings`.
     pub state: String,
+    /// `plugin` for the one that a plugin has by itself, `hardpoint.toml`, or `store` for one that was made by
+    /// command or over the API.
+    pub written_in: String,
+    /// Its settings, with the schema's defaults; no secret is among them.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// Which configured secret stands for each name of the manifest.
+    pub secrets: BTreeMap<String, String>,
     /// What it may do, in plain words.
     pub allowed: Vec<String>,
     /// What it may not do though the plugin asks for it, or what is wrong with its settings.
@@ -198,7 +220,7 @@ pub struct Running<'a> {
 impl Desk {
     /// Everything there is.
     pub async fn overview(&self, running: Option<&Running<'_>>) -> Result<Overview, StoreError> {
-        let grants = self.grants().await?;
+        let arranged = self.arranged().await?;
         let mut conn = self.store.read().await?;
         let rows = plugins::list(&mut conn).await?;
         let mut by_id: BTreeMap<&str, Vec<Plugin>> = BTreeMap::new();
@@ -206,7 +228,7 @@ impl Desk {
             by_id.entry(&row.id).or_default().push(row.clone());
         }
         let shown =
-            by_id.values().filter_map(|versions| self.plugin_view(versions, &grants, running)).collect();
+            by_id.values().filter_map(|versions| self.plugin_view(versions, &arranged, running)).collect();
         let files = match running {
             Some(running) => running
                 .status
@@ -229,16 +251,16 @@ impl Desk {
         id: &str,
         running: Option<&Running<'_>>,
     ) -> Result<Option<PluginView>, StoreError> {
-        let grants = self.grants().await?;
+        let arranged = self.arranged().await?;
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
-        Ok(self.plugin_view(&versions, &grants, running))
+        Ok(self.plugin_view(&versions, &arranged, running))
     }
 
     /// None for a plugin that was removed.
     fn plugin_view(
         &self,
         versions: &[Plugin],
-        grants: &Grants,
+        arranged: &Arranged,
         running: Option<&Running<'_>>,
     ) -> Option<PluginView> {
         let active = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
@@ -255,11 +277,12 @@ impl Desk {
         let other = waiting.filter(|waiting| waiting.digest != row.digest);
         let manifest = Manifest::from_toml(&row.manifest).ok();
         let planned =
-            manifest.as_ref().map(|manifest| plan(&self.config, manifest, grants)).unwrap_or_default();
+            manifest.as_ref().map(|manifest| plan(&self.config, arranged, manifest)).unwrap_or_default();
         let mut asks: Vec<String> = planned.iter().flat_map(|planned| planned.asked.describe()).collect();
         asks.sort();
         asks.dedup();
-        let (state, reason) = state_of(row, running);
+        let (state, reason) = self.state_of(row, running);
+        let reach = arranged.reach(&self.config, &row.id);
         Some(PluginView {
             id: row.id.clone(),
             kind: row.kind,
@@ -273,8 +296,9 @@ impl Desk {
             file: row.file_name.clone(),
             asks,
             bindings: planned.iter().map(|planned| binding_view(&row.id, planned, running)).collect(),
+            open_to: ReachView { others: reach.others, except: reach.except.into_iter().collect() },
             candidate: other.map(|other| {
-                let (state, reason) = state_of(other, running);
+                let (state, reason) = self.state_of(other, running);
                 CandidateView { version: other.version.clone(), digest: other.digest.clone(), state, reason }
             }),
             approved_by: row.approved_by.clone(),
@@ -282,20 +306,26 @@ impl Desk {
             live: running.and_then(|running| live_view(&row.id, running)),
         })
     }
-}
 
-/// The state of a version, with what a running server knows better.
-fn state_of(row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
-    let wanted = matches!(row.state, State::Active | State::PendingApproval);
-    if let Some(running) = running.filter(|_| wanted) {
-        if running.status.loading.contains(&row.digest) {
-            return ("loading".to_owned(), None);
+    /// The state of a version, with what the configuration says and what a running server knows better.
+    fn state_of(&self, row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
+        if row.state == State::Active
+            && self.config.declared.get(&row.id).is_some_and(|declared| !declared.enabled)
+        {
+            let reason = format!("hardpoint.toml says `enabled = false` under [plugins.{}]", row.id);
+            return (State::Paused.as_str().to_owned(), Some(reason));
         }
-        if let Some(reason) = running.status.failed.get(&row.digest) {
-            return ("failed".to_owned(), Some(reason.clone()));
+        let wanted = matches!(row.state, State::Active | State::PendingApproval);
+        if let Some(running) = running.filter(|_| wanted) {
+            if running.status.loading.contains(&row.digest) {
+                return ("loading".to_owned(), None);
+            }
+            if let Some(reason) = running.status.failed.get(&row.digest) {
+                return ("failed".to_owned(), Some(reason.clone()));
+            }
         }
+        (row.state.as_str().to_owned(), row.reason.clone())
     }
-    (row.state.as_str().to_owned(), row.reason.clone())
 }
 
 fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) -> BindingView {
@@ -304,9 +334,17 @@ fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) 
         Readiness::Pending(missing) => ("pending_approval", missing.clone()),
         Readiness::Unfit(reason) => ("unfit_settings", vec![reason.clone()]),
     };
+    let written_in = match planned.written.as_ref().map(|binding| &binding.written) {
+        None => "plugin",
+        Some(Written::Configuration { .. }) => "hardpoint.toml",
+        Some(Written::Store) => "store",
+    };
     BindingView {
         name: planned.name.clone(),
         state: state.to_owned(),
+        written_in: written_in.to_owned(),
+        settings: planned.settings.clone(),
+        secrets: planned.written.as_ref().map(|binding| binding.secrets.clone()).unwrap_or_default(),
         allowed: planned.permissions.describe(),
         missing,
         remedy: planned.remedy(plugin),

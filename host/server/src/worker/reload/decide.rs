@@ -8,7 +8,8 @@ use hardpoint_runtime::{BindingSpec, Generation};
 use hardpoint_store::plugins::{Plugin, Source, State};
 
 use crate::config::Config;
-use crate::service::plugins::plan::{Grants, Planned, plan};
+use crate::service::plugins::arranged::Arranged;
+use crate::service::plugins::plan::{Planned, plan};
 
 /// How far the loading of a version's bytes has come in this process.
 #[derive(Clone, Debug)]
@@ -47,21 +48,54 @@ pub struct Decision {
 pub fn decide(
     config: &Config,
     versions: &[Plugin],
-    grants: &Grants,
+    arranged: &Arranged,
     loaded: &dyn Fn(&str) -> Loaded,
 ) -> Decision {
     let mut decision = Decision::default();
-    if versions.iter().any(|version| version.state == State::Paused) {
+    let declared = versions.first().and_then(|version| config.declared.get(&version.id));
+    if declared.is_some_and(|declared| !declared.enabled)
+        || versions.iter().any(|version| version.state == State::Paused)
+    {
         // Nothing serves, and nothing takes over, until it is resumed.
+        return decision;
+    }
+    if let Some(digest) = declared.and_then(|declared| declared.digest.as_ref()) {
+        decide_pinned(config, versions, digest, arranged, loaded, &mut decision);
         return decision;
     }
     let active = versions.iter().find(|version| version.state == State::Active);
     let live =
-        active.map(|active| serve_on(config, active, grants, loaded, &mut decision)).unwrap_or_default();
+        active.map(|active| serve_on(config, active, arranged, loaded, &mut decision)).unwrap_or_default();
     if let Some(candidate) = candidate(versions) {
-        consider(config, candidate, grants, &live, loaded, &mut decision);
+        consider(config, candidate, arranged, &live, loaded, &mut decision);
     }
     decision
+}
+
+/// The configuration names the only bytes that serve: whatever else there is waits.
+fn decide_pinned(
+    config: &Config,
+    versions: &[Plugin],
+    digest: &str,
+    arranged: &Arranged,
+    loaded: &dyn Fn(&str) -> Loaded,
+    decision: &mut Decision,
+) {
+    let reason = format!("hardpoint.toml lets only {digest} serve");
+    for version in versions.iter().filter(|version| version.digest != digest) {
+        let waits = version.state == State::PendingApproval && version.reason.as_ref() == Some(&reason);
+        if matches!(version.state, State::Active | State::PendingApproval) && !waits {
+            decision.changes.push((version.digest.clone(), Change::Wait(reason.clone())));
+        }
+    }
+    let Some(pinned) = versions.iter().find(|version| version.digest == digest) else { return };
+    match pinned.state {
+        State::Active => drop(serve_on(config, pinned, arranged, loaded, decision)),
+        State::PendingApproval | State::Superseded => {
+            consider(config, pinned, arranged, &[], loaded, decision);
+        }
+        State::Paused | State::Rejected | State::Removed => {}
+    }
 }
 
 /// The version that waits to be active: the one that was published or approved last.
@@ -76,7 +110,7 @@ pub fn candidate(versions: &[Plugin]) -> Option<&Plugin> {
 fn serve_on(
     config: &Config,
     active: &Plugin,
-    grants: &Grants,
+    arranged: &Arranged,
     loaded: &dyn Fn(&str) -> Loaded,
     decision: &mut Decision,
 ) -> Vec<String> {
@@ -85,7 +119,7 @@ fn serve_on(
         decision.changes.push((active.digest.clone(), Change::Reject(reason)));
         return Vec::new();
     };
-    let planned = plan(config, &manifest, grants);
+    let planned = plan(config, arranged, &manifest);
     if !planned.iter().any(Planned::is_ready) {
         decision.changes.push((active.digest.clone(), Change::Wait(obstacles(&manifest, &planned))));
         return Vec::new();
@@ -103,7 +137,7 @@ fn serve_on(
 fn consider(
     config: &Config,
     candidate: &Plugin,
-    grants: &Grants,
+    arranged: &Arranged,
     live: &[String],
     loaded: &dyn Fn(&str) -> Loaded,
     decision: &mut Decision,
@@ -120,11 +154,13 @@ fn consider(
         Ok(manifest) => manifest,
         Err(error) => return change(Change::Reject(format!("manifest: {error}"))),
     };
-    if candidate.source == Source::Upload && candidate.approved_by.is_none() {
+    let declared = config.declared.get(&candidate.id).and_then(|declared| declared.digest.as_ref());
+    let is_approved = candidate.approved_by.is_some() || declared == Some(digest);
+    if candidate.source == Source::Upload && !is_approved {
         let command = format!("hardpoint plugin grant {} --digest {digest}", manifest.id);
         return change(Change::Wait(format!("uploaded bytes need an operator's approval: `{command}`")));
     }
-    let planned = plan(config, &manifest, grants);
+    let planned = plan(config, arranged, &manifest);
     let lost: Vec<Planned> = planned
         .iter()
         .filter(|planned| !planned.is_ready() && live.contains(&planned.name))

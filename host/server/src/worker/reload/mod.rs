@@ -35,7 +35,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::decide::Loaded;
 use self::files::{Files, SeenFile};
 use self::folder::Folder;
-pub use self::reconcile::read_grants;
 pub use self::scan::new_plugin;
 use crate::state::{App, stopped};
 

@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use hardpoint_domain::grant::Permissions;
 use hardpoint_runtime::Generation;
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, Source, State};
-use hardpoint_store::{Engine, Lane, StoreError, grants, revision};
+use hardpoint_store::{Engine, Lane, StoreError, revision};
 use serde_json::json;
 use tokio::task::JoinError;
 
 use super::Keeper;
 use super::decide::{Change, Decision, Loaded, decide};
 use crate::service::events::{self, Author};
+use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::desk::narrow;
-use crate::service::plugins::plan::Grants;
 
 /// A change can make another one due (a candidate that is rejected lets an older one in), but not for ever.
 const ROUNDS: usize = 8;
@@ -23,7 +22,7 @@ const ROUNDS: usize = 8;
 /// The desired state at one revision.
 struct Desired {
     versions: BTreeMap<String, Vec<Plugin>>,
-    grants: Grants,
+    arranged: Arranged,
     revision: i64,
 }
 
@@ -57,7 +56,7 @@ impl Keeper {
             if changes.is_empty() {
                 for versions in desired.versions.values() {
                     let loaded = |digest: &str| self.loaded.get(digest).cloned().unwrap_or(Loaded::NotYet);
-                    let decision = decide(&self.app.config, versions, &desired.grants, &loaded);
+                    let decision = decide(&self.app.config, versions, &desired.arranged, &loaded);
                     for (digest, change) in &decision.changes {
                         changes
                             .extend(find(versions, digest).map(|row| (row.clone(), change.clone().into())));
@@ -87,8 +86,8 @@ impl Keeper {
         for row in plugins::list(&mut conn).await? {
             versions.entry(row.id.clone()).or_default().push(row);
         }
-        let grants = read_grants(grants::list(&mut conn).await?);
-        Ok(Desired { versions, grants, revision })
+        let arranged = Arranged::read(&mut conn).await?;
+        Ok(Desired { versions, arranged, revision })
     }
 
     /// Plugins that were published through a file that is gone.
@@ -243,18 +242,4 @@ impl From<Change> for RowChange {
 
 fn find<'a>(versions: &'a [Plugin], digest: &str) -> Option<&'a Plugin> {
     versions.iter().find(|row| row.digest == digest)
-}
-
-/// Grants as rows hold them; one that cannot be read allows nothing.
-pub fn read_grants(rows: Vec<grants::Grant>) -> Grants {
-    rows.into_iter()
-        .filter_map(|row| {
-            let permissions = serde_json::from_str::<Permissions>(&row.permissions)
-                .inspect_err(
-                    |error| tracing::error!(%error, binding = row.binding, "a stored grant cannot be read"),
-                )
-                .ok()?;
-            Some((row.binding, (row.plugin_id, permissions)))
-        })
-        .collect()
 }

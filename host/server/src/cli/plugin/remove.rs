@@ -1,0 +1,48 @@
+//! `hardpoint plugin remove`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, confirm, desk};
+use crate::cli::print_json;
+use crate::config::Config;
+use crate::service::events::Author;
+
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// The plugin's id.
+    id: String,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// For programs; implies --yes.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+    let desk = desk(config).await?;
+    let id = &arguments.id;
+    let Some(there) = desk.plugin(id, None).await? else {
+        return Err(crate::service::plugins::DeskError::NoPlugin(id.clone()).into());
+    };
+    if !(arguments.yes || arguments.json) {
+        let names: Vec<&str> = there.bindings.iter().map(|binding| binding.name.as_str()).collect();
+        println!(
+            "{id} {} goes, with its bindings ({}) and what they were allowed.",
+            there.version,
+            names.join(", ")
+        );
+        confirm("Remove it?")?;
+    }
+    desk.remove(&Author::cli(), id).await?;
+    desk.store.close().await;
+    if arguments.json {
+        return print_json(&json!({ "id": id, "version": there.version, "digest": there.digest }));
+    }
+    println!("Removed. A running server follows within a second; what is under way is finished.");
+    if let (Some(file), "folder") = (&there.file, there.source.as_str()) {
+        println!("The file {file} stays in the plugins folder, and is taken up again when it changes.");
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What operators arranged for plugins: bindings, grants, and whom they are open to. Part of it stands in the
+//! configuration and part in the store; where both speak, the configuration wins.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::id::PluginId;
+use hardpoint_domain::reach::Reach;
+use hardpoint_store::{Conn, StoreError, bindings, enablement, grants};
+
+use crate::config::{Binding, Config, Written};
+
+/// What operators allowed by command or API: permissions by binding, with the plugin they were allowed to.
+pub type Grants = BTreeMap<String, (String, Permissions)>;
+
+/// What was arranged by command and over the API.
+#[derive(Clone, Debug, Default)]
+pub struct Arranged {
+    /// What bindings may do.
+    pub grants: Grants,
+    bindings: BTreeMap<String, Binding>,
+    /// By plugin: what holds for organisations that are not named, and for those that are.
+    openness: HashMap<String, bool>,
+    enabled: HashMap<String, Vec<(String, bool)>>,
+}
+
+impl Arranged {
+    /// What the store holds.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn read(conn: &mut Conn) -> Result<Self, StoreError> {
+        let mut enabled: HashMap<String, Vec<(String, bool)>> = HashMap::new();
+        for said in enablement::list(conn).await? {
+            enabled.entry(said.plugin_id).or_default().push((said.organization_id, said.enabled));
+        }
+        let openness = enablement::openness(conn).await?;
+        Ok(Self {
+            grants: read_grants(grants::list(conn).await?),
+            bindings: bindings::list(conn).await?.into_iter().filter_map(read_binding).collect(),
+            openness: openness.into_iter().map(|said| (said.plugin_id, said.enabled)).collect(),
+            enabled,
+        })
+    }
+
+    /// The same with nothing granted.
+    pub fn without_grants(&self) -> Self {
+        Self { grants: Grants::new(), ..self.clone() }
+    }
+
+    /// Names of the bindings in the store.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.bindings.keys().cloned()
+    }
+
+    /// The binding of this name, wherever it was written.
+    pub fn binding<'a>(&'a self, config: &'a Config, name: &str) -> Option<&'a Binding> {
+        config.bindings.get(name).or_else(|| self.bindings.get(name))
+    }
+
+    /// The bindings of a plugin that somebody wrote, by name. One of the store gives way to one of the
+    /// configuration that has its name.
+    pub fn bindings_of<'a>(&'a self, config: &'a Config, plugin: &str) -> BTreeMap<&'a str, &'a Binding> {
+        let all = self.bindings.iter().filter(|(name, _)| !config.bindings.contains_key(*name));
+        all.chain(&config.bindings)
+            .filter(|(_, binding)| binding.plugin.as_str() == plugin)
+            .map(|(name, binding)| (name.as_str(), binding))
+            .collect()
+    }
+
+    /// Whom a plugin is open to.
+    pub fn reach(&self, config: &Config, plugin: &str) -> Reach {
+        let declared = config.declared.get(plugin).and_then(|declared| declared.reach.clone());
+        if let Some(reach) = declared {
+            return reach;
+        }
+        let others = self.openness.get(plugin).copied().unwrap_or(true);
+        Reach::of(others, self.enabled.get(plugin).into_iter().flatten().cloned())
+    }
+}
+
+/// A binding as its row holds it; one that cannot be read is not there.
+fn read_binding(row: bindings::Binding) -> Option<(String, Binding)> {
+    let read = || -> Result<Binding, String> {
+        Ok(Binding {
+            plugin: PluginId::parse(&row.plugin_id).map_err(|error| error.to_string())?,
+            settings: serde_json::from_str(&row.settings).map_err(|error| error.to_string())?,
+            secrets: serde_json::from_str(&row.secrets).map_err(|error| error.to_string())?,
+            grant: None,
+            written: Written::Store,
+        })
+    };
+    match read() {
+        Ok(binding) => Some((row.name, binding)),
+        Err(error) => {
+            tracing::error!(%error, binding = row.name, "a stored binding cannot be read");
+            None
+        }
+    }
+}
+
+/// Grants as rows hold them; one that cannot be read allows nothing.
+pub fn read_grants(rows: Vec<grants::Grant>) -> Grants {
+    rows.into_iter()
+        .filter_map(|row| {
+            let permissions = serde_json::from_str::<Permissions>(&row.permissions)
+                .inspect_err(
+                    |error| tracing::error!(%error, binding = row.binding, "a stored grant cannot be read"),
+                )
+                .ok()?;
+            Some((row.binding, (row.plugin_id, permissions)))
+        })
+        .collect()
+}

@@ -1,0 +1,192 @@
+//! Bindings that operators make by command or over the API. Like the rest of the desk this works on the store
+//! alone; running servers follow.
+
+use std::collections::BTreeMap;
+
+use hardpoint_domain::id::{BindingName, PluginId};
+use hardpoint_domain::manifest::Manifest;
+use hardpoint_store::{Lane, bindings, grants};
+use serde_json::{Map, Value, json};
+
+use super::plan::{Planned, one, unfit};
+use super::{Desk, DeskError};
+use crate::config::{Binding, Written};
+use crate::service::events::{self, Author};
+
+/// What a binding is to be.
+#[derive(Clone, Debug, Default)]
+pub struct NewBinding {
+    /// Its settings, by the manifest's schema.
+    pub settings: Map<String, Value>,
+    /// The manifest's name for a secret, and the name of the configured one that stands for it.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Whether there was none of this name.
+    pub created: bool,
+    /// The binding that the plugin had by itself, of its own name and without settings, and has no longer.
+    pub displaced: Option<String>,
+    /// What it may do, and what it waits for.
+    pub planned: Planned,
+}
+
+impl Desk {
+    /// Binds a plugin under a name, in place of the plugin's binding that had it.
+    ///
+    /// # Errors
+    /// There is no such plugin or secret; the name is taken by another plugin or written in the configuration;
+    /// the settings do not fit.
+    pub async fn bind(
+        &self,
+        author: &Author,
+        id: &str,
+        name: &str,
+        new: NewBinding,
+    ) -> Result<Bound, DeskError> {
+        let version = self.version(id, None).await?;
+        let manifest =
+            Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
+        BindingName::parse(name)
+            .map_err(|error| DeskError::Invalid { field: "name".to_owned(), reason: error.to_string() })?;
+        let binding = Binding {
+            plugin: PluginId::parse(id).map_err(|error| DeskError::Manifest(error.to_string()))?,
+            settings: new.settings,
+            secrets: new.secrets,
+            grant: None,
+            written: Written::Store,
+        };
+        let arranged = self.arranged().await?;
+        self.check_name(&arranged, id, name)?;
+        self.check_binding(&manifest, &binding)?;
+        let had_own = arranged.bindings_of(&self.config, id).is_empty() && name != id;
+
+        let row = bindings::Binding {
+            name: name.to_owned(),
+            plugin_id: id.to_owned(),
+            settings: Value::Object(binding.settings.clone()).to_string(),
+            secrets: json!(binding.secrets).to_string(),
+            updated_by: author.name(),
+            updated_at: self.clock.now(),
+        };
+        let after = shown(&binding);
+        let (author, rng) = (author.clone(), self.rng.clone());
+        let write = self.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                let before = bindings::get(tx, &row.name).await?;
+                bindings::put(tx, &row).await?;
+                let kind = if before.is_some() { "binding.changed" } else { "binding.created" };
+                let mut event = author.event(
+                    row.updated_at,
+                    &*rng,
+                    kind,
+                    events::binding(&row.plugin_id, &row.name),
+                    after,
+                );
+                event.before = before.as_ref().map(stored);
+                tx.append(&event, &[]).await?;
+                Ok(before.is_none())
+            })
+        });
+        let created = write.await?;
+        let planned = one(&self.config, &self.arranged().await?, &manifest, name, Some(&binding));
+        Ok(Bound { created, displaced: had_own.then(|| id.to_owned()), planned })
+    }
+
+    /// Removes a binding that was made by command or over the API, with what it was allowed.
+    ///
+    /// # Errors
+    /// There is none of this name, or it stands in the configuration.
+    pub async fn unbind(&self, author: &Author, id: &str, name: &str) -> Result<(), DeskError> {
+        self.version(id, None).await?;
+        let arranged = self.arranged().await?;
+        let bindings_of = arranged.bindings_of(&self.config, id);
+        match bindings_of.get(name).map(|binding| &binding.written) {
+            Some(Written::Store) => {}
+            Some(Written::Configuration { table, .. }) => return Err(in_configuration(name, table)),
+            None => {
+                let known: Vec<&str> = bindings_of.into_keys().collect();
+                return Err(DeskError::NoBinding {
+                    id: id.to_owned(),
+                    binding: name.to_owned(),
+                    known: if known.is_empty() { "none of its own".to_owned() } else { known.join(", ") },
+                });
+            }
+        }
+        let (now, rng, author) = (self.clock.now(), self.rng.clone(), author.clone());
+        let (id, name) = (id.to_owned(), name.to_owned());
+        let write = self.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                let before = bindings::get(tx, &name).await?;
+                bindings::remove(tx, &name).await?;
+                grants::revoke(tx, &name).await?;
+                let target = events::binding(&id, &name);
+                let mut event = author.event(now, &*rng, "binding.removed", target, Value::Null);
+                event.before = before.as_ref().map(stored);
+                tx.append(&event, &[]).await
+            })
+        });
+        Ok(write.await?)
+    }
+
+    fn check_name(
+        &self,
+        arranged: &super::arranged::Arranged,
+        id: &str,
+        name: &str,
+    ) -> Result<(), DeskError> {
+        match arranged.binding(&self.config, name) {
+            Some(Binding { written: Written::Configuration { table, .. }, .. }) => {
+                Err(in_configuration(name, table))
+            }
+            Some(other) if other.plugin.as_str() != id => {
+                Err(DeskError::State(format!("`{name}` is a binding of plugin `{}`", other.plugin.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_binding(&self, manifest: &Manifest, binding: &Binding) -> Result<(), DeskError> {
+        let invalid = |field: String, reason: String| Err(DeskError::Invalid { field, reason });
+        let settings = manifest.with_defaults(&Value::Object(binding.settings.clone()));
+        let misfits = unfit(manifest, &settings).map_err(DeskError::Manifest)?;
+        if let Some((path, reason)) = misfits.into_iter().next() {
+            let field = if path.is_empty() { "settings".to_owned() } else { format!("settings.{path}") };
+            return invalid(field, reason);
+        }
+        if let Err(error) = manifest.permissions(&settings) {
+            return invalid("settings".to_owned(), error.reason);
+        }
+        for (asked, secret) in &binding.secrets {
+            let field = format!("secrets.{asked}");
+            if !manifest.secret.iter().any(|wish| wish.name == *asked) {
+                let known: Vec<&str> = manifest.secret.iter().map(|wish| wish.name.as_str()).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return invalid(field, format!("the plugin asks for no secret `{asked}`, but for {known}"));
+            }
+            if !self.config.secrets.contains_key(secret) {
+                let reason = format!(
+                    "there is no secret `{secret}`: add [secrets.{secret}] with a value and an audience to hardpoint.toml"
+                );
+                return invalid(field, reason);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn in_configuration(name: &str, table: &str) -> DeskError {
+    DeskError::State(format!("binding `{name}` stands in hardpoint.toml under [{table}]; change it there"))
+}
+
+/// For an event: names of secrets are none.
+fn shown(binding: &Binding) -> Value {
+    json!({ "settings": binding.settings, "secrets": binding.secrets })
+}
+
+fn stored(row: &bindings::Binding) -> Value {
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    json!({ "settings": read(&row.settings), "secrets": read(&row.secrets) })
+}
