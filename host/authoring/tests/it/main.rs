@@ -2,6 +2,7 @@
 //! own binary, which `HARDPOINT_BIN` names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod dev;
 mod guide;
 mod host;
 mod javascript;

@@ -2,6 +2,7 @@
 
 mod bind;
 mod call;
+mod dev;
 mod enable;
 mod grant;
 mod inspect;
@@ -38,6 +39,14 @@ pub(super) enum Command {
   hardpoint plugin build my-siem --test
   hardpoint plugin build . --into ../data/plugins")]
     Build(project::BuildArguments),
+    /// Build a project whenever it is saved, run it in a host, and show its log.
+    #[command(after_help = "Examples:
+  hardpoint plugin dev my-siem
+  HARDPOINT_API_KEY=hp_… hardpoint plugin dev my-siem --server http://127.0.0.1:8080 --allow
+
+Without --server it starts a host of its own, on a free port, with its data in the project's folder build/dev.
+There the plugin is allowed whatever it asks for.")]
+    Dev(dev::Arguments),
     /// Put a manifest into a component.
     Pack(project::PackArguments),
     /// List plugins, with what they wait for, and the files that are none.
@@ -118,6 +127,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
     block_on(async move {
         match command {
             Command::New(_) | Command::Build(_) | Command::Pack(_) => Ok(()),
+            Command::Dev(arguments) => dev::run(config, arguments).await,
             Command::List(arguments) => list::run(config, &arguments).await,
             Command::Inspect(arguments) => inspect::run(config, &arguments).await,
             Command::Grant(arguments) => grant::grant(config, &arguments).await,

@@ -118,7 +118,7 @@ fn tell(packed: &std::path::Path, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     match error {
         Error::Refused(reason) => Failure::Misuse(reason),
         error => Failure::Other(error.into()),

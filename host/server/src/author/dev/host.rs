@@ -1,0 +1,184 @@
+//! A running host, as an author's tool talks to it: over its API, by the host's own way out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use hardpoint_domain::grant::{HttpRule, Permissions};
+use hardpoint_runtime::egress::{
+    Egress, EgressBody, EgressConfig, EgressRequest, EgressResponse, Part, SendOptions, Timeouts,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::{Position, Url};
+
+/// An answer to a command waits for what follows from it, and a log says that it is alive more often.
+const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(10),
+    first_byte: Duration::from_secs(120),
+    gap: Duration::from_secs(60),
+};
+
+/// A host, and the operator's key that opens it.
+#[derive(Clone, Debug)]
+pub struct Host {
+    egress: Egress,
+    base: String,
+    permissions: Permissions,
+    authorization: Bytes,
+}
+
+/// A plugin, as much as matters here of what `/plugins/{id}` shows.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Seen {
+    /// The version that serves, or would.
+    pub version: String,
+    /// Its bytes.
+    pub digest: String,
+    /// In one word.
+    pub state: String,
+    /// Why, and what to do about it.
+    pub reason: Option<String>,
+    /// Another version that does not serve yet.
+    pub candidate: Option<Candidate>,
+    /// What it asks for.
+    pub asks: Vec<String>,
+    /// What is live.
+    pub live: Option<Live>,
+}
+
+/// A version that does not serve yet.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Candidate {
+    /// Its bytes.
+    pub digest: String,
+    /// In one word.
+    pub state: String,
+    /// Why, and what to do about it.
+    pub reason: Option<String>,
+}
+
+/// What is live.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Live {
+    /// Counts up with every version that serves.
+    pub generation: u64,
+}
+
+impl Host {
+    /// The host at an address, `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// If that is no address.
+    pub fn at(address: &str, key: &str) -> anyhow::Result<Self> {
+        let url = Url::parse(address).with_context(|| format!("{address} is no address of a host"))?;
+        let origin = &url[..Position::BeforePath];
+        let rule: HttpRule = format!("DELETE,GET,POST,PUT {origin}")
+            .parse()
+            .with_context(|| format!("{address} is no address of a host: write http://127.0.0.1:8080"))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let egress = Egress::new(EgressConfig {
+            // The author says where the host is.
+            allow_internal: vec![host],
+            timeouts: TIMEOUTS,
+            max_request_bytes: 1 << 30,
+            ..EgressConfig::default()
+        })?;
+        let permissions = Permissions { http: vec![rule], ..Permissions::default() };
+        let base = format!("{}/api/v1", origin.trim_end_matches('/'));
+        Ok(Self { egress, base, permissions, authorization: format!("Bearer {key}").into() })
+    }
+
+    /// Where its API is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Uploads a component.
+    ///
+    /// # Errors
+    /// If it cannot be reached or refuses, with its reason.
+    pub async fn publish(&self, component: Bytes) -> anyhow::Result<()> {
+        self.ask("POST", "/plugins", "application/wasm", component).await.map(drop)
+    }
+
+    /// Allows exactly these bytes what they ask for.
+    ///
+    /// # Errors
+    /// As for `publish`.
+    pub async fn approve(&self, id: &str, digest: &str) -> anyhow::Result<()> {
+        let body = json!({ "digest": digest }).to_string();
+        self.ask("POST", &format!("/plugins/{id}/approve"), "application/json", body.into()).await.map(drop)
+    }
+
+    /// Binds the plugin under its own name.
+    ///
+    /// # Errors
+    /// As for `publish`.
+    pub async fn bind(&self, id: &str, settings: &Map<String, Value>) -> anyhow::Result<()> {
+        let body = json!({ "settings": settings }).to_string();
+        let path = format!("/plugins/{id}/bindings/{id}");
+        self.ask("PUT", &path, "application/json", body.into()).await.map(drop)
+    }
+
+    /// The plugin.
+    ///
+    /// # Errors
+    /// As for `publish`.
+    pub async fn plugin(&self, id: &str) -> anyhow::Result<Seen> {
+        let answer = self.ask("GET", &format!("/plugins/{id}"), "", Bytes::new()).await?;
+        serde_json::from_slice(&answer).context("the host's answer is none of this version's")
+    }
+
+    /// Lines of the plugin's log, as server-sent events that do not end.
+    ///
+    /// # Errors
+    /// As for `publish`.
+    pub async fn logs(&self, id: &str) -> anyhow::Result<EgressBody> {
+        let path = format!("/plugins/{id}/logs?follow=true&limit=1");
+        Ok(self.send("GET", &path, "", Bytes::new()).await?.body)
+    }
+
+    async fn ask(&self, method: &str, path: &str, kind: &str, body: Bytes) -> anyhow::Result<Vec<u8>> {
+        let mut response = self.send(method, path, kind, body).await?;
+        let mut whole = Vec::new();
+        while let Some(piece) = response.body.chunk().await {
+            whole.extend_from_slice(&piece.map_err(|error| anyhow!("{error}"))?);
+        }
+        if (200..300).contains(&response.status) {
+            return Ok(whole);
+        }
+        let told: Value = serde_json::from_slice(&whole).unwrap_or_default();
+        match told["error"]["message"].as_str() {
+            Some(message) => bail!("{message}"),
+            None => bail!("the host answered {method} {path} with status {}", response.status),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> anyhow::Result<EgressResponse> {
+        let mut headers = vec![("authorization".to_owned(), vec![Part::Bytes(self.authorization.clone())])];
+        if !kind.is_empty() {
+            headers.push((
+                "content-type".to_owned(),
+                vec![Part::Bytes(Bytes::copy_from_slice(kind.as_bytes()))],
+            ));
+        }
+        let request = EgressRequest {
+            method: method.to_owned(),
+            url: format!("{}{path}", self.base),
+            headers,
+            body: vec![Part::Bytes(body)],
+            gzip: false,
+        };
+        let options = SendOptions::for_binding("dev");
+        let sent = self.egress.send(request, &self.permissions, &BTreeMap::new(), &options).await;
+        sent.map_err(|error| anyhow!("{error}"))
+    }
+}
