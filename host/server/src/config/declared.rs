@@ -92,13 +92,24 @@ impl PluginConfig {
     }
 }
 
+/// A binding and where it stands.
+pub(super) struct Stated {
+    /// `bindings` or `plugins`.
+    pub(super) section: &'static str,
+    /// The binding's name.
+    pub(super) name: String,
+    /// As written.
+    pub(super) binding: BindingConfig,
+}
+
 /// What is said of plugins, and every binding with the section that it stands in.
 pub(super) fn merge(
     declared: Vec<(String, PluginConfig)>,
     bound: Vec<(String, BindingConfig)>,
     problems: &mut Vec<Problem>,
-) -> (BTreeMap<String, DeclaredPlugin>, Vec<(&'static str, String, BindingConfig)>) {
-    let mut bindings: Vec<_> = bound.into_iter().map(|(name, binding)| ("bindings", name, binding)).collect();
+) -> (BTreeMap<String, DeclaredPlugin>, Vec<Stated>) {
+    let stated = |(name, binding)| Stated { section: "bindings", name, binding };
+    let mut bindings: Vec<Stated> = bound.into_iter().map(stated).collect();
     let mut plugins = BTreeMap::new();
     for (id, plugin) in declared {
         if let Err(error) = PluginId::parse(&id) {
@@ -107,11 +118,11 @@ pub(super) fn merge(
         }
         let (said, binding) = plugin.split(&id, problems);
         if let Some(binding) = binding {
-            if bindings.iter().any(|(_, name, _)| *name == id) {
+            if bindings.iter().any(|stated| stated.name == id) {
                 let message = format!("there is a [bindings.{id}] as well: write its settings in one place");
                 problems.push(Problem::new(format!("plugins.{id}"), message));
             } else {
-                bindings.push(("plugins", id.clone(), binding));
+                bindings.push(Stated { section: "plugins", name: id.clone(), binding });
             }
         }
         plugins.insert(id, said);

@@ -36,6 +36,7 @@ use bindings::Place;
 pub use bindings::{Binding, BindingConfig, GrantConfig, Written};
 pub use completions::CompletionsConfig;
 pub use database::{DatabaseConfig, DurabilityConfig};
+use declared::Stated;
 pub use declared::{DeclaredPlugin, PluginConfig};
 pub use egress::EgressConfig;
 pub use lines::Lines;
@@ -209,7 +210,7 @@ impl Config {
         let mut problems = reader.problems;
         let written_secrets: BTreeSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
         let (declared, bound) = declared::merge(declared, bound, &mut problems);
-        let written_bindings: BTreeSet<String> = bound.iter().map(|(_, name, _)| name.clone()).collect();
+        let written_bindings: BTreeSet<String> = bound.iter().map(|stated| stated.name.clone()).collect();
         let mut secrets = BTreeMap::new();
         for (name, secret) in written {
             match secret.resolve(&name, &|variable| sources.variable(variable)) {
@@ -225,7 +226,7 @@ impl Config {
             }
         }
         let mut bindings = BTreeMap::new();
-        for (section, name, binding) in bound {
+        for Stated { section, name, binding } in bound {
             let lines = file.map(|(file, text)| Lines::of(file, text, &[section, &name, "settings"]));
             let place = Place { table: &format!("{section}.{name}"), lines: lines.unwrap_or_default() };
             if let Some(binding) = binding.resolve(&name, place, &written_secrets, &secrets, &mut problems) {

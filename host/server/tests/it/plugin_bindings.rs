@@ -102,6 +102,7 @@ async fn what_cannot_be_bound_is_refused_with_its_place() {
     let plugins = [("echo.wasm", echo("1.0.0", SETTINGS)), ("other.wasm", other)];
     let app = TestApp::with(&toml, &plugins).await;
     put(&app, "other/bindings/taken", json!({})).await.expect(201);
+    // A name that a plugin would have by itself is that plugin's.
     let table = [
         ("echo/bindings/b", json!({"settings": {"depth": "x"}}), 422, "settings.depth", "is not of type"),
         ("echo/bindings/b", json!({"settings": {"depth": 10}}), 422, "settings.depth", "maximum"),
@@ -119,7 +120,8 @@ async fn what_cannot_be_bound_is_refused_with_its_place() {
         ("echo/bindings/B%20b", json!({}), 422, "name", "binding"),
         ("echo/bindings/b", json!({"colour": 1}), 400, "", "colour"),
         ("echo/bindings/fixed", json!({}), 409, "", "[bindings.fixed]"),
-        ("echo/bindings/taken", json!({}), 409, "", "a binding of plugin `other`"),
+        ("echo/bindings/taken", json!({}), 409, "", "binding of plugin `other`"),
+        ("echo/bindings/other", json!({}), 409, "", "binding of plugin `other`"),
         ("nobody/bindings/b", json!({}), 404, "", "nobody"),
     ];
     for (path, body, status, field, reason) in table {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use clap::Args;
 use hardpoint_authoring::Project;
 use hardpoint_domain::key::{KeyText, Mode};
@@ -121,18 +123,19 @@ impl OwnHost {
     }
 }
 
-/// What an earlier run left, but for what it compiled.
+/// Removes what an earlier run left, but for what it compiled.
 fn clear(data: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(data)?;
-    for entry in std::fs::read_dir(data)? {
+    let data = Dir::open_ambient_dir(data, ambient_authority())?;
+    for entry in data.entries()? {
         let entry = entry?;
         if entry.file_name() == "cache" {
             continue;
         }
-        if entry.metadata()?.is_dir() {
-            std::fs::remove_dir_all(entry.path())?;
+        if entry.file_type()?.is_dir() {
+            data.remove_dir_all(entry.file_name())?;
         } else {
-            std::fs::remove_file(entry.path())?;
+            entry.remove_file()?;
         }
     }
     Ok(())

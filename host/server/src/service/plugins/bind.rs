@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use hardpoint_domain::id::{BindingName, PluginId};
 use hardpoint_domain::manifest::Manifest;
-use hardpoint_store::{Lane, bindings, grants};
+use hardpoint_store::plugins::{self, State};
+use hardpoint_store::{Lane, StoreError, Tx, bindings, grants};
 use serde_json::{Map, Value, json};
 
 use super::plan::{Planned, one, unfit};
@@ -59,7 +60,11 @@ impl Desk {
             written: Written::Store,
         };
         let arranged = self.arranged().await?;
-        self.check_name(&arranged, id, name)?;
+        if let Some(Binding { written: Written::Configuration { table, .. }, .. }) =
+            arranged.binding(&self.config, name)
+        {
+            return Err(in_configuration(name, table));
+        }
         self.check_binding(&manifest, &binding)?;
         let had_own = arranged.bindings_of(&self.config, id).is_empty() && name != id;
 
@@ -76,6 +81,11 @@ impl Desk {
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 let before = bindings::get(tx, &row.name).await?;
+                if let Some(owner) = owner(tx, &row.name, before.as_ref()).await?
+                    && owner != row.plugin_id
+                {
+                    return Ok(Err(owner));
+                }
                 bindings::put(tx, &row).await?;
                 let kind = if before.is_some() { "binding.changed" } else { "binding.created" };
                 let mut event = author.event(
@@ -87,10 +97,12 @@ impl Desk {
                 );
                 event.before = before.as_ref().map(stored);
                 tx.append(&event, &[]).await?;
-                Ok(before.is_none())
+                Ok(Ok(before.is_none()))
             })
         });
-        let created = write.await?;
+        let created = write.await?.map_err(|owner| {
+            DeskError::State(format!("`{name}` is the name of a binding of plugin `{owner}`; choose another"))
+        })?;
         let planned = one(&self.config, &self.arranged().await?, &manifest, name, Some(&binding));
         Ok(Bound { created, displaced: had_own.then(|| id.to_owned()), planned })
     }
@@ -131,23 +143,6 @@ impl Desk {
         Ok(write.await?)
     }
 
-    fn check_name(
-        &self,
-        arranged: &super::arranged::Arranged,
-        id: &str,
-        name: &str,
-    ) -> Result<(), DeskError> {
-        match arranged.binding(&self.config, name) {
-            Some(Binding { written: Written::Configuration { table, .. }, .. }) => {
-                Err(in_configuration(name, table))
-            }
-            Some(other) if other.plugin.as_str() != id => {
-                Err(DeskError::State(format!("`{name}` is a binding of plugin `{}`", other.plugin.as_str())))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn check_binding(&self, manifest: &Manifest, binding: &Binding) -> Result<(), DeskError> {
         let invalid = |field: String, reason: String| Err(DeskError::Invalid { field, reason });
         let settings = manifest.with_defaults(&Value::Object(binding.settings.clone()));
@@ -175,6 +170,20 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Whose binding has this name: that of the store, or the one that a plugin of this name has by itself.
+async fn owner(
+    tx: &mut Tx,
+    name: &str,
+    stored: Option<&bindings::Binding>,
+) -> Result<Option<String>, StoreError> {
+    if let Some(stored) = stored {
+        return Ok(Some(stored.plugin_id.clone()));
+    }
+    let versions = plugins::versions(tx, name).await?;
+    let is_there = versions.iter().any(|row| row.state != State::Removed);
+    Ok(is_there.then(|| name.to_owned()))
 }
 
 fn in_configuration(name: &str, table: &str) -> DeskError {
