@@ -10,6 +10,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, async_trait};
 
 use crate::log::{CallLog, LogLevel};
 use crate::sandbox::CallState;
+use crate::secret::StreamRedactor;
 
 /// What a guest may hand to one `write`.
 const WRITE_BYTES: usize = 64 << 10;
@@ -20,7 +21,7 @@ const LINE_BYTES: usize = 8 << 10;
 pub(crate) fn context(state: &CallState) -> WasiCtx {
     let mut wasi = WasiCtx::builder();
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).max_random_size(WRITE_BYTES as u64);
-    wasi.stdout(Stdio::new(&state.log, LogLevel::Info)).stderr(Stdio::new(&state.log, LogLevel::Warn));
+    wasi.stdout(Stdio::new(state, LogLevel::Info)).stderr(Stdio::new(state, LogLevel::Warn));
     if let Some(scratch) = &state.scratch {
         let opened = wasi.preopened_dir(scratch.path(), "/scratch", FsPerms::ReadWrite);
         if let Err(error) = opened {
@@ -35,12 +36,31 @@ pub(crate) fn context(state: &CallState) -> WasiCtx {
 struct Stdio {
     log: Arc<CallLog>,
     level: LogLevel,
-    line: Arc<Mutex<Vec<u8>>>,
+    line: Arc<Mutex<Line>>,
+}
+
+/// What was written since the last end of line.
+struct Line {
+    /// Before a long line is cut: a secret would be found in neither of its halves.
+    redactor: Option<StreamRedactor>,
+    bytes: Vec<u8>,
 }
 
 impl Stdio {
-    fn new(log: &Arc<CallLog>, level: LogLevel) -> Self {
-        Self { log: Arc::clone(log), level, line: Arc::default() }
+    fn new(state: &CallState, level: LogLevel) -> Self {
+        let line = Line { redactor: state.secrets.stream_redactor(), bytes: Vec::new() };
+        Self { log: Arc::clone(&state.log), level, line: Arc::new(Mutex::new(line)) }
+    }
+
+    fn take(&self, line: &mut Vec<u8>, bytes: &[u8]) {
+        for &byte in bytes {
+            if byte != b'\n' {
+                line.push(byte);
+            }
+            if byte == b'\n' || line.len() >= LINE_BYTES {
+                self.emit(line);
+            }
+        }
     }
 
     fn emit(&self, line: &mut Vec<u8>) {
@@ -52,13 +72,10 @@ impl Stdio {
 impl OutputStream for Stdio {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut line = self.line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for &byte in &bytes {
-            if byte != b'\n' {
-                line.push(byte);
-            }
-            if byte == b'\n' || line.len() >= LINE_BYTES {
-                self.emit(&mut line);
-            }
+        let Line { redactor, bytes: unfinished } = &mut *line;
+        match redactor {
+            Some(redactor) => self.take(unfinished, &redactor.push(&bytes)),
+            None => self.take(unfinished, &bytes),
         }
         Ok(())
     }
@@ -75,12 +92,15 @@ impl OutputStream for Stdio {
 impl Drop for Stdio {
     fn drop(&mut self) {
         // The last of the handles passes on what had no end of line.
-        if Arc::strong_count(&self.line) == 1 {
-            let mut rest =
-                std::mem::take(&mut *self.line.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-            if !rest.is_empty() {
-                self.emit(&mut rest);
-            }
+        if Arc::strong_count(&self.line) > 1 {
+            return;
+        }
+        let line = Arc::clone(&self.line);
+        let mut line = line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let held = line.redactor.take().map(StreamRedactor::finish).unwrap_or_default();
+        self.take(&mut line.bytes, &held);
+        if !line.bytes.is_empty() {
+            self.emit(&mut line.bytes);
         }
     }
 }
