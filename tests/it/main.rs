@@ -27,6 +27,7 @@ mod pagerduty;
 mod real_clients;
 mod reload_under_load;
 mod scene;
+mod secrets;
 mod siem;
 mod splunk;
 mod tools;
