@@ -57,6 +57,18 @@ export class Failure extends Error {
 }
 
 /**
+ * What ends the sandbox because it is no failure. Its stack goes to the plugin's log first: what the engine says of
+ * it is where it left the plugin, not where it was thrown.
+ * @template E
+ * @param {E} error
+ * @returns {E} The error, to be thrown again.
+ */
+export function unexpected(error) {
+  if (!(error instanceof Failure)) console.error(`${error}\n${error?.stack ?? ''}`);
+  return error;
+}
+
+/**
  * What a status means where a provider's documents do not say otherwise. A model or path that is not there is the
  * binding's trouble, not the caller's: `unsupported`, so that the host may fall back.
  * @param {number} status

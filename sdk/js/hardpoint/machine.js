@@ -1,7 +1,7 @@
 // State machines: what models and exporters are made of. They are told what happened and yield what to do next; the
 // host does all I/O.
 
-import { Failure } from './failure.js';
+import { Failure, unexpected } from './failure.js';
 
 /**
  * Sends a request.
@@ -78,7 +78,7 @@ export class Slot {
     try {
       for (const effect of this.#told(seen) ?? []) out.push(effect);
     } catch (error) {
-      if (!(error instanceof Failure) || out.length === 0) throw error;
+      if (!(error instanceof Failure) || out.length === 0) throw unexpected(error);
       this.#failure = error;
       out.push(again());
     }
@@ -110,8 +110,7 @@ export function begun(begin) {
   try {
     return begin();
   } catch (error) {
-    if (error instanceof Failure) throw error;
-    console.error(`${error}\n${error?.stack ?? ''}`);
+    if (unexpected(error) instanceof Failure) throw error;
     throw new Failure('unsupported', `the plugin cannot begin: ${error}`);
   }
 }

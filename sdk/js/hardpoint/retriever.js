@@ -1,6 +1,6 @@
 // Retrievers: documents into a knowledge base, and passages out of it.
 
-import { Failure } from './failure.js';
+import { Failure, unexpected } from './failure.js';
 import { parseSettings } from './machine.js';
 
 /**
@@ -58,7 +58,7 @@ function tried(act) {
     return act();
   } catch (error) {
     const { tag, val } = error?.payload ?? {};
-    if (tag === undefined) throw error;
+    if (tag === undefined) throw unexpected(error);
     throw new Failure(tag === 'unavailable' ? 'upstream' : 'invalid-request', String(val));
   }
 }

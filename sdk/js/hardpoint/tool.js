@@ -1,6 +1,6 @@
 // Tools: functions that a model or a client may call.
 
-import { Failure } from './failure.js';
+import { Failure, unexpected } from './failure.js';
 import { parseSettings } from './machine.js';
 import * as schema from './schema.js';
 
@@ -49,15 +49,24 @@ export function defineTool(plugin) {
         const value = parseArguments(text);
         const found = schema.problem({ type: 'object', ...parameters }, value);
         if (found) throw new InvalidArguments(found);
-        const answer = plugin.call(schema.fill(parameters, value), given);
-        return typeof answer === 'string' ? answer : JSON.stringify(answer);
+        return asText(plugin.call(schema.fill(parameters, value), given));
       } catch (error) {
         if (error instanceof InvalidArguments) throw new ToolError('invalid-arguments', error.message);
         if (error instanceof Failure) throw new ToolError('failed', error.message);
-        throw error;
+        throw unexpected(error);
       }
     },
   };
+}
+
+/** What `call` returned, as the interface has it. */
+function asText(answer) {
+  if (typeof answer?.then === 'function') {
+    throw new TypeError('`call` returned a promise: nothing waits for it here, so `call` cannot be async');
+  }
+  const text = typeof answer === 'string' ? answer : JSON.stringify(answer);
+  if (text === undefined) throw new TypeError('`call` returned nothing that becomes JSON');
+  return text;
 }
 
 function parseArguments(text) {

@@ -13,6 +13,7 @@ import { defineModel, finish, text, usage } from '../hardpoint/model.js';
 import { post, secret } from '../hardpoint/request.js';
 import { fill, problem } from '../hardpoint/schema.js';
 import * as testing from '../hardpoint/testing.js';
+import { defineTool } from '../hardpoint/tool.js';
 
 const asked = (machine, ...script) => {
   const request = testing.completionRequest('m', [testing.message('user', '?')]);
@@ -126,4 +127,31 @@ test('the double of the host', () => {
   });
   assert.deepEqual([host.log, host.sent.length], [[['warn', 'careful']], 2]);
   assert.throws(() => kv.get('a'), /no `testing.Host`/);
+});
+
+test('a tool answers text, or what becomes JSON', () => {
+  const answer = (call) => testing.call(defineTool({ description: 'Any.', call }), {});
+  assert.deepEqual([answer(() => 'text'), answer(() => ({ a: 1 })), answer(() => null)], ['text', { a: 1 }, null]);
+  assert.throws(() => answer(() => undefined), /returned nothing that becomes JSON/);
+  assert.throws(() => answer(async () => 'later'), /cannot be async/);
+});
+
+test('what is no failure leaves its stack in the log', (t) => {
+  const told = t.mock.method(console, 'error', () => {});
+  class Broken extends Machine {
+    *started() {
+      throw new RangeError('there is no such moon');
+    }
+  }
+  const tool = defineTool({
+    description: 'Any.',
+    call() {
+      throw new RangeError('there is no such sea');
+    },
+  });
+  assert.throws(() => testing.call(tool, {}), RangeError);
+  assert.throws(() => asked(() => new Broken()), RangeError);
+  const lines = told.mock.calls.map((call) => call.arguments[0]);
+  assert.match(lines[0], /no such sea[^]*helpers\.test\.js/);
+  assert.match(lines[1], /no such moon[^]*helpers\.test\.js/);
 });

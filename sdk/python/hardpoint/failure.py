@@ -27,7 +27,8 @@ class Failure(Exception):
     ):
         super().__init__(message)
         self.kind = kind
-        self.message = message
+        # Often it is another exception; the interface takes text alone.
+        self.message = str(message)
         self.status = status
         self.retry_after_ms = retry_after_ms
         self.code = code

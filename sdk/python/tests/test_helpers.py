@@ -89,6 +89,10 @@ class Helpers(unittest.TestCase):
         ):
             self.assertEqual(retry_after_ms([Header(name, value.encode())]), wait, value)
 
+    def test_a_message_is_text_whatever_it_was_made_of(self):
+        failure = Failure(FailureKind.UPSTREAM, ValueError("no such moon"))
+        self.assertEqual(failure.record().message, "no such moon")
+
     def test_schemas(self):
         schema = {
             "type": "object",
