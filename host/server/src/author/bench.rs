@@ -34,13 +34,14 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Loads a component beside a tape that plays, or listens.
+    /// Loads a component beside a tape that plays, or listens. Below `home` is what `plugin call` has compiled
+    /// already: an author who tries both waits once.
     ///
     /// # Errors
     /// What is wrong with the component.
     pub async fn open(
         component: Bytes,
-        cache: PathBuf,
+        home: PathBuf,
         compiler: CompilerCommand,
         egress: EgressConfig,
         tape: Arc<dyn Tape>,
@@ -50,7 +51,7 @@ impl Bench {
         let config = RuntimeConfig {
             sandboxes: 16,
             egress: EgressConfig { tape: Some(tape), ..egress },
-            ..RuntimeConfig::new(cache, compiler)
+            ..RuntimeConfig::new(home.join("cache"), compiler)
         };
         let runtime = Runtime::new(config, services).context("the sandbox cannot be set up")?;
         let generation =
