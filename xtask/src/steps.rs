@@ -155,6 +155,8 @@ fn unit(needs: &mut Needs) -> Result<()> {
 fn templates(_: &mut Needs) -> Result<()> {
     let host = host()?;
     let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "templates"]);
+    // What passed says what it took, and how much of the conformance suite it passed.
+    test.args(["--", "--show-output"]);
     run::show_and_run(test.env("HARDPOINT_BIN", host))
 }
 

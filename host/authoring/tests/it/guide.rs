@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use hardpoint_authoring::Language;
 use hardpoint_tests::host::{Host, Options, binary};
 
 const GUIDE: &str = include_str!("../../../../docs/PLUGINS.md");
@@ -15,12 +16,20 @@ fn commands(heading: &str) -> &'static str {
     block.split_once("\n```").expect("they end").0
 }
 
-async fn follow(heading: &'static str) {
+/// Follows the guide in a language; gives the host beside which that was done, with the plugin in its folder.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn follow(language: Language) -> Host {
+    let heading = match language {
+        Language::Rust => "### In Rust",
+        Language::Python => "### In Python",
+        Language::JavaScript => "### In JavaScript",
+    };
     let host = Host::start(Options::new()).await;
     let (folder, origin, key) = (host.folder().to_owned(), host.origin().to_owned(), host.key().to_owned());
     let typed = tokio::task::spawn_blocking(move || run(&folder, commands(heading), &origin, &key));
     let said = typed.await.expect("it runs");
     assert!(said.contains("\"three\""), "the most common word is not told: {said}");
+    host
 }
 
 /// Types the commands into a shell that ends with the first that fails.
@@ -44,19 +53,4 @@ fn run(folder: &Path, commands: &str, origin: &str, key: &str) -> String {
     assert!(output.status.success(), "{commands}\n{said}");
     println!("{:.0} s from nothing to a call over HTTP", began.elapsed().as_secs_f64());
     said
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn in_rust() {
-    follow("### In Rust").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn in_python() {
-    follow("### In Python").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn in_javascript() {
-    follow("### In JavaScript").await;
 }

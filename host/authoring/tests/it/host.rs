@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,10 +33,30 @@ impl Host {
         self.json(&mut command)
     }
 
+    /// Tries what every plugin of its kind must bear; gives the line with the counts, or what it does not bear.
+    pub(crate) fn conforms(&self, plugin: &Path) -> Result<String, String> {
+        let output = self.command("test", plugin).arg("--conformance").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(text.lines().last().unwrap_or_default().to_owned());
+        }
+        let failed: Vec<&str> = text.lines().filter(|line| !line.starts_with("ok ")).collect();
+        Err(failed.join("\n") + &String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// Takes the code that a running host has compiled, so that nothing is compiled twice.
+    pub(crate) fn shares_code_of(&self, served: &hardpoint_tests::host::Host) {
+        let folder = self.data.path().join("home/hardpoint/call");
+        fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink(served.folder().join("data/cache"), folder.join("cache")).unwrap();
+    }
+
     /// With data of its own: what is configured or stored on this machine does not matter.
     fn command(&self, verb: &str, plugin: &Path) -> Command {
         let mut command = Command::new(&self.binary);
         command.current_dir(self.data.path()).arg("--data").arg(self.data.path().join("data"));
+        // What is compiled for a test goes when the test does.
+        command.env("XDG_CACHE_HOME", self.data.path().join("home"));
         command.args(["plugin", verb]).arg(plugin);
         command
     }

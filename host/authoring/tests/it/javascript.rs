@@ -4,11 +4,11 @@ use std::process::Command;
 use hardpoint_authoring::Language;
 use hardpoint_domain::manifest::Kind;
 
-use super::template;
+use super::{guided, template};
 
 #[test]
 fn tool() {
-    template(Kind::Tool, Language::JavaScript);
+    guided(Language::JavaScript);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod served;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use hardpoint_authoring::toolchain::never_install;
 use hardpoint_authoring::{Language, Project};
@@ -45,35 +46,65 @@ fn packed(place: &Place, kind: Kind, language: Language) -> PathBuf {
     project.pack(&component, None).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The whole life of a template, up to what the host says of it.
-fn template(kind: Kind, language: Language) {
+/// The whole life of the tool's template, as the guide tells it, and what the host's commands make of it.
+fn guided(language: Language) {
     let host = Host::named();
-    let place = Place::new();
+    let served = guide::follow(language);
+    let plugin = served.plugins_folder().join("word-count.wasm");
+    inspected(&host, &plugin, "word-count", Kind::Tool);
+    host.shares_code_of(&served);
+    called(&host, &plugin, language);
+    conforms(&host, &plugin, &name(Kind::Tool, language));
+}
+
+/// The whole life of another template, up to what the host says of it.
+fn template(kind: Kind, language: Language) {
+    let (host, place, name) = (Host::named(), Place::new(), name(kind, language));
     let plugin = packed(&place, kind, language);
     if kind == Kind::Retriever {
-        let refusal = host.inspect(&plugin).expect_err("this host serves retrievers: test more of them");
-        assert!(refusal.contains("serves no retrievers yet"), "{refusal}");
+        unserved(&host, &plugin, &name);
         return;
     }
-    let report = host.inspect(&plugin).unwrap();
-    assert_eq!(report["id"], name(kind, language));
+    inspected(&host, &plugin, &name, kind);
+    let served = match kind {
+        Kind::Model => served::model(&plugin, &name),
+        _ => served::exporter(&plugin, &name),
+    };
+    host.shares_code_of(&served);
+    conforms(&host, &plugin, &name);
+}
+
+fn inspected(host: &Host, plugin: &Path, id: &str, kind: Kind) {
+    let report = host.inspect(plugin).unwrap();
+    assert_eq!(report["id"], id);
     assert_eq!(report["kind"], json!(kind));
     let asks = report["asks"].as_array().map_or(0, Vec::len);
     let wanted = if kind == Kind::Tool { 0 } else { 2 };
     assert_eq!(asks, wanted, "it asks for a request and a secret, or for nothing: {report:#}");
-    match kind {
-        Kind::Tool => called(&host, &plugin, language),
-        Kind::Model => served::model(&plugin, &name(kind, language)),
-        Kind::Exporter => served::exporter(&plugin, &name(kind, language)),
-        Kind::Retriever => {}
-    }
+}
+
+/// What is said of a kind that this host does not serve, by the conformance suite too.
+fn unserved(host: &Host, plugin: &Path, name: &str) {
+    let refusal = host.inspect(plugin).expect_err("this host serves retrievers: test more of them");
+    assert!(refusal.contains("serves no retrievers yet"), "{refusal}");
+    let untried = host.conforms(plugin).expect_err("retrievers can be tried: try these");
+    assert!(untried.contains("serves no retrievers yet"), "{untried}");
+    println!("{name}: conformance is not tried: {}", untried.trim());
+}
+
+/// Every template passes what third parties try on their own components.
+#[allow(clippy::disallowed_methods, reason = "what the suite costs is worth knowing")]
+fn conforms(host: &Host, plugin: &Path, name: &str) {
+    let began = Instant::now();
+    let passed = host.conforms(plugin).unwrap_or_else(|failed| panic!("{name} does not conform:\n{failed}"));
+    println!("{name}: conformance: {passed}, in {:.1} s", began.elapsed().as_secs_f64());
 }
 
 /// The tool's template does the same in every language.
 fn called(host: &Host, plugin: &Path, language: Language) {
     let call = |arguments: Value, settings: Value| host.call(plugin, &arguments, &settings);
     let text = "The cat saw the dog. The dog ran!";
-    // The second call finds the component compiled, so its time is that of a fresh instance.
+    // The component is compiled already, so the time of both is that of a fresh instance.
     for _ in 0..2 {
         let answer = call(json!({ "text": text, "top": 1 }), json!({ "ignored": ["the"] })).unwrap();
         let expected = json!({

@@ -5,11 +5,11 @@ use hardpoint_authoring::Language;
 use hardpoint_authoring::toolchain::{Python, never_install};
 use hardpoint_domain::manifest::Kind;
 
-use super::template;
+use super::{guided, template};
 
 #[test]
 fn tool() {
-    template(Kind::Tool, Language::Python);
+    guided(Language::Python);
 }
 
 #[test]

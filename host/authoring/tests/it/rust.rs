@@ -1,11 +1,11 @@
 use hardpoint_authoring::Language;
 use hardpoint_domain::manifest::Kind;
 
-use super::template;
+use super::{guided, template};
 
 #[test]
 fn tool() {
-    template(Kind::Tool, Language::Rust);
+    guided(Language::Rust);
 }
 
 #[test]

@@ -17,7 +17,7 @@ data: [DONE]\n\n";
 
 /// A completion, streamed in pieces that cut characters, and an error with a time to wait.
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn model(plugin: &Path, id: &str) {
+pub(crate) async fn model(plugin: &Path, id: &str) -> Host {
     let upstream = Plain::start().await.unwrap();
     let more = format!("[[models]]\nid = \"m\"\nbinding = \"{id}\"\n[completions]\nattempts = 1\n");
     let url = format!("{}/v1", upstream.server().origin());
@@ -40,11 +40,12 @@ pub(crate) async fn model(plugin: &Path, id: &str) {
     let refused = client.post("/api/v1/chat/completions", &asked).await;
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert_eq!(refused.header("retry-after"), Some("7"));
+    host
 }
 
 /// A delivery, and a refusal that parks nothing and loses nothing.
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn exporter(plugin: &Path, id: &str) {
+pub(crate) async fn exporter(plugin: &Path, id: &str) -> Host {
     let collector = Plain::start().await.unwrap();
     let url = format!("{}/in", collector.server().origin());
     let host = bound(plugin, id, "url", &url, "token", &collector, "").await;
@@ -62,6 +63,7 @@ pub(crate) async fn exporter(plugin: &Path, id: &str) {
     collector.on("/in", Script::new().status(400));
     let answer = client.post(&path, &json!({ "events": events })).await;
     assert!(answer.text().contains("refused with status 400"), "{}", answer.text());
+    host
 }
 
 /// A host with this plugin, bound to a double under its own id, with all that it asks for.
@@ -95,9 +97,15 @@ secrets = ["{secret}"]
 
 {more}"#
     );
-    // Dropped into a host that runs: a large component on a busy machine takes longer to compile than starting may.
     let host = Host::start(Options::new().config(&config)).await;
+    // Dropped into a host that runs: a large component on a busy machine takes longer to compile than starting may.
     host.drop_plugin(id, &fs::read(plugin).unwrap());
+    serving(&host, id).await;
+    host
+}
+
+/// Waits until a plugin that was dropped into a host's folder serves.
+pub(crate) async fn serving(host: &Host, id: &str) {
     let client = host.client();
     let serving = async {
         loop {
@@ -116,5 +124,4 @@ secrets = ["{secret}"]
     tokio::time::timeout(Duration::from_secs(300), serving)
         .await
         .expect("the plugin serves within five minutes");
-    host
 }
