@@ -5,6 +5,7 @@
 mod dev;
 mod guide;
 mod host;
+mod hostile;
 mod javascript;
 mod place;
 mod python;
