@@ -329,4 +329,6 @@ pub fn effective(asked: &Permissions, allowed: Option<&Permissions>) -> (Permiss
 }
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;

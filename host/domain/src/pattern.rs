@@ -87,8 +87,9 @@ impl HostPattern {
 }
 
 fn is_below(host: &str, name: &str) -> bool {
-    // Longer than `.name`, so that something is left for the star.
-    host.len() > name.len() + 1 && host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+    // Something is left for the star, and all of it labels.
+    let labels = host.strip_suffix(name).and_then(|rest| rest.strip_suffix('.'));
+    labels.is_some_and(|labels| !labels.split('.').any(str::is_empty))
 }
 
 impl fmt::Display for HostPattern {
@@ -180,12 +181,18 @@ impl PathPrefix {
 }
 
 /// Whether every server reads a path the same way: no encoded slashes, backslashes or dots, no dot segments,
-/// also none before a `;` where some servers cut parameters off.
+/// also none before a `;` where some servers cut parameters off, and none before an encoded one, which a proxy
+/// may decode on the way to such a server.
 fn is_plain(path: &str) -> bool {
     let encoded = path.as_bytes().windows(3).any(|three| {
         three[0] == b'%' && matches!(&three[1..].to_ascii_lowercase()[..], b"2e" | b"2f" | b"5c")
     });
-    let dots = || path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")));
+    let is_dots = |segment: &str| {
+        let rest = segment.trim_start_matches('.');
+        let ends = rest.is_empty() || rest.starts_with(';') || rest.starts_with("%3b") || rest.starts_with("%3B");
+        ends && matches!(segment.len() - rest.len(), 1 | 2)
+    };
+    let dots = || path.split('/').any(is_dots);
     !encoded && !path.contains('\\') && !dots()
 }
 
@@ -226,6 +233,9 @@ mod tests {
             ("*.example.com", "a.b.example.com", true),
             ("*.example.com", "example.com", false),
             ("*.example.com", ".example.com", false),
+            ("*.example.com", "..example.com", false),
+            ("*.example.com", "a..example.com", false),
+            ("*.example.com", ".a.example.com", false),
             ("*.example.com", "evilexample.com", false),
             ("*.example.com", "a.example.com.", false),
             ("bücher.example", "xn--bcher-kva.example", true),
@@ -286,6 +296,8 @@ mod tests {
             ("/v1", "/v1/%2E%2e/admin", false),
             ("/v1", "/v1/..%5Cadmin", false),
             ("/v1", "/v1/..;/admin", false),
+            ("/v1", "/v1/..%3b/admin", false),
+            ("/v1", "/v1/.%3Bx", false),
             ("/v1", "/v1/a..b/.hidden/...", true),
             ("/a%20b", "/a%20b/c", true),
         ];
