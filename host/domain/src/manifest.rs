@@ -126,6 +126,7 @@ mod check;
 mod example;
 mod resolve;
 
+pub use check::line_of;
 pub use example::example;
 
 /// The longest manifest, in bytes.

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 
 use crate::error::LoadError;
+use crate::manifest::read_manifest;
 
 /// The version of `wit/` that this host speaks.
 pub const INTERFACE_VERSION: &str = "0.1.0";
@@ -49,7 +50,7 @@ pub fn digest(bytes: &[u8]) -> String {
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let outline = outline(bytes)?;
     let manifest =
-        Manifest::from_toml(&outline.manifest).map_err(|error| LoadError::Manifest(error.to_string()))?;
+        read_manifest(&outline.manifest).map_err(|error| LoadError::Manifest(error.to_string()))?;
     check_exports(manifest.kind, &outline.exports)?;
     check_imports(&manifest, &outline.imports)?;
     Ok(Inspection {

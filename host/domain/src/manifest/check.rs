@@ -10,21 +10,15 @@ use crate::id::PluginId;
 use crate::origin::Origin;
 use crate::pattern::{HostPattern, PathPrefix};
 
-/// Where in a manifest: keys, and positions in lists.
-pub(super) enum Step {
-    Key(String),
-    Item(usize),
+/// Where, as [`line_of`] takes it, and why.
+type Problem = (Vec<String>, String);
+
+fn at(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
 }
 
-/// Where, and why.
-type Problem = (Vec<Step>, String);
-
-fn at(keys: &[&str]) -> Vec<Step> {
-    keys.iter().map(|key| Step::Key((*key).to_owned())).collect()
-}
-
-fn within(list: &str, item: usize, key: &str) -> Vec<Step> {
-    vec![Step::Key(list.to_owned()), Step::Item(item), Step::Key(key.to_owned())]
+fn within(list: &str, item: usize, key: &str) -> Vec<String> {
+    vec![list.to_owned(), item.to_string(), key.to_owned()]
 }
 
 /// The first rule that is broken.
@@ -183,19 +177,21 @@ pub(super) fn line_at(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
 }
 
-/// The line of what a path leads to, or of the last step that is written in the text at all.
-pub(super) fn line_of(text: &str, path: &[Step]) -> Option<usize> {
+/// The line, from 1, of what a path leads to in the text of a manifest: keys, and positions in lists from 0.
+/// Where it is not written, the line of the last step that is; none where not even the first one is.
+pub fn line_of(text: &str, path: &[impl AsRef<str>]) -> Option<usize> {
     let root = DeTable::parse(text).ok()?;
     let mut found = None;
     let mut here: Option<&DeValue<'_>> = None;
-    for step in path {
-        let next = match (step, here) {
-            (Step::Key(key), None) => lookup(root.get_ref(), key),
-            (Step::Key(key), Some(DeValue::Table(table))) => lookup(table, key),
-            (Step::Item(index), Some(DeValue::Array(items))) => {
-                items.get(*index).map(|item| (item.span().start, item.get_ref()))
+    for step in path.iter().map(AsRef::as_ref) {
+        let next = match here {
+            None => lookup(root.get_ref(), step),
+            Some(DeValue::Table(table)) => lookup(table, step),
+            Some(DeValue::Array(items)) => {
+                let item = step.parse().ok().and_then(|index: usize| items.get(index));
+                item.map(|item| (item.span().start, item.get_ref()))
             }
-            _ => None,
+            Some(_) => None,
         };
         let Some((start, value)) = next else { break };
         (found, here) = (Some(start), Some(value));

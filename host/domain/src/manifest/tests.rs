@@ -122,6 +122,19 @@ fn what_is_wrong_is_named_with_its_line() {
         ("Any OpenAI-compatible server.", " ", 5, "description"),
         ("kind = \"model\"", "kind = \"model\"\nkv = true", 5, "`kv` is for tools only"),
         ("kind = \"model\"", "kind = \"model\"\nembed = true", 5, "`embed` is for retrievers only"),
+        ("kind = \"model\"", "kind = \"model\"\nscratch = true", 5, "`scratch` is for tools only"),
+        ("kind = \"model\"", "kind = \"model\"\nindex = true", 5, "`index` is for retrievers only"),
+        (
+            "[limits]\nmemory_mib = 32",
+            "[batch]\nmax_events = 1\nmax_bytes = 1",
+            30,
+            "`batch` is for exporters only",
+        ),
+        ("instance = \"warm\"", "instance = \"hot\"", 6, "unknown variant"),
+        ("/chat\"", "/chat\"\ntls = false", 12, "unknown field `tls`"),
+        ("optional = true", "optional = true\nneeded = true", 29, "unknown field `needed`"),
+        ("optional = true", "optional = \"yes\"", 28, "invalid type"),
+        ("/chat", "/chat?x=1", 11, "may hold no"),
         ("\"POST\", \"GET\"", "\"post\"", 10, "is no method"),
         ("\"POST\", \"GET\"", "\"CONNECT\"", 10, "is no method"),
         ("/chat", "chat", 11, "must begin with `/`"),
@@ -144,6 +157,12 @@ fn what_is_wrong_is_named_with_its_line() {
         ("memory_mib = 32", "memory_mib = 0", 31, "a limit of 0"),
         ("memory_mib = 32", "memory = 32", 31, "unknown field `memory`"),
         ("type = \"object\"", "type = \"array\"", 33, "JSON Schema of an object"),
+        (
+            "[settings.properties.base_url]",
+            "[settings.properties]\nother = 1\n[settings.properties.base_url]",
+            37,
+            "properties must be tables",
+        ),
         ("default = 3", "default = 2020-01-01", 33, "hold a date"),
         ("description =", "description", 5, ""),
     ];
@@ -154,6 +173,8 @@ fn what_is_wrong_is_named_with_its_line() {
         assert_eq!(error.line, Some(line), "{to}: {error}");
         assert!(error.to_string().contains(reason), "{to}: {error}");
     }
+    let batch = "id = \"a\"\nversion = \"1.0.0\"\nkind = \"exporter\"\ndescription = \"d\"\n[batch]\nmax_events = 1\nmax_bytes = 0\n";
+    assert_eq!(Manifest::from_toml(batch).unwrap_err().to_string(), "line 7: a batch of 0 holds nothing");
     assert!(Manifest::from_toml("").is_err());
     assert!(Manifest::from_toml(&"#".repeat(MAX_BYTES + 1)).unwrap_err().reason.contains("bytes long"));
     assert!(Manifest::from_toml(&format!("a = {}", "[".repeat(10_000))).is_err());

@@ -9,7 +9,7 @@ use crate::support::{TestApp, echo};
 
 const ASKS: &str = "[[http]]\nhost = \"api.example.com\"\nmethods = [\"POST\"]\npath = \"/v1\"\n";
 
-fn hardpoint(folder: &std::path::Path, arguments: &[&str]) -> Output {
+pub(crate) fn hardpoint(folder: &std::path::Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hardpoint"))
         .current_dir(folder)
         .env_remove("HARDPOINT_BOOTSTRAP_KEY")
@@ -18,7 +18,7 @@ fn hardpoint(folder: &std::path::Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

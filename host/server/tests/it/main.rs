@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod bad_manifests;
 mod call_records;
 mod command_line;
 mod completions;

@@ -1,11 +1,12 @@
 //! `hardpoint plugin new`, `build` and `pack`: an author's project, from nothing to a packed component.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use hardpoint_authoring::toolchain::never_install;
 use hardpoint_authoring::{Error, Language, Project};
 use hardpoint_domain::manifest::Kind;
+use hardpoint_runtime::read_manifest;
 use serde_json::json;
 
 use super::Failure;
@@ -97,6 +98,7 @@ pub(super) fn new(arguments: &NewArguments) -> Result<(), Failure> {
 
 pub(super) fn build(arguments: &BuildArguments) -> Result<(), Failure> {
     let project = Project::open(&arguments.folder).map_err(failure)?;
+    check(&arguments.folder.join("plugin.toml"))?;
     if arguments.test {
         project.test().map_err(failure)?;
     }
@@ -106,11 +108,19 @@ pub(super) fn build(arguments: &BuildArguments) -> Result<(), Failure> {
 }
 
 pub(super) fn pack(arguments: &PackArguments) -> Result<(), Failure> {
+    check(&arguments.manifest)?;
     let packed = hardpoint_authoring::pack(&arguments.component, &arguments.manifest, &arguments.into);
     tell(&packed.map_err(failure)?, arguments.json)
 }
 
-fn tell(packed: &std::path::Path, as_json: bool) -> Result<(), Failure> {
+/// As a host will: packing knows less of schemas. A file that cannot be read is for packing to name.
+fn check(manifest: &Path) -> Result<(), Failure> {
+    let Ok(text) = std::fs::read_to_string(manifest) else { return Ok(()) };
+    let wrong = |source| failure(Error::Manifest { path: manifest.to_owned(), source });
+    read_manifest(&text).map(drop).map_err(wrong)
+}
+
+fn tell(packed: &Path, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return print_json(&json!({ "file": packed }));
     }
