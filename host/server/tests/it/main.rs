@@ -13,5 +13,6 @@ mod openapi;
 mod plugin_bindings;
 mod plugin_life;
 mod plugins;
+mod same_version;
 mod support;
 mod tools;

@@ -102,8 +102,15 @@ impl TestApp {
 
     /// Ends it in peace and starts it again with what it left.
     pub async fn restart(self) -> Self {
+        self.restart_after(|_| {}).await
+    }
+
+    /// The same, with something done to its plugins folder while it is not there.
+    pub async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        let plugins = self.plugins();
         let Self { server, folder, clock, rng, key } = self;
         server.finish().await;
+        meanwhile(&plugins);
         Self::over(folder, clock, rng, key).await
     }
 

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::plan::{Planned, Readiness, plan};
 use super::upload::UploadError;
 use super::{Desk, DeskError};
+use crate::worker::reload::decide::other_bytes;
 
 /// What publishing a component would change.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -108,8 +109,9 @@ impl Desk {
             _ => Vec::new(),
         };
         let is_known = versions.iter().any(|row| row.digest == digest && row.approved_by.is_some());
+        let changed = other_bytes(&versions, &manifest.version, &digest);
         Ok(Rehearsal {
-            would: verdict(&manifest, &planned, &planned_before, is_known),
+            would: verdict(&manifest, &planned, &planned_before, is_known, changed),
             replaces: present.map(|row| row.version.clone()),
             bindings: planned.iter().map(|after| binding_change(after, &planned_before)).collect(),
             limits: limit_changes(before.as_ref(), &manifest),
@@ -172,7 +174,13 @@ async fn describe(
 }
 
 /// What would become of it, as the reload would decide.
-fn verdict(manifest: &Manifest, planned: &[Planned], before: &[Planned], is_known: bool) -> String {
+fn verdict(
+    manifest: &Manifest,
+    planned: &[Planned],
+    before: &[Planned],
+    is_known: bool,
+    changed: Option<&Plugin>,
+) -> String {
     let live: BTreeSet<&str> =
         before.iter().filter(|planned| planned.is_ready()).map(|planned| planned.name.as_str()).collect();
     let lost = planned.iter().filter(|planned| !planned.is_ready() && live.contains(planned.name.as_str()));
@@ -182,6 +190,9 @@ fn verdict(manifest: &Manifest, planned: &[Planned], before: &[Planned], is_know
     }
     if !obstacles.is_empty() {
         return format!("wait: {}", obstacles.join("; "));
+    }
+    if let Some(known) = changed {
+        return format!("wait for the approval of its bytes: version {} was {}", known.version, known.digest);
     }
     if is_known {
         return "serve at once".to_owned();

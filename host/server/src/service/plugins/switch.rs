@@ -79,6 +79,8 @@ impl Desk {
                 };
                 let Some(row) = found else { return Ok(None) };
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
+                // Other bytes may have come under the same version since: these are the ones that are meant.
+                plugins::approve(tx, &plugin, &row.digest, &author.name(), now).await?;
                 let after = json!({
                     "from": { "version": present.version, "digest": present.digest },
                     "to": { "version": row.version, "digest": row.digest },

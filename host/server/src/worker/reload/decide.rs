@@ -9,6 +9,7 @@ use hardpoint_store::plugins::{Plugin, Source, State};
 
 use crate::config::Config;
 use crate::service::plugins::arranged::Arranged;
+use crate::service::plugins::is_revoked;
 use crate::service::plugins::plan::{Planned, plan};
 
 /// How far the loading of a version's bytes has come in this process.
@@ -67,7 +68,7 @@ pub fn decide(
     let live =
         active.map(|active| serve_on(config, active, arranged, loaded, &mut decision)).unwrap_or_default();
     if let Some(candidate) = candidate(versions) {
-        consider(config, candidate, arranged, &live, loaded, &mut decision);
+        consider(config, candidate, versions, arranged, &live, loaded, &mut decision);
     }
     decision
 }
@@ -92,7 +93,7 @@ fn decide_pinned(
     match pinned.state {
         State::Active => drop(serve_on(config, pinned, arranged, loaded, decision)),
         State::PendingApproval | State::Superseded => {
-            consider(config, pinned, arranged, &[], loaded, decision);
+            consider(config, pinned, versions, arranged, &[], loaded, decision);
         }
         State::Paused | State::Rejected | State::Removed => {}
     }
@@ -104,6 +105,17 @@ pub fn candidate(versions: &[Plugin]) -> Option<&Plugin> {
         .iter()
         .filter(|version| version.state == State::PendingApproval)
         .max_by_key(|version| version.updated_at)
+}
+
+/// The bytes that this version had before, where these are others and no operator has approved exactly these:
+/// a version is the same bytes wherever it is, or whoever looked at it once has looked at nothing. What could
+/// not be loaded never was that version.
+pub fn other_bytes<'a>(versions: &'a [Plugin], version: &str, digest: &str) -> Option<&'a Plugin> {
+    if versions.iter().any(|row| row.digest == digest && row.approved_by.is_some()) {
+        return None;
+    }
+    let was_loaded = |row: &Plugin| row.state != State::Rejected || is_revoked(row);
+    versions.iter().find(|row| row.version == version && row.digest != digest && was_loaded(row))
 }
 
 /// The active version serves with those of its bindings that are allowed; gives their names.
@@ -137,6 +149,7 @@ fn serve_on(
 fn consider(
     config: &Config,
     candidate: &Plugin,
+    versions: &[Plugin],
     arranged: &Arranged,
     live: &[String],
     loaded: &dyn Fn(&str) -> Loaded,
@@ -154,11 +167,19 @@ fn consider(
         Ok(manifest) => manifest,
         Err(error) => return change(Change::Reject(format!("manifest: {error}"))),
     };
+    let command = || format!("hardpoint plugin grant {} --digest {digest}", manifest.id);
     let declared = config.declared.get(&candidate.id).and_then(|declared| declared.digest.as_ref());
     let is_approved = candidate.approved_by.is_some() || declared == Some(digest);
     if candidate.source == Source::Upload && !is_approved {
-        let command = format!("hardpoint plugin grant {} --digest {digest}", manifest.id);
-        return change(Change::Wait(format!("uploaded bytes need an operator's approval: `{command}`")));
+        return change(Change::Wait(format!("uploaded bytes need an operator's approval: `{}`", command())));
+    }
+    if !is_approved && let Some(known) = other_bytes(versions, &candidate.version, digest) {
+        return change(Change::Wait(format!(
+            "version {} was other bytes before, {}: give it a version of its own, or approve these with `{}`",
+            candidate.version,
+            known.digest,
+            command()
+        )));
     }
     let planned = plan(config, arranged, &manifest);
     let lost: Vec<Planned> = planned
