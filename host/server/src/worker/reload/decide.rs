@@ -221,3 +221,6 @@ fn obstacles(manifest: &Manifest, planned: &[Planned]) -> String {
     }
     planned.iter().filter_map(|planned| planned.obstacle(&manifest.id)).collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+mod sequences;

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use hardpoint_domain::time::Timestamp;
+use hardpoint_domain::time::{Rng, Timestamp};
 use hardpoint_runtime::{Inspection, LoadError, inspect};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugin_files::{self, PluginFile};
 use hardpoint_store::plugins::{self, NewPlugin, Source, State};
-use hardpoint_store::{Engine, Lane, StoreError};
+use hardpoint_store::{Engine, Lane, StoreError, Tx};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -215,44 +215,10 @@ impl Keeper {
         self.app.store.blobs().put(&key, bytes).await.map_err(|error| error.to_string())?;
         let new = new_plugin(*inspection, Source::Folder, Some(name.to_owned()));
         let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
-        let publishing = self.app.store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                let known = plugins::get(tx, &new.id, &new.digest).await?;
-                let state = known.as_ref().map(|known| known.state);
-                plugins::upsert(tx, &new, State::PendingApproval, None, now).await?;
-                // What an operator took out of service is not brought back by copying the same bytes again.
-                if matches!(state, Some(State::Active | State::Paused | State::PendingApproval))
-                    || known.as_ref().is_some_and(is_revoked)
-                {
-                    return Ok(());
-                }
-                if state.is_some() {
-                    plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
-                }
-                // One candidate a plugin: what waited before waits no more.
-                for other in plugins::versions(tx, &new.id).await? {
-                    if other.state == State::PendingApproval
-                        && other.digest != new.digest
-                        && other.source == Source::Folder
-                    {
-                        let reason = format!("version {} came before it was allowed", new.version);
-                        plugins::set_state(
-                            tx,
-                            &other.id,
-                            &other.digest,
-                            State::Superseded,
-                            Some(&reason),
-                            now,
-                        )
-                        .await?;
-                    }
-                }
-                let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
-                let event =
-                    Author::system().event(now, &*rng, "plugin.published", events::plugin(&new.id), after);
-                tx.append(&event, &[]).await
-            })
-        });
+        let publishing = self
+            .app
+            .store
+            .write(Lane::Request, move |tx| Box::pin(async move { take_in(tx, &new, now, &*rng).await }));
         publishing.await.map_err(|error| error.to_string())
     }
 
@@ -309,6 +275,40 @@ impl Keeper {
         tracing::warn!(%error, "{what} failed");
         self.dirty = true;
     }
+}
+
+/// Takes a file's version in: one that is new, or was taken away, or could not be loaded, is a candidate.
+pub(super) async fn take_in(
+    tx: &mut Tx,
+    new: &NewPlugin,
+    now: Timestamp,
+    rng: &dyn Rng,
+) -> Result<(), StoreError> {
+    let known = plugins::get(tx, &new.id, &new.digest).await?;
+    let state = known.as_ref().map(|known| known.state);
+    plugins::upsert(tx, new, State::PendingApproval, None, now).await?;
+    // What an operator took out of service is not brought back by copying the same bytes again.
+    if matches!(state, Some(State::Active | State::Paused | State::PendingApproval))
+        || known.as_ref().is_some_and(is_revoked)
+    {
+        return Ok(());
+    }
+    if state.is_some() {
+        plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
+    }
+    // One candidate a plugin: what waited before waits no more.
+    for other in plugins::versions(tx, &new.id).await? {
+        if other.state == State::PendingApproval
+            && other.digest != new.digest
+            && other.source == Source::Folder
+        {
+            let reason = format!("version {} came before it was allowed", new.version);
+            plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
+        }
+    }
+    let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
+    let event = Author::system().event(now, rng, "plugin.published", events::plugin(&new.id), after);
+    tx.append(&event, &[]).await
 }
 
 /// A version, from what its bytes say.

@@ -1,0 +1,386 @@
+//! Whatever is published, granted, revoked, rolled back, paused and removed, in whatever order: what a live
+//! binding may do is never more than what the version that serves asks for, nor than what an operator has
+//! allowed and not taken back. What was allowed is kept here in sets of single requests, apart from the desk.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::time::{Clock, Rng, Timestamp};
+use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
+use hardpoint_store::{Durability, Lane, Store, StoreConfig, StoreError};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use url::Url;
+
+use super::{Change, Decision, Loaded, candidate, decide, specs};
+use crate::config::{Config, Sources};
+use crate::service::events::Author;
+use crate::service::plugins::desk::narrow;
+use crate::service::plugins::plan::plan;
+use crate::service::plugins::{Desk, DeskError};
+use crate::worker::reload::scan::take_in;
+
+const ID: &str = "any";
+
+/// One thing that some binding may do: a request, a secret at an address, a flag.
+type Power = String;
+
+/// What a version may ask for.
+const WISHES: [&str; 8] = [
+    "[[http]]\nhost = \"{settings.base}\"\n",
+    "[[http]]\nhost = \"{settings.base}\"\nmethods = [\"GET\", \"POST\"]\npath = \"/x\"\n",
+    "[[http]]\nhost = \"*.a.test\"\nmethods = [\"DELETE\", \"GET\"]\n",
+    "[[http]]\nhost = \"d.test\"\npath = \"/v1\"\nmethods = [\"POST\"]\n",
+    "[[secret]]\nname = \"k\"\naudience = \"{settings.base}\"\noptional = true\n",
+    "[[secret]]\nname = \"l\"\naudience = \"https://d.test\"\n",
+    "kv = true\n",
+    "scratch = true\n",
+];
+
+/// The same requests for every permission there is.
+fn requests() -> Vec<(&'static str, Url)> {
+    let hosts = ["a.test", "b.a.test", "c.b.a.test", "d.test", "e.test"];
+    let urls = hosts.iter().flat_map(|host| {
+        ["/", "/v1", "/v1/x", "/x"].map(|path| Url::parse(&format!("https://{host}{path}")).unwrap())
+    });
+    urls.flat_map(|url| ["GET", "POST", "DELETE"].map(|method| (method, url.clone()))).collect()
+}
+
+fn powers(permissions: &Permissions) -> BTreeSet<Power> {
+    let requests = requests().into_iter().filter(|(method, url)| permissions.permits(method, url).is_ok());
+    let requests = requests.map(|(method, url)| format!("{method} {url}"));
+    let secrets = permissions.secrets.iter().map(|secret| format!("{} to {}", secret.name, secret.audience));
+    let flags = [("kv", permissions.kv), ("scratch", permissions.scratch)];
+    let flags = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
+    requests.chain(secrets).chain(flags).collect()
+}
+
+/// Bytes that somebody might publish.
+#[derive(Clone, Debug)]
+struct Bytes {
+    digest: String,
+    version: &'static str,
+    manifest: String,
+}
+
+impl Bytes {
+    fn new(number: usize, version: &'static str, asks: &[&str]) -> Self {
+        let (flags, tables): (Vec<&str>, Vec<&str>) = asks.iter().partition(|wish| !wish.starts_with('['));
+        let settings = "[settings]\ntype = \"object\"\n[settings.properties.base]\ntype = \"string\"\ndefault = \"https://a.test\"\n";
+        let manifest = format!(
+            "id = \"{ID}\"\nversion = \"{version}\"\nkind = \"tool\"\ndescription = \"x\"\n{}{}{settings}",
+            flags.concat(),
+            tables.concat()
+        );
+        Self { digest: format!("sha256:{number:064}"), version, manifest }
+    }
+
+    /// What it asks for with a binding's settings.
+    fn asks(&self, settings: &Value) -> BTreeSet<Power> {
+        powers(&Manifest::from_toml(&self.manifest).unwrap().permissions(settings).unwrap())
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish(usize, Source),
+    Grant(Option<usize>, Option<usize>),
+    Revoke(Option<usize>),
+    RollBack(Option<usize>),
+    Pause,
+    Resume,
+    Remove,
+}
+
+fn life() -> impl Strategy<Value = (bool, Vec<Bytes>, Vec<Step>)> {
+    let asks = prop::sample::subsequence(&WISHES[..], 0..4);
+    let bytes = prop::collection::vec((prop::sample::select(&["1.0.0", "1.1.0", "2.0.0"][..]), asks), 4);
+    let bytes = bytes.prop_map(|all| {
+        let numbered = all.iter().enumerate();
+        numbered.map(|(number, (version, asks))| Bytes::new(number, version, asks)).collect()
+    });
+    let which = || prop::option::of(0_usize..4);
+    let binding = || prop_oneof![2 => Just(None), 1 => (0_usize..3).prop_map(Some)];
+    let step = prop_oneof![
+        6 => (0_usize..4, prop_oneof![3 => Just(Source::Folder), 1 => Just(Source::Upload)])
+            .prop_map(|(which, source)| Step::Publish(which, source)),
+        5 => (which(), binding()).prop_map(|(which, binding)| Step::Grant(which, binding)),
+        2 => binding().prop_map(Step::Revoke),
+        3 => which().prop_map(Step::RollBack),
+        1 => Just(Step::Pause),
+        2 => Just(Step::Resume),
+        1 => Just(Step::Remove),
+    ];
+    // Most lives begin with something that serves: there is more to lose.
+    let begins = [Step::Publish(0, Source::Folder), Step::Grant(None, None)];
+    let begins = prop_oneof![4 => Just(begins.to_vec()), 1 => Just(Vec::new())];
+    let steps =
+        (begins, prop::collection::vec(step, 1..20)).prop_map(|(begins, steps)| [begins, steps].concat());
+    (any::<bool>(), bytes, steps)
+}
+
+/// A desk over a store of its own, and what it should have come to.
+struct World {
+    desk: Desk,
+    rng: Arc<dyn Rng>,
+    bytes: Vec<Bytes>,
+    /// By name, with the settings.
+    bindings: Vec<(&'static str, Value)>,
+    /// What an operator has allowed each binding, and not taken back.
+    allowed: BTreeMap<&'static str, BTreeSet<Power>>,
+    /// What the configuration allows; no operator changes it.
+    declared: BTreeMap<&'static str, BTreeSet<Power>>,
+    approved: BTreeSet<String>,
+    _folder: TempDir,
+}
+
+const BINDINGS: &str = r#"
+[bindings.one]
+plugin = "any"
+[bindings.two]
+plugin = "any"
+settings = { base = "https://c.b.a.test/v1" }
+[bindings.three]
+plugin = "any"
+grant = { http = ["GET https://*.a.test", "GET,POST https://a.test/x"], kv = true }
+"#;
+
+impl World {
+    async fn new(bound: bool, bytes: Vec<Bytes>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("hardpoint.toml");
+        std::fs::write(&file, if bound { BINDINGS } else { "" }).unwrap();
+        let config = Config::load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(Ticks(AtomicI64::new(1_700_000_000_000_000)));
+        let opened =
+            StoreConfig { data: folder.path().join("data"), url: None, durability: Durability::Process };
+        let store = Store::open(&opened, clock.clone()).await.unwrap();
+        let bindings = match bound {
+            false => vec![(ID, json!({}))],
+            true => vec![
+                ("one", json!({})),
+                ("two", json!({ "base": "https://c.b.a.test/v1" })),
+                ("three", json!({})),
+            ],
+        };
+        let grant = |(name, bound): (&String, &crate::config::ConfiguredBinding)| {
+            let name = bindings.iter().find(|(known, _)| known == name)?.0;
+            Some((name, powers(bound.grant.as_ref()?)))
+        };
+        let declared = config.bindings.iter().filter_map(grant).collect();
+        let rng: Arc<dyn Rng> = Arc::new(Ticks(AtomicI64::new(0)));
+        let desk = Desk { config: Arc::new(config), store, clock, rng: rng.clone() };
+        let (allowed, approved) = Default::default();
+        Self { desk, rng, bytes, bindings, allowed, declared, approved, _folder: folder }
+    }
+
+    /// Does it, if it can be done, and notes what the operator said by it.
+    async fn take(&mut self, step: &Step) {
+        let author = Author::cli();
+        let digest = |which: &Option<usize>| which.map(|which| self.bytes[which].digest.clone());
+        let binding =
+            |which: &Option<usize>| Some(self.bindings.get((*which)?).unwrap_or(&self.bindings[0]).0);
+        match step {
+            Step::Publish(which, source) => self.publish(*which, *source).await,
+            Step::Grant(which, bound) => {
+                let (digest, bound) = (digest(which), binding(bound));
+                let granted = self.desk.grant(&author, ID, digest.as_deref(), bound).await;
+                let Some(granted) = done(granted) else { return };
+                let bytes = self.bytes.iter().find(|bytes| bytes.digest == granted.version.digest).unwrap();
+                for (name, settings) in &self.bindings {
+                    if bound.is_none_or(|bound| bound == *name) {
+                        self.allowed.entry(name).or_default().extend(bytes.asks(settings));
+                    }
+                }
+                self.approved.insert(granted.version.digest);
+            }
+            Step::Revoke(bound) => {
+                let bound = binding(bound);
+                if done(self.desk.revoke(&author, ID, bound).await).is_some() {
+                    self.allowed.retain(|name, _| bound.is_some_and(|bound| bound != *name));
+                }
+            }
+            Step::RollBack(which) => {
+                let row = self.desk.roll_back(&author, ID, digest(which).as_deref()).await;
+                self.approved.extend(done(row).map(|row| row.digest));
+            }
+            Step::Pause => drop(done(self.desk.pause(&author, ID).await)),
+            Step::Resume => drop(done(self.desk.resume(&author, ID).await)),
+            Step::Remove => {
+                if done(self.desk.remove(&author, ID).await).is_some() {
+                    self.allowed.clear();
+                }
+            }
+        }
+    }
+
+    /// As the folder does it, or an upload.
+    async fn publish(&self, which: usize, source: Source) {
+        let bytes = self.bytes[which].clone();
+        let new = NewPlugin {
+            id: ID.to_owned(),
+            digest: bytes.digest,
+            version: bytes.version.to_owned(),
+            kind: Kind::Tool,
+            size: 1,
+            manifest: bytes.manifest,
+            source,
+            file_name: Some("any.wasm".to_owned()),
+        };
+        let (now, rng) = (self.desk.clock.now(), self.rng.clone());
+        let written = self.desk.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                if source == Source::Folder {
+                    return take_in(tx, &new, now, &*rng).await;
+                }
+                let known = plugins::get(tx, &new.id, &new.digest).await?;
+                if known.as_ref().is_none_or(|known| known.state == State::Removed) {
+                    plugins::upsert(tx, &new, State::PendingApproval, None, now).await?;
+                }
+                if known.is_some_and(|known| known.state == State::Removed) {
+                    plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
+                }
+                Ok(())
+            })
+        });
+        written.await.unwrap();
+    }
+
+    async fn versions(&self) -> Vec<Plugin> {
+        plugins::versions(&mut self.desk.store.read().await.unwrap(), ID).await.unwrap()
+    }
+
+    /// Lets everything follow that follows; whatever has to be loaded loads at once.
+    async fn settle(&mut self) -> Decision {
+        for _ in 0..8 {
+            let (versions, grants) = (self.versions().await, self.desk.grants().await.unwrap());
+            let mut decision = decide(&self.desk.config, &versions, &grants, &|_| Loaded::NotYet);
+            let next = candidate(&versions).filter(|next| decision.load.contains(&next.digest));
+            if let Some(next) = next {
+                self.check_approval(next, &versions);
+                decision.changes.push((next.digest.clone(), Change::Activate));
+            }
+            if decision.changes.is_empty() {
+                return decision;
+            }
+            for (digest, change) in decision.changes {
+                let row = versions.iter().find(|row| row.digest == digest).unwrap().clone();
+                self.write(row, change).await.unwrap();
+            }
+        }
+        panic!("nothing comes of it")
+    }
+
+    /// Bytes that were uploaded, or are others than their version had, serve once they were approved.
+    fn check_approval(&self, next: &Plugin, versions: &[Plugin]) {
+        let others = versions.iter().any(|row| row.version == next.version && row.digest != next.digest);
+        let needs_approval = others || next.source == Source::Upload;
+        assert!(!needs_approval || self.approved.contains(&next.digest), "{next:?} beside {versions:?}");
+    }
+
+    async fn write(&mut self, row: Plugin, change: Change) -> Result<(), StoreError> {
+        let (now, config) = (self.desk.clock.now(), self.desk.config.clone());
+        let (state, reason) = match change {
+            Change::Activate => (State::Active, None),
+            Change::Wait(reason) => (State::PendingApproval, Some(reason)),
+            Change::Reject(reason) => panic!("{reason}"),
+        };
+        if state == State::Active {
+            // What an older version had beyond this is not to come again by itself.
+            let asks = self.bytes.iter().find(|bytes| bytes.digest == row.digest).unwrap();
+            for (name, settings) in &self.bindings {
+                let asked = asks.asks(settings);
+                self.allowed.entry(name).or_default().retain(|power| asked.contains(power));
+            }
+        }
+        let write = self.desk.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
+                if state == State::Active { narrow(tx, &config, &row).await } else { Ok(()) }
+            })
+        });
+        write.await
+    }
+
+    /// What is live now, and that none of it is too wide; gives how many powers there are.
+    async fn check(&self, decision: &Decision) -> usize {
+        let versions = self.versions().await;
+        let serving: Vec<&Plugin> =
+            versions.iter().filter(|row| decision.load.contains(&row.digest)).collect();
+        let [serving] = serving[..] else {
+            assert!(serving.is_empty(), "{serving:?}");
+            return 0;
+        };
+        assert_eq!(serving.state, State::Active);
+        let manifest = Manifest::from_toml(&serving.manifest).unwrap();
+        let bytes = self.bytes.iter().find(|bytes| bytes.digest == serving.digest).unwrap();
+        let planned = plan(&self.desk.config, &manifest, &self.desk.grants().await.unwrap());
+        let mut count = 0;
+        for spec in specs(&self.desk.config, &manifest, &planned) {
+            let (name, settings) = self.bindings.iter().find(|(name, _)| *name == spec.name).unwrap();
+            let (has, asked) = (powers(&spec.permissions), bytes.asks(settings));
+            let nothing = BTreeSet::new();
+            let allowed = self.declared.get(name).or(self.allowed.get(name)).unwrap_or(&nothing);
+            let beyond = |side: &BTreeSet<Power>| has.difference(side).cloned().collect::<Vec<_>>();
+            assert_eq!(beyond(&asked), [""; 0], "{name} has what {} does not ask for", serving.version);
+            assert_eq!(beyond(allowed), [""; 0], "{name} of {} has what nobody allows", serving.version);
+            count += has.len();
+        }
+        count
+    }
+}
+
+/// What came of it; nothing where it made no sense.
+fn done<T>(outcome: Result<T, DeskError>) -> Option<T> {
+    match outcome {
+        Ok(done) => Some(done),
+        Err(DeskError::Store(error)) => panic!("{error}"),
+        Err(_) => None,
+    }
+}
+
+#[test]
+fn no_sequence_yields_more_than_is_asked_and_allowed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // `PROPTEST_CASES` says how many.
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let (cases, powers) = (config.cases as usize, Cell::new(0));
+    let outcome = TestRunner::new(config).run(&life(), |(bound, bytes, steps)| {
+        runtime.block_on(async {
+            let mut world = World::new(bound, bytes).await;
+            for step in &steps {
+                world.take(step).await;
+                let decision = world.settle().await;
+                powers.set(powers.get() + world.check(&decision).await);
+            }
+            world.desk.store.close().await;
+        });
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+    // Something has to be allowed for there to be too much of it.
+    assert!(powers.get() > cases, "{} powers in {cases} cases", powers.get());
+}
+
+/// Never the same twice.
+struct Ticks(AtomicI64);
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.fetch_add(1, Relaxed))
+    }
+}
+
+impl Rng for Ticks {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.0.fetch_add(1, Relaxed).to_be_bytes()[..chunk.len()]);
+        }
+    }
+}
