@@ -189,7 +189,8 @@ fn is_plain(path: &str) -> bool {
     });
     let is_dots = |segment: &str| {
         let rest = segment.trim_start_matches('.');
-        let ends = rest.is_empty() || rest.starts_with(';') || rest.starts_with("%3b") || rest.starts_with("%3B");
+        let ends =
+            rest.is_empty() || rest.starts_with(';') || rest.starts_with("%3b") || rest.starts_with("%3B");
         ends && matches!(segment.len() - rest.len(), 1 | 2)
     };
     let dots = || path.split('/').any(is_dots);

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use hardpoint_runtime::{LoadError, inspect};
+use hardpoint_domain::manifest::{Manifest, embed};
+use hardpoint_runtime::{INTERFACE_VERSION, LoadError, inspect};
 
 use crate::support::{TestRuntime, fixture, repacked};
 
@@ -25,6 +26,8 @@ async fn bad_files_are_refused_for_what_they_are() {
     assert!(matches!(refusal(&test, repacked("echo", "id = 1")).await, LoadError::Manifest(_)));
     let as_model = TOOL.replace("\"tool\"", "\"model\"");
     assert!(matches!(refusal(&test, repacked("echo", &as_model)).await, LoadError::WrongWorld(_)));
+    // Whoever only looks at it is told as well.
+    assert!(matches!(inspect(&repacked("echo", &as_model)), Err(LoadError::WrongWorld(_))));
     let twice = hardpoint_domain::manifest::embed(&good, TOOL);
     assert!(matches!(refusal(&test, twice).await, LoadError::Manifest(_)));
 }
@@ -44,6 +47,46 @@ async fn a_manifest_that_lies_is_refused() {
     let refused = refusal(&test, repacked("prober", TOOL)).await;
     let LoadError::Imports(reason) = refused else { panic!("{refused}") };
     assert!(reason.contains("does not ask"), "{reason}");
+    for (asks, import) in [("kv = true\n", "http"), ("[[http]]\nhost = \"example.com\"\n", "kv")] {
+        let refused = refusal(&test, repacked("prober", &format!("{TOOL}{asks}"))).await;
+        let words = format!("imports hardpoint:plugin/{import}@");
+        assert!(matches!(&refused, LoadError::Imports(why) if why.contains(&words)), "{refused}");
+    }
+}
+
+/// There is none yet that a host could give. What asks for them is for retrievers, which are refused as a
+/// whole; whoever serves them has to say here what becomes of one that was not granted them.
+#[tokio::test]
+async fn nobody_is_given_an_index_or_an_embedder() {
+    let test = TestRuntime::start();
+    for (key, interface) in [("index", "index"), ("embed", "embed"), ("index", "documents")] {
+        let retriever = format!("{}{key} = true\n", TOOL.replace("tool", "retriever"));
+        let refused = refusal(&test, repacked("echo", &retriever)).await;
+        assert!(matches!(&refused, LoadError::WrongWorld(why) if why.contains("no retrievers")), "{refused}");
+        for (kind, export) in [("tool", "tool"), ("model", "model-adapter"), ("exporter", "exporter")] {
+            let manifest = TOOL.replace("\"tool\"", &format!("\"{kind}\""));
+            let asking = Manifest::from_toml(&format!("{manifest}{key} = true\n")).unwrap_err();
+            assert!(asking.to_string().contains("for retrievers only"), "{asking}");
+            let bytes = embed(&importing(interface, export), &manifest);
+            let refused = refusal(&test, bytes).await;
+            assert!(matches!(&refused, LoadError::Imports(why) if why.contains("not offered")), "{refused}");
+            // It is the import that is refused, and nothing else.
+            assert!(inspect(&embed(&importing("log", export), &manifest)).is_ok());
+        }
+    }
+}
+
+/// A component that imports an interface, and exports the same as if it were another.
+fn importing(interface: &str, export: &str) -> Vec<u8> {
+    let name = |interface: &str| {
+        let name = format!("hardpoint:plugin/{interface}@{INTERFACE_VERSION}");
+        [&[0, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat()
+    };
+    let section = |id: u8, content: &[u8]| [&[id, u8::try_from(content.len()).unwrap()], content].concat();
+    let an_instance = section(7, &[1, 0x42, 0]);
+    let import = section(10, &[&[1], name(interface).as_slice(), &[5, 0]].concat());
+    let export = section(11, &[&[1], name(export).as_slice(), &[5, 0, 0]].concat());
+    [b"\0asm\x0d\0\x01\0".as_slice(), &an_instance, &import, &export].concat()
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod fresh;
 mod hostile_models;
 mod hostile_tools;
+mod limits;
 mod loading;
 mod powers;
 mod support;

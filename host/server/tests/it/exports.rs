@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{TestApp, fixture};
+use crate::support::{TestApp, fixture, repacked};
 
 /// A destination that keeps what it is sent.
 #[derive(Clone, Default)]
@@ -42,7 +42,7 @@ impl Double {
 }
 
 /// axum's own `serve` is behind a feature that the product does not need.
-async fn axum_serve(listener: TcpListener, router: Router) {
+pub(crate) async fn axum_serve(listener: TcpListener, router: Router) {
     let settings = hardpoint_server::serve::Connections {
         header_timeout: std::time::Duration::from_secs(10),
         stall_timeout: std::time::Duration::from_secs(10),
@@ -257,4 +257,55 @@ async fn given_events_are_counted_and_go_with_no_filter() {
     assert!(double.bodies().is_empty());
     let most = app.post(EXPORT, &json!({"events": many[..1_000]})).await.expect(200);
     assert_eq!(most["delivered"], 1_000);
+}
+
+/// The exporter with another `[batch]`, and the sizes of the batches in which it delivers events as long as
+/// these numbers say: events and bytes.
+async fn batches(wish: &str, lengths: &[usize]) -> Vec<(usize, usize)> {
+    let (double, address) = Double::start().await;
+    let whole = String::from_utf8(manifest_of("elsewhere")).unwrap();
+    let limited = whole.replace("max_events = 100\nmax_bytes = 1_000_000\n", wish);
+    assert_ne!(limited, whole);
+    let app = TestApp::with(&config(&address), &[("elsewhere.wasm", repacked("elsewhere", &limited))]).await;
+    let body = json!({"digest": app.plugin("elsewhere").await["digest"]});
+    app.post("/api/v1/plugins/elsewhere/approve", &body).await.expect(200);
+    let event = |length: &usize| json!({"n": "x".repeat(length - json!({"n": ""}).to_string().len())});
+    let events: Vec<Value> = lengths.iter().map(event).collect();
+    let exported = app.post(EXPORT, &json!({"events": events})).await.expect(200);
+    assert_eq!(exported["delivered"], lengths.len(), "{exported}");
+    let seen = double.0.lock().unwrap();
+    let size = |lines: &str| (lines.lines().count(), lines.lines().map(str::len).sum());
+    seen.iter().map(|(_, lines)| size(lines)).collect()
+}
+
+/// The manifest that a fixture was packed with.
+fn manifest_of(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../tests/fixtures/{name}/plugin.toml", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_batch_has_more_events_than_was_asked_for() {
+    let wish = "max_events = 3\nmax_bytes = 1_000_000\n";
+    assert_eq!(batches(wish, &[20; 7]).await, [(3, 60), (3, 60), (1, 20)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_batch_has_more_bytes_than_was_asked_for() {
+    let wish = "max_events = 100\nmax_bytes = 100\n";
+    assert_eq!(batches(wish, &[40, 40, 40, 90, 20, 20]).await, [(2, 80), (1, 40), (1, 90), (2, 40)]);
+}
+
+/// The exporter sends what it was told, and the token in a header of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_option_is_not_among_the_settings() {
+    let (double, address) = Double::start().await;
+    let app = granted(&address).await;
+    let url = format!("http://{address}/in");
+    let body = json!({"events": [{"n": 1}], "url": url, "authenticated": true, "token": "own-token"});
+    app.post(EXPORT, &body).await.expect(200);
+    let seen = double.0.lock().unwrap();
+    let header = |name: &str| seen[0].0[name].to_str().unwrap().to_owned();
+    assert_eq!(header("x-token"), "own-token");
+    let told: Value = serde_json::from_str(&header("x-settings")).unwrap();
+    assert_eq!(told, json!({"url": url, "authenticated": true}));
 }

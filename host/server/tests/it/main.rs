@@ -8,6 +8,8 @@ mod command_line;
 mod completions;
 mod entry;
 mod exports;
+mod manifest_keys;
+mod manifest_powers;
 mod models;
 mod openapi;
 mod plugin_bindings;
