@@ -13,6 +13,7 @@ pub mod component;
 pub mod double;
 pub mod gate;
 pub mod host;
+pub mod load;
 pub mod patience;
 pub mod process;
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements, printed in one run.
 
 use std::ffi::OsString;
+use std::process::Command;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -21,28 +22,50 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
+    /// Plugins in each language: calls, publishing, memory, a thousand of them. Takes half an hour.
+    Plugins {
+        /// Passed on: --only calls,publish,idle,many --calls N --rounds N --idle N,N --plugins N --plant --json.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         None => spine(&[]),
         Some(What::Spine { options }) => spine(options),
+        Some(What::Plugins { options }) => measure_plugins(options),
     }
 }
 
 /// Builds what is measured as it is shipped, but for link-time optimisation.
-fn spine(options: &[OsString]) -> Result<()> {
-    plugins::build(true, None)?;
+fn build_host() -> Result<()> {
     // Both in one command: alone, the runtime would be built with other features, and wasmtime twice.
     let host = ["--package", "hardpoint-server", "--package", "hardpoint-runtime"];
-    run::show_and_run(run::cargo(&["build", "--release"]).args(host))?;
-    let mut tool_call = std::process::Command::new(places::target().join("release/bench-tool-call"));
+    run::show_and_run(run::cargo(&["build", "--release"]).args(host))
+}
+
+/// The program of `tests/` that measures, told where the host is.
+fn measuring(program: &str, options: &[OsString]) -> Command {
+    let mut bench = run::cargo(&["run", "--release", "--package", "hardpoint-tests", "--bin", program, "--"]);
+    bench.args(options).env("HARDPOINT_BIN", places::host_binary("release"));
+    bench
+}
+
+/// The tools are made of the templates, by the host's own commands.
+fn measure_plugins(options: &[OsString]) -> Result<()> {
+    build_host()?;
+    let mut bench = measuring("bench-plugins", options);
+    run::show_and_run(bench.env("HARDPOINT_BENCH_TOOLS", places::target().join("bench-tools")))
+}
+
+fn spine(options: &[OsString]) -> Result<()> {
+    plugins::build(true, None)?;
+    build_host()?;
+    let mut tool_call = Command::new(places::target().join("release/bench-tool-call"));
     tool_call.env("HARDPOINT_FIXTURES", places::target().join("fixtures"));
     run::show_and_run(&mut tool_call)?;
-    let mut bench =
-        run::cargo(&["run", "--release", "--package", "hardpoint-tests", "--bin", "bench-spine", "--"]);
-    bench.args(options);
-    bench.env("HARDPOINT_BIN", places::host_binary("release"));
+    let mut bench = measuring("bench-spine", options);
     bench.env("HARDPOINT_PLUGINS", places::target().join("plugins"));
     bench.env("HARDPOINT_FIXTURES", places::target().join("fixtures"));
     run::show_and_run(&mut bench)

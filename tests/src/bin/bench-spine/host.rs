@@ -6,13 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hardpoint_tests::bootstrap_key;
+use hardpoint_tests::{bootstrap_key, process};
 use tempfile::TempDir;
 
-use crate::load::Target;
-
-/// Ticks of `/proc/PID/stat` in a second: the kernel shows user space 100 on every architecture.
-const TICKS: u64 = 100;
+use crate::target::Target;
 
 pub struct BenchHost {
     process: Child,
@@ -53,7 +50,7 @@ impl BenchHost {
     }
 
     async fn wait(&mut self) -> Result<()> {
-        let probe = crate::load::Load { streamed: false, connections: 1, requests: 1, target: self.target() };
+        let probe = self.target().load(false, 1, 1);
         for _ in 0..600 {
             if let Some(status) = self.process.try_wait()? {
                 bail!("the host ended with {status}");
@@ -67,20 +64,13 @@ impl BenchHost {
     }
 
     /// CPU time of the process so far, user and system.
-    pub fn cpu(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The second field is the name in parentheses, which may hold spaces; count from its end.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-        Ok(Duration::from_millis((ticks(11) + ticks(12)) * 1_000 / TICKS))
+    pub fn cpu(&self) -> Duration {
+        process::cpu(self.process.id())
     }
 
     /// Resident memory in MiB.
-    pub fn resident_mib(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        let kib: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
-        Ok(kib / 1_024.0)
+    pub fn resident_mib(&self) -> f64 {
+        process::status_bytes(self.process.id(), "VmRSS") as f64 / f64::from(1 << 20)
     }
 
     pub fn stop(&mut self) -> Result<()> {

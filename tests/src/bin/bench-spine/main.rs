@@ -7,16 +7,17 @@
 #![allow(clippy::print_stdout, unreachable_pub)]
 
 mod host;
-mod load;
+mod target;
 mod upstream;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use hardpoint_tests::load::Measured;
 use serde_json::json;
 
 use host::BenchHost;
-use load::{Load, Measured, Target};
+use target::Target;
 
 /// Requests in one measurement, where nothing else is said.
 const REQUESTS: u64 = 20_000;
@@ -39,7 +40,7 @@ fn main() -> Result<()> {
 async fn measure(requests: u64, only: Option<&str>, json: bool) -> Result<()> {
     let upstream = upstream::start().await?;
     let mut host = BenchHost::start(upstream).await?;
-    let idle = host.resident_mib()?;
+    let idle = host.resident_mib();
     let mut rows = Vec::new();
     for streamed in [false, true] {
         for connections in CONNECTIONS {
@@ -49,17 +50,17 @@ async fn measure(requests: u64, only: Option<&str>, json: bool) -> Result<()> {
             }
             // A 50-chunk stream costs several times as much; a quarter of them measures as well.
             let count = if streamed { requests / 4 } else { requests };
-            let direct = Load { streamed, connections, requests: count, target: Target::upstream(upstream) };
-            let through = Load { target: host.target(), ..direct.clone() };
+            let direct = Target::upstream(upstream).load(streamed, connections, count);
+            let through = host.target().load(streamed, connections, count);
             through.warm_up().await?;
             let direct = direct.run().await?;
-            let before = host.cpu()?;
+            let before = host.cpu();
             let through = through.run().await?;
-            let cpu = host.cpu()?.saturating_sub(before);
+            let cpu = host.cpu().saturating_sub(before);
             rows.push(Row { streamed, connections, direct, through, cpu });
         }
     }
-    let loaded = host.resident_mib()?;
+    let loaded = host.resident_mib();
     host.stop()?;
     if json {
         let rows: Vec<_> = rows.iter().map(Row::as_json).collect();

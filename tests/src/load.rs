@@ -1,4 +1,4 @@
-//! Connections that each send one request after another and read every answer to its end.
+//! Load for benchmarks: connections that each send one request after another and read every answer to its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,39 +14,31 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Where the load goes.
-#[derive(Clone, Debug)]
-pub struct Target {
-    address: SocketAddr,
-    path: &'static str,
-    model: &'static str,
-    key: Option<String>,
-}
-
-impl Target {
-    /// The upstream itself.
-    pub fn upstream(address: SocketAddr) -> Self {
-        Self { address, path: "/v1/chat/completions", model: "bench", key: None }
-    }
-
-    /// The host in front of it.
-    pub fn host(address: SocketAddr, key: String) -> Self {
-        Self { address, path: "/api/v1/chat/completions", model: "bench", key: Some(key) }
-    }
-}
-
-/// One measurement.
+/// One measurement: the same request again and again.
 #[derive(Clone, Debug)]
 pub struct Load {
-    pub streamed: bool,
+    /// Whom it is sent to.
+    pub address: SocketAddr,
+    /// Where a `POST` goes.
+    pub path: String,
+    /// Whose key, if anybody's.
+    pub key: Option<String>,
+    /// JSON.
+    pub body: Bytes,
+    /// What is answered; anything else ends the measurement.
+    pub status: u16,
+    /// What every answer ends with.
+    pub end: &'static [u8],
+    /// At once.
     pub connections: usize,
+    /// Over all connections.
     pub requests: u64,
-    pub target: Target,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub struct Measured {
+    /// How many were answered.
     pub requests: u64,
     took: Duration,
     /// Ascending.
@@ -54,7 +46,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// In microseconds.
+    /// A latency, in microseconds.
     pub fn percentile(&self, percent: f64) -> f64 {
         let last = self.latencies.len().saturating_sub(1);
         let place = (last as f64 * percent / 100.0).round() as usize;
@@ -69,10 +61,17 @@ impl Measured {
 
 impl Load {
     /// A tenth of the load, not measured.
+    ///
+    /// # Errors
+    /// As for [`Load::run`].
     pub async fn warm_up(&self) -> Result<()> {
         Self { requests: self.requests / 10 + 1, ..self.clone() }.run().await.map(drop)
     }
 
+    /// All of it.
+    ///
+    /// # Errors
+    /// A connection fails, or an answer is another than expected.
     pub async fn run(&self) -> Result<Measured> {
         let left = Arc::new(AtomicU64::new(self.requests));
         let began = Instant::now();
@@ -90,46 +89,32 @@ impl Load {
     }
 
     async fn work(self, left: Arc<AtomicU64>) -> Result<Vec<Duration>> {
-        let socket = TcpStream::connect(self.target.address).await.context("connect")?;
+        let socket = TcpStream::connect(self.address).await.context("connect")?;
         socket.set_nodelay(true)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         tokio::spawn(connection);
-        let body = self.body();
         let mut latencies = Vec::new();
         while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
-            let request = self.request(body.clone())?;
+            let request = self.request()?;
             sender.ready().await?;
             let began = Instant::now();
             let answer = sender.send_request(request).await?;
             let status = answer.status();
             let body = answer.into_body().collect().await?.to_bytes();
-            ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
-            ensure!(!self.streamed || body.ends_with(b"data: [DONE]\n\n"), "a stream ended too soon");
+            ensure!(status == self.status, "{status}: {}", String::from_utf8_lossy(&body));
+            ensure!(body.ends_with(self.end), "an answer ended too soon");
             latencies.push(began.elapsed());
         }
         Ok(latencies)
     }
 
-    fn body(&self) -> Bytes {
-        let question = "Where does the tower stand, and what was it built for? Answer in one sentence.";
-        let body = serde_json::json!({
-            "model": self.target.model,
-            "messages": [
-                { "role": "system", "content": "You are a guide to the old town." },
-                { "role": "user", "content": question },
-            ],
-            "stream": self.streamed,
-        });
-        body.to_string().into()
-    }
-
-    fn request(&self, body: Bytes) -> Result<Request<Full<Bytes>>> {
-        let mut request = Request::post(self.target.path)
-            .header("host", self.target.address.to_string())
+    fn request(&self) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::post(&self.path)
+            .header("host", self.address.to_string())
             .header("content-type", "application/json");
-        if let Some(key) = &self.target.key {
+        if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        Ok(request.body(Full::new(body))?)
+        Ok(request.body(Full::new(self.body.clone()))?)
     }
 }
