@@ -1,9 +1,10 @@
 //! What follows from the desired set: which version of a plugin serves with which bindings, what has to
 //! be loaded first, and what changes in the store. Pure; the keeper carries it out.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use hardpoint_domain::manifest::Manifest;
+use hardpoint_domain::manifest::{Manifest, ManifestError};
 use hardpoint_runtime::{BindingSpec, Generation};
 use hardpoint_store::plugins::{Plugin, Source, State};
 
@@ -126,7 +127,8 @@ fn serve_on(
     loaded: &dyn Fn(&str) -> Loaded,
     decision: &mut Decision,
 ) -> Vec<String> {
-    let Ok(manifest) = Manifest::from_toml(&active.manifest) else {
+    let known = loaded(&active.digest);
+    let Ok(manifest) = manifest(active, &known) else {
         let reason = "this host does not understand its manifest any more".to_owned();
         decision.changes.push((active.digest.clone(), Change::Reject(reason)));
         return Vec::new();
@@ -136,8 +138,10 @@ fn serve_on(
         decision.changes.push((active.digest.clone(), Change::Wait(obstacles(&manifest, &planned))));
         return Vec::new();
     }
-    match loaded(&active.digest) {
-        Loaded::Ready(generation) => decision.serve = Some((generation, specs(config, &manifest, &planned))),
+    match &known {
+        Loaded::Ready(generation) => {
+            decision.serve = Some((Arc::clone(generation), specs(config, &manifest, &planned)))
+        }
         Loaded::NotYet => decision.load.push(active.digest.clone()),
         // The row stays: another host may do better, and so may this one once somebody says `reload`.
         Loaded::Failed(_) => return Vec::new(),
@@ -163,7 +167,8 @@ fn consider(
             changes.push((digest.clone(), change));
         }
     };
-    let manifest = match Manifest::from_toml(&candidate.manifest) {
+    let known = loaded(digest);
+    let manifest = match manifest(candidate, &known) {
         Ok(manifest) => manifest,
         Err(error) => return change(Change::Reject(format!("manifest: {error}"))),
     };
@@ -193,13 +198,21 @@ fn consider(
     if !planned.iter().any(Planned::is_ready) {
         return change(Change::Wait(obstacles(&manifest, &planned)));
     }
-    match loaded(digest) {
+    match &known {
         Loaded::Ready(generation) => {
-            *serve = Some((generation, specs(config, &manifest, &planned)));
+            *serve = Some((Arc::clone(generation), specs(config, &manifest, &planned)));
             change(Change::Activate);
         }
         Loaded::NotYet => load.push(digest.clone()),
-        Loaded::Failed(reason) => change(Change::Reject(reason)),
+        Loaded::Failed(reason) => change(Change::Reject(reason.clone())),
+    }
+}
+
+/// Read already where the version is loaded: with a thousand plugins, reading is most of what a decision takes.
+fn manifest<'a>(version: &Plugin, known: &'a Loaded) -> Result<Cow<'a, Manifest>, ManifestError> {
+    match known {
+        Loaded::Ready(generation) => Ok(Cow::Borrowed(generation.manifest())),
+        Loaded::NotYet | Loaded::Failed(_) => Manifest::from_toml(&version.manifest).map(Cow::Owned),
     }
 }
 

@@ -58,6 +58,11 @@ impl Files {
         self.seen.iter()
     }
 
+    /// What was seen under a name.
+    pub fn get(&self, name: &str) -> Option<&SeenFile> {
+        self.seen.get(name)
+    }
+
     /// Whether a file with this signature has to be looked at: it is new, changed, or may have been on its way.
     pub fn is_due(&self, name: &str, signature: Signature) -> bool {
         self.seen.get(name).is_none_or(|known| {

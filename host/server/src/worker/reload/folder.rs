@@ -91,6 +91,11 @@ impl Folder {
         Ok(found)
     }
 
+    /// What is there by this name, which is one of [`entries`](Self::entries).
+    pub fn entry(&self, name: &str) -> io::Result<Entry> {
+        Ok(classify(&self.open()?, name))
+    }
+
     /// Reads a file that had this signature.
     pub fn read(&self, name: &str, expected: Signature) -> Content {
         match self.try_read(name, expected) {

@@ -47,6 +47,9 @@ const BURST: Duration = Duration::from_millis(50);
 /// Components that are loaded at once.
 const LOADS: usize = 2;
 
+/// How long a plugin that is loaded waits for others that are being loaded, to be published together.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// Which failures are forgotten and tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -165,7 +168,10 @@ async fn keep(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: watch
                     continue;
                 }
             }
-            Some(loaded) = keeper.loads.join_next(), if !keeper.loads.is_empty() => keeper.note_load(loaded),
+            Some(loaded) = keeper.loads.join_next(), if !keeper.loads.is_empty() => {
+                keeper.note_load(loaded);
+                keeper.gather_loads().await;
+            }
             _ = stopped(&mut stop) => return,
         }
         keeper.pass(look, &mut waiting).await;
@@ -256,6 +262,18 @@ impl Keeper {
             for done in waiting.drain(..) {
                 // Who waited may have lost patience.
                 let _ = done.send(());
+            }
+        }
+    }
+
+    /// Takes what else is loaded by now or soon. A pass looks at every plugin: one for each of a thousand that
+    /// are loaded at a start would be a million looks.
+    async fn gather_loads(&mut self) {
+        let mut enough = std::pin::pin!(tokio::time::sleep(GATHER));
+        while !self.loads.is_empty() {
+            tokio::select! {
+                Some(loaded) = self.loads.join_next() => self.note_load(loaded),
+                () = &mut enough => return,
             }
         }
     }

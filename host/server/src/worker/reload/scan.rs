@@ -68,8 +68,7 @@ impl Keeper {
                     }
                 }
                 Entry::Odd(reason) => {
-                    let known =
-                        self.files.iter().any(|(known, file)| known == name && file.signature.is_none());
+                    let known = self.files.get(name).is_some_and(|file| file.signature.is_none());
                     self.files.note(name, None, Ok(FileState::Rejected(reason.clone())), Instant::now());
                     if !known {
                         self.remember_file(name, None, None, Some(reason)).await;
@@ -101,7 +100,7 @@ impl Keeper {
 
     /// Looks at a file that is new or changed; true if it is a component that was not here before.
     async fn look_at(&mut self, name: &str, signature: Signature) -> bool {
-        let known = self.files.iter().find(|(known, _)| *known == name).map(|(_, file)| file.clone());
+        let known = self.files.get(name).cloned();
         let is_same = known.as_ref().is_some_and(|file| {
             file.signature == Some(signature) && !matches!(file.state, FileState::Copying(_))
         });
@@ -119,7 +118,7 @@ impl Keeper {
             Err(error) => Err(format!("reading it failed: {error}")),
         };
         self.files.note(name, Some(signature), found, Instant::now());
-        let state = self.files.iter().find(|(known, _)| *known == name).map(|(_, file)| file.state.clone());
+        let state = self.files.get(name).map(|file| file.state.clone());
         match &state {
             Some(FileState::Rejected(reason)) => {
                 tracing::warn!(file = name, reason, "not a plugin");
@@ -134,7 +133,10 @@ impl Keeper {
                         && file.mtime.micros() == signature.mtime
                         && file.digest.as_ref() == Some(digest)
                 });
-                self.remember_file(name, Some(signature), Some(digest), None).await;
+                // A write for each of a thousand files that are as they were would be a slow start.
+                if !as_before {
+                    self.remember_file(name, Some(signature), Some(digest), None).await;
+                }
                 !is_same && !as_before
             }
             _ => false,
@@ -224,7 +226,7 @@ impl Keeper {
 
     async fn entry(&self, name: &str) -> Option<Entry> {
         let (folder, name) = (self.folder.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || folder.entries().ok()?.remove(&name)).await.ok()?
+        tokio::task::spawn_blocking(move || folder.entry(&name).ok()).await.ok()?
     }
 
     /// Forgets failures, so that they are tried again. What an operator revoked stays revoked.
