@@ -341,22 +341,23 @@ fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) -> bool {
         .is_ok_and(|manifest| plan(config, arranged, &manifest).iter().any(Planned::is_ready))
 }
 
-/// Takes back what the plugin's bindings were allowed and its version that becomes active does not ask for:
-/// an older version that comes again would have it without anybody's leave.
+/// Takes back what the plugin's bindings were allowed and its version that becomes active does not ask for,
+/// and what bindings were allowed that there are no more: an older version or a binding that comes again would
+/// have it without anybody's leave.
 ///
 /// # Errors
 /// The store's.
 pub(crate) async fn narrow(tx: &mut Tx, config: &Config, active: &Plugin) -> Result<(), StoreError> {
     // One whose manifest is not understood does not become active.
     let Ok(manifest) = Manifest::from_toml(&active.manifest) else { return Ok(()) };
-    let arranged = Arranged::read(tx).await?.without_grants();
-    for planned in plan(config, &arranged, &manifest) {
-        if planned.declared || matches!(planned.readiness, Readiness::Unfit(_)) {
-            continue;
-        }
-        let Some(row) = grants::get(tx, &planned.name).await? else { continue };
+    let planned = plan(config, &Arranged::read(tx).await?.without_grants(), &manifest);
+    for row in grants::list(tx).await? {
         let Some(allowed) = stored(&row, &active.id) else { continue };
-        let narrowed = planned.asked.intersect(&allowed);
+        let narrowed = match planned.iter().find(|planned| planned.name == row.binding) {
+            None => Permissions::default(),
+            Some(planned) if planned.declared || matches!(planned.readiness, Readiness::Unfit(_)) => continue,
+            Some(planned) => planned.asked.intersect(&allowed),
+        };
         if narrowed == allowed {
             continue;
         }

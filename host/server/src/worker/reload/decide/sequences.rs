@@ -21,6 +21,7 @@ use url::Url;
 use super::{Change, Decision, Loaded, candidate, decide, specs};
 use crate::config::{Config, Sources};
 use crate::service::events::Author;
+use crate::service::plugins::bind::NewBinding;
 use crate::service::plugins::desk::narrow;
 use crate::service::plugins::plan::plan;
 use crate::service::plugins::{Desk, DeskError};
@@ -93,10 +94,19 @@ enum Step {
     Grant(Option<usize>, Option<usize>),
     Revoke(Option<usize>),
     RollBack(Option<usize>),
+    /// With these settings, of [`BASES`].
+    Bind(usize),
+    Unbind,
     Pause,
     Resume,
     Remove,
 }
+
+/// The binding that steps make and remove; the others are the plugin's own, or configured.
+const MADE: &str = "made";
+
+/// What its settings may say.
+const BASES: [&str; 3] = ["https://a.test", "https://b.a.test/x", "https://e.test"];
 
 fn life() -> impl Strategy<Value = (bool, Vec<Bytes>, Vec<Step>)> {
     let asks = prop::sample::subsequence(&WISHES[..], 0..4);
@@ -106,13 +116,15 @@ fn life() -> impl Strategy<Value = (bool, Vec<Bytes>, Vec<Step>)> {
         numbered.map(|(number, (version, asks))| Bytes::new(number, version, asks)).collect()
     });
     let which = || prop::option::of(0_usize..4);
-    let binding = || prop_oneof![2 => Just(None), 1 => (0_usize..3).prop_map(Some)];
+    let binding = || prop_oneof![2 => Just(None), 1 => (0_usize..4).prop_map(Some)];
     let step = prop_oneof![
         6 => (0_usize..4, prop_oneof![3 => Just(Source::Folder), 1 => Just(Source::Upload)])
             .prop_map(|(which, source)| Step::Publish(which, source)),
         5 => (which(), binding()).prop_map(|(which, binding)| Step::Grant(which, binding)),
         2 => binding().prop_map(Step::Revoke),
         3 => which().prop_map(Step::RollBack),
+        3 => (0_usize..BASES.len()).prop_map(Step::Bind),
+        1 => Just(Step::Unbind),
         1 => Just(Step::Pause),
         2 => Just(Step::Resume),
         1 => Just(Step::Remove),
@@ -130,8 +142,10 @@ struct World {
     desk: Desk,
     rng: Arc<dyn Rng>,
     bytes: Vec<Bytes>,
-    /// By name, with the settings.
+    /// By name, with the settings. Those that there may be; which there are, [`World::is_there`] says.
     bindings: Vec<(&'static str, Value)>,
+    /// Whether [`MADE`] is there.
+    made: bool,
     /// What an operator has allowed each binding, and not taken back.
     allowed: BTreeMap<&'static str, BTreeSet<Power>>,
     /// What the configuration allows; no operator changes it.
@@ -161,7 +175,7 @@ impl World {
         let opened =
             StoreConfig { data: folder.path().join("data"), url: None, durability: Durability::Process };
         let store = Store::open(&opened, clock.clone()).await.unwrap();
-        let bindings = match bound {
+        let mut bindings = match bound {
             false => vec![(ID, json!({}))],
             true => vec![
                 ("one", json!({})),
@@ -169,7 +183,8 @@ impl World {
                 ("three", json!({})),
             ],
         };
-        let grant = |(name, bound): (&String, &crate::config::ConfiguredBinding)| {
+        bindings.push((MADE, json!({})));
+        let grant = |(name, bound): (&String, &crate::config::Binding)| {
             let name = bindings.iter().find(|(known, _)| known == name)?.0;
             Some((name, powers(bound.grant.as_ref()?)))
         };
@@ -177,7 +192,16 @@ impl World {
         let rng: Arc<dyn Rng> = Arc::new(Ticks(AtomicI64::new(0)));
         let desk = Desk { config: Arc::new(config), store, clock, rng: rng.clone() };
         let (allowed, approved) = Default::default();
-        Self { desk, rng, bytes, bindings, allowed, declared, approved, _folder: folder }
+        Self { desk, rng, bytes, bindings, made: false, allowed, declared, approved, _folder: folder }
+    }
+
+    /// Whether there is such a binding: the plugin's own gives way to any other.
+    fn is_there(&self, name: &str) -> bool {
+        match name {
+            MADE => self.made,
+            ID => !self.made,
+            _ => true,
+        }
     }
 
     /// Does it, if it can be done, and notes what the operator said by it.
@@ -194,7 +218,7 @@ impl World {
                 let Some(granted) = done(granted) else { return };
                 let bytes = self.bytes.iter().find(|bytes| bytes.digest == granted.version.digest).unwrap();
                 for (name, settings) in &self.bindings {
-                    if bound.is_none_or(|bound| bound == *name) {
+                    if self.is_there(name) && bound.is_none_or(|bound| bound == *name) {
                         self.allowed.entry(name).or_default().extend(bytes.asks(settings));
                     }
                 }
@@ -210,11 +234,28 @@ impl World {
                 let row = self.desk.roll_back(&author, ID, digest(which).as_deref()).await;
                 self.approved.extend(done(row).map(|row| row.digest));
             }
+            Step::Bind(which) => {
+                let settings = json!({ "base": BASES[*which] });
+                let Value::Object(members) = settings.clone() else { unreachable!() };
+                let new = NewBinding { settings: members, ..NewBinding::default() };
+                if done(self.desk.bind(&author, ID, MADE, new).await).is_some() {
+                    self.made = true;
+                    self.bindings.retain(|(name, _)| *name != MADE);
+                    self.bindings.push((MADE, settings));
+                }
+            }
+            Step::Unbind => {
+                if done(self.desk.unbind(&author, ID, MADE).await).is_some() {
+                    self.made = false;
+                    self.allowed.remove(MADE);
+                }
+            }
             Step::Pause => drop(done(self.desk.pause(&author, ID).await)),
             Step::Resume => drop(done(self.desk.resume(&author, ID).await)),
             Step::Remove => {
                 if done(self.desk.remove(&author, ID).await).is_some() {
                     self.allowed.clear();
+                    self.made = false;
                 }
             }
         }
@@ -259,8 +300,8 @@ impl World {
     /// Lets everything follow that follows; whatever has to be loaded loads at once.
     async fn settle(&mut self) -> Decision {
         for _ in 0..8 {
-            let (versions, grants) = (self.versions().await, self.desk.grants().await.unwrap());
-            let mut decision = decide(&self.desk.config, &versions, &grants, &|_| Loaded::NotYet);
+            let (versions, arranged) = (self.versions().await, self.desk.arranged().await.unwrap());
+            let mut decision = decide(&self.desk.config, &versions, &arranged, &|_| Loaded::NotYet);
             let next = candidate(&versions).filter(|next| decision.load.contains(&next.digest));
             if let Some(next) = next {
                 self.check_approval(next, &versions);
@@ -292,7 +333,11 @@ impl World {
             Change::Reject(reason) => panic!("{reason}"),
         };
         if state == State::Active {
-            // What an older version had beyond this is not to come again by itself.
+            // What an older version had beyond this is not to come again by itself, nor what a binding had
+            // that there is no more.
+            let gone: Vec<_> =
+                self.bindings.iter().map(|(name, _)| *name).filter(|name| !self.is_there(name)).collect();
+            self.allowed.retain(|name, _| !gone.contains(name));
             let asks = self.bytes.iter().find(|bytes| bytes.digest == row.digest).unwrap();
             for (name, settings) in &self.bindings {
                 let asked = asks.asks(settings);
@@ -320,7 +365,7 @@ impl World {
         assert_eq!(serving.state, State::Active);
         let manifest = Manifest::from_toml(&serving.manifest).unwrap();
         let bytes = self.bytes.iter().find(|bytes| bytes.digest == serving.digest).unwrap();
-        let planned = plan(&self.desk.config, &manifest, &self.desk.grants().await.unwrap());
+        let planned = plan(&self.desk.config, &self.desk.arranged().await.unwrap(), &manifest);
         let mut count = 0;
         for spec in specs(&self.desk.config, &manifest, &planned) {
             let (name, settings) = self.bindings.iter().find(|(name, _)| *name == spec.name).unwrap();
