@@ -1,6 +1,7 @@
 //! `hardpoint` as an operator types it.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use hardpoint_tests::component::fixture;
 use hardpoint_tests::host::{Host, Options, binary};
@@ -84,4 +85,23 @@ async fn the_printed_openapi_is_the_one_that_is_served() {
         printed["openapi"]
     );
     assert!(host.anonymous().get("/docs/").await.text().contains("<html"));
+}
+
+/// Loaded plugins and connections take a file each, and shells allow 1,024 as a rule.
+#[test]
+fn the_host_may_open_as_many_files_as_its_user_may() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -n 256; exec \"$@\"", "sh"]).arg(binary());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data", "data"]).current_dir(folder.path());
+    let mut host = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
+    let mut first_line = String::new();
+    BufReader::new(host.stdout.take().expect("a pipe")).read_line(&mut first_line).expect("it listens");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", host.id())).expect("its limits");
+    host.kill().expect("it ran");
+    host.wait().expect("it ended");
+
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("one of them");
+    let [soft, hard, _] = files.split_whitespace().skip(3).collect::<Vec<_>>()[..] else { panic!("{files}") };
+    assert!(soft == hard && soft != "256", "{files}");
 }

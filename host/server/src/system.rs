@@ -1,9 +1,10 @@
-//! The machine's clock and generator: the only place that may ask for either.
+//! The machine's clock and generator: the only place that may ask for either. And what it lets us have.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,4 +40,17 @@ pub fn clock() -> Arc<dyn Clock> {
 /// The operating system's generator, shared.
 pub fn rng() -> Arc<dyn Rng> {
     Arc::new(SystemRng)
+}
+
+/// Raises the number of open files from what is customary to what this process may have. Customary are 1,024,
+/// for programs that wait by `select`; every connection takes one, and every loaded plugin takes one for its
+/// compiled code.
+pub fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, ?current, "the limit of open files stays as it is");
+    }
 }

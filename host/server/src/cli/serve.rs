@@ -39,6 +39,7 @@ pub(super) struct Arguments {
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&Sources { listen: arguments.listen.clone(), ..common.sources() })?;
     telemetry::init(&config.log)?;
+    system::raise_open_files();
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(threads.block_on(run_server(config))?)
 }
