@@ -1,7 +1,7 @@
 //! A plugin's own log: lines in memory, the newest few thousand a plugin, bounded per call.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use hardpoint_domain::time::Timestamp;
 use serde::Serialize;
@@ -14,6 +14,8 @@ use crate::secret::SecretSet;
 const LINES: usize = 2_000;
 /// Bytes kept for a plugin.
 const BYTES: usize = 1 << 20;
+/// Lines that a slow follower may be behind before it loses some.
+const FOLLOWED_LINES: usize = 256;
 /// The longest line; the rest of a longer one is cut.
 const LINE_BYTES: usize = 8 << 10;
 
@@ -47,10 +49,12 @@ pub struct LogLine {
 }
 
 /// The newest lines of a plugin, over all its generations.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PluginLog {
     kept: Mutex<Kept>,
-    followers: broadcast::Sender<LogLine>,
+    /// Made for the first of them: room for what a slow one has not read yet is 35 KB, and most plugins are
+    /// never followed.
+    followers: OnceLock<broadcast::Sender<LogLine>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,12 +69,6 @@ impl Kept {
     }
 }
 
-impl Default for PluginLog {
-    fn default() -> Self {
-        Self { kept: Mutex::default(), followers: broadcast::Sender::new(256) }
-    }
-}
-
 impl PluginLog {
     /// The newest `count` lines, oldest first.
     pub fn tail(&self, count: usize) -> Vec<LogLine> {
@@ -81,14 +79,16 @@ impl PluginLog {
     /// A reader that is too slow loses lines, not the plugin.
     pub fn follow(&self, count: usize) -> (Vec<LogLine>, broadcast::Receiver<LogLine>) {
         let kept = self.lock();
-        (kept.tail(count), self.followers.subscribe())
+        (kept.tail(count), self.followers.get_or_init(|| broadcast::Sender::new(FOLLOWED_LINES)).subscribe())
     }
 
     pub(crate) fn push(&self, line: LogLine) {
         tracing::debug!(target: "plugin", request_id = %line.request_id, level = ?line.level, "{}", line.message);
         let mut kept = self.lock();
-        // No follower is no error.
-        let _ = self.followers.send(line.clone());
+        if let Some(followers) = self.followers.get() {
+            // No follower any more is no error.
+            let _ = followers.send(line.clone());
+        }
         kept.bytes += line.message.len();
         kept.lines.push_back(line);
         while kept.lines.len() > LINES || kept.bytes > BYTES {
