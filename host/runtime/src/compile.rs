@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::mm::{Advice, madvise};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -213,6 +214,21 @@ fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     #[allow(unsafe_code)]
     unsafe {
         Component::deserialize_file(engine, path)
+    }
+}
+
+/// Gives back what of a component's code is in memory, as far as this process goes: the file stays mapped and
+/// in the kernel's cache, and a call brings back the few pages that it runs. Loading touches all of them, which
+/// is 600 KB for the smallest plugin and 50 MB for one in Python.
+pub(crate) fn release(component: &Component) {
+    let image = component.image_range();
+    let length = (image.end as usize).saturating_sub(image.start as usize);
+    // SAFETY: the range is a private mapping of a file (`deserialize` makes no other) that is never written to,
+    // so what is given back is read again from the file as it was.
+    #[allow(unsafe_code)]
+    let released = unsafe { madvise(image.start.cast_mut().cast(), length, Advice::LinuxDontNeed) };
+    if let Err(error) = released {
+        tracing::debug!(%error, "compiled code stays in memory");
     }
 }
 

@@ -12,7 +12,7 @@ use wasmtime::Engine;
 
 use crate::binding::{Binding, BindingSpec};
 use crate::catalogue::Catalogue;
-use crate::compile::Compiler;
+use crate::compile::{self, Compiler};
 use crate::component::{self, Inspection};
 use crate::config::{HostServices, RuntimeConfig};
 use crate::egress::Egress;
@@ -115,6 +115,8 @@ impl Runtime {
             retirement: watch::Sender::new(Retirement::Serving),
         });
         smoke::test(&generation).await.map_err(|fault| LoadError::Smoke(fault.to_string()))?;
+        // It may be long before anybody calls it.
+        compile::release(&component);
         Ok(generation)
     }
 
