@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 
 /// How often the host is asked whether something is so. What is asked costs it a fiftieth of that.
 const ASK: Duration = Duration::from_millis(5);
-/// How long it may take to be ready, where nothing has to be compiled.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long it may take to be ready, with a dozen large plugins to compile on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(1_200);
 
 /// A data folder with its configuration; hosts come and go on it.
 pub struct Place {
