@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,10 +12,48 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::host::Place;
-use crate::tools::named;
+use crate::tools::{Language, Work, built, named};
 
 /// How long one compilation may take.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What was built and compiled so far in this run.
+#[derive(Default)]
+pub struct Shelf(Vec<Tool>);
+
+/// A tool and its code.
+#[derive(Clone)]
+pub struct Tool {
+    pub language: Language,
+    pub work: Work,
+    pub component: Rc<Vec<u8>>,
+    pub code: Rc<Compiled>,
+}
+
+impl Shelf {
+    /// A tool, built and compiled.
+    pub async fn take(&mut self, language: Language, work: Work) -> Result<Tool> {
+        let known = self.0.iter().find(|tool| tool.language == language && tool.work == work);
+        if let Some(known) = known {
+            return Ok(known.clone());
+        }
+        let component = built(language, work)?;
+        eprintln!("compiling the {} tool that does {}", language.name(), work.name());
+        let code = Compiled::of(&component).await?;
+        let tool = Tool { language, work, component: Rc::new(component), code: Rc::new(code) };
+        self.0.push(tool.clone());
+        Ok(tool)
+    }
+}
+
+impl Tool {
+    /// Drops it into a place under this id, its code beside it.
+    pub fn drop_into(&self, place: &Place, id: &str, instance: &str) -> Result<()> {
+        let bytes = named(&self.component, id, "0.1.0", instance);
+        self.code.plant(place, &bytes)?;
+        place.drop_plugin(id, &bytes)
+    }
+}
 
 /// The compiled code of one component.
 pub struct Compiled {
@@ -27,7 +66,7 @@ pub struct Compiled {
 
 impl Compiled {
     /// Lets a host of its own compile it.
-    pub async fn of(component: &[u8]) -> Result<Self> {
+    async fn of(component: &[u8]) -> Result<Self> {
         let place = Place::new("process")?;
         place.drop_plugin("compiled", &named(component, "compiled", "0.1.0", "fresh"))?;
         let mut host = place.launch()?;
@@ -43,7 +82,7 @@ impl Compiled {
     }
 
     /// Lays it where a host in this place will look for it when it loads these bytes.
-    pub fn plant(&self, place: &Place, bytes: &[u8]) -> Result<()> {
+    fn plant(&self, place: &Place, bytes: &[u8]) -> Result<()> {
         let cache = place.compiled();
         fs::create_dir_all(&cache)?;
         fs::set_permissions(&cache, fs::Permissions::from_mode(0o700))?;

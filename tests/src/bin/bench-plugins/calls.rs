@@ -6,9 +6,10 @@ use anyhow::Result;
 use hardpoint_tests::load::{Load, Measured};
 use serde_json::{Value, json};
 
+use crate::cache::Shelf;
 use crate::host::{BenchHost, Place};
 use crate::options::Options;
-use crate::tools::{Language, Work, built, named};
+use crate::tools::{Language, Work};
 
 /// Connections at once.
 const CONNECTIONS: [usize; 2] = [1, 8];
@@ -33,15 +34,15 @@ struct Row {
 }
 
 /// Runs all of them against one host.
-pub async fn measure(options: &Options) -> Result<Report> {
+pub async fn measure(options: &Options, shelf: &mut Shelf) -> Result<Report> {
     let place = Place::new("process")?;
     let mut tools = Vec::new();
     for language in Language::ALL {
         for work in Work::ALL {
-            let component = built(language, work)?;
+            let tool = shelf.take(language, work).await?;
             for instance in INSTANCES {
                 let id = format!("{}-{}-{instance}", language.name(), work.name());
-                place.drop_plugin(&id, &named(&component, &id, "0.1.0", instance))?;
+                tool.drop_into(&place, &id, instance)?;
                 tools.push((id, language, work));
             }
         }
@@ -51,7 +52,7 @@ pub async fn measure(options: &Options) -> Result<Report> {
     for connections in CONNECTIONS {
         let load = load(&host, "absent", Work::Statistics, connections, options.calls * 5);
         let load = Load { status: 404, ..load };
-        report.baseline.push(row(&host, "no such tool", &load).await?);
+        report.baseline.push(row(&host, "no-such-tool", &load).await?);
     }
     for (id, language, work) in &tools {
         let calls = if *language == Language::Rust { options.calls * 5 } else { options.calls };

@@ -4,10 +4,10 @@ use anyhow::Result;
 use hardpoint_tests::process::{self, Memory};
 use serde_json::{Value, json};
 
-use crate::cache::Compiled;
+use crate::cache::{Shelf, Tool};
 use crate::host::Place;
 use crate::options::Options;
-use crate::tools::{Language, Work, built, named};
+use crate::tools::{Language, Work};
 
 pub struct Report {
     /// A host without plugins.
@@ -26,7 +26,7 @@ struct Row {
 }
 
 /// Each language by itself.
-pub async fn measure(options: &Options) -> Result<Report> {
+pub async fn measure(options: &Options, shelf: &mut Shelf) -> Result<Report> {
     let bare = Place::new("power")?;
     bare.start().await?.stop().await?;
     // The second start, as for the others.
@@ -34,23 +34,20 @@ pub async fn measure(options: &Options) -> Result<Report> {
     let mut report = Report { bare: process::memory(host.pid()), rows: Vec::new() };
     host.stop().await?;
     for language in Language::ALL {
-        let component = built(language, Work::Statistics)?;
-        let code = Compiled::of(&component).await?;
+        let tool = shelf.take(language, Work::Statistics).await?;
         for &plugins in &options.idle {
             eprintln!("{plugins} idle plugins in {}", language.name());
-            report.rows.push(row(language, &component, &code, plugins).await?);
+            report.rows.push(row(&tool, plugins).await?);
         }
     }
     Ok(report)
 }
 
-async fn row(language: Language, component: &[u8], code: &Compiled, plugins: usize) -> Result<Row> {
+async fn row(tool: &Tool, plugins: usize) -> Result<Row> {
     let place = Place::new("power")?;
     let ids: Vec<String> = (0..plugins).map(|number| format!("idle-{number}")).collect();
     for id in &ids {
-        let bytes = named(component, id, "0.1.0", "fresh");
-        code.plant(&place, &bytes)?;
-        place.drop_plugin(id, &bytes)?;
+        tool.drop_into(&place, id, "fresh")?;
     }
     // Publishing leaves things behind that an idle host does not have.
     place.start().await?.stop().await?;
@@ -62,7 +59,7 @@ async fn row(language: Language, component: &[u8], code: &Compiled, plugins: usi
     }
     let called = process::memory(host.pid());
     host.stop().await?;
-    Ok(Row { language, plugins, code: code.size, loaded, called })
+    Ok(Row { language: tool.language, plugins, code: tool.code.size, loaded, called })
 }
 
 impl Report {

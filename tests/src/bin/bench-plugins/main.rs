@@ -19,6 +19,7 @@ mod tools;
 use anyhow::Result;
 use serde_json::{Map, Value};
 
+use cache::Shelf;
 use options::Options;
 
 fn main() -> Result<()> {
@@ -29,9 +30,9 @@ fn main() -> Result<()> {
 
 /// Each part is told as soon as it is over: the whole takes a while.
 async fn measure(options: &Options) -> Result<()> {
-    let mut all = Map::new();
+    let (mut all, mut shelf) = (Map::new(), Shelf::default());
     if options.measures("calls") {
-        let report = calls::measure(options).await?;
+        let report = calls::measure(options, &mut shelf).await?;
         tell(options, &mut all, "calls", report.as_json(), || report.print());
     }
     if options.measures("publish") {
@@ -39,11 +40,11 @@ async fn measure(options: &Options) -> Result<()> {
         tell(options, &mut all, "publish", report.as_json(), || report.print());
     }
     if options.measures("idle") {
-        let report = idle::measure(options).await?;
+        let report = idle::measure(options, &mut shelf).await?;
         tell(options, &mut all, "idle", report.as_json(), || report.print());
     }
     if options.measures("many") {
-        let report = many::measure(options).await?;
+        let report = many::measure(options, &mut shelf).await?;
         tell(options, &mut all, "many", report.as_json(), || report.print());
     }
     if options.json {

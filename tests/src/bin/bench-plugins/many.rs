@@ -6,7 +6,7 @@ use anyhow::Result;
 use hardpoint_tests::process::{self, Memory};
 use serde_json::{Value, json};
 
-use crate::cache::Compiled;
+use crate::cache::Shelf;
 use crate::host::{Place, compiled};
 use crate::options::Options;
 use crate::tools::{Language, Work, built, named};
@@ -31,17 +31,16 @@ struct Start {
 }
 
 /// The same small tool under so many ids.
-pub async fn measure(options: &Options) -> Result<Report> {
+pub async fn measure(options: &Options, shelf: &mut Shelf) -> Result<Report> {
     let component = built(Language::Rust, Work::Nothing)?;
     let place = Place::new("power")?;
-    let code = if options.plant { Some(Compiled::of(&component).await?) } else { None };
+    let tool = if options.plant { Some(shelf.take(Language::Rust, Work::Nothing).await?) } else { None };
     for number in 0..options.plugins {
         let id = format!("many-{number:04}");
-        let bytes = named(&component, &id, "0.1.0", "fresh");
-        if let Some(code) = &code {
-            code.plant(&place, &bytes)?;
+        match &tool {
+            Some(tool) => tool.drop_into(&place, &id, "fresh")?,
+            None => place.drop_plugin(&id, &named(&component, &id, "0.1.0", "fresh"))?,
         }
-        place.drop_plugin(&id, &bytes)?;
     }
     let published = start(&place, options).await?;
     let again = start(&place, options).await?;
