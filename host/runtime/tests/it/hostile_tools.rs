@@ -5,7 +5,7 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_runtime::ToolError;
 use serde_json::json;
 
-use crate::support::{TestRuntime, call, context, resident};
+use crate::support::{TestRuntime, call, context, is_alone, resident};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_is_named_and_the_next_call_is_served() {
@@ -88,6 +88,9 @@ async fn nothing_of_the_machine_can_be_seen() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_returns_to_where_it_was() {
+    if !is_alone("hostile_tools::memory_returns_to_where_it_was") {
+        return;
+    }
     let test = TestRuntime::start();
     let binding = test.bind("hostile", Permissions::default()).await;
     let harm = || async {

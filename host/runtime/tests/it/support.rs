@@ -137,6 +137,20 @@ pub fn request(text: &str) -> CompletionRequest {
     }
 }
 
+/// Whether a test has this process to itself. Where it has not it is run in another, and has passed there:
+/// what a process holds is of all tests that run in it.
+pub fn is_alone(test: &str) -> bool {
+    const VARIABLE: &str = "HARDPOINT_TEST_ALONE";
+    if std::env::var_os(VARIABLE).is_some() {
+        return true;
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = alone.args(["--exact", test]).env(VARIABLE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
 /// Resident memory of this process in bytes.
 pub fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
