@@ -1,11 +1,14 @@
 //! What is refused before it can serve, and why.
 
 use std::collections::HashSet;
+use std::path::Path;
 
+use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::{Manifest, embed};
 use hardpoint_runtime::{INTERFACE_VERSION, LoadError, inspect};
+use serde_json::json;
 
-use crate::support::{TestRuntime, fixture, repacked};
+use crate::support::{TestRuntime, call, fixture, repacked};
 
 const TOOL: &str = "id = \"x\"\nversion = \"1.0.0\"\nkind = \"tool\"\ndescription = \"x\"\n";
 
@@ -167,4 +170,31 @@ async fn mutated_components_are_answered() {
         // Either is right; a panic or a hang is not.
         let _ = test.runtime.load(bytes.into()).await;
     }
+}
+
+/// Thousands of plugins may be loaded and not called.
+#[tokio::test]
+async fn compiled_code_is_in_memory_once_it_runs() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let test = TestRuntime::with(|config| config.cache_dir = folder.path().to_owned());
+    let echo = test.bind("echo", Permissions::default()).await;
+    assert_eq!(code_in_memory(folder.path()), 0);
+    assert_eq!(call(&echo, json!({"a": 1})).await, json!({"a": 1}));
+    assert!(code_in_memory(folder.path()) > 0);
+}
+
+/// What this process holds of executable mappings of files under a folder, in KiB.
+fn code_in_memory(folder: &Path) -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (mut is_meant, mut sum) = (false, 0);
+    for line in maps.lines() {
+        if let Some(resident) = line.strip_prefix("Rss:") {
+            let kib: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
+            sum += if is_meant { kib } else { 0 };
+        } else if !line.split_whitespace().next().unwrap().ends_with(':') {
+            is_meant = line.contains(" r-xp ") && line.contains(folder.to_str().unwrap());
+        }
+    }
+    assert!(maps.contains(folder.to_str().unwrap()), "no code is mapped");
+    sum
 }

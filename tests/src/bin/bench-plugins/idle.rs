@@ -75,7 +75,7 @@ impl Report {
             mib(self.bare.anonymous)
         );
         for row in &self.rows {
-            let (loaded, called) = (self.each(row, row.loaded), self.each(row, row.called));
+            let (loaded, called) = (self.each(row, |row| row.loaded), self.each(row, |row| row.called));
             println!(
                 "{:>6} {:<13} {:>5.1} MiB {:>6.1} MiB {:>12.1} MiB {:>17.0} KiB {:>5.0} KiB {:>19.0} KiB {:>5.0} KiB",
                 row.plugins,
@@ -97,7 +97,7 @@ impl Report {
     }
 
     fn row_as_json(&self, row: &Row) -> Value {
-        let (loaded, called) = (self.each(row, row.loaded), self.each(row, row.called));
+        let (loaded, called) = (self.each(row, |row| row.loaded), self.each(row, |row| row.called));
         json!({
             "language": row.language.name(),
             "plugins": row.plugins,
@@ -111,10 +111,15 @@ impl Report {
         })
     }
 
-    /// What one plugin adds in KiB: anonymous, and of files.
-    fn each(&self, row: &Row, memory: Memory) -> (f64, f64) {
-        let each = |with: u64, without: u64| (with as f64 - without as f64) / 1024.0 / row.plugins as f64;
-        (each(memory.anonymous, self.bare.anonymous), each(memory.of_files(), self.bare.of_files()))
+    /// What one plugin more takes in KiB, anonymous and of files: over the row before, since what all share (the
+    /// sandboxes that are kept warm) grows only up to a bound.
+    fn each(&self, row: &Row, which: fn(&Row) -> Memory) -> (f64, f64) {
+        let before =
+            self.rows.iter().rfind(|other| other.language == row.language && other.plugins < row.plugins);
+        let (without, fewer) = before.map_or((self.bare, 0), |before| (which(before), before.plugins));
+        let (with, more) = (which(row), (row.plugins - fewer) as f64);
+        let each = |with: u64, without: u64| (with as f64 - without as f64) / 1024.0 / more;
+        (each(with.anonymous, without.anonymous), each(with.of_files(), without.of_files()))
     }
 }
 
