@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Where the members of one table were written. Empty where the environment says it all.
@@ -12,33 +13,54 @@ pub struct Lines {
     lines: BTreeMap<String, usize>,
 }
 
+/// A file, read once for all that is looked up in it.
+pub(super) struct Source<'a> {
+    file: &'a str,
+    /// Where each line begins.
+    starts: Vec<usize>,
+    root: Option<DeTable<'a>>,
+}
+
+impl<'a> Source<'a> {
+    /// The file of this name with this text.
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Self { file, starts, root: DeTable::parse(text).ok().map(Spanned::into_inner) }
+    }
+
+    /// The line of a byte, from 1.
+    fn line_at(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+}
+
 impl Lines {
-    /// Of the table that `path` leads to in `text`, which is the content of `file`.
-    pub(super) fn of(file: &str, text: &str, path: &[&str]) -> Self {
-        let mut found = Self { file: file.to_owned(), lines: BTreeMap::new() };
-        let Ok(root) = DeTable::parse(text) else { return found };
-        let mut here = root.get_ref();
+    /// Of the table that `path` leads to.
+    pub(super) fn of(source: &Source<'_>, path: &[&str]) -> Self {
+        let mut found = Self { file: source.file.to_owned(), lines: BTreeMap::new() };
+        let Some(mut here) = source.root.as_ref() else { return found };
         let mut line = None;
         for key in path {
-            let next = here.iter().find(|(name, _)| name.get_ref().as_ref() == *key);
+            let next = here.get_key_value(*key);
             let Some((name, DeValue::Table(table))) = next.map(|(name, value)| (name, value.get_ref()))
             else {
                 return found;
             };
-            (here, line) = (table, Some(line_at(text, name.span().start)));
+            (here, line) = (table, Some(source.line_at(name.span().start)));
         }
         found.lines.extend(line.map(|line| (String::new(), line)));
-        found.note(text, "", here);
+        found.note(source, "", here);
         found
     }
 
-    fn note(&mut self, text: &str, under: &str, table: &DeTable<'_>) {
+    fn note(&mut self, source: &Source<'_>, under: &str, table: &DeTable<'_>) {
         for (name, value) in table.iter() {
             let key = name.get_ref();
             let path = if under.is_empty() { key.to_string() } else { format!("{under}.{key}") };
-            self.lines.insert(path.clone(), line_at(text, name.span().start));
+            self.lines.insert(path.clone(), source.line_at(name.span().start));
             if let DeValue::Table(inner) = value.get_ref() {
-                self.note(text, &path, inner);
+                self.note(source, &path, inner);
             }
         }
     }
@@ -58,10 +80,6 @@ impl Lines {
     }
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,10 +87,11 @@ mod tests {
     #[test]
     fn the_nearest_that_was_written_is_named() {
         let text = "[bindings.a]\nplugin = 'p'\n\n[bindings.a.settings]\nurl = 'x'\ndeep.er = { on = 1 }\n";
-        let lines = Lines::of("h.toml", text, &["bindings", "a", "settings"]);
+        let source = Source::new("h.toml", text);
+        let lines = Lines::of(&source, &["bindings", "a", "settings"]);
         for (path, line) in [("", 4), ("url", 5), ("url.0", 5), ("deep.er.on", 6), ("missing", 4)] {
             assert_eq!(lines.place(path), Some(format!("h.toml, line {line}")), "{path}");
         }
-        assert_eq!(Lines::of("h.toml", text, &["bindings", "b", "settings"]).place("url"), None);
+        assert_eq!(Lines::of(&source, &["bindings", "b", "settings"]).place("url"), None);
     }
 }

@@ -93,6 +93,8 @@ pub struct Sources {
     pub listen: Option<String>,
     /// `--data`.
     pub data: Option<PathBuf>,
+    /// Not to read [`DEFAULT_FILE`], even where it is there.
+    pub only_named: bool,
 }
 
 /// Everything that is wrong with a configuration.
@@ -126,7 +128,8 @@ impl Sources {
 
     /// The file that is read: the one named, or the default one where it is there.
     pub fn path(&self) -> Option<&Path> {
-        self.file.as_deref().or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()))
+        let usual = || Some(Path::new(DEFAULT_FILE)).filter(|path| !self.only_named && path.exists());
+        self.file.as_deref().or_else(usual)
     }
 }
 
@@ -226,8 +229,9 @@ impl Config {
             }
         }
         let mut bindings = BTreeMap::new();
+        let source = file.map(|(file, text)| lines::Source::new(file, text));
         for Stated { section, name, binding } in bound {
-            let lines = file.map(|(file, text)| Lines::of(file, text, &[section, &name, "settings"]));
+            let lines = source.as_ref().map(|source| Lines::of(source, &[section, &name, "settings"]));
             let place = Place { table: &format!("{section}.{name}"), lines: lines.unwrap_or_default() };
             if let Some(binding) = binding.resolve(&name, place, &written_secrets, &secrets, &mut problems) {
                 bindings.insert(name, binding);

@@ -21,7 +21,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 
 /// A host, and the operator's key that opens it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Host {
     egress: Egress,
     base: String,

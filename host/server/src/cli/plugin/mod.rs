@@ -22,7 +22,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use super::{Common, Failure, block_on};
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::service::plugins::Desk;
 use crate::start::open_store;
 use crate::system;
@@ -45,7 +45,7 @@ pub(super) enum Command {
   HARDPOINT_API_KEY=hp_… hardpoint plugin dev my-siem --server http://127.0.0.1:8080 --allow
 
 Without --server it starts a host of its own, on a free port, with its data in the project's folder build/dev.
-There the plugin is allowed whatever it asks for.")]
+There the plugin is allowed whatever it asks for. That host reads no hardpoint.toml but one named by --config.")]
     Dev(dev::Arguments),
     /// Put a manifest into a component.
     Pack(project::PackArguments),
@@ -123,7 +123,11 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
         Command::Pack(arguments) => return project::pack(arguments),
         _ => {}
     }
-    let config = common.load()?;
+    let config = match &command {
+        // What somebody is just writing gets no secrets but those that are named for it.
+        Command::Dev(_) => Config::load(&Sources { only_named: true, ..common.sources() })?,
+        _ => common.load()?,
+    };
     block_on(async move {
         match command {
             Command::New(_) | Command::Build(_) | Command::Pack(_) => Ok(()),
