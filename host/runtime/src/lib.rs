@@ -51,7 +51,7 @@ pub use error::{Fault, LoadError, RuntimeError};
 pub use generation::{Generation, Shared};
 pub use histogram::Percentiles;
 pub use log::{LogLevel, LogLine, PluginLog};
-pub use manifest::read_manifest;
+pub use manifest::{read_manifest, settings_validator};
 pub use runtime::Runtime;
 pub use sandbox::CallContext;
 pub use secret::Secret;

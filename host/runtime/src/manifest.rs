@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 use hardpoint_domain::manifest::{Manifest, ManifestError, line_of};
-use jsonschema::Validator;
 use jsonschema::paths::Location;
+use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 /// The most schemas in a settings schema once every reference is followed. A few lines of references to
@@ -15,6 +15,10 @@ const SCHEMAS: u64 = 10_000;
 const DEPTH: usize = 32;
 /// The most schemas times values that looking at a default may take.
 const WORK: u64 = 1_000_000;
+
+/// The most patterns, and the most bytes that one compiles to.
+const PATTERNS: usize = 100;
+const PATTERN: usize = 64 << 10;
 
 /// What is wrong: the keys that lead there from `settings` on, and the reason.
 type Problem = (Vec<String>, String);
@@ -45,10 +49,38 @@ fn problem(schema: &Value) -> Option<Problem> {
         }
         Err(reason) => return Some((Vec::new(), reason)),
     };
-    match jsonschema::validator_for(schema) {
+    if let Some(reason) = too_many_patterns(schema) {
+        return Some((Vec::new(), reason));
+    }
+    match settings_validator(schema) {
         Err(error) => Some(no_schema(&error)),
         Ok(validator) => Defaults { validator, size }.problem(schema, &[]),
     }
+}
+
+/// Judges settings by a manifest's schema. Patterns are matched in linear time and compiled within bounds: a
+/// plugin's author writes them, and the host looks at them before anybody has approved anything.
+///
+/// # Errors
+/// If the schema is none.
+pub fn settings_validator(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
+    jsonschema::options().with_pattern_options(PatternOptions::regex().size_limit(PATTERN)).build(schema)
+}
+
+/// Each pattern costs up to a millisecond wherever settings are looked at.
+fn too_many_patterns(schema: &Value) -> Option<String> {
+    fn count(value: &Value) -> usize {
+        match value {
+            Value::Object(members) => {
+                let own = usize::from(members.contains_key("pattern"));
+                let named = members.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+                own + named + members.values().map(count).sum::<usize>()
+            }
+            Value::Array(items) => items.iter().map(count).sum(),
+            _ => 0,
+        }
+    }
+    (count(schema) > PATTERNS).then(|| format!("it has more than {PATTERNS} patterns"))
 }
 
 /// Follows references, each once.

@@ -57,7 +57,7 @@ pub use columns::UnknownWord;
 pub use db::{Conn, Tx};
 pub use error::StoreError;
 pub use recorder::CallRecorder;
-pub use revision::revision;
+pub use revision::{begin_change, revision};
 
 /// How much a write survives once it was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -116,6 +116,7 @@ statements! {
     DESIRED: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
               approved_at, created_at, updated_at FROM plugins WHERE state = 'active' ORDER BY id";
     SET_STATE: "UPDATE plugins SET state = $3, reason = $4, updated_at = $5 WHERE id = $1 AND digest = $2";
+    SET_REASON: "UPDATE plugins SET reason = $3 WHERE id = $1 AND digest = $2";
     SUPERSEDE: "UPDATE plugins SET state = 'superseded', reason = NULL, updated_at = $3 \
                 WHERE id = $1 AND digest <> $2 AND state = 'active'";
     APPROVE: "UPDATE plugins SET approved_by = $3, approved_at = $4, updated_at = $4 WHERE id = $1 AND digest = $2";
@@ -182,6 +183,17 @@ pub async fn set_state(
     }
     raise(tx).await?;
     Ok(execute!(tx, SET_STATE, id, digest, state.as_str(), reason, now.micros())? == 1)
+}
+
+/// Says why a version is in its state; it has been in it as long as before. False where it is unknown.
+pub async fn set_reason(
+    tx: &mut Tx,
+    id: &str,
+    digest: &str,
+    reason: Option<&str>,
+) -> Result<bool, StoreError> {
+    raise(tx).await?;
+    Ok(execute!(tx, SET_REASON, id, digest, reason)? == 1)
 }
 
 /// Notes that an operator approved exactly these bytes; false where they are unknown.

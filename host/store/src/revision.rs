@@ -21,3 +21,9 @@ pub async fn revision(conn: &mut Conn) -> Result<i64, StoreError> {
 pub(crate) async fn raise(tx: &mut Tx) -> Result<(), StoreError> {
     execute!(tx, RAISE).map(drop)
 }
+
+/// Begins a change of the desired state that depends on what is there: whoever reads after this in the same
+/// transaction decides on what nobody else changes before the transaction ends.
+pub async fn begin_change(tx: &mut Tx) -> Result<(), StoreError> {
+    raise(tx).await
+}

@@ -146,3 +146,17 @@ fn what_is_looked_at_has_an_end() {
     let large = chain(8, "type = \"integer\"").replace("default = [1, 2]", &many);
     assert!(reason(&large).contains("too large to be looked at"));
 }
+
+/// A few bytes of a pattern can compile to very much: the host looks at them before anybody approves anything.
+#[test]
+fn patterns_have_bounds() {
+    let with = |patterns: &str| read_manifest(&format!("{START}{patterns}"));
+    let large = with("\n[settings.properties.large]\npattern = \"[^a]{3000}N\"\n").unwrap_err();
+    assert!(large.line.is_some() && large.reason.contains("large"), "{large}");
+    let many: String = (0..=PATTERNS)
+        .map(|number| format!("\n[settings.properties.p{number}]\npattern = \"^[a-z]+$\"\n"))
+        .collect();
+    let many = with(&many).unwrap_err();
+    assert!(many.reason.contains("more than 100 patterns"), "{many}");
+    assert!(with("\n[settings.properties.fine]\npattern = \"^[a-z]{1,63}$\"\n").is_ok());
+}

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
-use hardpoint_runtime::ToolError;
+use hardpoint_domain::reach::Reach;
+use hardpoint_runtime::{BindingSpec, Generation, ToolError};
 use serde_json::json;
 
-use crate::support::{TestRuntime, call, context_of, spec};
+use crate::support::{TestRuntime, call, context_of, repacked, request, spec};
 
 #[tokio::test]
 async fn values_are_denied_without_a_grant() {
@@ -19,6 +21,40 @@ async fn values_are_denied_without_a_grant() {
     let text = refused["error"].as_str().unwrap();
     assert!(text.contains("Denied") && text.contains("hardpoint plugin grant prober"), "{text}");
     assert!(test.kv.0.lock().unwrap().is_empty());
+}
+
+/// Whatever a service forgets to ask: nobody gets into a sandbox that is closed to them, not even a warm one.
+#[tokio::test]
+async fn a_binding_lets_nobody_in_whom_it_is_closed_to() {
+    let test = TestRuntime::start();
+    let closed = |failure: Failure| {
+        assert_eq!(failure.kind, FailureKind::Denied, "{failure:?}");
+        assert!(failure.message.contains("is not enabled for this organisation"), "{failure:?}");
+    };
+    let warm =
+        "id = \"echo\"\nversion = \"1.0.0\"\nkind = \"tool\"\ndescription = \"x\"\ninstance = \"warm\"\n";
+    let echo = test.runtime.load(repacked("echo", warm)).await.unwrap();
+    let model = test.load("hostile-model").await;
+    let reach = Reach::only(["org_a".to_owned()]);
+    let narrowed = |generation: &Generation| BindingSpec {
+        reach: reach.clone(),
+        ..spec(generation, Permissions::default())
+    };
+    let specs = vec![narrowed(&echo), narrowed(&model)];
+    test.runtime.publish(vec![echo, model], specs);
+    let catalogue = test.runtime.snapshot();
+    let echo = catalogue.binding("echo").unwrap();
+    assert_eq!(echo.call_tool(context_of("org_a"), "{}").await.unwrap(), "{}");
+    let Err(ToolError::Stopped(refused)) = echo.call_tool(context_of("org_b"), "{}").await else {
+        panic!("it was let in");
+    };
+    closed(refused);
+    let model = catalogue.binding("hostile-model").unwrap();
+    closed(model.complete(context_of("org_b"), &request("be good!"), "m").await.map(drop).unwrap_err());
+    assert!(model.complete(context_of("org_a"), &request("be good!"), "m").await.is_ok());
+    assert!(
+        catalogue.binding_for("org_a", "echo").is_some() && catalogue.binding_for("org_b", "echo").is_none()
+    );
 }
 
 #[tokio::test]

@@ -17,9 +17,9 @@ use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
 use crate::extract::{JsonBytes, Path};
 use crate::service::events::Author;
-use crate::service::plugins::Desk;
 use crate::service::plugins::bind::NewBinding;
 use crate::service::plugins::view::BindingView;
+use crate::service::plugins::{Desk, DeskError};
 use crate::state::App;
 use crate::worker::reload::Retry;
 
@@ -34,7 +34,7 @@ pub struct BindingBody {
     secrets: BTreeMap<String, String>,
 }
 
-/// A binding, and what became of another one by it.
+/// A binding of a plugin.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BoundView {
     /// The plugin.
@@ -42,9 +42,6 @@ pub struct BoundView {
     /// The binding as it is now.
     #[serde(flatten)]
     binding: BindingView,
-    /// The binding that the plugin had by itself, and has no longer now that somebody wrote one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    displaced: Option<String>,
 }
 
 /// Binds a plugin to settings and secrets under a name, in place of its binding of that name. What the
@@ -80,7 +77,7 @@ pub async fn put(
     let binding = shown.bindings.into_iter().find(|binding| binding.name == name);
     let binding = binding.ok_or_else(|| ApiError::not_found(format_args!("binding `{name}`")))?;
     let status = if bound.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(BoundView { plugin: id, binding, displaced: bound.displaced })).into_response())
+    Ok((status, Json(BoundView { plugin: id, binding })).into_response())
 }
 
 /// Removes a binding, with what it was allowed.
@@ -93,9 +90,8 @@ pub async fn put(
         (status = 204, description = "It is gone; what is under way is finished"),
         (status = 401, description = "No valid credential", body = ErrorBody),
         (status = 403, description = "Not an operator", body = ErrorBody),
-        (status = 404, description = "No such plugin", body = ErrorBody),
+        (status = 404, description = "No such plugin or binding", body = ErrorBody),
         (status = 409, description = "It stands in hardpoint.toml", body = ErrorBody),
-        (status = 422, description = "No such binding", body = ErrorBody),
     )
 )]
 pub async fn remove(
@@ -103,7 +99,12 @@ pub async fn remove(
     Operator(caller): Operator,
     Path((id, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    Desk::of(&app).unbind(&Author::from(&caller), &id, &name).await?;
+    match Desk::of(&app).unbind(&Author::from(&caller), &id, &name).await {
+        Err(error @ DeskError::NoBinding { .. }) => {
+            return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("{error}.")));
+        }
+        removed => removed?,
+    }
     app.reload.settle(Retry::None, PATIENCE).await;
     Ok(StatusCode::NO_CONTENT)
 }

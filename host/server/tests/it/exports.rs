@@ -309,3 +309,19 @@ async fn a_secret_option_is_not_among_the_settings() {
     let told: Value = serde_json::from_str(&header("x-settings")).unwrap();
     assert_eq!(told, json!({"url": url, "authenticated": true}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_is_there_for_those_whom_it_is_open_to() {
+    let (double, address) = Double::start().await;
+    let app = granted(&address).await;
+    let stranger = app.stranger().await;
+    let batch = json!({"events": [{"id": "evt_1", "kind": "a.b"}]});
+    let path = "/api/v1/plugins/elsewhere/organizations/org_stranger";
+    let switch = app.request(http::Method::PUT, path, Some(&json!({"enabled": false})));
+    app.send(switch).await.expect(200);
+    assert_eq!(app.post_as(&stranger, EXPORT, &batch).await.status, 404);
+    assert_eq!(app.post(EXPORT, &batch).await.status, 200);
+    app.delete(path).await.expect(200);
+    assert_eq!(app.post_as(&stranger, EXPORT, &batch).await.status, 200);
+    assert_eq!(double.bodies().len(), 2);
+}

@@ -49,14 +49,12 @@ async fn a_binding_is_made_changed_and_removed() {
     let app = TestApp::with(SECRET, &[("echo.wasm", echo("1.0.0", SETTINGS))]).await;
     assert_eq!(app.call("echo").await, 200);
     let made = put(&app, "echo/bindings/deep", json!({"settings": {"depth": 3}})).await.expect(201);
-    assert_eq!(
-        (&made["name"], &made["state"], &made["displaced"]),
-        (&json!("deep"), &json!("ready"), &json!("echo"))
-    );
+    assert_eq!((&made["name"], &made["state"]), (&json!("deep"), &json!("ready")));
     assert_eq!((&made["settings"], &made["written_in"]), (&json!({"depth": 3}), &json!("store")));
-    assert_eq!((app.call("deep").await, app.call("echo").await), (200, 404));
+    // The one that it has by itself stays.
+    assert_eq!((app.call("deep").await, app.call("echo").await), (200, 200));
     let changed = put(&app, "echo/bindings/deep", json!({"settings": {"depth": 4}})).await.expect(200);
-    assert_eq!((&changed["settings"]["depth"], &changed["displaced"]), (&json!(4), &Value::Null));
+    assert_eq!(changed["settings"]["depth"], 4);
     put(&app, "echo/bindings/echo", json!({})).await.expect(201);
 
     let app = app.restart().await;
@@ -66,7 +64,7 @@ async fn a_binding_is_made_changed_and_removed() {
     let again = app.delete("/api/v1/plugins/echo/bindings/deep").await;
     assert_eq!(
         (again.status.as_u16(), message(&again)),
-        (422, "Plugin `echo` has no binding `deep`; it has echo.".into())
+        (404, "plugin `echo` has no binding `deep`; it has echo.".into())
     );
 
     let mut conn = app.app().store.read().await.unwrap();
@@ -133,6 +131,26 @@ async fn what_cannot_be_bound_is_refused_with_its_place() {
     let fixed = app.delete("/api/v1/plugins/echo/bindings/fixed").await;
     assert!(fixed.status == 409 && message(&fixed).contains("[bindings.fixed]"), "{}", fixed.text());
     assert_eq!(kinds_of_events(&app).await.iter().filter(|kind| kind.starts_with("binding.")).count(), 1);
+}
+
+/// Settings are judged by the version that serves: one that waits, uploaded by whomever, has no say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_waits_has_no_say_in_settings() {
+    let schema = |name: &str| {
+        format!(
+            "[settings]\ntype = \"object\"\nadditionalProperties = false\n[settings.properties.{name}]\ntype = \"integer\"\n"
+        )
+    };
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", &schema("depth")))]).await;
+    put(&app, "echo/bindings/deep", json!({"settings": {"depth": 3}})).await.expect(201);
+    let mut upload = app.request(Method::POST, "/api/v1/plugins", None);
+    upload.headers_mut().insert(http::header::CONTENT_TYPE, "application/wasm".parse().unwrap());
+    *upload.body_mut() = axum::body::Body::from(echo("2.0.0", &schema("width")));
+    app.send(upload).await.expect(201);
+    let other = put(&app, "echo/bindings/deep", json!({"settings": {"width": 3}})).await;
+    assert_eq!((other.status.as_u16(), app.call("deep").await), (422, 200), "{}", other.text());
+    put(&app, "echo/bindings/deep", json!({"settings": {"depth": 4}})).await.expect(200);
+    assert_eq!(app.call("deep").await, 200);
 }
 
 /// Settings decide where a plugin sends: an address that nobody allowed waits for an operator, and the
@@ -264,10 +282,15 @@ async fn only_the_bytes_that_the_configuration_names_serve() {
     let reason = shown["candidate"]["reason"].as_str().unwrap();
     assert_eq!(reason, format!("hardpoint.toml lets only {digest} serve"));
 
-    // The same folder and store under a file that names the other bytes, and then under one that stops it.
+    // The same folder and store under a file that names the other bytes, and then under one that stops it. What
+    // one host pins is no matter of the others: nothing is written.
     let newer = hardpoint_runtime::inspect(&new).unwrap().digest;
+    let before = kinds_of_events(&app).await;
     app.configure(&format!("[plugins.echo]\ndigest = \"{newer}\"\n"));
     let app = app.restart().await;
+    assert_eq!(kinds_of_events(&app).await, before);
+    let refused = app.post("/api/v1/plugins/echo/approve", &json!({"digest": digest})).await;
+    assert!(refused.status == 409 && message(&refused).contains("[plugins.echo]"), "{}", refused.text());
     assert_eq!((app.call("echo").await, app.plugin("echo").await["version"].clone()), (200, json!("1.1.0")));
     app.configure("[plugins.echo]\nenabled = false\n");
     let app = app.restart().await;

@@ -48,12 +48,11 @@ pub(super) async fn bind(config: Config, arguments: &Arguments) -> Result<(), Fa
     let bound = desk.bind(&Author::cli(), id, name, new).await?;
     desk.store.close().await;
     if arguments.json {
-        let Bound { created, displaced, planned } = &bound;
+        let Bound { created, planned } = &bound;
         return print_json(&json!({
             "plugin": id,
             "name": name,
             "created": created,
-            "displaced": displaced,
             "settings": planned.settings,
             "ready": planned.is_ready(),
             "reason": planned.obstacle(id),
@@ -61,11 +60,6 @@ pub(super) async fn bind(config: Config, arguments: &Arguments) -> Result<(), Fa
         }));
     }
     println!("Binding {name} of {id} is {}.", if bound.created { "made" } else { "changed" });
-    if let Some(own) = &bound.displaced {
-        println!(
-            "The binding {own} that the plugin had by itself is gone; keep it with `hardpoint plugin bind {id}`."
-        );
-    }
     for warning in &bound.planned.warnings {
         println!("Note: {warning}");
     }

@@ -61,8 +61,9 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
         show(&preview);
         confirm("Allow this?")?;
     }
-    // Exactly what was shown, even if another version came meanwhile.
-    let granted = desk.grant(&Author::cli(), id, Some(&preview.version.digest), binding).await?;
+    // Exactly what was shown, or nothing.
+    desk.grant_shown(&Author::cli(), id, &preview).await?;
+    let granted = preview;
     desk.store.close().await;
     if arguments.json {
         let bindings: Vec<_> = granted

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use hardpoint_domain::id::{BindingName, PluginId};
 use hardpoint_domain::manifest::Manifest;
-use hardpoint_store::plugins::{self, State};
-use hardpoint_store::{Lane, StoreError, Tx, bindings, grants};
+use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::{Lane, StoreError, Tx, begin_change, bindings, grants};
 use serde_json::{Map, Value, json};
 
 use super::plan::{Planned, one, unfit};
@@ -28,8 +28,6 @@ pub struct NewBinding {
 pub struct Bound {
     /// Whether there was none of this name.
     pub created: bool,
-    /// The binding that the plugin had by itself, of its own name and without settings, and has no longer.
-    pub displaced: Option<String>,
     /// What it may do, and what it waits for.
     pub planned: Planned,
 }
@@ -47,7 +45,7 @@ impl Desk {
         name: &str,
         new: NewBinding,
     ) -> Result<Bound, DeskError> {
-        let version = self.version(id, None).await?;
+        let version = self.serving(id).await?;
         let manifest =
             Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
         BindingName::parse(name)
@@ -66,7 +64,6 @@ impl Desk {
             return Err(in_configuration(name, table));
         }
         self.check_binding(&manifest, &binding)?;
-        let had_own = arranged.bindings_of(&self.config, id).is_empty() && name != id;
 
         let row = bindings::Binding {
             name: name.to_owned(),
@@ -80,6 +77,7 @@ impl Desk {
         let (author, rng) = (author.clone(), self.rng.clone());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                begin_change(tx).await?;
                 let before = bindings::get(tx, &row.name).await?;
                 if let Some(owner) = owner(tx, &row.name, before.as_ref()).await?
                     && owner != row.plugin_id
@@ -104,7 +102,19 @@ impl Desk {
             DeskError::State(format!("`{name}` is the name of a binding of plugin `{owner}`; choose another"))
         })?;
         let planned = one(&self.config, &self.arranged().await?, &manifest, name, Some(&binding));
-        Ok(Bound { created, displaced: had_own.then(|| id.to_owned()), planned })
+        Ok(Bound { created, planned })
+    }
+
+    /// The version whose schema judges settings: the one that serves, else the one that would.
+    async fn serving(&self, id: &str) -> Result<Plugin, DeskError> {
+        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        let pin = self.config.declared.get(id).and_then(|declared| declared.digest.as_ref());
+        let pinned = versions.iter().find(|row| Some(&row.digest) == pin);
+        let active = || versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
+        match pinned.or_else(active) {
+            Some(serving) => Ok(serving.clone()),
+            None => self.version(id, None).await,
+        }
     }
 
     /// Removes a binding that was made by command or over the API, with what it was allowed.
@@ -113,34 +123,37 @@ impl Desk {
     /// There is none of this name, or it stands in the configuration.
     pub async fn unbind(&self, author: &Author, id: &str, name: &str) -> Result<(), DeskError> {
         self.version(id, None).await?;
-        let arranged = self.arranged().await?;
-        let bindings_of = arranged.bindings_of(&self.config, id);
-        match bindings_of.get(name).map(|binding| &binding.written) {
-            Some(Written::Store) => {}
-            Some(Written::Configuration { table, .. }) => return Err(in_configuration(name, table)),
-            None => {
-                let known: Vec<&str> = bindings_of.into_keys().collect();
-                return Err(DeskError::NoBinding {
-                    id: id.to_owned(),
-                    binding: name.to_owned(),
-                    known: if known.is_empty() { "none of its own".to_owned() } else { known.join(", ") },
-                });
-            }
+        if let Some(Binding { written: Written::Configuration { table, .. }, .. }) =
+            self.config.bindings.get(name)
+        {
+            return Err(in_configuration(name, table));
         }
         let (now, rng, author) = (self.clock.now(), self.rng.clone(), author.clone());
-        let (id, name) = (id.to_owned(), name.to_owned());
+        let (plugin, bound) = (id.to_owned(), name.to_owned());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let before = bindings::get(tx, &name).await?;
-                bindings::remove(tx, &name).await?;
-                grants::revoke(tx, &name).await?;
-                let target = events::binding(&id, &name);
+                begin_change(tx).await?;
+                let before = bindings::get(tx, &bound).await?.filter(|before| before.plugin_id == plugin);
+                let Some(before) = before else { return Ok(false) };
+                bindings::remove(tx, &bound).await?;
+                grants::revoke(tx, &bound).await?;
+                let target = events::binding(&plugin, &bound);
                 let mut event = author.event(now, &*rng, "binding.removed", target, Value::Null);
-                event.before = before.as_ref().map(stored);
-                tx.append(&event, &[]).await
+                event.before = Some(stored(&before));
+                tx.append(&event, &[]).await?;
+                Ok(true)
             })
         });
-        Ok(write.await?)
+        if write.await? {
+            return Ok(());
+        }
+        let arranged = self.arranged().await?;
+        let known: Vec<&str> = arranged.bindings_of(&self.config, id).into_keys().collect();
+        Err(DeskError::NoBinding {
+            id: id.to_owned(),
+            binding: name.to_owned(),
+            known: if known.is_empty() { "none but its own".to_owned() } else { known.join(", ") },
+        })
     }
 
     fn check_binding(&self, manifest: &Manifest, binding: &Binding) -> Result<(), DeskError> {

@@ -1,14 +1,14 @@
 //! The operator's desk: allow, revoke, remove. Works on the store alone, so that the command line can do
 //! it whether or not a server is running; running servers follow the store's revision.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_store::plugins::{self, Plugin, State};
-use hardpoint_store::{Lane, Store, StoreError, Tx, bindings, grants};
+use hardpoint_store::{Lane, Store, StoreError, Tx, begin_change, bindings, grants};
 use serde_json::json;
 
 use super::REVOKED;
@@ -148,6 +148,7 @@ impl Desk {
         binding: Option<&str>,
     ) -> Result<Granted, DeskError> {
         let version = self.version(id, digest).await?;
+        self.check_pin(id, &version.digest)?;
         let manifest =
             Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
         let mut bindings = plan(&self.config, &self.arranged().await?, &manifest);
@@ -179,7 +180,19 @@ impl Desk {
         binding: Option<&str>,
     ) -> Result<Granted, DeskError> {
         let granted = self.preview(id, digest, binding).await?;
+        self.grant_shown(author, id, &granted).await?;
+        Ok(granted)
+    }
+
+    /// Allows what [`Desk::preview`] showed, if it is still what would be allowed.
+    ///
+    /// # Errors
+    /// If bindings or settings have changed since.
+    pub async fn grant_shown(&self, author: &Author, id: &str, granted: &Granted) -> Result<(), DeskError> {
         let version = granted.version.clone();
+        let manifest =
+            Manifest::from_toml(&version.manifest).map_err(|error| DeskError::Manifest(error.to_string()))?;
+        let config = self.config.clone();
         let now = self.clock.now();
         let asked: Vec<(String, Permissions)> = granted
             .bindings
@@ -197,6 +210,14 @@ impl Desk {
         let by = author.name();
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                begin_change(tx).await?;
+                let there = plan(&config, &Arranged::read(tx).await?, &manifest);
+                let still_asks = |(name, asked): &(String, Permissions)| {
+                    there.iter().any(|planned| planned.name == *name && planned.asked == *asked)
+                };
+                if !asked.iter().all(still_asks) {
+                    return Ok(false);
+                }
                 let rows = plugins::versions(tx, &version.id).await?;
                 let serves_another =
                     rows.iter().any(|row| row.state == State::Active && row.digest != version.digest);
@@ -223,11 +244,15 @@ impl Desk {
                     plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now)
                         .await?;
                 }
-                tx.append(&event, &[]).await
+                tx.append(&event, &[]).await?;
+                Ok(true)
             })
         });
-        write.await?;
-        Ok(granted)
+        if !write.await? {
+            let reason = format!("the bindings of `{id}` changed meanwhile: look at what it asks for again");
+            return Err(DeskError::State(reason));
+        }
+        Ok(())
     }
 
     /// Takes back what a plugin's bindings (or one of them) were allowed. Without `binding`, what would
@@ -274,6 +299,16 @@ impl Desk {
         Ok(write.await?)
     }
 
+    /// Refuses what the configuration would not let serve anyway.
+    pub(super) fn check_pin(&self, id: &str, digest: &str) -> Result<(), DeskError> {
+        match self.config.declared.get(id).and_then(|declared| declared.digest.as_ref()) {
+            Some(pin) if pin != digest => Err(DeskError::State(format!(
+                "hardpoint.toml lets only {pin} serve, under [plugins.{id}]; change it there"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a binding that the plugin does not have, or whose permissions the configuration declares. No
     /// version is planned for it: one that waits may not even fit, which must keep nobody from revoking.
     async fn check_revocable(&self, id: &str, binding: &str) -> Result<(), DeskError> {
@@ -299,11 +334,9 @@ impl Desk {
     /// taken up again when it changes.
     pub async fn remove(&self, author: &Author, id: &str) -> Result<(), DeskError> {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
-        let there: Vec<Plugin> = versions
-            .into_iter()
-            .filter(|row| !matches!(row.state, State::Superseded | State::Removed))
-            .collect();
-        if there.is_empty() {
+        // Those that served once go too: nothing is left that could come again, or holds on to a name.
+        let there: Vec<Plugin> = versions.into_iter().filter(|row| row.state != State::Removed).collect();
+        if there.iter().all(|row| row.state == State::Superseded) {
             return Err(DeskError::NoPlugin(id.to_owned()));
         }
         let plugin = id.to_owned();
@@ -343,13 +376,18 @@ fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) -> bool {
 
 /// Takes back what the plugin's bindings were allowed and its version that becomes active does not ask for,
 /// and what bindings were allowed that there are no more: an older version or a binding that comes again would
-/// have it without anybody's leave.
+/// have it without anybody's leave. Gives what was taken back, in plain words by binding, for the event.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn narrow(tx: &mut Tx, config: &Config, active: &Plugin) -> Result<(), StoreError> {
+pub(crate) async fn narrow(
+    tx: &mut Tx,
+    config: &Config,
+    active: &Plugin,
+) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+    let mut taken_back = BTreeMap::new();
     // One whose manifest is not understood does not become active.
-    let Ok(manifest) = Manifest::from_toml(&active.manifest) else { return Ok(()) };
+    let Ok(manifest) = Manifest::from_toml(&active.manifest) else { return Ok(taken_back) };
     let planned = plan(config, &Arranged::read(tx).await?.without_grants(), &manifest);
     for row in grants::list(tx).await? {
         let Some(allowed) = stored(&row, &active.id) else { continue };
@@ -361,13 +399,14 @@ pub(crate) async fn narrow(tx: &mut Tx, config: &Config, active: &Plugin) -> Res
         if narrowed == allowed {
             continue;
         }
+        taken_back.insert(row.binding.clone(), allowed.missing_from(&narrowed));
         if narrowed.is_empty() {
             grants::revoke(tx, &row.binding).await?;
         } else {
             grants::put(tx, &grants::Grant { permissions: as_text(&narrowed)?, ..row }).await?;
         }
     }
-    Ok(())
+    Ok(taken_back)
 }
 
 /// What a row allows the plugin.

@@ -7,7 +7,7 @@ use hardpoint_domain::grant::{GrantState, Permissions, effective};
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_domain::reach::Reach;
-use hardpoint_runtime::{BindingSpec, Secret};
+use hardpoint_runtime::{BindingSpec, Secret, settings_validator};
 use serde_json::{Map, Value};
 
 use super::arranged::Arranged;
@@ -114,20 +114,17 @@ impl Planned {
     }
 }
 
-/// The bindings of a version: those that somebody wrote, or else one of the plugin's own id without settings.
+/// The bindings of a version: those that somebody wrote, and one of the plugin's own id without settings, unless
+/// the configuration binds the plugin or the name is taken.
 pub fn plan(config: &Config, arranged: &Arranged, manifest: &Manifest) -> Vec<Planned> {
     let written = arranged.bindings_of(config, &manifest.id);
-    if !written.is_empty() {
-        return written
-            .into_iter()
-            .map(|(name, binding)| one(config, arranged, manifest, name, Some(binding)))
-            .collect();
-    }
-    // The name may be taken by a binding of another plugin.
-    if arranged.binding(config, &manifest.id).is_some() {
-        return Vec::new();
-    }
-    vec![one(config, arranged, manifest, &manifest.id, None)]
+    let is_configured = |binding: &&Binding| matches!(binding.written, Written::Configuration { .. });
+    let has_own = !written.values().any(|binding| is_configured(binding))
+        && arranged.binding(config, &manifest.id).is_none();
+    let own = has_own.then(|| one(config, arranged, manifest, &manifest.id, None));
+    let written =
+        written.into_iter().map(|(name, binding)| one(config, arranged, manifest, name, Some(binding)));
+    own.into_iter().chain(written).collect()
 }
 
 /// One binding of a version.
@@ -255,8 +252,8 @@ pub fn unfit(manifest: &Manifest, settings: &Value) -> Result<Vec<(String, Strin
 /// # Errors
 /// If the schema is none.
 pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String)>, String> {
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|error| format!("the plugin's settings schema: {error}"))?;
+    let validator =
+        settings_validator(schema).map_err(|error| format!("the plugin's settings schema: {error}"))?;
     let misfit = |error: jsonschema::ValidationError<'_>| {
         let path = error.instance_path().to_string();
         (path.trim_start_matches('/').replace('/', "."), error.to_string())

@@ -65,6 +65,9 @@ impl Desk {
         digest: Option<&str>,
     ) -> Result<Plugin, DeskError> {
         let present = self.version(id, None).await?;
+        if let Some(digest) = digest {
+            self.check_pin(id, digest)?;
+        }
         let now = self.clock.now();
         let (author, rng) = (author.clone(), self.rng.clone());
         let (plugin, wanted) = (id.to_owned(), digest.map(str::to_owned));

@@ -263,7 +263,10 @@ impl Desk {
         arranged: &Arranged,
         running: Option<&Running<'_>>,
     ) -> Option<PluginView> {
-        let active = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
+        let pin = versions.first().and_then(|row| self.pin(&row.id));
+        let pinned = versions.iter().find(|row| pin == Some(&row.digest) && row.state != State::Removed);
+        let active = || versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
+        let active = pinned.or_else(active);
         let rejected = || {
             let newest = versions
                 .iter()
@@ -307,6 +310,10 @@ impl Desk {
         })
     }
 
+    fn pin(&self, id: &str) -> Option<&String> {
+        self.config.declared.get(id).and_then(|declared| declared.digest.as_ref())
+    }
+
     /// The state of a version, with what the configuration says and what a running server knows better.
     fn state_of(&self, row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
         if row.state == State::Active
@@ -314,6 +321,19 @@ impl Desk {
         {
             let reason = format!("hardpoint.toml says `enabled = false` under [plugins.{}]", row.id);
             return (State::Paused.as_str().to_owned(), Some(reason));
+        }
+        match self.pin(&row.id) {
+            Some(pin) if *pin != row.digest => {
+                return (
+                    "pending_approval".to_owned(),
+                    Some(format!("hardpoint.toml lets only {pin} serve")),
+                );
+            }
+            // Whatever the store says of it: that is for hosts that pin nothing.
+            Some(_) if running.is_some_and(|running| serves(running, row)) => {
+                return (State::Active.as_str().to_owned(), None);
+            }
+            _ => {}
         }
         let wanted = matches!(row.state, State::Active | State::PendingApproval);
         if let Some(running) = running.filter(|_| wanted) {
@@ -326,6 +346,10 @@ impl Desk {
         }
         (row.state.as_str().to_owned(), row.reason.clone())
     }
+}
+
+fn serves(running: &Running<'_>, row: &Plugin) -> bool {
+    running.catalogue.plugin(&row.id).is_some_and(|generation| generation.inspection().digest == row.digest)
 }
 
 fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) -> BindingView {

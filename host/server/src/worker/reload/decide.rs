@@ -74,7 +74,8 @@ pub fn decide(
     decision
 }
 
-/// The configuration names the only bytes that serve: whatever else there is waits.
+/// The configuration names the only bytes that serve. That is this host's own matter: where the store has
+/// another version as the active one, nothing is written, since another host may have another configuration.
 fn decide_pinned(
     config: &Config,
     versions: &[Plugin],
@@ -83,21 +84,19 @@ fn decide_pinned(
     loaded: &dyn Fn(&str) -> Loaded,
     decision: &mut Decision,
 ) {
-    let reason = format!("hardpoint.toml lets only {digest} serve");
-    for version in versions.iter().filter(|version| version.digest != digest) {
-        let waits = version.state == State::PendingApproval && version.reason.as_ref() == Some(&reason);
-        if matches!(version.state, State::Active | State::PendingApproval) && !waits {
-            decision.changes.push((version.digest.clone(), Change::Wait(reason.clone())));
-        }
+    let usable = |version: &&Plugin| !matches!(version.state, State::Rejected | State::Removed);
+    let Some(pinned) = versions.iter().filter(usable).find(|version| version.digest == digest) else {
+        return;
+    };
+    if pinned.state == State::Active {
+        serve_on(config, pinned, arranged, loaded, decision);
+        return;
     }
-    let Some(pinned) = versions.iter().find(|version| version.digest == digest) else { return };
-    match pinned.state {
-        State::Active => drop(serve_on(config, pinned, arranged, loaded, decision)),
-        State::PendingApproval | State::Superseded => {
-            consider(config, pinned, versions, arranged, &[], loaded, decision);
-        }
-        State::Paused | State::Rejected | State::Removed => {}
+    if versions.iter().all(|version| version.state != State::Active) {
+        return consider(config, pinned, versions, arranged, &[], loaded, decision);
     }
+    serve_on(config, pinned, arranged, loaded, decision);
+    decision.changes.clear();
 }
 
 /// The version that waits to be active: the one that was published or approved last.
@@ -229,7 +228,7 @@ fn obstacles(manifest: &Manifest, planned: &[Planned]) -> String {
     if planned.is_empty() {
         let id = &manifest.id;
         return format!(
-            "no binding: [bindings.{id}] is one of another plugin; add a [bindings.NAME] with `plugin = \"{id}\"`"
+            "no binding: the name `{id}` is that of another plugin's; make one with `hardpoint plugin bind {id} NAME`"
         );
     }
     planned.iter().filter_map(|planned| planned.obstacle(&manifest.id)).collect::<Vec<_>>().join("; ")

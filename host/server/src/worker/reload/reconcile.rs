@@ -135,12 +135,21 @@ impl Keeper {
         let config = self.app.config.clone();
         let write = self.app.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
-                if state == State::Active {
-                    narrow(tx, &config, &row).await?;
+                if state == row.state {
+                    // It waits on: what came first stays first.
+                    plugins::set_reason(tx, &row.id, &row.digest, reason.as_deref()).await?;
+                } else {
+                    plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
                 }
+                let taken_back = match state {
+                    State::Active => narrow(tx, &config, &row).await?,
+                    _ => BTreeMap::new(),
+                };
                 let Some(kind) = kind else { return Ok(()) };
-                let after = json!({ "version": row.version, "digest": row.digest, "reason": reason });
+                let mut after = json!({ "version": row.version, "digest": row.digest, "reason": reason });
+                if !taken_back.is_empty() {
+                    after["taken_back"] = json!(taken_back);
+                }
                 let event = Author::system().event(now, &*rng, kind, events::plugin(&row.id), after);
                 tx.append(&event, &[]).await
             })

@@ -195,13 +195,9 @@ impl World {
         Self { desk, rng, bytes, bindings, made: false, allowed, declared, approved, _folder: folder }
     }
 
-    /// Whether there is such a binding: the plugin's own gives way to any other.
+    /// Whether there is such a binding.
     fn is_there(&self, name: &str) -> bool {
-        match name {
-            MADE => self.made,
-            ID => !self.made,
-            _ => true,
-        }
+        name != MADE || self.made
     }
 
     /// Does it, if it can be done, and notes what the operator said by it.
@@ -347,7 +343,10 @@ impl World {
         let write = self.desk.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
-                if state == State::Active { narrow(tx, &config, &row).await } else { Ok(()) }
+                if state == State::Active {
+                    narrow(tx, &config, &row).await?;
+                }
+                Ok(())
             })
         });
         write.await
