@@ -41,6 +41,10 @@ pub(super) fn run(common: &Common, command: &Command) -> Result<(), Failure> {
             if !problems.is_empty() {
                 return Err(ConfigError(problems).into());
             }
+            for id in config.declared.keys().filter(|id| manifests.iter().all(|manifest| manifest.id != **id))
+            {
+                println!("Note: [plugins.{id}] is about a plugin that is not here yet.");
+            }
             match sources.path() {
                 Some(path) => println!("{} is fine.", path.display()),
                 None => println!(

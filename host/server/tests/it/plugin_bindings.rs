@@ -88,6 +88,17 @@ async fn a_binding_is_made_changed_and_removed() {
             ("binding.removed".into(), deep(), settings(4), None),
         ]
     );
+    drop(conn);
+
+    // What goes with a plugin is told, and nothing of it is left that could be bound or come again.
+    assert_eq!(app.delete("/api/v1/plugins/echo").await.status, 204);
+    let newest = events::list(&mut app.app().store.read().await.unwrap(), None, None, 1).await.unwrap();
+    let removed = &newest[0].event;
+    assert_eq!(
+        (removed.kind.as_str(), &removed.after.as_ref().unwrap()["bindings"]),
+        ("plugin.removed", &json!(["echo"]))
+    );
+    assert_eq!(put(&app, "echo/bindings/echo", json!({})).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,6 +308,8 @@ async fn only_the_bytes_that_the_configuration_names_serve() {
     let shown = app.plugin("echo").await;
     assert_eq!((app.call("echo").await, &shown["state"]), (404, &json!("paused")));
     assert!(shown["reason"].as_str().unwrap().contains("enabled = false"), "{shown}");
+    let resumed = app.post("/api/v1/plugins/echo/resume", &json!({})).await;
+    assert!(resumed.status == 409 && message(&resumed).contains("[plugins.echo]"), "{}", resumed.text());
 }
 
 /// Bytes that were uploaded need nobody's approval where the configuration names them.

@@ -71,6 +71,12 @@ fn print_plugins(plugins: &[PluginView]) {
         if let Some(reason) = &plugin.reason {
             println!("    {reason}");
         }
+        if !plugin.open_to.others || !plugin.open_to.except.is_empty() {
+            let (others, except) = (plugin.open_to.others, plugin.open_to.except.join(", "));
+            let except =
+                if except.is_empty() { String::new() } else { format!(", the opposite for {except}") };
+            println!("    {} for all organisations{except}", if others { "on" } else { "off" });
+        }
         for binding in
             plugin.bindings.iter().filter(|binding| binding.state != "ready" && plugin.state == "active")
         {

@@ -342,25 +342,25 @@ impl Desk {
         let plugin = id.to_owned();
         let now = self.clock.now();
         let reason = format!("removed by {}", author.name());
-        let digests: BTreeSet<&str> = there.iter().map(|row| row.digest.as_str()).collect();
-        let event = author.event(
-            now,
-            &*self.rng,
-            "plugin.removed",
-            events::plugin(id),
-            json!({ "digests": digests }),
-        );
+        let (rng, author) = (self.rng.clone(), author.clone());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 for row in &there {
                     plugins::set_state(tx, &row.id, &row.digest, State::Removed, Some(&reason), now).await?;
                 }
-                for row in grants::list(tx).await?.iter().filter(|row| row.plugin_id == plugin) {
+                let (mut allowed, mut bound) = (BTreeMap::new(), BTreeSet::new());
+                for row in grants::list(tx).await?.into_iter().filter(|row| row.plugin_id == plugin) {
+                    let permissions = stored(&row, &plugin).map(|allowed| allowed.describe());
                     grants::revoke(tx, &row.binding).await?;
+                    allowed.insert(row.binding, permissions.unwrap_or_default());
                 }
-                for row in bindings::list(tx).await?.iter().filter(|row| row.plugin_id == plugin) {
+                for row in bindings::list(tx).await?.into_iter().filter(|row| row.plugin_id == plugin) {
                     bindings::remove(tx, &row.name).await?;
+                    bound.insert(row.name);
                 }
+                let digests: BTreeSet<&str> = there.iter().map(|row| row.digest.as_str()).collect();
+                let gone = json!({ "digests": digests, "bindings": bound, "taken_back": allowed });
+                let event = author.event(now, &*rng, "plugin.removed", events::plugin(&plugin), gone);
                 tx.append(&event, &[]).await
             })
         });

@@ -36,6 +36,11 @@ impl Desk {
         kind: &'static str,
     ) -> Result<Plugin, DeskError> {
         self.version(id, None).await?;
+        if self.config.declared.get(id).is_some_and(|declared| !declared.enabled) {
+            let reason =
+                format!("hardpoint.toml says `enabled = false` under [plugins.{id}]; change it there");
+            return Err(DeskError::State(reason));
+        }
         let now = self.clock.now();
         let (author, rng, plugin) = (author.clone(), self.rng.clone(), id.to_owned());
         let write = self.store.write(Lane::Request, move |tx| {
