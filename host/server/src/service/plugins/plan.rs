@@ -119,8 +119,7 @@ impl Planned {
 pub fn plan(config: &Config, arranged: &Arranged, manifest: &Manifest) -> Vec<Planned> {
     let written = arranged.bindings_of(config, &manifest.id);
     let is_configured = |binding: &&Binding| matches!(binding.written, Written::Configuration { .. });
-    let has_own = !written.values().any(|binding| is_configured(binding))
-        && arranged.binding(config, &manifest.id).is_none();
+    let has_own = !written.values().any(is_configured) && arranged.binding(config, &manifest.id).is_none();
     let own = has_own.then(|| one(config, arranged, manifest, &manifest.id, None));
     let written =
         written.into_iter().map(|(name, binding)| one(config, arranged, manifest, name, Some(binding)));
