@@ -75,8 +75,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[secrets.NAME]`.
     pub secrets: BTreeMap<String, ConfiguredSecret>,
-    /// `[bindings.NAME]`, and what `[plugins.ID]` holds of the kind. A plugin without one here or in the
-    /// store has a binding of its own id besides.
+    /// `[bindings.NAME]`, and what `[plugins.ID]` holds of the kind. A plugin without one here has one of
+    /// its own id by itself, beside those of the store.
     pub bindings: BTreeMap<String, Binding>,
     /// `[[models]]`, or the built-in one.
     pub models: Vec<Model>,
