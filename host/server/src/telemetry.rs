@@ -3,9 +3,13 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -14,29 +18,74 @@ use crate::config::{LogConfig, LogFormat};
 /// # Errors
 /// If the level is no filter, or logging was started before.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = filter(&config.level)?;
-    let colours = std::io::stderr().is_terminal();
-    let builder = fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let filtered = filtered(filter(&config.level)?);
+    let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            filtered.with(lines).try_init()
         }
-        LogFormat::Pretty => builder.with_target(false).try_init(),
+        LogFormat::Pretty => filtered.with(lines.with_target(false)).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
 }
-
-/// What tells of every call that a guest makes of WASI, with the names of files in it: a guest chooses those, and
-/// nobody has looked for secrets there.
-const TELLS_NAMES: &str = "wasmtime_wasi=warn";
 
 /// The filter behind a level.
 ///
 /// # Errors
 /// If it is none.
 pub fn filter(level: &str) -> anyhow::Result<EnvFilter> {
-    let filter = EnvFilter::try_new(level)
-        .with_context(|| format!("log.level: `{level}` is neither a level nor a filter"))?;
-    let traces = filter.max_level_hint() == Some(LevelFilter::TRACE);
-    Ok(if traces { filter.add_directive(TELLS_NAMES.parse()?) } else { filter })
+    EnvFilter::try_new(level).with_context(|| format!("log.level: `{level}` is neither a level nor a filter"))
+}
+
+/// What may be told at all, of that what the operator wants.
+fn filtered(wanted: EnvFilter) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+    Registry::default().with(filter_fn(may_be_told)).with(wanted)
+}
+
+/// The sandbox's library tells of every call that a guest makes of WASI, with the names of files in it: a guest
+/// chooses those, and nobody has looked for secrets there. No level brings that out.
+fn may_be_told(what: &Metadata<'_>) -> bool {
+    !what.target().starts_with("wasmtime_wasi") || *what.level() <= Level::WARN
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_filter_brings_out_what_guests_call_their_files() {
+        for level in ["trace", "wasmtime_wasi=trace", "info,wasmtime_wasi::filesystem=trace", "[call]=trace"]
+        {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let lines = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+            let subscriber = filtered(filter(level).unwrap()).with(lines);
+            tracing::subscriber::with_default(subscriber, || {
+                let _call = tracing::error_span!("call").entered();
+                tracing::trace!(target: "wasmtime_wasi::filesystem", "open sk-secret.txt");
+                tracing::warn!(target: "wasmtime_wasi::filesystem", "told");
+                tracing::error!("told as well");
+            });
+            let told = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            assert!(!told.contains("sk-secret"), "{level}: {told}");
+            assert!(told.contains("told"), "{level}: {told}");
+        }
+    }
 }
