@@ -57,7 +57,8 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
         format!("cannot listen on {address}; if another server does, name another address with --listen")
     })?;
     let address = listener.local_addr()?;
-    let first_key = std::env::var(bootstrap::VARIABLE).ok();
+    // Set to nothing is not set: so do compose files and CI leave out what they have no value for.
+    let first_key = std::env::var(bootstrap::VARIABLE).ok().filter(|text| !text.trim().is_empty());
     let (clock, rng) = (system::clock(), system::rng());
     let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key }).await?;
     println!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address));
