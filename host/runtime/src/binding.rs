@@ -8,10 +8,10 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{InstanceMode, Kind};
 use hardpoint_domain::origin::Origin;
-use hardpoint_domain::reach::Reach;
 use tokio::sync::OnceCell;
 
 use crate::breaker::Breaker;
+use crate::door::Door;
 use crate::error::Fault;
 use crate::generation::Generation;
 use crate::log::{CallLog, LogLevel};
@@ -42,8 +42,6 @@ pub struct BindingSpec {
     /// Where the configuration says what it may do, if it does: then nothing widens that, not even for one
     /// call.
     pub declared: Option<String>,
-    /// Whom it serves.
-    pub reach: Reach,
 }
 
 /// A binding as it is live.
@@ -55,6 +53,7 @@ pub struct Binding {
     pub(crate) secrets: Arc<SecretSet>,
     breaker: Breaker,
     permits: Arc<Permits>,
+    door: Arc<Door>,
     /// None once the binding was replaced.
     warm: Mutex<Option<Vec<(String, Sandbox)>>>,
     /// Of a tool, once it was asked.
@@ -62,7 +61,24 @@ pub struct Binding {
 }
 
 impl Binding {
+    /// One that is live, as far as its plugin is open.
     pub(crate) fn new(spec: BindingSpec, generation: Arc<Generation>, permits: Arc<Permits>) -> Self {
+        let door = Arc::clone(&generation.shared.door);
+        Self::behind(door, spec, generation, permits)
+    }
+
+    /// One that the host asks something by itself: open whomever its plugin is closed to.
+    pub(crate) fn aside(spec: BindingSpec, generation: Arc<Generation>) -> Self {
+        let permits = Permits::new(spec.limits.concurrency, spec.limits.concurrency_per_org);
+        Self::behind(Arc::default(), spec, generation, Arc::new(permits))
+    }
+
+    fn behind(
+        door: Arc<Door>,
+        spec: BindingSpec,
+        generation: Arc<Generation>,
+        permits: Arc<Permits>,
+    ) -> Self {
         Self {
             settings_text: spec.settings.to_string(),
             limits: spec.limits.clone(),
@@ -71,6 +87,7 @@ impl Binding {
             generation,
             breaker: Breaker::default(),
             permits,
+            door,
             warm: Mutex::new(Some(Vec::new())),
             description: OnceCell::new(),
         }
@@ -116,9 +133,9 @@ impl Binding {
         self.spec.declared.as_deref()
     }
 
-    /// Whether it serves this organisation.
+    /// Whether its plugin is open to this organisation at the moment.
     pub fn admits(&self, organization: &str) -> bool {
-        self.spec.reach.admits(organization)
+        self.door.admits(organization)
     }
 
     /// Whether its breaker refuses calls at the moment.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hardpoint_domain::manifest::Kind;
 
 use crate::binding::{Binding, BindingSpec};
+use crate::door::Door;
 use crate::generation::Generation;
 use crate::permits::Permits;
 
@@ -16,6 +17,8 @@ pub struct Catalogue {
     bindings: BTreeMap<String, Arc<Binding>>,
     /// By plugin, so that an upgrade keeps the places that are taken.
     permits: HashMap<String, (u32, u32, Arc<Permits>)>,
+    /// By the name of a binding, live or not.
+    doors: HashMap<String, Arc<Door>>,
 }
 
 impl Catalogue {
@@ -27,6 +30,12 @@ impl Catalogue {
     /// A binding by its name, where it serves this organisation.
     pub fn binding_for(&self, organization: &str, name: &str) -> Option<&Arc<Binding>> {
         self.binding(name).filter(|binding| binding.admits(organization))
+    }
+
+    /// Whether what a binding's name stands for is open to this organisation, live or not. A name that
+    /// stands for nothing is open to all.
+    pub fn admits(&self, organization: &str, name: &str) -> bool {
+        self.doors.get(name).is_none_or(|door| door.admits(organization))
     }
 
     /// Every binding, by name.
@@ -71,6 +80,11 @@ impl Catalogue {
             next.bindings.insert(binding.name().to_owned(), binding);
         }
         next
+    }
+
+    /// The same, with the doors that names lead to.
+    pub(crate) fn behind(self, doors: HashMap<String, Arc<Door>>) -> Self {
+        Self { doors, ..self }
     }
 
     /// The places of a plugin: those it has, unless its caps changed.

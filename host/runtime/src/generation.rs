@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::bindings::{exporter::ExporterPluginPre, model::ModelPluginPre, tool::ToolPluginPre};
 use crate::component::Inspection;
+use crate::door::Door;
 use crate::log::PluginLog;
 use crate::runtime::Host;
 use crate::sandbox::CallState;
@@ -40,6 +41,7 @@ pub struct Shared {
     pub log: PluginLog,
     /// Its counters.
     pub stats: Stats,
+    pub(crate) door: Arc<Door>,
 }
 
 /// How far a replaced generation is on its way out. Ordered: later phases include earlier ones.

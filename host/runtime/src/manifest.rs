@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 const SCHEMAS: u64 = 10_000;
 /// The most references behind each other.
 const DEPTH: usize = 32;
-/// The most schemas times values that looking at a default may take.
+/// The most schemas times values that looking at a default, or at settings, may take.
 const WORK: u64 = 1_000_000;
 
 /// The most patterns, and the most bytes that one compiles to.
@@ -38,8 +38,7 @@ pub fn read_manifest(text: &str) -> Result<Manifest, ManifestError> {
 }
 
 fn problem(schema: &Value) -> Option<Problem> {
-    let mut unfolding = Unfolding { schema, known: HashMap::new(), depth: 0 };
-    let size = match unfolding.size(schema) {
+    let size = match Unfolding::of(schema).size(schema) {
         Ok(size) if size <= SCHEMAS => size,
         Ok(_) => {
             return Some((
@@ -63,8 +62,33 @@ fn problem(schema: &Value) -> Option<Problem> {
 ///
 /// # Errors
 /// If the schema is none.
-pub fn settings_validator(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
+fn settings_validator(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
     jsonschema::options().with_pattern_options(PatternOptions::regex().size_limit(PATTERN)).build(schema)
+}
+
+/// What keeps a value from fitting a manifest's schema: the member's path with dots, and the reason. Reasons show
+/// single values, never whole objects: those may be long, and hold what was not meant for whoever reads it.
+///
+/// # Errors
+/// If the schema is none.
+pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String)>, String> {
+    let none = |error: String| format!("the plugin's settings schema: {error}");
+    let size = Unfolding::of(schema).size(schema).map_err(none)?;
+    if size.saturating_mul(values(value)) > WORK {
+        return Ok(vec![(
+            String::new(),
+            "there is too much in it to be looked at with its schema".to_owned(),
+        )]);
+    }
+    let validator = settings_validator(schema).map_err(|error| none(error.to_string()))?;
+    let misfit = |error: jsonschema::ValidationError<'_>| {
+        let reason = match &**error.instance() {
+            Value::Object(_) | Value::Array(_) => error.masked().to_string(),
+            _ => error.to_string(),
+        };
+        (keys(error.instance_path()).join("."), reason)
+    };
+    Ok(validator.iter_errors(value).map(misfit).collect())
 }
 
 /// Each pattern costs up to a millisecond wherever settings are looked at.
@@ -93,6 +117,10 @@ struct Unfolding<'a> {
 }
 
 impl<'a> Unfolding<'a> {
+    fn of(schema: &'a Value) -> Self {
+        Self { schema, known: HashMap::new(), depth: 0 }
+    }
+
     /// How many schemas there are in `value`, at most.
     fn size(&mut self, value: &'a Value) -> Result<u64, String> {
         match value {

@@ -15,6 +15,7 @@ use crate::catalogue::Catalogue;
 use crate::compile::{self, Compiler};
 use crate::component::{self, Inspection};
 use crate::config::{HostServices, RuntimeConfig};
+use crate::door::{Door, Opening};
 use crate::egress::Egress;
 use crate::engine;
 use crate::error::{LoadError, RuntimeError};
@@ -131,15 +132,25 @@ impl Runtime {
     /// A binding of a generation that nobody else sees, to ask it something before it is published. None
     /// where the specification is of another plugin.
     pub fn bind_aside(&self, generation: Arc<Generation>, spec: BindingSpec) -> Option<Arc<Binding>> {
-        let name = spec.name.clone();
-        Catalogue::default().succeed(vec![generation], vec![spec]).binding(&name).cloned()
+        (generation.manifest().id == spec.plugin).then(|| Arc::new(Binding::aside(spec, generation)))
     }
 
     /// Makes exactly these generations and bindings live, in one step. What is no longer among them
-    /// drains: calls for a while, streams for longer.
+    /// drains: calls for a while, streams for longer. Plugins are open to those to whom they were.
     pub fn publish(&self, generations: Vec<Arc<Generation>>, bindings: Vec<BindingSpec>) {
+        self.publish_to(Vec::new(), generations, bindings);
+    }
+
+    /// The same, and says whom plugins are open to: those that serve, and those that do not at the moment.
+    pub fn publish_to(
+        &self,
+        openings: Vec<Opening>,
+        generations: Vec<Arc<Generation>>,
+        bindings: Vec<BindingSpec>,
+    ) {
+        let doors = self.set_doors(openings);
         let old = self.inner.catalogue.load_full();
-        let next = Arc::new(old.succeed(generations, bindings));
+        let next = Arc::new(old.succeed(generations, bindings).behind(doors));
         self.inner.catalogue.store(Arc::clone(&next));
         for binding in old.bindings() {
             let kept = next.binding(binding.name()).is_some_and(|new| Arc::ptr_eq(new, binding));
@@ -176,6 +187,17 @@ impl Runtime {
     pub fn shared(&self, plugin: &str) -> Arc<Shared> {
         let mut shared = self.inner.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Arc::clone(shared.entry(plugin.to_owned()).or_default())
+    }
+
+    /// Opens and closes plugins, effective at once, and gives the door that each name leads to.
+    fn set_doors(&self, openings: Vec<Opening>) -> HashMap<String, Arc<Door>> {
+        let mut doors = HashMap::new();
+        for Opening { plugin, reach, bindings } in openings {
+            let door = Arc::clone(&self.shared(&plugin).door);
+            door.set(reach);
+            doors.extend(bindings.into_iter().map(|name| (name, Arc::clone(&door))));
+        }
+        doors
     }
 
     fn retire(&self, generation: &Arc<Generation>) {

@@ -7,14 +7,12 @@ use std::sync::Arc;
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::message::{CompletionRequest, ContentPart, Message, Role};
-use hardpoint_domain::reach::Reach;
 
 use crate::binding::{Binding, BindingSpec};
 use crate::bindings::exporter::exports::hardpoint::plugin::exporter::Batch;
 use crate::convert;
 use crate::error::Fault;
 use crate::generation::Generation;
-use crate::permits::Permits;
 use crate::sandbox::{CallContext, CallState, Instance, Sandbox};
 
 /// Runs the trial.
@@ -60,9 +58,8 @@ fn bare_binding(generation: &Arc<Generation>) -> Binding {
         secrets: BTreeMap::new(),
         limits: Limits::resolve(manifest.kind, &manifest.limits, &Limits::default_ceiling(manifest.kind)),
         declared: None,
-        reach: Reach::default(),
     };
-    Binding::new(spec, Arc::clone(generation), Arc::new(Permits::new(1, 1)))
+    Binding::aside(spec, Arc::clone(generation))
 }
 
 fn question() -> CompletionRequest {

@@ -34,8 +34,6 @@ statements! {
     GET: "SELECT organization_id, plugin_id, enabled FROM plugin_enablement \
           WHERE organization_id = $1 AND plugin_id = $2";
     LIST: "SELECT organization_id, plugin_id, enabled FROM plugin_enablement ORDER BY organization_id, plugin_id";
-    LIST_BY_ORGANIZATION: "SELECT organization_id, plugin_id, enabled FROM plugin_enablement \
-                           WHERE organization_id = $1 ORDER BY plugin_id";
 }
 
 /// Switches a plugin on or off for an organisation. An unknown organisation is `Dangling`.
@@ -79,9 +77,4 @@ pub async fn get(
 /// All switches.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Enablement>, StoreError> {
     fetch!(conn, fetch_all, Enablement, LIST)
-}
-
-/// The switches of one organisation, by plugin.
-pub async fn list_of(conn: &mut Conn, organization_id: &str) -> Result<Vec<Enablement>, StoreError> {
-    fetch!(conn, fetch_all, Enablement, LIST_BY_ORGANIZATION, organization_id)
 }

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 const START: &str = r##"id = "any"
@@ -159,4 +161,21 @@ fn patterns_have_bounds() {
     let many = with(&many).unwrap_err();
     assert!(many.reason.contains("more than 100 patterns"), "{many}");
     assert!(with("\n[settings.properties.fine]\npattern = \"^[a-z]{1,63}$\"\n").is_ok());
+}
+
+#[test]
+fn a_misfit_shows_single_values_and_no_more_is_looked_at_than_a_bound() {
+    let schema = json!({
+        "properties": { "depth": { "type": "integer" }, "either": { "anyOf": [{ "required": ["a"] }, { "type": "null" }] } }
+    });
+    let told = |value: Value| misfits(&schema, &value).unwrap();
+    assert_eq!(
+        told(json!({ "depth": "deep" })),
+        [("depth".to_owned(), "\"deep\" is not of type \"integer\"".to_owned())]
+    );
+    let [(path, reason)] = told(json!({ "either": { "long": "and private" } })).try_into().unwrap();
+    assert!(path == "either" && !reason.contains("private") && reason.contains("value"), "{reason}");
+    let much = json!({ "either": null, "more": vec![0; 200_000] });
+    let [(path, reason)] = told(much).try_into().unwrap();
+    assert!(path.is_empty() && reason.contains("too much"), "{reason}");
 }

@@ -8,7 +8,7 @@ use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::reach::Reach;
-use hardpoint_runtime::{BindingSpec, Generation, ToolError};
+use hardpoint_runtime::{Opening, ToolError};
 use serde_json::json;
 
 use crate::support::{TestRuntime, call, context_of, repacked, request, spec};
@@ -35,14 +35,23 @@ async fn a_binding_lets_nobody_in_whom_it_is_closed_to() {
         "id = \"echo\"\nversion = \"1.0.0\"\nkind = \"tool\"\ndescription = \"x\"\ninstance = \"warm\"\n";
     let echo = test.runtime.load(repacked("echo", warm)).await.unwrap();
     let model = test.load("hostile-model").await;
-    let reach = Reach::only(["org_a".to_owned()]);
-    let narrowed = |generation: &Generation| BindingSpec {
-        reach: reach.clone(),
-        ..spec(generation, Permissions::default())
+    let publish = |reach: Reach| {
+        let opening = |plugin: &str| Opening {
+            plugin: plugin.to_owned(),
+            reach: reach.clone(),
+            bindings: vec![plugin.to_owned(), format!("{plugin}-that-waits")],
+        };
+        let specs = [&echo, &model].map(|generation| spec(generation, Permissions::default()));
+        let openings = ["echo", "hostile-model"].map(opening).to_vec();
+        test.runtime.publish_to(openings, vec![echo.clone(), model.clone()], specs.to_vec());
+        test.runtime.snapshot()
     };
-    let specs = vec![narrowed(&echo), narrowed(&model)];
-    test.runtime.publish(vec![echo, model], specs);
-    let catalogue = test.runtime.snapshot();
+    let before = publish(Reach::default());
+    let catalogue = publish(Reach::only(["org_a".to_owned()]));
+    // Nobody loses a warm sandbox, and no breaker its memory, because others come or go.
+    for binding in before.bindings() {
+        assert!(Arc::ptr_eq(binding, catalogue.binding(binding.name()).unwrap()), "{binding:?}");
+    }
     let echo = catalogue.binding("echo").unwrap();
     assert_eq!(echo.call_tool(context_of("org_a"), "{}").await.unwrap(), "{}");
     let Err(ToolError::Stopped(refused)) = echo.call_tool(context_of("org_b"), "{}").await else {
@@ -55,6 +64,10 @@ async fn a_binding_lets_nobody_in_whom_it_is_closed_to() {
     assert!(
         catalogue.binding_for("org_a", "echo").is_some() && catalogue.binding_for("org_b", "echo").is_none()
     );
+    // What is not live leads to the same door; what there is not leads nowhere.
+    let admits = |name| ["org_a", "org_b"].map(|organization| catalogue.admits(organization, name));
+    assert_eq!([admits("echo"), admits("echo-that-waits")], [[true, false]; 2]);
+    assert_eq!(admits("nothing"), [true, true]);
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest;
 use hardpoint_domain::message::{CompletionRequest, ContentPart, Message, Role};
-use hardpoint_domain::reach::Reach;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_runtime::{
     Binding, BindingSpec, CallContext, CompilerCommand, Generation, HostServices, KvBackend, KvError,
@@ -71,7 +70,6 @@ pub fn spec(generation: &Generation, permissions: Permissions) -> BindingSpec {
         secrets: BTreeMap::new(),
         limits,
         declared: None,
-        reach: Reach::default(),
     }
 }
 

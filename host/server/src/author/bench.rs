@@ -11,15 +11,13 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_domain::origin::Origin;
-use hardpoint_domain::reach::Reach;
 use hardpoint_runtime::egress::EgressConfig;
 use hardpoint_runtime::{
     Binding, BindingSpec, CallContext, CompilerCommand, Generation, HostServices, KvBackend, KvError,
-    KvSpace, Runtime, RuntimeConfig, Secret, Tape,
+    KvSpace, Runtime, RuntimeConfig, Secret, Tape, misfits,
 };
 use serde_json::{Map, Value};
 
-use crate::service::plugins::plan::misfits;
 use crate::system;
 
 /// The organisation on whose behalf everything is tried.
@@ -96,7 +94,6 @@ impl Bench {
             secrets,
             limits,
             declared: None,
-            reach: Reach::default(),
         };
         // Bound anew each time, so that nothing of an earlier trial is left.
         self.runtime.publish(vec![Arc::clone(&self.generation)], Vec::new());

@@ -20,10 +20,9 @@ fn unknown(id: &str) -> ApiError {
     ApiError::impossible("model", "unknown_model", message).with_code("model_not_found")
 }
 
-/// Whether the organisation may use the model: its plugin may be enabled for others only. What is not live
-/// is nobody's.
+/// Whether the organisation may use the model: its plugin may be enabled for others only.
 pub fn is_open(model: &Model, catalogue: &Catalogue, organization: &str) -> bool {
-    catalogue.binding(&model.binding).is_none_or(|binding| binding.admits(organization))
+    catalogue.admits(organization, &model.binding)
 }
 
 /// Refuses a model that the organisation may not use, as if there were none.

@@ -325,3 +325,18 @@ async fn an_exporter_is_there_for_those_whom_it_is_open_to() {
     assert_eq!(app.post_as(&stranger, EXPORT, &batch).await.status, 200);
     assert_eq!(double.bodies().len(), 2);
 }
+
+/// What it requires and nobody set is said before the first export fails for want of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_every_export_has_to_bring_is_told() {
+    let manifest = "id = \"elsewhere\"\nversion = \"1.0.0\"\nkind = \"exporter\"\ndescription = \"x\"\n\
+                    [batch]\nmax_events = 10\nmax_bytes = 1000\n\
+                    [[secret]]\nname = \"token\"\naudience = \"https://a.example.com\"\noptional = true\n\
+                    [settings]\ntype = \"object\"\nrequired = [\"index\", \"token\"]\n\
+                    [settings.properties.index]\ntype = \"string\"\n\
+                    [settings.properties.token]\ntype = \"string\"\nsecret = true\n";
+    let app = TestApp::with("", &[("elsewhere.wasm", repacked("elsewhere", manifest))]).await;
+    let binding = app.plugin("elsewhere").await["bindings"][0].clone();
+    let told = json!(["every export has to bring `index`: no setting says it"]);
+    assert_eq!(binding["warnings"], told, "{binding}");
+}

@@ -235,10 +235,74 @@ async fn a_plugin_serves_those_whom_it_is_open_to() {
         (nobody.status.as_u16(), message(&nobody)),
         (422, "The 'organization_id' field does not fit: there is no organisation `org_nobody`.".into())
     );
+    // What is said already is no change.
+    put(&app, "hostile-model/organizations/org_stranger", json!({"enabled": false})).await.expect(200);
+    app.delete("/api/v1/plugins/echo/organizations/org_stranger").await.expect(200);
     let told = kinds_of_events(&app).await;
     for (kind, count) in [("plugin.enabled", 1), ("plugin.disabled", 2), ("plugin.enablement_cleared", 1)] {
         assert_eq!(told.iter().filter(|told| *told == kind).count(), count, "{kind}: {told:?}");
     }
+}
+
+/// Every road to a plugin: straight to its model, by embeddings, as a fallback, as a tool of a model; and the
+/// list of models, whether it serves or is paused.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_road_to_a_plugin_that_is_closed() {
+    let toml = r#"
+[[models]]
+id = "m"
+binding = "hostile-model"
+tools = ["echo"]
+[[models]]
+id = "embedder"
+binding = "hostile-model"
+capabilities = ["embeddings"]
+[[models]]
+id = "first"
+binding = "nowhere"
+fallbacks = ["m"]
+"#;
+    let plugins = [("echo.wasm", echo("1.0.0", "")), ("m.wasm", fixture("hostile-model"))];
+    let app = TestApp::with(toml, &plugins).await;
+    let stranger = app.stranger().await;
+    let says = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "be good!"}]});
+    let with_tool = || {
+        let mut request = says("m");
+        request["tool_choice"] = json!({"type": "function", "function": {"name": "echo"}});
+        request
+    };
+    let asked = async |path: &str, body: Value| {
+        let answer = app.post_as(&stranger, path, &body).await;
+        (answer.status.as_u16(), answer.json()["error"]["type"].as_str().unwrap_or_default().to_owned())
+    };
+    let roads = async || {
+        let completions = "/api/v1/chat/completions";
+        let embeddings = json!({"model": "embedder", "input": "text"});
+        [
+            asked(completions, says("m")).await,
+            asked("/api/v1/embeddings", embeddings).await,
+            asked(completions, says("first")).await,
+            asked(completions, with_tool()).await,
+        ]
+    };
+    let listed = async || {
+        let list = app.get_as(&stranger, "/api/v1/models").await.expect(200);
+        list["data"].as_array().unwrap().iter().map(|model| model["id"].clone()).collect::<Vec<_>>()
+    };
+    let told = |all: [(u16, &str); 4]| all.map(|(status, kind)| (status, kind.to_owned()));
+    assert_eq!(roads().await, told([(200, ""), (422, "unsupported"), (200, ""), (200, "")]));
+    assert_eq!(listed().await, ["m", "embedder", "first"]);
+
+    put(&app, "echo/organizations/org_stranger", json!({"enabled": false})).await.expect(200);
+    assert_eq!(asked("/api/v1/chat/completions", with_tool()).await, (422, "validation_error".to_owned()));
+    put(&app, "hostile-model/organizations/org_stranger", json!({"enabled": false})).await.expect(200);
+    let (none, gone) = ((422, "validation_error"), (503, "model_unavailable"));
+    assert_eq!(roads().await, told([none, none, gone, none]));
+    assert_eq!(listed().await, ["first"]);
+
+    app.post("/api/v1/plugins/hostile-model/pause", &json!({})).await.expect(200);
+    assert_eq!(roads().await, told([none, none, gone, none]));
+    assert_eq!(listed().await, ["first"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

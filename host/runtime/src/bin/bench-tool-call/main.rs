@@ -14,7 +14,6 @@ use futures_util::future::BoxFuture;
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest;
-use hardpoint_domain::reach::Reach;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_runtime::{
     Binding, BindingSpec, CallContext, CompilerCommand, HostServices, KvBackend, KvError, KvSpace, Runtime,
@@ -112,7 +111,6 @@ async fn bind(host: &Runtime, instance: &str) -> Arc<Binding> {
         secrets: BTreeMap::new(),
         limits: Limits::defaults(kind),
         declared: None,
-        reach: Reach::default(),
     };
     host.publish(vec![generation], vec![spec]);
     Arc::clone(host.snapshot().binding("echo").unwrap())

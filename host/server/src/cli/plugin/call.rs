@@ -6,8 +6,7 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use hardpoint_domain::manifest::Kind;
-use hardpoint_domain::reach::Reach;
-use hardpoint_runtime::{Binding, BindingSpec, CallContext, HostServices, ToolError};
+use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
@@ -144,11 +143,7 @@ async fn bind(
     if let Some(obstacle) = one.obstacle(&manifest.id) {
         return Err(Failure::Other(anyhow!("{obstacle}; or allow it for this call with --allow")));
     }
-    // Whoever calls from here is no organisation.
-    let (name, spec) =
-        (one.name.clone(), BindingSpec { reach: Reach::default(), ..one.spec(&config, &manifest) });
-    runtime.publish(vec![generation], vec![spec]);
-    let binding = runtime.snapshot().binding(&name).cloned();
+    let binding = runtime.bind_aside(generation, one.spec(&config, &manifest));
     Ok(binding.context("it was bound and is not there")?)
 }
 

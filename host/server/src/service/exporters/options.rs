@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use hardpoint_domain::grant::{Permissions, SecretRule};
 use hardpoint_domain::manifest::Manifest;
-use hardpoint_runtime::{Binding, Secret};
+use hardpoint_runtime::{Binding, Secret, misfits};
 use serde_json::{Map, Value};
 
 use super::Resolved;
 use crate::error::ApiError;
-use crate::service::plugins::plan::misfits;
 
 /// The longest secret of an export, in bytes. It is looked for in everything that comes back.
 const LONGEST_SECRET: usize = 4 << 10;

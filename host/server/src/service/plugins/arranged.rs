@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::id::PluginId;
 use hardpoint_domain::reach::Reach;
-use hardpoint_store::{Conn, StoreError, bindings, enablement, grants};
+use hardpoint_runtime::Opening;
+use hardpoint_store::enablement::{self, Enablement};
+use hardpoint_store::{Conn, StoreError, bindings, grants};
 
+use super::enable::{Openness, OrganizationSwitch};
 use crate::config::{Binding, Config, Written};
 
 /// What operators allowed by command or API: permissions by binding, with the plugin they were allowed to.
@@ -21,7 +24,7 @@ pub struct Arranged {
     bindings: BTreeMap<String, Binding>,
     /// By plugin: what holds for organisations that are not named, and for those that are.
     openness: HashMap<String, bool>,
-    enabled: HashMap<String, Vec<(String, bool)>>,
+    switches: HashMap<String, Vec<OrganizationSwitch>>,
 }
 
 impl Arranged {
@@ -30,16 +33,16 @@ impl Arranged {
     /// # Errors
     /// The store's.
     pub async fn read(conn: &mut Conn) -> Result<Self, StoreError> {
-        let mut enabled: HashMap<String, Vec<(String, bool)>> = HashMap::new();
-        for said in enablement::list(conn).await? {
-            enabled.entry(said.plugin_id).or_default().push((said.organization_id, said.enabled));
+        let mut switches: HashMap<String, Vec<OrganizationSwitch>> = HashMap::new();
+        for Enablement { organization_id, plugin_id, enabled } in enablement::list(conn).await? {
+            switches.entry(plugin_id).or_default().push(OrganizationSwitch { organization_id, enabled });
         }
         let openness = enablement::openness(conn).await?;
         Ok(Self {
             grants: read_grants(grants::list(conn).await?),
             bindings: bindings::list(conn).await?.into_iter().filter_map(read_binding).collect(),
             openness: openness.into_iter().map(|said| (said.plugin_id, said.enabled)).collect(),
-            enabled,
+            switches,
         })
     }
 
@@ -68,14 +71,47 @@ impl Arranged {
             .collect()
     }
 
+    /// All bindings of a plugin by name: one of its own id that nobody wrote, unless the configuration binds the
+    /// plugin or the name is taken; and those that somebody wrote.
+    pub fn names_of<'a>(
+        &'a self,
+        config: &'a Config,
+        plugin: &'a str,
+    ) -> Vec<(&'a str, Option<&'a Binding>)> {
+        let written = self.bindings_of(config, plugin);
+        let is_configured = |binding: &&Binding| matches!(binding.written, Written::Configuration { .. });
+        let has_own = !written.values().any(is_configured) && self.binding(config, plugin).is_none();
+        let own = has_own.then_some((plugin, None));
+        own.into_iter().chain(written.into_iter().map(|(name, binding)| (name, Some(binding)))).collect()
+    }
+
+    /// Whom a plugin is open to, by all the names that lead to it.
+    pub fn opening(&self, config: &Config, plugin: &str) -> Opening {
+        let names = self.names_of(config, plugin).into_iter().map(|(name, _)| name.to_owned());
+        Opening { plugin: plugin.to_owned(), reach: self.reach(config, plugin), bindings: names.collect() }
+    }
+
     /// Whom a plugin is open to.
     pub fn reach(&self, config: &Config, plugin: &str) -> Reach {
-        let declared = config.declared.get(plugin).and_then(|declared| declared.reach.clone());
-        if let Some(reach) = declared {
-            return reach;
+        let Openness { others, organizations, .. } = self.openness(config, plugin);
+        Reach::of(others, organizations.into_iter().map(|switch| (switch.organization_id, switch.enabled)))
+    }
+
+    /// What was said of whom a plugin is open to.
+    pub fn openness(&self, config: &Config, plugin: &str) -> Openness {
+        let declared = config.declared.get(plugin).and_then(|declared| declared.reach.as_ref());
+        if let Some(Reach { others, except }) = declared {
+            let named = except.iter().map(|organization| OrganizationSwitch {
+                organization_id: organization.clone(),
+                enabled: !others,
+            });
+            return Openness { others: *others, organizations: named.collect(), declared: true };
         }
-        let others = self.openness.get(plugin).copied().unwrap_or(true);
-        Reach::of(others, self.enabled.get(plugin).into_iter().flatten().cloned())
+        Openness {
+            others: self.openness.get(plugin).copied().unwrap_or(true),
+            organizations: self.switches.get(plugin).cloned().unwrap_or_default(),
+            declared: false,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Whom plugins are open to: for single organisations, and for all others.
 
-use hardpoint_store::{Lane, StoreError, enablement};
+use hardpoint_store::{Lane, StoreError, Tx, begin_change, enablement};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{Desk, DeskError};
@@ -44,28 +44,7 @@ impl Desk {
     /// There is no such plugin.
     pub async fn openness(&self, id: &str) -> Result<Openness, DeskError> {
         self.version(id, None).await?;
-        Ok(self.openness_of(id).await?)
-    }
-
-    async fn openness_of(&self, id: &str) -> Result<Openness, StoreError> {
-        if let Some(reach) = self.config.declared.get(id).and_then(|declared| declared.reach.as_ref()) {
-            let named = reach.except.iter().map(|organization| OrganizationSwitch {
-                organization_id: organization.clone(),
-                enabled: !reach.others,
-            });
-            return Ok(Openness { others: reach.others, organizations: named.collect(), declared: true });
-        }
-        let mut conn = self.store.read().await?;
-        let said = enablement::openness(&mut conn).await?;
-        let switches = enablement::list(&mut conn).await?.into_iter();
-        let organizations = switches.filter(|switch| switch.plugin_id == id).map(|switch| {
-            OrganizationSwitch { organization_id: switch.organization_id, enabled: switch.enabled }
-        });
-        Ok(Openness {
-            others: said.iter().find(|said| said.plugin_id == id).is_none_or(|said| said.enabled),
-            organizations: organizations.collect(),
-            declared: false,
-        })
+        Ok(self.arranged().await?.openness(&self.config, id))
     }
 
     /// Opens or closes a plugin for one organisation or for those that have no switch of their own; with no
@@ -91,43 +70,63 @@ impl Desk {
         let named = whom.clone();
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let organization = match (&named, enabled) {
-                    (For::Others, enabled) => {
-                        enablement::put_openness(tx, &plugin, enabled.unwrap_or(true)).await?;
-                        None
-                    }
-                    (For::Organization(organization), Some(enabled)) => {
-                        enablement::put(tx, organization, &plugin, enabled).await?;
-                        Some(organization)
-                    }
-                    (For::Organization(organization), None) => {
-                        enablement::clear(tx, organization, &plugin).await?;
-                        Some(organization)
-                    }
-                };
+                begin_change(tx).await?;
+                let before = said(tx, &plugin, &named).await?;
+                if before == enabled {
+                    return Ok(());
+                }
+                set(tx, &plugin, &named, enabled).await?;
                 let kind = match enabled {
                     Some(true) => "plugin.enabled",
                     Some(false) => "plugin.disabled",
                     None => "plugin.enablement_cleared",
                 };
-                let after = json!({ "for": organization.map_or("others", String::as_str) });
-                let mut event = author.event(now, &*rng, kind, events::plugin(&plugin), Value::Null);
-                event.after = Some(after);
+                let shown = |enabled: Option<bool>| json!({ "for": named.name(), "enabled": enabled });
+                let mut event = author.event(now, &*rng, kind, events::plugin(&plugin), shown(enabled));
+                event.before = Some(shown(before));
                 tx.append(&event, &[]).await
             })
         });
         match write.await {
             Err(StoreError::Dangling) => {
-                let For::Organization(organization) = whom else {
-                    return Err(StoreError::Dangling.into());
-                };
-                Err(DeskError::Invalid {
-                    field: "organization_id".to_owned(),
-                    reason: format!("there is no organisation `{organization}`"),
-                })
+                let reason = format!("there is no organisation `{}`", whom.name());
+                Err(DeskError::Invalid { field: "organization_id".to_owned(), reason })
             }
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(self.openness_of(id).await?),
+            Ok(()) => self.openness(id).await,
+        }
+    }
+}
+
+impl For {
+    /// The organisation's id, or `others`.
+    fn name(&self) -> &str {
+        match self {
+            Self::Others => "others",
+            Self::Organization(organization) => organization,
+        }
+    }
+}
+
+/// What was said so far; nothing where nothing was.
+async fn said(tx: &mut Tx, plugin: &str, whom: &For) -> Result<Option<bool>, StoreError> {
+    match whom {
+        For::Others => {
+            let said = enablement::openness(tx).await?;
+            Ok(said.into_iter().find(|said| said.plugin_id == plugin).map(|said| said.enabled))
+        }
+        For::Organization(organization) => enablement::get(tx, organization, plugin).await,
+    }
+}
+
+async fn set(tx: &mut Tx, plugin: &str, whom: &For, enabled: Option<bool>) -> Result<(), StoreError> {
+    match (whom, enabled) {
+        (For::Others, enabled) => enablement::put_openness(tx, plugin, enabled.unwrap_or(true)).await,
+        (For::Organization(organization), Some(enabled)) => {
+            enablement::put(tx, organization, plugin, enabled).await
+        }
+        (For::Organization(organization), None) => {
+            enablement::clear(tx, organization, plugin).await.map(drop)
         }
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use hardpoint_domain::grant::{GrantState, Permissions, effective};
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
-use hardpoint_domain::reach::Reach;
-use hardpoint_runtime::{BindingSpec, Secret, settings_validator};
+use hardpoint_runtime::{BindingSpec, Secret, misfits};
 use serde_json::{Map, Value};
 
 use super::arranged::Arranged;
@@ -30,8 +29,6 @@ pub struct Planned {
     pub declared: bool,
     /// Its settings and secrets as somebody wrote them; none for the binding that a plugin has by itself.
     pub written: Option<Binding>,
-    /// Whom it serves.
-    pub reach: Reach,
     /// What is missing and does not keep it from being live.
     pub warnings: Vec<String>,
     secrets: BTreeMap<String, Secret>,
@@ -109,21 +106,14 @@ impl Planned {
             secrets: self.secrets.clone(),
             limits: Limits::resolve(manifest.kind, &manifest.limits, &ceiling),
             declared: self.table().filter(|_| self.declared).map(|table| format!("{table}.grant")),
-            reach: self.reach.clone(),
         }
     }
 }
 
-/// The bindings of a version: those that somebody wrote, and one of the plugin's own id without settings, unless
-/// the configuration binds the plugin or the name is taken.
+/// The bindings of a version.
 pub fn plan(config: &Config, arranged: &Arranged, manifest: &Manifest) -> Vec<Planned> {
-    let written = arranged.bindings_of(config, &manifest.id);
-    let is_configured = |binding: &&Binding| matches!(binding.written, Written::Configuration { .. });
-    let has_own = !written.values().any(is_configured) && arranged.binding(config, &manifest.id).is_none();
-    let own = has_own.then(|| one(config, arranged, manifest, &manifest.id, None));
-    let written =
-        written.into_iter().map(|(name, binding)| one(config, arranged, manifest, name, Some(binding)));
-    own.into_iter().chain(written).collect()
+    let named = arranged.names_of(config, &manifest.id);
+    named.into_iter().map(|(name, binding)| one(config, arranged, manifest, name, binding)).collect()
 }
 
 /// One binding of a version.
@@ -145,7 +135,6 @@ pub(super) fn one(
         readiness: Readiness::Ready,
         declared: declared.is_some(),
         written: binding.cloned(),
-        reach: arranged.reach(config, &manifest.id),
         warnings: Vec::new(),
         secrets: BTreeMap::new(),
         settings,
@@ -172,7 +161,23 @@ pub(super) fn one(
         planned.readiness = Readiness::Pending(missing);
     }
     give_secrets(config, binding, &mut planned);
+    planned.warnings.extend(left_to_exports(manifest, &planned.settings));
     planned
+}
+
+/// What an exporter requires and its binding does not say: each export has to.
+fn left_to_exports(manifest: &Manifest, settings: &Value) -> Option<String> {
+    let required = manifest.settings.as_ref().filter(|_| manifest.kind == Kind::Exporter)?.get("required")?;
+    let secrets = manifest.secret_options();
+    let left: Vec<String> = required
+        .as_array()?
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|name| settings.get(*name).is_none() && !secrets.iter().any(|secret| secret == name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    (!left.is_empty())
+        .then(|| format!("every export has to bring {}: no setting says it", left.join(" and ")))
 }
 
 /// Puts the configured secrets behind the manifest's names, each only if it may go where it is wanted.
@@ -244,18 +249,4 @@ pub fn unfit(manifest: &Manifest, settings: &Value) -> Result<Vec<(String, Strin
         object.remove("required");
     }
     misfits(&schema, settings)
-}
-
-/// What does not fit a JSON Schema: the member's path with dots, and the reason.
-///
-/// # Errors
-/// If the schema is none.
-pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String)>, String> {
-    let validator =
-        settings_validator(schema).map_err(|error| format!("the plugin's settings schema: {error}"))?;
-    let misfit = |error: jsonschema::ValidationError<'_>| {
-        let path = error.instance_path().to_string();
-        (path.trim_start_matches('/').replace('/', "."), error.to_string())
-    };
-    Ok(validator.iter_errors(value).map(misfit).collect())
 }

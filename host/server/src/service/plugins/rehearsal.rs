@@ -6,8 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
-use hardpoint_domain::reach::Reach;
-use hardpoint_runtime::{BindingSpec, CallContext, Runtime, ToolDescription};
+use hardpoint_runtime::{CallContext, Runtime, ToolDescription};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, State};
 use serde::Serialize;
@@ -166,8 +165,7 @@ async fn describe(
     planned: &Planned,
     desk: &Desk,
 ) -> Option<ToolDescription> {
-    // Nobody's organisation asks.
-    let spec = BindingSpec { reach: Reach::default(), ..planned.spec(&desk.config, generation.manifest()) };
+    let spec = planned.spec(&desk.config, generation.manifest());
     let binding = runtime.bind_aside(generation, spec)?;
     let context = CallContext { request_id: "rehearsal".to_owned(), organization: "rehearsal".to_owned() };
     binding.describe_tool(context).await.ok()

@@ -26,7 +26,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use hardpoint_runtime::{BindingSpec, Generation};
+use hardpoint_runtime::Generation;
 use hardpoint_store::plugin_files::PluginFile;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -35,6 +35,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::decide::Loaded;
 use self::files::{Files, SeenFile};
 use self::folder::Folder;
+use self::reconcile::Published;
 pub use self::scan::new_plugin;
 use crate::state::{App, stopped};
 
@@ -216,7 +217,7 @@ struct Keeper {
     loads: JoinSet<(String, Result<Arc<Generation>, String>)>,
     places: Arc<Semaphore>,
     /// What was published last.
-    published: Option<Vec<(u64, Vec<BindingSpec>)>>,
+    published: Option<Published>,
     /// The store's revision when it was last read.
     revision: Option<i64>,
     /// Whether something failed that another attempt may mend.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use hardpoint_runtime::Generation;
+use hardpoint_runtime::{BindingSpec, Generation, Opening};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, Source, State};
 use hardpoint_store::{Engine, Lane, StoreError, revision};
@@ -65,7 +65,9 @@ impl Keeper {
                 }
             }
             if changes.is_empty() {
-                self.load_and_publish(decisions);
+                let opening = |id: &String| desired.arranged.opening(&self.app.config, id);
+                let openings = desired.versions.keys().map(opening).collect();
+                self.load_and_publish(decisions, openings);
                 return;
             }
             for (row, change) in changes {
@@ -157,7 +159,7 @@ impl Keeper {
         write.await
     }
 
-    fn load_and_publish(&mut self, decisions: Vec<(&Vec<Plugin>, Decision)>) {
+    fn load_and_publish(&mut self, decisions: Vec<(&Vec<Plugin>, Decision)>, openings: Vec<Opening>) {
         let mut wanted = HashSet::new();
         let (mut generations, mut bindings) = (Vec::new(), Vec::new());
         for (versions, decision) in decisions {
@@ -179,11 +181,15 @@ impl Keeper {
             }
         }
         self.loaded.retain(|digest, _| wanted.contains(digest));
-        let published: Vec<_> =
-            generations.iter().map(|generation| generation.number()).zip(bindings.iter().cloned()).collect();
+        let published = Published {
+            generations: generations.iter().map(|generation| generation.number()).collect(),
+            bindings: bindings.into_iter().flatten().collect(),
+            openings,
+        };
         if self.published.as_ref() != Some(&published) {
             tracing::debug!(plugins = generations.len(), "catalogue published");
-            self.app.runtime.publish(generations, bindings.into_iter().flatten().collect());
+            let Published { bindings, openings, .. } = published.clone();
+            self.app.runtime.publish_to(openings, generations, bindings);
             self.published = Some(published);
         }
     }
@@ -235,6 +241,14 @@ impl Keeper {
             }
         }
     }
+}
+
+/// What was made live, to see whether it is to be something else.
+#[derive(Clone, PartialEq)]
+pub(super) struct Published {
+    generations: Vec<u64>,
+    bindings: Vec<BindingSpec>,
+    openings: Vec<Opening>,
 }
 
 /// What happens to a version's row.
