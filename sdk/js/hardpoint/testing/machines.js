@@ -77,12 +77,12 @@ export function embedding(model, request, settings, ...script) {
  * A delivery, driven every way. Gives `sent`, `verdicts` by position, `isSplit`, `parked`, `saved`, `waits` and
  * `failure`.
  * @param {ReturnType<import('../exporter.js').defineExporter>} exporter
- * @param {{ events: object[], attempt?: number, state?: Uint8Array }} offered
+ * @param {{ events: object[], attempt?: number, now?: bigint, state?: Uint8Array }} offered
  */
-export function delivery(exporter, { events, attempt = 1, state }, settings, ...script) {
+export function delivery(exporter, { events, attempt = 1, now = 1n, state }, settings, ...script) {
   return everyWay(script, (borders) => {
     const done = { verdicts: {}, isSplit: false, parked: undefined, saved: undefined, waits: [] };
-    const batch = { attempt, now: 1n, events };
+    const batch = { attempt, now, events };
     const open = () => exporter.Delivery.open(batch, JSON.stringify(settings), state);
     const ended = run(open, script, borders, ({ tag, val }) => {
       if (tag === 'verdict') {

@@ -154,13 +154,19 @@ def completion(
 
 
 def embedding(
-    adapter: ModelAdapter, inputs: list[str], settings: dict[str, Any], *script: Answer, model: str = "m"
+    adapter: ModelAdapter,
+    inputs: list[str],
+    settings: dict[str, Any],
+    *script: Answer,
+    model: str = "m",
+    **members: Any,
 ) -> EmbeddingDone:
-    """An embedding, driven every way."""
+    """An embedding, driven every way. `members` are those of the request that are left out otherwise."""
+    left_out = {"dimensions": None, "user": None, "extra": None}
 
     def run(borders: list[int]) -> EmbeddingDone:
         done = EmbeddingDone()
-        request = model_wit.EmbeddingRequest(model, inputs, None, None, None)
+        request = model_wit.EmbeddingRequest(model, inputs, **(left_out | members))
         begin = lambda: adapter.embed(request, settings)  # noqa: E731
         finished = _run(begin, model_wit, "EmbeddingEffect", list(script), borders, done)
         assert finished or done.failure, "the embedding asked for nothing more and did not finish"
@@ -176,13 +182,14 @@ def delivery(
     settings: dict[str, Any],
     *script: Answer,
     attempt: int = 1,
+    now: int = 1,
     state: bytes | None = None,
 ) -> Delivered:
     """A delivery, driven every way."""
 
     def run(borders: list[int]) -> Delivered:
         done = Delivered()
-        batch = exporter_wit.Batch(attempt, 1, events)
+        batch = exporter_wit.Batch(attempt, now, events)
         begin = lambda: exporter.deliver(batch, settings, state)  # noqa: E731
         _run(begin, exporter_wit, "DeliveryEffect", list(script), borders, done)
         assert all(index < len(events) for index in done.verdicts), "a verdict on an event that is not there"
