@@ -1,7 +1,7 @@
 //! A workbench: one component in a runtime of its own, with all it asks for and secrets that are none.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
@@ -39,7 +39,7 @@ impl Bench {
     /// What is wrong with the component.
     pub async fn open(
         component: Bytes,
-        home: PathBuf,
+        home: &Path,
         compiler: CompilerCommand,
         egress: EgressConfig,
         tape: Arc<dyn Tape>,

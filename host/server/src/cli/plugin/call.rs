@@ -1,5 +1,6 @@
 //! `hardpoint plugin call`: one call of a tool, in a sandbox with all limits on.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -10,7 +11,7 @@ use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
-use super::{Failure, cache_home, desk, has_store, is_file};
+use super::{Failure, desk, has_store, is_file, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::{self, Config};
@@ -44,12 +45,16 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(
+    mut config: Config,
+    data: Option<&Path>,
+    arguments: &Arguments,
+) -> Result<(), Failure> {
     let call_arguments = object("--arguments", &arguments.arguments)?;
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
     if is_file(&arguments.target) && !has_store(&config) {
         // Trying a file out leaves nothing behind where it is tried.
-        config.server.data = cache_home()?;
+        config.server.data = workbench(data)?;
     }
     let desk = desk(config).await?;
     let bytes: Bytes = if is_file(&arguments.target) {

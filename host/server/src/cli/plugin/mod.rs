@@ -11,6 +11,7 @@ mod project;
 mod publish;
 mod record;
 mod remove;
+mod shelf;
 mod switch;
 mod test;
 
@@ -128,6 +129,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
         Command::Dev(_) => Config::load(&Sources { only_named: true, ..common.sources() })?,
         _ => common.load()?,
     };
+    let data = common.data.as_deref();
     block_on(async move {
         match command {
             Command::New(_) | Command::Build(_) | Command::Pack(_) => Ok(()),
@@ -145,9 +147,9 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Pause(arguments) => switch::pause(config, &arguments).await,
             Command::Resume(arguments) => switch::resume(config, &arguments).await,
             Command::Rollback(arguments) => switch::roll_back(config, &arguments).await,
-            Command::Call(arguments) => call::run(config, &arguments).await,
-            Command::Test(arguments) => test::run(&arguments).await,
-            Command::Record(arguments) => record::run(config, &arguments).await,
+            Command::Call(arguments) => call::run(config, data, &arguments).await,
+            Command::Test(arguments) => test::run(data, &arguments).await,
+            Command::Record(arguments) => record::run(config, data, &arguments).await,
         }
     })?
 }
@@ -185,13 +187,29 @@ fn confirm(question: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Where what is tried out leaves its compiled code.
+/// Where what is tried out leaves its compiled code: the folder that the command line names, or one in the
+/// author's cache, of which only what is newest is kept.
+fn workbench(data: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(data) = data {
+        return Ok(data.to_owned());
+    }
+    let home = cache_home()?;
+    // What cannot be tidied up is no reason not to try a plugin.
+    if let Err(error) = shelf::keep_newest(&home.join("cache/compiled"), MOST_KEPT) {
+        tracing::debug!(%error, "old code stays in the cache");
+    }
+    Ok(home)
+}
+
 fn cache_home() -> anyhow::Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     let home = home.context("neither XDG_CACHE_HOME nor HOME is set: name a folder with --data")?;
     Ok(home.join("hardpoint").join("call"))
 }
+
+/// Components whose code is kept; one in Python takes 50 MB.
+const MOST_KEPT: usize = 32;
 
 /// `1 plugin`, `2 plugins`.
 fn count(number: usize, what: &str) -> String {

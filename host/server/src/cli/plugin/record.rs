@@ -1,14 +1,14 @@
 //! `hardpoint plugin record`: one live exchange, kept as a recording.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
 use hardpoint_recording::Recording;
 use hardpoint_runtime::egress::EgressConfig;
 
-use super::{Failure, cache_home};
+use super::{Failure, count, workbench};
 use crate::author::bench::Bench;
 use crate::author::recorder::Recorder;
 use crate::author::replay;
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Arguments {
     out: Option<PathBuf>,
 }
 
-pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     let secrets = secrets(&arguments.secret)?;
     let component = std::fs::read(&arguments.file)
         .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
@@ -45,7 +45,8 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
         proxy: config.egress.proxy.clone(),
         ..EgressConfig::default()
     };
-    let bench = Bench::open(component.into(), cache_home()?, compiler()?, egress, recorder.clone()).await?;
+    let bench =
+        Bench::open(component.into(), &workbench(data)?, compiler()?, egress, recorder.clone()).await?;
     let binding = bench.bind(&recording.settings, |name| secrets.get(name).cloned())?;
     recording.expect = replay::run(&bench, &binding, asked).await?;
     recording.exchanges = recorder.exchanges();
@@ -53,7 +54,8 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
     match &arguments.out {
         Some(file) => {
             std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
-            eprintln!("{} requests recorded in {}", recording.exchanges.len(), file.display());
+            let requests = recording.exchanges.len();
+            eprintln!("{} recorded in {}", count(requests, "request"), file.display());
         }
         None => print!("{text}"),
     }

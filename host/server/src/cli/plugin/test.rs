@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::call::object;
-use super::{Failure, cache_home, count};
+use super::{Failure, count, workbench};
 use crate::author::bench::Bench;
 use crate::author::conformance::{Stubborn, conformance};
 use crate::author::replay::{Player, replay};
@@ -45,11 +45,12 @@ struct Line {
     problems: Vec<String>,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(data: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
     let component: Bytes = std::fs::read(&arguments.file)
         .with_context(|| format!("{} cannot be read", arguments.file.display()))?
         .into();
+    let home = workbench(data)?;
     let folder =
         arguments.recordings.clone().or_else(|| Some(PathBuf::from("recordings")).filter(|it| it.exists()));
     if folder.is_none() && !arguments.conformance {
@@ -59,22 +60,21 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let mut lines = Vec::new();
     if let Some(folder) = folder {
-        lines.extend(replay_all(component.clone(), &folder).await?);
+        lines.extend(replay_all(component.clone(), &home, &folder).await?);
     }
     if arguments.conformance {
-        lines.extend(conform(component, settings).await?);
+        lines.extend(conform(component, &home, settings).await?);
     }
     report(&lines, arguments.json)
 }
 
-async fn replay_all(component: Bytes, path: &Path) -> Result<Vec<Line>, Failure> {
+async fn replay_all(component: Bytes, home: &Path, path: &Path) -> Result<Vec<Line>, Failure> {
     let files = files(path)?;
     if files.is_empty() {
         return Err(Failure::Misuse(format!("there are no recordings (*.json) in {}", path.display())));
     }
     let player = Player::new();
-    let bench =
-        Bench::open(component, cache_home()?, compiler()?, EgressConfig::default(), player.clone()).await?;
+    let bench = Bench::open(component, home, compiler()?, EgressConfig::default(), player.clone()).await?;
     let mut lines = Vec::new();
     for file in files {
         let name = file.display().to_string();
@@ -87,10 +87,13 @@ async fn replay_all(component: Bytes, path: &Path) -> Result<Vec<Line>, Failure>
     Ok(lines)
 }
 
-async fn conform(component: Bytes, settings: Option<Map<String, Value>>) -> Result<Vec<Line>, Failure> {
+async fn conform(
+    component: Bytes,
+    home: &Path,
+    settings: Option<Map<String, Value>>,
+) -> Result<Vec<Line>, Failure> {
     let tape = Stubborn::new();
-    let bench =
-        Bench::open(component, cache_home()?, compiler()?, EgressConfig::default(), tape.clone()).await?;
+    let bench = Bench::open(component, home, compiler()?, EgressConfig::default(), tape.clone()).await?;
     let checks = conformance(&bench, &tape, settings).await?;
     let line = |check: crate::author::conformance::Check| Line {
         name: check.name,
