@@ -51,8 +51,9 @@ fn packed(place: &Place, kind: Kind, language: Language) -> PathBuf {
 fn guided(language: Language) {
     let host = Host::named();
     let served = guide::follow(language);
-    let plugin = served.plugins_folder().join("word-count.wasm");
-    inspected(&host, &plugin, "word-count", Kind::Tool);
+    let id = format!("word-count-{language}");
+    let plugin = served.plugins_folder().join(format!("{id}.wasm"));
+    inspected(&host, &plugin, &id, Kind::Tool);
     host.shares_code_of(&served);
     called(&host, &plugin, language);
     conforms(&host, &plugin, &name(Kind::Tool, language));
