@@ -23,7 +23,7 @@ pub fn new(kind: Kind, name: &str, language: Language, folder: &Path) -> Result<
         check_crate_name(&id)?;
     }
     check_empty(folder)?;
-    let names = Names { id: id.as_str(), kind: kind_name(kind) };
+    let names = Names { id: id.as_str(), kind };
     for part in parts(kind, language) {
         let prefix = format!("{part}/");
         for (path, text) in TEMPLATES {
@@ -49,22 +49,40 @@ pub fn new(kind: Kind, name: &str, language: Language, folder: &Path) -> Result<
 /// The templates that a project is put together from.
 fn parts(kind: Kind, language: Language) -> [String; 3] {
     let kind = kind_name(kind);
-    [format!("manifest/{kind}"), format!("{language}/common"), format!("{language}/{kind}")]
+    [format!("kind/{kind}"), format!("{language}/common"), format!("{language}/{kind}")]
 }
 
 /// What stands for what in the templates.
 struct Names<'a> {
     id: &'a str,
-    kind: &'a str,
+    kind: Kind,
 }
 
 impl Names<'_> {
     fn fill(&self, text: &str) -> String {
-        text.replace("{{id}}", self.id)
+        let trying = if self.kind == Kind::Retriever { UNSERVED } else { SERVED };
+        text.replace("{{trying}}", trying)
+            .replace("{{id}}", self.id)
             .replace("{{crate}}", &self.id.replace('-', "_"))
-            .replace("{{kind}}", self.kind)
+            .replace("{{kind}}", kind_name(self.kind))
     }
 }
+
+/// What a README says of trying a plugin out, where hosts serve its kind.
+const SERVED: &str = "\
+- `hardpoint plugin dev`: builds and runs it whenever you save, in a host of its own, and prints a line that calls it;
+  `--settings '{…}'` gives it the settings that it requires.
+- `hardpoint plugin test {{id}}.wasm`: replays `recordings/` in the sandbox. Each file there says what is asked, what
+  the other side answers, and what must come of it; the tests replay them natively. With `--conformance` it also tries
+  what every plugin of its kind must bear.
+- `hardpoint plugin record {{id}}.wasm question.json --out recordings/NAME.json`: makes a recording of a live exchange.
+  The question is a recording without `exchanges` and `expect`.
+- `hardpoint plugin inspect {{id}}.wasm`: what an operator sees of it.";
+
+/// What it says where they do not.
+const UNSERVED: &str = "
+No host serves retrievers yet, so it can be built and tested natively, and no more: `hardpoint plugin dev`, `test` and
+`inspect` refuse it.";
 
 /// Where a template's file goes. Some names mean something to git or cargo where the templates are kept, so
 /// they end in `.in` there.
@@ -205,7 +223,7 @@ mod tests {
         }
         for (path, text) in TEMPLATES {
             assert!(used.iter().any(|part| path.starts_with(&format!("{part}/"))), "{path} is in no project");
-            let filled = Names { id: "a-b", kind: "tool" }.fill(text);
+            let filled = Names { id: "a-b", kind: Kind::Tool }.fill(text);
             assert!(!filled.contains("{{"), "{path} has a placeholder that nothing fills");
         }
     }

@@ -33,9 +33,9 @@ impl Host {
         self.json(&mut command)
     }
 
-    /// Tries what every plugin of its kind must bear; gives the line with the counts, or what it does not bear.
-    pub(crate) fn conforms(&self, plugin: &Path) -> Result<String, String> {
-        let output = self.command("test", plugin).arg("--conformance").output().unwrap();
+    /// Tests a plugin in the sandbox; gives the line with the counts, or what failed.
+    pub(crate) fn test(&self, plugin: &Path, options: &[&str]) -> Result<String, String> {
+        let output = self.command("test", plugin).args(options).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() {
             return Ok(text.lines().last().unwrap_or_default().to_owned());
@@ -46,17 +46,16 @@ impl Host {
 
     /// Takes the code that a running host has compiled, so that nothing is compiled twice.
     pub(crate) fn shares_code_of(&self, served: &hardpoint_tests::host::Host) {
-        let folder = self.data.path().join("home/hardpoint/call");
+        let folder = self.data.path().join("data");
         fs::create_dir_all(&folder).unwrap();
         std::os::unix::fs::symlink(served.folder().join("data/cache"), folder.join("cache")).unwrap();
     }
 
-    /// With data of its own: what is configured or stored on this machine does not matter.
+    /// With data of its own: what is configured or stored on this machine does not matter, and what is compiled
+    /// for a test goes when the test does.
     fn command(&self, verb: &str, plugin: &Path) -> Command {
         let mut command = Command::new(&self.binary);
         command.current_dir(self.data.path()).arg("--data").arg(self.data.path().join("data"));
-        // What is compiled for a test goes when the test does.
-        command.env("XDG_CACHE_HOME", self.data.path().join("home"));
         command.args(["plugin", verb]).arg(plugin);
         command
     }

@@ -55,6 +55,7 @@ fn guided(language: Language) {
     let plugin = served.plugins_folder().join(format!("{id}.wasm"));
     inspected(&host, &plugin, &id, Kind::Tool);
     host.shares_code_of(&served);
+    replays(&host, &plugin, &served.folder().join(id));
     called(&host, &plugin, language);
     conforms(&host, &plugin, &name(Kind::Tool, language));
 }
@@ -73,6 +74,7 @@ fn template(kind: Kind, language: Language) {
         _ => served::exporter(&plugin, &name),
     };
     host.shares_code_of(&served);
+    replays(&host, &plugin, &place.path().join("project"));
     conforms(&host, &plugin, &name);
 }
 
@@ -89,16 +91,25 @@ fn inspected(host: &Host, plugin: &Path, id: &str, kind: Kind) {
 fn unserved(host: &Host, plugin: &Path, name: &str) {
     let refusal = host.inspect(plugin).expect_err("this host serves retrievers: test more of them");
     assert!(refusal.contains("serves no retrievers yet"), "{refusal}");
-    let untried = host.conforms(plugin).expect_err("retrievers can be tried: try these");
+    let untried = host.test(plugin, &["--conformance"]).expect_err("retrievers can be tried: try these");
     assert!(untried.contains("serves no retrievers yet"), "{untried}");
     println!("{name}: conformance is not tried: {}", untried.trim());
+}
+
+/// The recording that a project begins with comes out as it says in the sandbox; its own tests replay it natively.
+fn replays(host: &Host, plugin: &Path, project: &Path) {
+    let recordings = project.join("recordings");
+    let tested = host.test(plugin, &["--recordings", recordings.to_str().expect("a path in UTF-8")]);
+    assert_eq!(tested.as_deref(), Ok("1 passed, 0 failed"));
 }
 
 /// Every template passes what third parties try on their own components.
 #[allow(clippy::disallowed_methods, reason = "what the suite costs is worth knowing")]
 fn conforms(host: &Host, plugin: &Path, name: &str) {
     let began = Instant::now();
-    let passed = host.conforms(plugin).unwrap_or_else(|failed| panic!("{name} does not conform:\n{failed}"));
+    let passed = host
+        .test(plugin, &["--conformance"])
+        .unwrap_or_else(|failed| panic!("{name} does not conform:\n{failed}"));
     println!("{name}: conformance: {passed}, in {:.1} s", began.elapsed().as_secs_f64());
 }
 

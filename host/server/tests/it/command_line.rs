@@ -162,3 +162,33 @@ async fn a_command_beside_a_running_server() {
     app.settle().await;
     assert_eq!(app.call("echo").await, 404);
 }
+
+#[test]
+fn a_project_says_what_next() {
+    let folder = TempDir::new().unwrap();
+    let made = hardpoint(folder.path(), &["plugin", "new", "tool", "count", "--lang", "js"]);
+    assert!(made.status.success(), "{}", said(&made));
+    insta::assert_snapshot!(said(&made), @r"
+    count is there. What next:
+      hardpoint plugin dev count                 builds and runs it whenever you save
+      hardpoint plugin build count --test        its tests, and one file to publish
+      hardpoint plugin test count/count.wasm     replays its recordings in the sandbox
+      hardpoint plugin inspect count/count.wasm  what an operator sees of it
+    ");
+    let readme = std::fs::read_to_string(folder.path().join("count/README.md")).unwrap();
+    for words in ["hardpoint plugin dev", "count.wasm`: replays `recordings/`", "hardpoint plugin record"] {
+        assert!(readme.contains(words), "{words}: {readme}");
+    }
+    let new = ["plugin", "new", "retriever", "find", "--lang", "js", "--json"];
+    let made = json(&hardpoint(folder.path(), &new));
+    assert_eq!(
+        (&made["id"], &made["kind"], &made["language"]),
+        (&"find".into(), &"retriever".into(), &"js".into())
+    );
+    assert_eq!(made["next"], serde_json::json!(["hardpoint plugin build find --test"]));
+    let readme = std::fs::read_to_string(made["folder"].as_str().unwrap().to_owned() + "/README.md").unwrap();
+    assert!(
+        readme.contains("No host serves retrievers yet") && !readme.contains("plugin record"),
+        "{readme}"
+    );
+}

@@ -42,6 +42,9 @@ pub(in crate::cli) struct NewArguments {
     /// Where the project goes; a folder called like the plugin where left out.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -88,12 +91,37 @@ pub(super) fn new(arguments: &NewArguments) -> Result<(), Failure> {
         LanguageName::Js => Language::JavaScript,
     };
     let folder = arguments.folder.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
-    hardpoint_authoring::new(kind, &arguments.name, language, &folder).map_err(failure)?;
-    let shown = folder.display();
-    println!("{shown} is there. What next:");
-    println!("  hardpoint plugin build {shown} --test");
-    println!("  hardpoint plugin inspect {shown}/{}.wasm", arguments.name);
+    let project = hardpoint_authoring::new(kind, &arguments.name, language, &folder).map_err(failure)?;
+    let next = next(kind, &folder, &arguments.name);
+    if arguments.json {
+        let commands: Vec<&String> = next.iter().map(|(command, _)| command).collect();
+        return print_json(&json!({
+            "folder": project.folder(), "id": arguments.name, "kind": kind, "language": language.as_str(), "next": commands,
+        }));
+    }
+    println!("{} is there. What next:", folder.display());
+    let width = next.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+    for (command, words) in &next {
+        println!("  {command:<width$}  {words}");
+    }
     Ok(())
+}
+
+/// The commands that a project is worked on with, and what each is for.
+fn next(kind: Kind, folder: &Path, id: &str) -> Vec<(String, &'static str)> {
+    let (folder, component) = (folder.display(), folder.join(format!("{id}.wasm")));
+    let component = component.display();
+    let build = (format!("hardpoint plugin build {folder} --test"), "its tests, and one file to publish");
+    if kind == Kind::Retriever {
+        // Hosts refuse what these would try.
+        return vec![build];
+    }
+    vec![
+        (format!("hardpoint plugin dev {folder}"), "builds and runs it whenever you save"),
+        build,
+        (format!("hardpoint plugin test {component}"), "replays its recordings in the sandbox"),
+        (format!("hardpoint plugin inspect {component}"), "what an operator sees of it"),
+    ]
 }
 
 pub(super) fn build(arguments: &BuildArguments) -> Result<(), Failure> {

@@ -22,7 +22,7 @@ use crate::cli::serve::compiler;
 pub(in crate::cli) struct Arguments {
     /// The packed component.
     file: PathBuf,
-    /// A recording, or a folder of them; `recordings` where left out and there.
+    /// A recording, or a folder of them; `recordings` here or beside the component where left out, if it is there.
     #[arg(long, value_name = "PATH")]
     recordings: Option<PathBuf>,
     /// Also try what every plugin of its kind must bear.
@@ -51,8 +51,11 @@ pub(super) async fn run(data: Option<&Path>, arguments: &Arguments) -> Result<()
         .with_context(|| format!("{} cannot be read", arguments.file.display()))?
         .into();
     let home = workbench(data)?;
-    let folder =
-        arguments.recordings.clone().or_else(|| Some(PathBuf::from("recordings")).filter(|it| it.exists()));
+    let beside = arguments.file.with_file_name("recordings");
+    let folder = arguments
+        .recordings
+        .clone()
+        .or_else(|| [PathBuf::from("recordings"), beside].into_iter().find(|folder| folder.exists()));
     if folder.is_none() && !arguments.conformance {
         return Err(Failure::Misuse(
             "there is nothing to test: name recordings with --recordings, or add --conformance".to_owned(),

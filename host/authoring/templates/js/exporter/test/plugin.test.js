@@ -1,10 +1,11 @@
 // The exporter as a host drives it, natively, with answers cut at every byte.
 
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import test from 'node:test';
 
 import { exporter } from '../plugin.js';
-import { answer, delivery, event, failed } from '../vendor/hardpoint/testing.js';
+import { answer, delivery, event, failed, replay } from '../vendor/hardpoint/testing.js';
 
 function answered(count, answer) {
   const events = Array.from({ length: count }, (_, index) => event(`evt-${index}`, `{"id":${index}}`));
@@ -35,4 +36,9 @@ test('splits, parks and drops', () => {
 
 test('a broken connection fails the batch', () => {
   assert.equal(answered(1, failed('connect')).failure.kind, 'upstream');
+});
+
+test('recordings come out as they say', () => {
+  const folder = new URL('../recordings/', import.meta.url);
+  for (const file of readdirSync(folder)) replay(exporter, readFileSync(new URL(file, folder), 'utf8'));
 });

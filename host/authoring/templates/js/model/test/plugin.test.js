@@ -1,10 +1,11 @@
 // The adapter as a host drives it, natively, with answers cut at every byte.
 
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import test from 'node:test';
 
 import { modelAdapter } from '../plugin.js';
-import { answer, completion, completionRequest, message, sseAnswer } from '../vendor/hardpoint/testing.js';
+import { answer, completion, completionRequest, message, replay, sseAnswer } from '../vendor/hardpoint/testing.js';
 
 const STREAM = `\
 data: {"choices":[{"delta":{"role":"assistant","content":""}}]}
@@ -52,4 +53,9 @@ test('an error is passed on', () => {
 test('a stream that stops is a failure', () => {
   const done = asked(sseAnswer(STREAM.split(': still')[0]));
   assert.deepEqual([done.text, done.failure.kind], ['Becau', 'protocol']);
+});
+
+test('recordings come out as they say', () => {
+  const folder = new URL('../recordings/', import.meta.url);
+  for (const file of readdirSync(folder)) replay(modelAdapter, readFileSync(new URL(file, folder), 'utf8'));
 });

@@ -1,10 +1,11 @@
 // The tool as a host calls it, natively.
 
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import test from 'node:test';
 
 import { tool } from '../plugin.js';
-import { call, describe } from '../vendor/hardpoint/testing.js';
+import { call, describe, replay } from '../vendor/hardpoint/testing.js';
 import { InvalidArguments } from '../vendor/hardpoint/tool.js';
 
 test('counts', () => {
@@ -33,4 +34,9 @@ test('tells a model what is wrong', () => {
 
 test('describes its arguments', () => {
   assert.deepEqual(describe(tool).parameters.required, ['text']);
+});
+
+test('recordings come out as they say', () => {
+  const folder = new URL('../recordings/', import.meta.url);
+  for (const file of readdirSync(folder)) replay(tool, readFileSync(new URL(file, folder), 'utf8'));
 });

@@ -2,11 +2,14 @@
 
 import json
 import unittest
+from pathlib import Path
 
-from hardpoint.testing import Answer, delivery, event
+from hardpoint.testing import Answer, delivery, event, replay
 from hardpoint.wit.exporter import Verdict_Drop, Verdict_RetryAfter
 from hardpoint.wit.types import TransportFailureKind
 from plugin import plugin
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
 
 
 def answered(events, answer):
@@ -35,6 +38,11 @@ class JsonLines(unittest.TestCase):
 
     def test_a_broken_connection_fails_the_batch(self):
         self.assertIsNotNone(answered(1, Answer.failed(TransportFailureKind.CONNECT)).failure)
+
+    def test_recordings_come_out_as_they_say(self):
+        for recording in sorted(RECORDINGS.glob("*.json")):
+            with self.subTest(recording.name):
+                replay(plugin, recording.read_text("utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The adapter as a host drives it, natively, with answers cut at every byte."""
 
 import unittest
+from pathlib import Path
 
 from hardpoint import FailureKind
 from hardpoint.model import FinishReason
-from hardpoint.testing import Answer, completion, completion_request, message
+from hardpoint.testing import Answer, completion, completion_request, message, replay
 from plugin import plugin
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
 
 STREAM = """\
 data: {"choices":[{"delta":{"role":"assistant","content":""}}]}
@@ -55,6 +58,11 @@ class Streaming(unittest.TestCase):
     def test_a_stream_that_stops_is_a_failure(self):
         done = asked(Answer.sse(STREAM.partition(": still")[0]))
         self.assertEqual((done.text, done.failure.kind), ("Becau", FailureKind.PROTOCOL))
+
+    def test_recordings_come_out_as_they_say(self):
+        for recording in sorted(RECORDINGS.glob("*.json")):
+            with self.subTest(recording.name):
+                replay(plugin, recording.read_text("utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """The tool as a host calls it, natively."""
 
 import unittest
+from pathlib import Path
 
-from hardpoint.testing import call, describe
+from hardpoint.testing import call, describe, replay
 from hardpoint.tool import InvalidArguments
 from plugin import plugin
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
 
 
 class WordStatistics(unittest.TestCase):
@@ -33,6 +36,11 @@ class WordStatistics(unittest.TestCase):
     def test_describes_its_arguments(self):
         _, parameters = describe(plugin)
         self.assertEqual(parameters["required"], ["text"])
+
+    def test_recordings_come_out_as_they_say(self):
+        for recording in sorted(RECORDINGS.glob("*.json")):
+            with self.subTest(recording.name):
+                replay(plugin, recording.read_text("utf-8"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 use {{crate}}::JsonLines;
 use hardpoint_sdk::exporter::{Batch, Event, Verdict};
 use hardpoint_sdk::failure::TransportFailureKind;
-use hardpoint_sdk::testing::{Answer, Delivered, delivery};
+use hardpoint_sdk::testing::{Answer, Delivered, delivery, replay_exporter};
 use serde_json::json;
 
 fn batch(events: usize) -> Batch {
@@ -49,4 +49,12 @@ fn splits_parks_and_drops() {
 #[test]
 fn a_broken_connection_fails_the_batch() {
     assert!(answered(1, Answer::failed(TransportFailureKind::Connect)).failure.is_some());
+}
+
+#[test]
+fn recordings_come_out_as_they_say() {
+    for file in std::fs::read_dir("recordings").expect("a folder of recordings") {
+        let file = file.expect("a recording").path();
+        replay_exporter::<JsonLines>(&std::fs::read_to_string(file).expect("a text"));
+    }
 }

@@ -3,7 +3,7 @@
 use {{crate}}::Streaming;
 use hardpoint_sdk::FailureKind;
 use hardpoint_sdk::model::{CompletionRequest, FinishReason, Message, Role};
-use hardpoint_sdk::testing::{Answer, Completed, completion};
+use hardpoint_sdk::testing::{Answer, Completed, completion, replay_model};
 use serde_json::json;
 
 fn asked(answer: Answer) -> Completed {
@@ -52,4 +52,12 @@ fn a_stream_that_stops_is_a_failure() {
     let done = asked(Answer::sse(cut));
     assert_eq!(done.text, "Becau");
     assert_eq!(done.failure().kind, FailureKind::Protocol);
+}
+
+#[test]
+fn recordings_come_out_as_they_say() {
+    for file in std::fs::read_dir("recordings").expect("a folder of recordings") {
+        let file = file.expect("a recording").path();
+        replay_model::<Streaming>(&std::fs::read_to_string(file).expect("a text"));
+    }
 }

@@ -1,7 +1,7 @@
 //! The tool as a host calls it, natively.
 
 use {{crate}}::WordStatistics;
-use hardpoint_sdk::testing::{call, describe};
+use hardpoint_sdk::testing::{call, describe, replay_tool};
 use hardpoint_sdk::tool::ToolError;
 use serde_json::{Value, json};
 
@@ -43,4 +43,12 @@ fn describes_its_arguments() {
     let schema: Value = serde_json::from_str(&parameters).expect("the schema is JSON");
     assert_eq!(schema["required"], json!(["text"]));
     assert_eq!(schema["properties"]["top"]["maximum"], 100);
+}
+
+#[test]
+fn recordings_come_out_as_they_say() {
+    for file in std::fs::read_dir("recordings").expect("a folder of recordings") {
+        let file = file.expect("a recording").path();
+        replay_tool::<WordStatistics>(&std::fs::read_to_string(file).expect("a text"));
+    }
 }
