@@ -58,9 +58,12 @@ async fn an_exchange_is_recorded_and_replayed() {
         "api_key=DOUBLE_KEY",
         "--out",
         "recordings/plain.json",
+        "--json",
     ];
     let recorded = run(folder.path(), &record);
     assert!(recorded.status.success(), "{}", said(&recorded));
+    let told: Value = serde_json::from_slice(&recorded.stdout).unwrap();
+    assert_eq!((&told["file"], &told["requests"]), (&json!("recordings/plain.json"), &json!(1)));
     let file = folder.path().join("recordings/plain.json");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(!text.contains(KEY) && text.contains("Bearer {secret:api_key}"), "{text}");

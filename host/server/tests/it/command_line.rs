@@ -192,3 +192,37 @@ fn a_project_says_what_next() {
         "{readme}"
     );
 }
+
+/// What is recorded beside a component is what it is tested with, and what is compiled for that stays where it was
+/// asked to be.
+#[test]
+fn a_call_is_recorded_and_replayed() {
+    let folder = TempDir::new().unwrap();
+    let project = folder.path().join("project");
+    std::fs::create_dir_all(project.join("recordings")).unwrap();
+    std::fs::write(project.join("mine.wasm"), echo("1.0.0", "")).unwrap();
+    let question = r#"{"about": "an echo", "call": {"arguments": {"a": 1}}}"#;
+    std::fs::write(folder.path().join("question.json"), question).unwrap();
+    let run = |arguments: &[&str]| {
+        let data = ["--data", "kept"];
+        hardpoint(folder.path(), &[&["plugin"][..], arguments, &data].concat())
+    };
+    let to_file = ["--json", "--out", "project/recordings/one.json"];
+    let record = ["record", "project/mine.wasm", "question.json"];
+    let recorded = json(&run(&[&record[..], &to_file].concat()));
+    assert_eq!(
+        recorded,
+        serde_json::json!({
+            "file": "project/recordings/one.json", "requests": 0, "expect": { "result": { "a": 1 } },
+        })
+    );
+    assert_eq!(
+        json(&run(&record))["expect"],
+        recorded["expect"],
+        "without a file it is the recording itself"
+    );
+    let tested = run(&["test", "project/mine.wasm"]);
+    assert!(said(&tested).contains("1 passed, 0 failed"), "{}", said(&tested));
+    let code = std::fs::read_dir(folder.path().join("kept/cache/compiled")).unwrap();
+    assert!(code.count() > 0, "it was compiled elsewhere");
+}

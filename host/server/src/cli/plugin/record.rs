@@ -7,11 +7,13 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use hardpoint_recording::Recording;
 use hardpoint_runtime::egress::EgressConfig;
+use serde_json::json;
 
 use super::{Failure, count, workbench};
 use crate::author::bench::Bench;
 use crate::author::recorder::Recorder;
 use crate::author::replay;
+use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::Config;
 
@@ -27,6 +29,9 @@ pub(in crate::cli) struct Arguments {
     /// Where the recording goes; standard output where left out.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// For programs: say what was recorded as JSON. What goes to standard output is the recording, JSON itself.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
@@ -55,6 +60,11 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
         Some(file) => {
             std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
             let requests = recording.exchanges.len();
+            if arguments.json {
+                return print_json(
+                    &json!({ "file": file, "requests": requests, "expect": recording.expect }),
+                );
+            }
             eprintln!("{} recorded in {}", count(requests, "request"), file.display());
         }
         None => print!("{text}"),
