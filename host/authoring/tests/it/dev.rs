@@ -87,6 +87,9 @@ async fn what_is_saved_is_what_runs() {
     let host = dev.wait("host");
     let client = Client::new(host["address"].as_str().unwrap(), host["key"].as_str());
     let first = dev.wait("live");
+    let (path, body) = (first["example"]["path"].as_str().unwrap(), &first["example"]["body"]);
+    let called = client.post(&format!("/api/v1{path}"), body).await.expect(200);
+    assert_eq!(called["result"]["words"], 1, "the example fits: {first}");
     assert_eq!(count(&client, &id).await, 2);
 
     let source = folder.join("src/lib.rs");
@@ -114,7 +117,11 @@ async fn a_host_that_runs_already_is_asked_to_allow_it() {
     let dev = Dev::start(project.folder(), &server, Some(host.key()));
     let waiting = dev.wait("waiting");
     let reason = waiting["reason"].as_str().unwrap();
-    assert!(reason.contains(&format!("hardpoint plugin grant {id} --digest sha256:")), "{reason}");
+    let (_, digest) = reason.split_once(&format!("hardpoint plugin grant {id} --digest ")).expect(reason);
+    let (digest, _) = digest.split_once('`').expect(reason);
+    let grant = host.command(&["plugin", "grant", &id, "--digest", digest, "--yes"]);
+    assert!(grant.status.success(), "{}", String::from_utf8_lossy(&grant.stderr));
+    assert_eq!(dev.wait("live")["digest"], digest, "what is allowed later is told too");
     dev.interrupt();
 
     let dev = Dev::start(project.folder(), &[&server[..], &["--allow"]].concat(), Some(host.key()));

@@ -193,6 +193,16 @@ fn a_project_says_what_next() {
     );
 }
 
+#[test]
+fn an_operators_key_is_not_shown_to_the_network() {
+    let folder = TempDir::new().unwrap();
+    assert!(hardpoint(folder.path(), &["plugin", "new", "tool", "count"]).status.success());
+    let dev = ["plugin", "dev", "count", "--key", "hp_live_x", "--server", "http://hardpoint.example.com"];
+    let refused = hardpoint(folder.path(), &dev);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("--plain-http"), "{}", said(&refused));
+}
+
 /// What is recorded beside a component is what it is tested with, and what is compiled for that stays where it was
 /// asked to be.
 #[test]

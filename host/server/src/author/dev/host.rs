@@ -66,15 +66,39 @@ pub struct Live {
     pub generation: u64,
 }
 
+/// A page of `/tools`, as much as matters here.
+#[derive(Deserialize)]
+struct Tools {
+    data: Vec<Tool>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    name: String,
+    parameters: Option<Value>,
+}
+
+/// Whether what is sent to an address can be read on the way: it is neither encrypted nor for this machine.
+pub fn is_exposed(address: &str) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
+    let is_here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !is_here
+}
+
 impl Host {
-    /// The host at an address, `http://127.0.0.1:8080`.
+    /// The host at an address, `http://127.0.0.1:8080`, below whose path its API is.
     ///
     /// # Errors
     /// If that is no address.
     pub fn at(address: &str, key: &str) -> anyhow::Result<Self> {
         let url = Url::parse(address).with_context(|| format!("{address} is no address of a host"))?;
-        let origin = &url[..Position::BeforePath];
-        let rule: HttpRule = format!("DELETE,GET,POST,PUT {origin}")
+        let root = url[..Position::AfterPath].trim_end_matches('/');
+        let rule: HttpRule = format!("DELETE,GET,POST,PUT {root}")
             .parse()
             .with_context(|| format!("{address} is no address of a host: write http://127.0.0.1:8080"))?;
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -86,7 +110,7 @@ impl Host {
             ..EgressConfig::default()
         })?;
         let permissions = Permissions { http: vec![rule], ..Permissions::default() };
-        let base = format!("{}/api/v1", origin.trim_end_matches('/'));
+        let base = format!("{root}/api/v1");
         Ok(Self { egress, base, permissions, authorization: format!("Bearer {key}").into() })
     }
 
@@ -129,6 +153,26 @@ impl Host {
     pub async fn plugin(&self, id: &str) -> anyhow::Result<Seen> {
         let answer = self.ask("GET", &format!("/plugins/{id}"), "", Bytes::new()).await?;
         serde_json::from_slice(&answer).context("the host's answer is none of this version's")
+    }
+
+    /// The schema of a tool's arguments; none where it has none, or is not called.
+    ///
+    /// # Errors
+    /// As for `publish`.
+    pub async fn parameters(&self, name: &str) -> anyhow::Result<Option<Value>> {
+        for page in 1.. {
+            let path = format!("/tools?page_size=100&page={page}");
+            let answer = self.ask("GET", &path, "", Bytes::new()).await?;
+            let tools: Tools =
+                serde_json::from_slice(&answer).context("the host's answer is none of this version's")?;
+            if tools.data.is_empty() {
+                break;
+            }
+            if let Some(tool) = tools.data.into_iter().find(|tool| tool.name == name) {
+                return Ok(tool.parameters);
+            }
+        }
+        Ok(None)
     }
 
     /// Lines of the plugin's log, as server-sent events that do not end.
@@ -180,5 +224,30 @@ impl Host {
         let options = SendOptions::for_binding("dev");
         let sent = self.egress.send(request, &self.permissions, &BTreeMap::new(), &options).await;
         sent.map_err(|error| anyhow!("{error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_part_of_the_address() {
+        let base = |address: &str| Host::at(address, "key").map(|host| host.base().to_owned());
+        assert_eq!(base("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080/api/v1");
+        assert_eq!(base("https://example.com/hardpoint/").unwrap(), "https://example.com/hardpoint/api/v1");
+        assert!(base("here").unwrap_err().to_string().contains("no address"));
+        assert!(base("ftp://example.com").is_err());
+    }
+
+    #[test]
+    fn what_can_be_read_on_the_way() {
+        for hidden in ["https://example.com", "http://localhost:1", "http://127.0.0.2:1/a", "http://[::1]:1"]
+        {
+            assert!(!is_exposed(hidden), "{hidden}");
+        }
+        for exposed in ["http://example.com", "http://10.0.0.1:8080", "http://localhost.example.com"] {
+            assert!(is_exposed(exposed), "{exposed}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! `hardpoint plugin dev`: builds whenever a source is saved, hands the component to a running host, and
 //! follows the plugin's log.
 
+mod example;
 mod host;
 mod sources;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +14,22 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use hardpoint_authoring::Project;
 use hardpoint_authoring::toolchain::never_install;
+use hardpoint_domain::manifest::Kind;
 use hardpoint_runtime::inspect;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-pub use host::{Host, Seen};
+pub use example::Example;
+pub use host::{Host, Seen, is_exposed};
 use sources::Sources;
 
 /// How often a host is asked what became of a component that it compiles.
 const ASK: Duration = Duration::from_millis(200);
+
+/// How often a host is asked whether what waits for somebody serves by now.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long until a log that ended is opened again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -61,6 +68,9 @@ pub enum News {
         generation: u64,
         /// From the save to now, in milliseconds.
         took_ms: u128,
+        /// A request that calls it, where its kind is called.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        example: Option<Example>,
     },
     /// It does not serve until somebody does something.
     Waiting {
@@ -110,48 +120,92 @@ impl Dev {
         let mut log = None;
         loop {
             (self.tell)(&News::Building { changed });
-            match self.round().await {
-                Ok(id) => {
-                    log.get_or_insert_with(|| Follower::start(self.host.clone(), id, self.tell.clone()));
+            let built = self.round().await;
+            match &built {
+                Ok(Built { id, .. }) => {
+                    let follow = || Follower::start(self.host.clone(), id.clone(), self.tell.clone());
+                    log.get_or_insert_with(follow);
                 }
                 Err(error) => (self.tell)(&News::Failed { reason: format!("{error:#}") }),
             }
-            (sources, changed) = sources.changed().await?;
+            (sources, changed) = tokio::select! {
+                found = sources.changed() => found?,
+                never = self.wait(built.ok()) => match never {},
+            };
         }
     }
 
-    /// From the sources to a version that serves; gives the plugin's id.
-    async fn round(&self) -> anyhow::Result<String> {
+    /// From the sources to a version of which it is known what became of it.
+    async fn round(&self) -> anyhow::Result<Built> {
         let begun = Instant::now();
         let (folder, test) = (self.folder.clone(), self.test);
         let packed = spawn_blocking(move || build(&folder, test)).await??;
         let component = Bytes::from(std::fs::read(&packed)?);
         (self.tell)(&News::Built { size: component.len(), took_ms: begun.elapsed().as_millis() });
         let inspection = inspect(&component)?;
-        let (id, digest) = (inspection.manifest.id, inspection.digest);
+        let mut built = Built {
+            id: inspection.manifest.id,
+            kind: inspection.manifest.kind,
+            digest: inspection.digest,
+            begun,
+            waits: false,
+        };
         self.host.publish(component).await?;
         if let Some(settings) = &self.settings {
-            self.host.bind(&id, settings).await?;
+            self.host.bind(&built.id, settings).await?;
         }
         if self.allow {
-            self.host.approve(&id, &digest).await?;
+            self.host.approve(&built.id, &built.digest).await?;
         }
-        let news = self.outcome(&id, &digest, begun).await?;
-        (self.tell)(&news);
-        Ok(id)
-    }
-
-    /// What becomes of the version, once it is known.
-    async fn outcome(&self, id: &str, digest: &str, begun: Instant) -> anyhow::Result<News> {
         loop {
-            let seen = self.host.plugin(id).await?;
-            if let Some(news) = verdict(seen, digest, begun)? {
-                return Ok(news);
+            if let Some(news) = self.outcome(&built).await? {
+                built.waits = matches!(news, News::Waiting { .. });
+                (self.tell)(&news);
+                return Ok(built);
             }
             // It happens in another process: there is nothing to be woken by.
             tokio::time::sleep(ASK).await;
         }
     }
+
+    /// What became of a version; none as long as that is open.
+    async fn outcome(&self, built: &Built) -> anyhow::Result<Option<News>> {
+        let mut news = verdict(self.host.plugin(&built.id).await?, &built.digest, built.begun)?;
+        if let Some(News::Live { example, .. }) = &mut news {
+            // It serves, whether or not it can say how it is called.
+            *example = Example::of(&self.host, built.kind, &built.id).await.unwrap_or_default();
+        }
+        Ok(news)
+    }
+
+    /// Tells when a version that waits for somebody serves, or never will. Goes on until it is dropped.
+    async fn wait(&self, built: Option<Built>) -> Infallible {
+        let waiting = built.filter(|built| built.waits);
+        while let Some(built) = &waiting {
+            tokio::time::sleep(LOOK).await;
+            match self.outcome(built).await {
+                Ok(Some(news @ (News::Live { .. } | News::Failed { .. }))) => {
+                    (self.tell)(&news);
+                    break;
+                }
+                Ok(_) => {}
+                // A host that is away for a moment comes back.
+                Err(error) => tracing::debug!(%error, "the host does not answer"),
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+/// A version that the host has.
+struct Built {
+    id: String,
+    kind: Kind,
+    digest: String,
+    /// When it was begun to be built.
+    begun: Instant,
+    /// Whether it waits for somebody.
+    waits: bool,
 }
 
 fn build(folder: &Path, test: bool) -> anyhow::Result<PathBuf> {
@@ -178,6 +232,7 @@ fn verdict(seen: Seen, digest: &str, begun: Instant) -> anyhow::Result<Option<Ne
             digest: seen.digest,
             generation: live.generation,
             took_ms: begun.elapsed().as_millis(),
+            example: None,
         }),
         ("loading" | "active", _) => None,
         ("pending_approval" | "paused", _) => Some(News::Waiting { reason }),

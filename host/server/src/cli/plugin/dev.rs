@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use clap::Args;
 use hardpoint_authoring::Project;
 use hardpoint_domain::key::{KeyText, Mode};
-use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::Model;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::Failure;
 use super::call::object;
-use crate::author::dev::{Dev, Host, News, Tell};
+use crate::author::dev::{Dev, Host, News, Tell, is_exposed};
 use crate::cli::serve::{compiler, connections, url};
 use crate::config::Config;
 use crate::serve::serve;
@@ -34,6 +34,9 @@ pub(in crate::cli) struct Arguments {
     /// An operator's key of that host.
     #[arg(long, value_name = "KEY", env = "HARDPOINT_API_KEY", hide_env_values = true)]
     key: Option<String>,
+    /// Send the key to another machine by plain http, where whoever is on the way can read it.
+    #[arg(long)]
+    plain_http: bool,
     /// Allow the plugin what it asks for, each time it is built. A host of its own always does.
     #[arg(long)]
     allow: bool,
@@ -53,7 +56,15 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
     let project = Project::open(&arguments.folder).map_err(super::project::failure)?;
     let mut own = None;
     let (address, key) = match (&arguments.server, &arguments.key) {
-        (Some(server), Some(key)) => (server.clone(), key.clone()),
+        (Some(server), Some(key)) => {
+            if is_exposed(server) && !arguments.plain_http {
+                return Err(Failure::Misuse(format!(
+                    "an operator's key would go to {server} for everybody on the way to read: use https, or add \
+                     --plain-http where the network between is yours"
+                )));
+            }
+            (server.clone(), key.clone())
+        }
         _ => {
             let started = OwnHost::start(config, &project).await?;
             let found = (started.address.clone(), started.key.reveal().to_owned());
@@ -62,8 +73,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
         }
     };
     let host = Host::at(&address, &key)?;
-    let tell =
-        if arguments.json { as_json() } else { in_words(project.folder(), &host, &key, project.manifest()) };
+    // What stands in the environment need not stand on the screen.
+    let shown = own.as_ref().map_or("$HARDPOINT_API_KEY", |_| key.as_str());
+    let tell = if arguments.json { as_json() } else { in_words(project.folder(), &host, shown) };
     tell(&News::Host { address, key: own.as_ref().map(|_| key) });
     let dev = Dev {
         folder: project.folder().to_owned(),
@@ -94,8 +106,7 @@ struct OwnHost {
 impl OwnHost {
     /// With the configuration that is there, but for where it listens and keeps its data.
     async fn start(mut config: Config, project: &Project) -> anyhow::Result<Self> {
-        let data = project.folder().join("build/dev");
-        clear(&data).with_context(|| format!("{} cannot be cleared", data.display()))?;
+        let data = clear(project.folder())?;
         config.plugins.folder = Some(data.join("plugins"));
         config.server.data = data;
         config.database.url = None;
@@ -123,31 +134,40 @@ impl OwnHost {
     }
 }
 
-/// Removes what an earlier run left, but for what it compiled.
-fn clear(data: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(data)?;
-    let data = Dir::open_ambient_dir(data, ambient_authority())?;
-    for entry in data.entries()? {
-        let entry = entry?;
-        if entry.file_name() == "cache" {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            data.remove_dir_all(entry.file_name())?;
-        } else {
-            entry.remove_file()?;
-        }
+/// The folder that such a host keeps its data in, without what an earlier run left but for what it compiled.
+fn clear(project: &Path) -> anyhow::Result<PathBuf> {
+    let path = project.join("build/dev");
+    for folder in [&project.join("build"), &path] {
+        // What it leads to may be anything, and would be emptied.
+        ensure!(!folder.is_symlink(), "{} is a link: put a folder in its place", folder.display());
     }
-    Ok(())
+    let empty = || {
+        std::fs::create_dir_all(&path)?;
+        let data = Dir::open_ambient_dir(&path, ambient_authority())?;
+        for entry in data.entries()? {
+            let entry = entry?;
+            if entry.file_name() == "cache" {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                data.remove_dir_all(entry.file_name())?;
+            } else {
+                entry.remove_file()?;
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    empty().with_context(|| format!("{} cannot be cleared", path.display()))?;
+    Ok(path)
 }
 
 fn as_json() -> Tell {
     Arc::new(|news| println!("{}", json!(news)))
 }
 
-fn in_words(folder: &Path, host: &Host, key: &str, manifest: &Manifest) -> Tell {
+fn in_words(folder: &Path, host: &Host, key: &str) -> Tell {
     let watching = format!("watching {}; end it with Ctrl-C", folder.display());
-    let example = example(host.base(), key, manifest);
+    let (base, key) = (host.base().to_owned(), key.to_owned());
     let told = std::sync::atomic::AtomicBool::new(false);
     Arc::new(move |news| match news {
         News::Host { address, .. } => println!("{watching}\nrunning in {address}"),
@@ -157,10 +177,12 @@ fn in_words(folder: &Path, host: &Host, key: &str, manifest: &Manifest) -> Tell 
             println!("building, since {} changed …", names.join(", "));
         }
         News::Built { size, took_ms } => println!("built in {} ms, {size} bytes", took_ms),
-        News::Live { version, generation, took_ms, .. } => {
+        News::Live { version, generation, took_ms, example, .. } => {
             println!("live: version {version}, generation {generation}, {took_ms} ms after the save");
-            if !told.swap(true, std::sync::atomic::Ordering::Relaxed) {
-                println!("\n{example}\n");
+            if let Some(example) = example
+                && !told.swap(true, std::sync::atomic::Ordering::Relaxed)
+            {
+                println!("\nTry it:\n  {}\n", example.as_curl(&base, &key));
             }
         }
         News::Waiting { reason } => println!("waiting: {reason}"),
@@ -172,22 +194,33 @@ fn in_words(folder: &Path, host: &Host, key: &str, manifest: &Manifest) -> Tell 
     })
 }
 
-/// A line that calls it.
-fn example(base: &str, key: &str, manifest: &Manifest) -> String {
-    let id = &manifest.id;
-    let (path, body) = match manifest.kind {
-        Kind::Tool => (format!("/tools/{id}/call"), json!({ "arguments": {} })),
-        Kind::Model => (
-            "/chat/completions".to_owned(),
-            json!({ "model": id, "messages": [{ "role": "user", "content": "Hello!" }] }),
-        ),
-        Kind::Exporter => {
-            (format!("/audit-logs/siem/{id}/export"), json!({ "events": [{ "kind": "hello" }] }))
-        }
-        Kind::Retriever => return "This host serves no retrievers yet.".to_owned(),
-    };
-    let body: Value = body;
-    format!(
-        "Try it:\n  curl {base}{path} \\\n    -H 'Authorization: Bearer {key}' \\\n    -H 'Content-Type: application/json' \\\n    -d '{body}'"
-    )
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn nothing_outside_the_project_is_cleared() {
+        let (outside, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let kept = outside.path().join("dev/kept");
+        fs::create_dir_all(kept.parent().unwrap()).unwrap();
+        fs::write(&kept, "").unwrap();
+        let (build, dev) = (place.path().join("build"), place.path().join("build/dev"));
+        symlink(outside.path(), &build).unwrap();
+        assert!(clear(place.path()).unwrap_err().to_string().ends_with("put a folder in its place"));
+        fs::remove_file(&build).unwrap();
+        fs::create_dir(&build).unwrap();
+        symlink(kept.parent().unwrap(), &dev).unwrap();
+        assert!(clear(place.path()).is_err());
+        fs::remove_file(&dev).unwrap();
+        fs::create_dir_all(dev.join("cache")).unwrap();
+        symlink(kept.parent().unwrap(), dev.join("link")).unwrap();
+        fs::create_dir(dev.join("plugins")).unwrap();
+        assert_eq!(clear(place.path()).unwrap(), dev);
+        let left: Vec<_> = fs::read_dir(&dev).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["cache"]);
+        assert!(kept.exists());
+    }
 }
