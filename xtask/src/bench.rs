@@ -14,6 +14,10 @@ pub(crate) struct Arguments {
     what: Option<What>,
 }
 
+/// The options are read by the program that measures, which has their text.
+const PLUGINS_HELP: &str =
+    concat!("{about}\n\nUsage: {usage}\n\n", include_str!("../../tests/src/bin/bench-plugins/options.txt"));
+
 #[derive(Subcommand)]
 enum What {
     /// Tool calls, completions over a double of a provider, and the idle host.
@@ -23,8 +27,9 @@ enum What {
         options: Vec<OsString>,
     },
     /// Plugins in each language: calls, publishing, memory, a thousand of them. Takes half an hour.
+    #[command(override_usage = "cargo xtask bench plugins [OPTIONS]", help_template = PLUGINS_HELP)]
     Plugins {
-        /// Passed on: --only calls,publish,idle,many --calls N --rounds N --idle N,N --plugins N --plant --json.
+        /// Passed on to the program that measures.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },

@@ -5,6 +5,9 @@ use anyhow::{Context, Result, bail};
 /// The parts, in the order in which they run.
 pub const PARTS: [&str; 4] = ["calls", "publish", "idle", "many"];
 
+/// What each option means, and what it is where left out; `cargo xtask bench plugins --help` prints it too.
+const HELP: &str = include_str!("options.txt");
+
 /// The command line.
 #[derive(Debug)]
 pub struct Options {
@@ -50,10 +53,7 @@ impl Options {
                 "--rounds" => options.rounds = value()?.parse()?,
                 "--idle" => options.idle = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 "--plugins" => options.plugins = value()?.parse()?,
-                _ => bail!(
-                    "{argument} is no option; there are --json, --only {}, --calls N, --rounds N, --idle N,N, --plugins N and --plant",
-                    PARTS.join(",")
-                ),
+                _ => bail!("{argument} is no option\n\n{HELP}"),
             }
         }
         if let Some(odd) = options.only.iter().find(|part| !PARTS.contains(&part.as_str())) {
@@ -69,5 +69,30 @@ impl Options {
     /// Whether a part is to run.
     pub fn measures(&self, part: &str) -> bool {
         self.only.iter().any(|only| only == part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that the help tells, where each is left out.
+    #[test]
+    fn the_help_tells_the_defaults() {
+        let options = Options::read(std::iter::empty()).unwrap();
+        let counts = |all: &[usize]| all.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        for (option, value) in [
+            ("--only PARTS", options.only.join(",")),
+            ("--calls N", options.calls.to_string()),
+            ("--rounds N", options.rounds.to_string()),
+            ("--idle N,N", counts(&options.idle)),
+            ("--plugins N", options.plugins.to_string()),
+        ] {
+            let (_, told) = HELP.split_once(option).unwrap();
+            let (_, told) = told.split_once("[default: ").unwrap();
+            assert_eq!(told.split_once(']').unwrap().0, value, "{option}");
+        }
+        let refused = Options::read(["--colour".to_owned()].into_iter()).unwrap_err().to_string();
+        assert!(refused.ends_with(HELP), "{refused}");
     }
 }
