@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
 
 use crate::places;
+
+mod manifest;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -51,7 +53,7 @@ struct Page {
 }
 
 fn pages() -> Result<Vec<Page>> {
-    let guide = page("docs/PLUGINS.md", &[("manifest", manifest()?), ("limits", limits())])?;
+    let guide = page("docs/PLUGINS.md", &[("manifest", manifest::reference()?), ("limits", limits())])?;
     let gallery = page("docs/PLUGIN_GALLERY.md", &[("gallery", gallery()?)])?;
     Ok(vec![guide, gallery])
 }
@@ -68,51 +70,6 @@ fn page(path: &'static str, parts: &[(&str, String)]) -> Result<Page> {
         then.replace_range(from..to, &format!("\n\n{}\n\n", text.trim_end()));
     }
     Ok(Page { path, now, then })
-}
-
-/// Every key of a manifest, with the words of the type that reads it.
-fn manifest() -> Result<String> {
-    let manifest = source("host/domain/src/manifest.rs")?;
-    let limits = source("host/domain/src/limits.rs")?;
-    let mut out = String::new();
-    for (title, text, name) in [
-        ("At the top", &manifest, "Manifest"),
-        ("`[[http]]`", &manifest, "HttpWish"),
-        ("`[[secret]]`", &manifest, "SecretWish"),
-        ("`[limits]`", &limits, "LimitWishes"),
-        ("`[batch]`", &manifest, "BatchWish"),
-    ] {
-        writeln!(out, "**{title}**\n\n| key | what it says |\n|---|---|")?;
-        for (key, words) in fields(text, name)? {
-            writeln!(out, "| `{key}` | {words} |")?;
-        }
-        out.push('\n');
-    }
-    Ok(out)
-}
-
-fn source(path: &str) -> Result<String> {
-    fs::read_to_string(places::root().join(path)).with_context(|| path.to_owned())
-}
-
-/// The fields of a struct and their doc comments.
-fn fields(source: &str, name: &str) -> Result<Vec<(String, String)>> {
-    let start = format!("pub struct {name} {{");
-    let body = source.split_once(&start).with_context(|| format!("there is no `{start}`"))?.1;
-    let body = body.split_once("\n}").context("a struct without an end")?.0;
-    let (mut found, mut words) = (Vec::new(), String::new());
-    for line in body.lines().map(str::trim) {
-        if let Some(text) = line.strip_prefix("///") {
-            words.push_str(text);
-        } else if let Some((key, _)) = line.strip_prefix("pub ").and_then(|field| field.split_once(':')) {
-            if words.is_empty() {
-                bail!("`{name}.{key}` has no doc comment");
-            }
-            found.push((key.to_owned(), words.trim().replace('|', "\\|")));
-            words.clear();
-        }
-    }
-    Ok(found)
 }
 
 fn limits() -> String {

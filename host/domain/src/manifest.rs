@@ -46,7 +46,7 @@ pub struct Manifest {
     pub kind: Kind,
     /// What it is, in a sentence or two, for operators and in `/plugins`.
     pub description: String,
-    /// How instances live.
+    /// How instances live: a new one for every call (`fresh`), or kept for later ones (`warm`, tools only).
     #[serde(default)]
     pub instance: InstanceMode,
     /// HTTP requests it wants to make.
@@ -70,7 +70,7 @@ pub struct Manifest {
     /// What it wants of the limits.
     #[serde(default)]
     pub limits: LimitWishes,
-    /// For exporters: how large a batch may be.
+    /// How large a batch may be; 100 events and 1 MiB where left out. Exporters only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchWish>,
     /// JSON Schema of its settings. A property marked `secret = true` is taken out of a request's
