@@ -92,7 +92,9 @@ fn at_the_command_line(home: &Path, toml: &str, reason: &str) {
     ] {
         let output = hardpoint(home, arguments);
         assert!(!output.status.success(), "{arguments:?} took {reason}");
-        assert!(said(&output).contains(reason), "{arguments:?}: {}", said(&output));
+        assert_eq!(said(&output).matches(reason).count(), 1, "{arguments:?}: {}", said(&output));
     }
+    let nowhere = said(&hardpoint(home, &["plugin", "build", "nowhere"]));
+    assert_eq!(nowhere.matches("os error 2").count(), 1, "{nowhere}");
     assert!(!home.join("echo.wasm").exists(), "it was packed");
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use hardpoint_authoring::toolchain::never_install;
 use hardpoint_authoring::{Error, Language, Project};
@@ -159,6 +160,7 @@ fn tell(packed: &Path, as_json: bool) -> Result<(), Failure> {
 pub(super) fn failure(error: Error) -> Failure {
     match error {
         Error::Refused(reason) => Failure::Misuse(reason),
-        error => Failure::Other(error.into()),
+        // Its text names its cause already, which would follow again.
+        error => Failure::Other(anyhow!("{error}")),
     }
 }
