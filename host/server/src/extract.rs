@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
+use http_body::Body as _;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
@@ -24,9 +25,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// A body that claims to be JSON, unparsed.
+/// A body that claims to be JSON, unparsed. No body at all is an empty object: what is required is named then, and
+/// where nothing is, there is nothing to send.
 #[derive(Clone, Debug)]
 pub struct JsonBytes(pub Bytes);
+
+const EMPTY_OBJECT: &[u8] = b"{}";
 
 impl JsonBytes {
     /// Parses the body; the error names the member that does not fit.
@@ -39,8 +43,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonBytes {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        require_json(request.headers())?;
-        Ok(Self(read(request).await?))
+        let is_empty =
+            request.body().is_end_stream() && !request.headers().contains_key(header::CONTENT_TYPE);
+        if !is_empty {
+            require_json(request.headers())?;
+        }
+        let body = read(request).await?;
+        Ok(Self(if body.is_empty() { Bytes::from_static(EMPTY_OBJECT) } else { body }))
     }
 }
 
@@ -169,7 +178,10 @@ fn misfit(path: &str, reason: &str) -> ApiError {
         let twice =
             field.rsplit_once('.').is_some_and(|(before, name)| before.rsplit('.').next() == Some(name));
         let field = if twice { path.to_owned() } else { field };
-        let message = format!("There is no field '{field}' here.");
+        // Serde goes on with `, expected …`, where anything is.
+        let known = reason.split_once(", expected ").map(|(_, known)| known.replace('`', "'"));
+        let known = known.map(|known| format!("; expected is {known}")).unwrap_or_default();
+        let message = format!("There is no field '{field}' here{known}.");
         return ApiError::bad_field(field, "unknown", message);
     }
     ApiError::bad_field(path, "type", format!("The '{path}' field does not fit: {reason}."))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ use super::plugins::{PATIENCE, view};
 use crate::caller::Operator;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
-use crate::extract::{self, Path};
+use crate::extract::{JsonBytes, Path};
 use crate::service::events::Author;
 use crate::service::plugins::Desk;
 use crate::service::plugins::view::PluginView;
@@ -19,7 +19,7 @@ use crate::state::App;
 use crate::worker::reload::Retry;
 
 /// Which version to go back to.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rollback {
     /// SHA-256 of the component; the version that served before where left out.
@@ -82,10 +82,9 @@ pub async fn roll_back(
     State(app): State<Arc<App>>,
     Operator(caller): Operator,
     Path(id): Path<String>,
-    request: Request,
+    body: JsonBytes,
 ) -> Result<Json<PluginView>, ApiError> {
-    let body = extract::read(request).await?;
-    let wanted: Rollback = if body.is_empty() { Rollback::default() } else { extract::parse_json(&body)? };
+    let wanted: Rollback = body.parse()?;
     Desk::of(&app).roll_back(&Author::from(&caller), &id, wanted.digest.as_deref()).await?;
     app.reload.settle(Retry::None, PATIENCE).await;
     view(&app, &id).await.map(Json)

@@ -60,7 +60,7 @@ pub struct Approval {
 }
 
 /// What to revoke.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
     /// Only this binding.
@@ -250,11 +250,9 @@ pub async fn revoke(
     State(app): State<Arc<App>>,
     Operator(caller): Operator,
     Path(id): Path<String>,
-    request: Request,
+    body: JsonBytes,
 ) -> Result<Json<PluginView>, ApiError> {
-    let body = extract::read(request).await?;
-    let revocation: Revocation =
-        if body.is_empty() { Revocation::default() } else { extract::parse_json(&body)? };
+    let revocation: Revocation = body.parse()?;
     Desk::of(&app).revoke(&Author::from(&caller), &id, revocation.binding.as_deref()).await?;
     app.reload.settle(Retry::None, PATIENCE).await;
     view(&app, &id).await.map(Json)

@@ -219,7 +219,7 @@ async fn bodies_that_are_not_taken() {
           "constraint": "unknown",
           "field": "force"
         },
-        "message": "There is no field 'force' here.",
+        "message": "There is no field 'force' here; expected is 'digest' or 'binding'.",
         "type": "validation_error"
       }
     }

@@ -178,6 +178,14 @@ async fn another_address_needs_another_approval() {
     let digest = app.plugin("echo").await["digest"].clone();
     app.post("/api/v1/plugins/echo/approve", &json!({"digest": digest, "binding": "b"})).await.expect(200);
     assert_eq!(app.call("b").await, 200);
+    // No body is an empty object: it says what is required, and is enough where nothing is.
+    let send = async |path: &str| {
+        app.send(app.request(Method::POST, &format!("/api/v1/plugins/echo/{path}"), None)).await
+    };
+    let nothing = send("approve").await;
+    assert_eq!((nothing.status.as_u16(), message(&nothing)), (400, "The 'digest' field is required.".into()));
+    // There is no version to go back to.
+    assert_eq!(send("rollback").await.status, 409);
 
     let elsewhere = put(&app, "echo/bindings/b", to("https://b.example.com/v1")).await.expect(200);
     assert_eq!(elsewhere["state"], "pending_approval", "{elsewhere}");
@@ -204,6 +212,11 @@ async fn a_plugin_serves_those_whom_it_is_open_to() {
     };
     assert_eq!((tools().await, call().await), (vec![json!("echo")], 200));
 
+    let wrong = put(&app, "echo/organizations", json!({"enabled": false})).await;
+    assert_eq!(
+        (wrong.status.as_u16(), message(&wrong)),
+        (400, "There is no field 'enabled' here; expected is 'others'.".into())
+    );
     let closed = put(&app, "echo/organizations", json!({"others": false})).await.expect(200);
     assert_eq!(closed, json!({"others": false, "organizations": [], "declared": false}));
     assert_eq!((tools().await, call().await, app.call("echo").await), (vec![], 404, 404));
