@@ -19,7 +19,11 @@ use crate::config::{LogConfig, LogFormat};
 /// If the level is no filter, or logging was started before.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
     let filtered = filtered(filter(&config.level)?);
-    let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
+    // That nobody reads standard error any more is no reason to panic, which reporting it there would.
+    let lines = fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let started = match config.format {
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);

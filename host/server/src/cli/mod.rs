@@ -1,13 +1,24 @@
 //! The command line.
 
-// The one place that talks to a terminal.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+/// In the place of the standard ones, which panic where nobody reads on.
+macro_rules! print {
+    ($($words:tt)*) => { $crate::cli::terminal::print(&mut ::std::io::stdout(), format_args!($($words)*)) };
+}
+macro_rules! println {
+    ($($words:tt)*) => { print!("{}\n", format_args!($($words)*)) };
+}
+macro_rules! eprintln {
+    ($($words:tt)*) => {
+        $crate::cli::terminal::print(&mut ::std::io::stderr(), format_args!("{}\n", format_args!($($words)*)))
+    };
+}
 
 mod compile;
 mod config;
 mod key;
 mod plugin;
 mod serve;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use hardpoint_runtime::CompilerCommand;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::terminal::mention;
 use super::{Common, Failure};
 use crate::bootstrap;
 use crate::config::{BUILT_IN_MODEL, Config, Sources};
@@ -61,7 +62,7 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     let first_key = std::env::var(bootstrap::VARIABLE).ok().filter(|text| !text.trim().is_empty());
     let (clock, rng) = (system::clock(), system::rng());
     let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key }).await?;
-    println!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address));
+    mention(format_args!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address)));
     let welcome = tokio::spawn(welcome(server.app.clone(), address, server.first_key.clone()));
     let signals = tokio::spawn(follow_signals(server.app.clone()));
     let cut = serve(listener, server.router.clone(), connections, server.stopping()).await;
@@ -99,10 +100,12 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
         tracing::warn!("{problem}");
     }
     let Some(key) = first_key else { return };
-    println!("\nThe first operator key, shown this once:\n\n  {}\n", key.reveal());
+    let key = key.reveal();
+    mention(format_args!("\nThe first operator key, shown this once:\n\n  {key}\n"));
+    let catalogue = app.runtime.snapshot();
     let Some(model) = app.config.models.iter().find(|model| catalogue.binding(&model.binding).is_some())
     else {
-        println!("No model is ready: `hardpoint plugin list` says why.");
+        mention(format_args!("No model is ready: `hardpoint plugin list` says why."));
         return;
     };
     let question = if model.id == BUILT_IN_MODEL {
@@ -110,12 +113,17 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
     } else {
         r#"[{"role": "user", "content": "Hello!"}]"#
     };
-    println!("Try it:\n");
-    println!("  curl -N {}/api/v1/chat/completions \\", url(address));
-    println!("    -H 'Authorization: Bearer {}' \\", key.reveal());
-    println!("    -H 'Content-Type: application/json' \\");
-    println!("    -d '{{\"model\": \"{}\", \"stream\": true, \"messages\": {question}}}'\n", model.id);
-    println!("The API is described at {}/docs/", url(address));
+    let (url, id) = (url(address), &model.id);
+    mention(format_args!(
+        "Try it:
+
+  curl -N {url}/api/v1/chat/completions \\
+    -H 'Authorization: Bearer {key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{{\"model\": \"{id}\", \"stream\": true, \"messages\": {question}}}'
+
+The API is described at {url}/docs/"
+    ));
 }
 
 /// Where a browser on this machine finds it.
