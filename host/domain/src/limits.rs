@@ -140,6 +140,26 @@ impl Limits {
         }
     }
 
+    /// What is named here and lies over these, so that lowering them to it changes nothing: the name, what it is,
+    /// and the most there is; none where there is no such limit.
+    pub fn exceeded(&self, most: &LimitWishes) -> Vec<(&'static str, u32, Option<u64>)> {
+        let millis = |own: Duration| u64::try_from(own.as_millis()).unwrap_or(u64::MAX);
+        let all = [
+            ("memory_mib", most.memory_mib, Some(self.memory / MIB)),
+            ("cpu_ms", most.cpu_ms, Some(millis(self.cpu))),
+            ("exchange_cpu_ms", most.exchange_cpu_ms, Some(millis(self.exchange_cpu))),
+            ("wall_ms", most.wall_ms, self.wall.map(millis)),
+            ("output_kib", most.output_kib, Some(self.output / KIB)),
+            ("http_calls", most.http_calls, Some(self.http_calls.into())),
+            ("concurrency", most.concurrency, Some(self.concurrency.into())),
+        ];
+        let over = |(name, named, own): (_, Option<u32>, Option<u64>)| {
+            let named = named.filter(|named| own.is_none_or(|own| u64::from(*named) > own))?;
+            Some((name, named, own))
+        };
+        all.into_iter().filter_map(over).collect()
+    }
+
     /// Each by the name that a manifest gives it, for people.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         let mut shown = vec![
@@ -226,6 +246,10 @@ mod tests {
         let tool = Limits::defaults(Kind::Tool);
         let most = LimitWishes { cpu_ms: Some(10), memory_mib: Some(4_096), ..LimitWishes::default() };
         assert_eq!(tool.lowered(&most), Limits { cpu: Duration::from_millis(10), ..tool.clone() });
+        assert_eq!(tool.exceeded(&most), [("memory_mib", 4_096, Some(64))]);
+        let wall = LimitWishes { wall_ms: Some(1), ..LimitWishes::default() };
+        assert_eq!(tool.exceeded(&wall), []);
+        assert_eq!(Limits::defaults(Kind::Model).exceeded(&wall), [("wall_ms", 1, None)]);
     }
 
     fn wishes() -> impl Strategy<Value = LimitWishes> {
