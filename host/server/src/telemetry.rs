@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt;
@@ -18,7 +17,7 @@ use crate::config::{LogConfig, LogFormat};
 /// # Errors
 /// If the level is no filter, or logging was started before.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
-    let filtered = filtered(filter(&config.level)?);
+    let filtered = filtered(config.filter()?);
     // That nobody reads standard error any more is no reason to panic, which reporting it there would.
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
@@ -32,14 +31,6 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
         LogFormat::Pretty => filtered.with(lines.with_target(false)).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
-}
-
-/// The filter behind a level.
-///
-/// # Errors
-/// If it is none.
-pub fn filter(level: &str) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(level).with_context(|| format!("log.level: `{level}` is neither a level nor a filter"))
 }
 
 /// What may be told at all, of that what the operator wants.
@@ -77,10 +68,11 @@ mod tests {
     fn no_filter_brings_out_what_guests_call_their_files() {
         for level in ["trace", "wasmtime_wasi=trace", "info,wasmtime_wasi::filesystem=trace", "[call]=trace"]
         {
+            let config = LogConfig { level: level.to_owned(), ..LogConfig::default() };
             let kept = Kept::default();
             let writer = kept.clone();
             let lines = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-            let subscriber = filtered(filter(level).unwrap()).with(lines);
+            let subscriber = filtered(config.filter().unwrap()).with(lines);
             tracing::subscriber::with_default(subscriber, || {
                 let _call = tracing::error_span!("call").entered();
                 tracing::trace!(target: "wasmtime_wasi::filesystem", "open sk-secret.txt");

@@ -1,27 +1,37 @@
 //! `hardpoint config`.
 
-use clap::Subcommand;
-use hardpoint_domain::manifest::Manifest;
+use clap::{Args, Subcommand};
 use hardpoint_runtime::inspect;
-use hardpoint_store::plugins;
+use serde_json::json;
 
 use super::plugin::{desk, has_store};
-use super::{Common, Failure, block_on};
-use crate::config::{self, Config, ConfigError, Problem};
-use crate::service::plugins::arranged::Arranged;
-use crate::service::plugins::plan::{Planned, Readiness, plan};
-use crate::telemetry;
+use super::{Common, Failure, block_on, print_json};
+use crate::config::{self, Config, ConfigError, Draft, Problem, Sources};
+use crate::service::plugins::review::{Known, Review};
 use crate::worker::reload::folder::{Content, Entry, Folder};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Check the configuration, and report everything that is wrong with it at once.
+    ///
+    /// A problem keeps the host from doing what is written; a warning is about what may come later. Ends with 2
+    /// where there is a problem.
     #[command(after_help = "Examples:
   hardpoint config check --config hardpoint.toml
+  hardpoint config check --json | jq -r '.problems[] | \"\\(.line): \\(.message)\"'
   HARDPOINT__SERVER__LISTEN=0.0.0.0:80 hardpoint config check")]
-    Check,
+    Check(CheckArguments),
     /// Print a configuration with a comment for every key.
+    #[command(after_help = "Example:
+  hardpoint config example > hardpoint.toml")]
     Example,
+}
+
+#[derive(Args)]
+pub(super) struct CheckArguments {
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(common: &Common, command: &Command) -> Result<(), Failure> {
@@ -30,93 +40,94 @@ pub(super) fn run(common: &Common, command: &Command) -> Result<(), Failure> {
             print!("{}", config::EXAMPLE);
             Ok(())
         }
-        Command::Check => {
-            let sources = common.sources();
-            let config = Config::load(&sources)?;
-            telemetry::filter(&config.log.level)?;
-            let Known { manifests, arranged } = known(&config)?;
-            let names = manifests.iter().map(|manifest| manifest.id.clone());
-            let mut problems = config.unbound(&names.chain(arranged.names()).collect());
-            problems.extend(manifests.iter().flat_map(|manifest| unfit(&config, &arranged, manifest)));
-            if !problems.is_empty() {
-                return Err(ConfigError(problems).into());
-            }
-            for id in config.declared.keys().filter(|id| manifests.iter().all(|manifest| manifest.id != **id))
-            {
-                println!("Note: [plugins.{id}] is about a plugin that is not here yet.");
-            }
-            match sources.path() {
-                Some(path) => println!("{} is fine.", path.display()),
-                None => println!(
-                    "There is no {}; the defaults and the environment are fine.",
-                    config::DEFAULT_FILE
-                ),
-            }
-            let (bindings, models) = (config.bindings.len(), config.models.len());
-            println!(
-                "listen {}, data in {}, {models} models, {bindings} bindings.",
-                config.server.listen,
-                config.server.data.display()
-            );
-            Ok(())
+        Command::Check(arguments) => check(&common.sources(), arguments.json),
+    }
+}
+
+fn check(sources: &Sources, as_json: bool) -> Result<(), Failure> {
+    let (config, review) = match Draft::read(sources) {
+        Ok(draft) => {
+            let review = review(&draft)?;
+            (Some(draft.config), review)
+        }
+        Err(ConfigError(problems)) => (None, Review { problems, ..Review::default() }),
+    };
+    let Review { problems, warnings } = review;
+    if as_json {
+        print_json(&json!({ "file": sources.path(), "problems": problems, "warnings": warnings }))?;
+    } else {
+        for warning in &warnings {
+            println!("Warning: {warning}");
         }
     }
-}
-
-/// Plugins and bindings that are there already.
-struct Known {
-    manifests: Vec<Manifest>,
-    arranged: Arranged,
-}
-
-/// What the plugins folder and the store hold; looking makes neither.
-fn known(config: &Config) -> Result<Known, Failure> {
-    let mut known = Known { manifests: in_folder(config), arranged: Arranged::default() };
-    if has_store(config) {
-        let (rows, arranged) = block_on(async {
-            let desk = desk(config.clone()).await?;
-            let rows = plugins::desired(&mut desk.store.read().await?).await?;
-            let arranged = desk.arranged().await?;
-            desk.store.close().await;
-            Ok::<_, Failure>((rows, arranged))
-        })??;
-        known.arranged = arranged;
-        known.manifests.extend(rows.iter().filter_map(|row| Manifest::from_toml(&row.manifest).ok()));
+    match config {
+        Some(config) if problems.is_empty() => {
+            if !as_json {
+                tell(sources, &config);
+            }
+            Ok(())
+        }
+        _ => Err(ConfigError(problems).into()),
     }
-    known.manifests.sort_by(|one, other| one.id.cmp(&other.id));
-    known.manifests.dedup();
+}
+
+fn tell(sources: &Sources, config: &Config) {
+    match sources.path() {
+        Some(path) => println!("{} is fine.", path.display()),
+        None => println!("There is no {}; the defaults and the environment are fine.", config::DEFAULT_FILE),
+    }
+    println!(
+        "listen {}, data in {}, {} models, {} bindings.",
+        config.server.listen,
+        config.server.data.display(),
+        config.models.len(),
+        config.bindings.len()
+    );
+}
+
+/// Everything that is wrong with a draft, by itself and with the plugins that are there.
+fn review(draft: &Draft) -> Result<Review, Failure> {
+    let Draft { config, problems } = draft;
+    let mut problems = problems.clone();
+    // Where it is not known which store is meant, another one would be looked at.
+    let names_store = |key: &str| key.starts_with("database") || matches!(key, "server" | "server.data");
+    let is_known = !problems.iter().any(|problem| names_store(&problem.key));
+    let mut known = Known::default();
+    if is_known && has_store(config) {
+        match block_on(in_store(config))? {
+            Ok(found) => known = found,
+            Err(Failure::Other(error)) => problems.push(Problem::new("database", format!("{error:#}"))),
+            Err(failure) => return Err(failure),
+        }
+    }
+    in_folder(config, &mut known);
+    let found = known.review(config);
+    problems.extend(found.problems);
+    Ok(Review { problems, ..found })
+}
+
+async fn in_store(config: &Config) -> Result<Known, Failure> {
+    let desk = desk(config.clone()).await?;
+    let known = Known::read(&desk.store, config).await?;
+    desk.store.close().await;
     Ok(known)
 }
 
-/// What is wrong with the settings of a plugin's bindings that stand in the configuration.
-fn unfit(config: &Config, arranged: &Arranged, manifest: &Manifest) -> Vec<Problem> {
-    let problem = |planned: Planned| match (planned.table(), &planned.readiness) {
-        (Some(table), Readiness::Unfit(reason)) => {
-            let version = format!("{} {}", manifest.id, manifest.version);
-            Some(Problem::new(format!("{table}.settings"), format!("for plugin {version}, {reason}")))
-        }
-        _ => None,
-    };
-    plan(config, arranged, manifest).into_iter().filter_map(problem).collect()
-}
-
-/// Manifests of the plugins in the folder.
-fn in_folder(config: &Config) -> Vec<Manifest> {
+/// Adds the plugins of the folder; looking makes none.
+fn in_folder(config: &Config, known: &mut Known) {
     let path = config.plugins_folder();
     if !path.is_dir() {
-        return Vec::new();
+        return;
     }
-    let Ok(folder) = Folder::at(&path) else { return Vec::new() };
-    let entries = folder.entries().unwrap_or_default();
+    let Ok(folder) = Folder::at(&path) else { return };
     let limit = config.plugins.max_component_bytes.0;
-    let files = entries.into_iter().filter_map(|(name, entry)| match entry {
-        Entry::File(signature) if signature.size <= limit => Some((name, signature)),
-        _ => None,
-    });
-    files
-        .filter_map(|(name, signature)| match folder.read(&name, signature) {
-            Content::Whole(bytes) => Some(inspect(&bytes).ok()?.manifest),
-            _ => None,
-        })
-        .collect()
+    for (name, entry) in folder.entries().unwrap_or_default() {
+        if let Entry::File(signature) = entry
+            && signature.size <= limit
+            && let Content::Whole(bytes) = folder.read(&name, signature)
+            && let Ok(inspection) = inspect(&bytes)
+        {
+            known.add(inspection);
+        }
+    }
 }

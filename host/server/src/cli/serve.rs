@@ -15,6 +15,7 @@ use super::{Common, Failure};
 use crate::bootstrap;
 use crate::config::{BUILT_IN_MODEL, Config, Sources};
 use crate::serve::{Connections, serve};
+use crate::service::plugins::review::{Known, Review};
 use crate::start::{Parts, Server, start};
 use crate::state::App;
 use crate::worker::reload::Retry;
@@ -90,14 +91,15 @@ async fn finish(server: Server) {
     tracing::info!("stopped");
 }
 
-/// Says how to begin, once there is something to begin with.
+/// Says how to begin, once there is something to begin with, and what the configuration says in vain.
 async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Option<KeyText>) {
     app.reload.settle(Retry::None, PATIENCE).await;
-    let catalogue = app.runtime.snapshot();
-    let plugins = catalogue.plugins().map(|plugin| plugin.manifest().id.clone());
-    let bound = catalogue.bindings().map(|binding| binding.name().to_owned());
-    for problem in app.config.unbound(&plugins.chain(bound).collect()) {
-        tracing::warn!("{problem}");
+    match Known::read(&app.store, &app.config).await {
+        Ok(known) => {
+            let Review { problems, warnings } = known.review(&app.config);
+            problems.iter().chain(&warnings).for_each(|found| tracing::warn!("{found}"));
+        }
+        Err(error) => tracing::error!(%error, "the configuration cannot be compared with the plugins"),
     }
     let Some(key) = first_key else { return };
     let key = key.reveal();

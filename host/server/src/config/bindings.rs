@@ -85,8 +85,8 @@ pub(super) struct Place<'a> {
 }
 
 impl BindingConfig {
-    /// Checks names, and that every secret exists. `written` are the names of all secrets in the
-    /// configuration; what is wrong with those that are not in `secrets` was said already.
+    /// Checks names, and that every secret exists; none where it says of no plugin. `written` are the names of
+    /// all secrets in the configuration; what is wrong with those that are not in `secrets` was said already.
     pub(super) fn resolve(
         self,
         name: &str,
@@ -95,7 +95,6 @@ impl BindingConfig {
         secrets: &BTreeMap<String, ConfiguredSecret>,
         problems: &mut Vec<Problem>,
     ) -> Option<Binding> {
-        let before = problems.len();
         let Place { table, lines } = place;
         let key = |member: &str| format!("{table}.{member}");
         if let Err(error) = BindingName::parse(name) {
@@ -132,14 +131,12 @@ impl BindingConfig {
             let GrantConfig { http, kv, index, embed, scratch, .. } = written;
             grant = Some(Permissions { http, secrets: rules, kv, index, embed, scratch });
         }
-        let binding = Binding {
+        Some(Binding {
             plugin: plugin.ok()?,
             settings: self.settings,
             secrets: self.secrets,
             grant,
             written: Written::Configuration { table: table.to_owned(), lines },
-        };
-        let whole = binding.secrets.values().all(|secret| secrets.contains_key(secret));
-        (whole && problems.len() == before).then_some(binding)
+        })
     }
 }

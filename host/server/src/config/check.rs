@@ -55,6 +55,9 @@ fn check_server(config: &Config, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(key, "must be at least 1"));
         }
     }
+    if let Err(error) = config.log.filter() {
+        problems.push(Problem::new("log.level", error.to_string()));
+    }
 }
 
 /// Addresses outside this process.
@@ -71,11 +74,11 @@ fn check_places(config: &Config, problems: &mut Vec<Problem>) {
     {
         problems.push(Problem::new("egress.proxy", format!("`{proxy}` is no `http://host:port`")));
     }
-    for entry in &config.egress.allow_internal {
+    for (at, entry) in config.egress.allow_internal.iter().enumerate() {
         if !is_host_or_host_port(entry) {
             let message =
                 format!("`{entry}` is neither `host`, `host:port` nor `*.host`; leave scheme and path out");
-            problems.push(Problem::new("egress.allow_internal", message));
+            problems.push(Problem::new(format!("egress.allow_internal.{at}"), message));
         }
     }
 }
@@ -89,7 +92,7 @@ fn is_host_or_host_port(entry: &str) -> bool {
 fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
     for (at, model) in config.models.iter().enumerate() {
-        let key = |member: &str| format!("models.{at}.{member}");
+        let key = |member: &str| config.places.model(at, member);
         if model.id.is_empty() || model.id.contains(char::is_whitespace) {
             problems.push(Problem::new(
                 key("id"),
@@ -128,14 +131,16 @@ fn no_binding(binding: &str) -> String {
     )
 }
 
-/// Models whose binding is neither configured nor one of these.
+/// Models whose binding is neither configured nor one of these. What is wrong with one that is configured and
+/// could not be read was said already.
 pub(super) fn unbound(config: &Config, others: &BTreeSet<String>) -> Vec<Problem> {
     let models = config.models.iter().enumerate();
+    let is_written = |name: &str| config.places.is_written(&format!("bindings.{name}"));
     models
-        .filter(|(_, model)| {
-            !config.bindings.contains_key(&model.binding) && !others.contains(&model.binding)
+        .filter(|(_, Model { binding, .. })| {
+            !config.bindings.contains_key(binding) && !others.contains(binding) && !is_written(binding)
         })
-        .map(|(at, model)| Problem::new(format!("models.{at}.binding"), no_binding(&model.binding)))
+        .map(|(at, model)| config.problem(config.places.model(at, "binding"), no_binding(&model.binding)))
         .collect()
 }
 

@@ -1,4 +1,4 @@
-//! Which line of the file says what, for problems that only show when a plugin is there to judge.
+//! Which line of the file says what.
 
 use std::collections::BTreeMap;
 
@@ -59,25 +59,47 @@ impl Lines {
             let key = name.get_ref();
             let path = if under.is_empty() { key.to_string() } else { format!("{under}.{key}") };
             self.lines.insert(path.clone(), source.line_at(name.span().start));
-            if let DeValue::Table(inner) = value.get_ref() {
-                self.note(source, &path, inner);
-            }
+            self.note_below(source, &path, value.get_ref());
         }
+    }
+
+    fn note_below(&mut self, source: &Source<'_>, path: &str, value: &DeValue<'_>) {
+        match value {
+            DeValue::Table(inner) => self.note(source, path, inner),
+            DeValue::Array(entries) => {
+                for (at, entry) in entries.iter().enumerate() {
+                    let path = format!("{path}.{at}");
+                    self.lines.insert(path.clone(), source.line_at(entry.span().start));
+                    self.note_below(source, &path, entry.get_ref());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The line of exactly this.
+    pub(super) fn line(&self, path: &str) -> Option<usize> {
+        self.lines.get(path).copied()
     }
 
     /// `hardpoint.toml, line 14`, for what was written at `path` or else what it is part of.
     pub fn place(&self, path: &str) -> Option<String> {
         let mut path = path;
         loop {
-            if let Some(line) = self.lines.get(path) {
+            if let Some(line) = self.line(path) {
                 return Some(format!("{}, line {line}", self.file));
             }
             if path.is_empty() {
                 return None;
             }
-            path = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+            path = parent(path);
         }
     }
+}
+
+/// What a path is part of; the empty path at last.
+pub(super) fn parent(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(parent, _)| parent)
 }
 
 #[cfg(test)]
@@ -93,5 +115,14 @@ mod tests {
             assert_eq!(lines.place(path), Some(format!("h.toml, line {line}")), "{path}");
         }
         assert_eq!(Lines::of(&source, &["bindings", "b", "settings"]).place("url"), None);
+    }
+
+    #[test]
+    fn entries_of_lists_have_lines_of_their_own() {
+        let text = "[[models]]\nid = 'a'\n\n[[models]]\nid = 'b'\ntools = [\n  'x',\n  'y',\n]\n";
+        let lines = Lines::of(&Source::new("h.toml", text), &[]);
+        for (path, line) in [("models.0", 1), ("models.1", 4), ("models.1.id", 5), ("models.1.tools.1", 8)] {
+            assert_eq!(lines.line(path), Some(line), "{path}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! `[log]`: what the server says of itself on standard error.
 
+use anyhow::Context;
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
 
 /// `[log]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,6 +22,17 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line, for machines.
     Json,
+}
+
+impl LogConfig {
+    /// The filter behind the level.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn filter(&self) -> anyhow::Result<EnvFilter> {
+        EnvFilter::try_new(&self.level)
+            .with_context(|| format!("`{}` is neither a level nor a filter", self.level))
+    }
 }
 
 impl Default for LogConfig {

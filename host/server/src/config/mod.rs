@@ -8,10 +8,12 @@ mod check;
 mod completions;
 mod database;
 mod declared;
+mod draft;
 mod egress;
 mod environment;
 mod lines;
 mod log;
+mod places;
 mod plugins;
 mod read;
 mod secrets;
@@ -25,22 +27,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use figment::Figment;
-use figment::providers::{Format, Toml};
-use figment::value::{Dict, Value};
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model, Prices};
 
-use bindings::Place;
 pub use bindings::{Binding, BindingConfig, GrantConfig, Written};
 pub use completions::CompletionsConfig;
 pub use database::{DatabaseConfig, DurabilityConfig};
-use declared::Stated;
 pub use declared::{DeclaredPlugin, PluginConfig};
+pub use draft::Draft;
 pub use egress::EgressConfig;
 pub use lines::Lines;
 pub use log::{LogConfig, LogFormat};
+pub use places::Places;
 pub use plugins::{Ceilings, PluginsConfig};
 pub use read::Problem;
 pub use secrets::{ConfiguredSecret, SecretConfig, SecretText};
@@ -80,6 +79,8 @@ pub struct Config {
     pub bindings: BTreeMap<String, Binding>,
     /// `[[models]]`, or the built-in one.
     pub models: Vec<Model>,
+    /// Where all of it was written.
+    pub places: Places,
 }
 
 /// Where a configuration comes from.
@@ -139,115 +140,19 @@ impl Config {
     /// # Errors
     /// If anything is wrong: with everything that is.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let mut figment = Figment::new();
-        let mut file = None;
-        if let Some(path) = sources.path() {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))])
-            })?;
-            // The parser's own text quotes the line, which may hold a secret: say where it is instead.
-            if let Err(error) = text.parse::<toml::Table>() {
-                let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-                let line = before.matches('\n').count() + 1;
-                let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-                let place = format!("{}, line {line}, column {column}", path.display());
-                return Err(ConfigError(vec![Problem::new("", format!("{place}: {}", error.message()))]));
-            }
-            figment = figment.merge(Toml::file_exact(path));
-            let name = path.file_name().unwrap_or(path.as_os_str());
-            file = Some((name.to_string_lossy().into_owned(), text));
-        }
-        let mut env = sources.env.clone();
-        env.sort();
-        for (name, text) in &env {
-            if let Some(variable) = environment::Variable::new(name, text) {
-                figment = figment.merge(variable);
-            }
-        }
-        let mut config = Self::read(&figment, sources, file.as_ref())?;
-        if let Some(listen) = &sources.listen {
-            config.server.listen = listen.clone();
-        }
-        if let Some(data) = &sources.data {
-            config.server.data = data.clone();
-        }
-        let bindings = config.bindings.keys().cloned().collect();
-        let problems = check::check(&config, &bindings);
+        let Draft { config, problems } = Draft::read(sources)?;
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
-    /// `file` is the name and text of the file.
-    fn read(
-        figment: &Figment,
-        sources: &Sources,
-        file: Option<&(String, String)>,
-    ) -> Result<Self, ConfigError> {
-        let mut reader = read::Reader::new(figment);
-        let mut sections = match figment.find_value("") {
-            Ok(Value::Dict(_, sections)) => sections,
-            Ok(_) => Default::default(),
-            Err(error) => return Err(ConfigError(vec![Problem::new("", error.to_string())])),
-        };
-        let declared = split_off_plugins(&mut sections);
-        let mut section = |name: &str| sections.remove(name);
-        macro_rules! read_section {
-            ($name:literal) => {
-                section($name).and_then(|value| reader.read($name, value)).unwrap_or_default()
-            };
-        }
-        let server = read_section!("server");
-        let database = read_section!("database");
-        let plugins = read_section!("plugins");
-        let egress = read_section!("egress");
-        let completions = read_section!("completions");
-        let log = read_section!("log");
-        let written: Vec<(String, SecretConfig)> =
-            section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
-        let bound: Vec<(String, BindingConfig)> =
-            section("bindings").map(|value| reader.read_each("bindings", value)).unwrap_or_default();
-        let declared: Vec<(String, PluginConfig)> = reader.read_each("plugins", declared);
-        let mut models: Vec<Model> =
-            section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
-        reader.refuse_rest(sections, &SECTIONS);
+    /// A problem with a key, and where that was written.
+    pub fn problem(&self, key: impl Into<String>, message: impl Into<String>) -> Problem {
+        self.places.locate(Problem::new(key, message))
+    }
 
-        let mut problems = reader.problems;
-        let written_secrets: BTreeSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
-        let (declared, bound) = declared::merge(declared, bound, &mut problems);
-        let written_bindings: BTreeSet<String> = bound.iter().map(|stated| stated.name.clone()).collect();
-        let mut secrets = BTreeMap::new();
-        for (name, secret) in written {
-            match secret.resolve(&name, &|variable| sources.variable(variable)) {
-                Ok(secret) => drop(secrets.insert(name, secret)),
-                Err(found) => problems.extend(found.into_iter().map(|(member, message)| {
-                    let key = if member.is_empty() {
-                        format!("secrets.{name}")
-                    } else {
-                        format!("secrets.{name}.{member}")
-                    };
-                    Problem::new(key, message)
-                })),
-            }
-        }
-        let mut bindings = BTreeMap::new();
-        let source = file.map(|(file, text)| lines::Source::new(file, text));
-        for Stated { section, name, binding } in bound {
-            let lines = source.as_ref().map(|source| Lines::of(source, &[section, &name, "settings"]));
-            let place = Place { table: &format!("{section}.{name}"), lines: lines.unwrap_or_default() };
-            if let Some(binding) = binding.resolve(&name, place, &written_secrets, &secrets, &mut problems) {
-                bindings.insert(name, binding);
-            }
-        }
-        if models.is_empty() {
-            models.push(built_in_model());
-        }
-        let config =
-            Self { server, database, plugins, declared, egress, completions, log, secrets, bindings, models };
-        if problems.is_empty() {
-            return Ok(config);
-        }
-        // What could be read is checked as well, so that one run shows everything.
-        problems.extend(check::check(&config, &written_bindings));
-        Err(ConfigError(problems))
+    /// Where it is said that a plugin does not serve, if that is said.
+    pub fn declared_off(&self, plugin: &str) -> Option<String> {
+        let is_off = self.declared.get(plugin).is_some_and(|declared| !declared.enabled);
+        is_off.then(|| format!("hardpoint.toml says `enabled = false` under [plugins.{plugin}]"))
     }
 
     /// The most that a plugin may ask for.
@@ -277,31 +182,6 @@ impl Config {
         self.models.iter().find(|model| model.id == id)
     }
 }
-
-/// Takes the tables `[plugins.ID]` out of `[plugins]`.
-fn split_off_plugins(sections: &mut Dict) -> Value {
-    let mut tables = Dict::new();
-    if let Some(Value::Dict(_, members)) = sections.get_mut("plugins") {
-        let is_plugin =
-            |(name, value): &(&String, &Value)| *name != "ceilings" && matches!(value, Value::Dict(..));
-        let names: Vec<String> = members.iter().filter(is_plugin).map(|(name, _)| name.clone()).collect();
-        tables.extend(names.into_iter().filter_map(|name| members.remove_entry(&name)));
-    }
-    tables.into()
-}
-
-const SECTIONS: [&str; 10] = [
-    "server",
-    "database",
-    "plugins",
-    "plugins.ID",
-    "egress",
-    "completions",
-    "log",
-    "secrets.NAME",
-    "bindings.NAME",
-    "models",
-];
 
 /// What answers on a fresh machine.
 fn built_in_model() -> Model {

@@ -1,28 +1,32 @@
 //! Reading a section so that every problem in it is found, not only the first.
 //!
 //! serde stops at its first error. So a section is read again without the member that did not fit,
-//! until it can be read; what is wrong is reported with its key and with where it was written.
+//! until it can be read; what is wrong is reported with its key.
 
 use figment::error::Kind;
 use figment::value::{Dict, Value};
-use figment::{Figment, Source};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// `server.listen`, `models.2.binding`; empty for a problem with the file as a whole.
     pub key: String,
     /// What is wrong and what to do about it.
     pub message: String,
-    /// Where it was written: the file or the environment variable.
+    /// Where it was written: the file, the environment variable or the option.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// In the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
 }
 
 impl Problem {
-    /// A problem found after reading, where it no longer matters where the value came from.
+    /// A problem with a key, wherever that was written.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into(), origin: None }
+        Self { key: key.into(), message: message.into(), origin: None, line: None }
     }
 }
 
@@ -32,22 +36,22 @@ impl std::fmt::Display for Problem {
             write!(f, "{}: ", self.key)?;
         }
         f.write_str(&self.message)?;
-        self.origin.as_deref().map_or(Ok(()), |origin| write!(f, " ({origin})"))
+        match (&self.origin, self.line) {
+            (Some(origin), Some(line)) => write!(f, " ({origin}, line {line})"),
+            (Some(origin), None) => write!(f, " ({origin})"),
+            (None, _) => Ok(()),
+        }
     }
 }
 
-/// Everything that was merged, and what was found wrong in it.
-pub(super) struct Reader<'a> {
-    figment: &'a Figment,
+/// Reads sections, and keeps what was found wrong in them.
+#[derive(Default)]
+pub(super) struct Reader {
     /// In the order they were found.
     pub(super) problems: Vec<Problem>,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(figment: &'a Figment) -> Self {
-        Self { figment, problems: Vec::new() }
-    }
-
+impl Reader {
     /// Reads the value under `key`; none if it cannot be read even without its wrong members.
     pub(super) fn read<T: DeserializeOwned>(&mut self, key: &str, mut value: Value) -> Option<T> {
         loop {
@@ -57,15 +61,12 @@ impl<'a> Reader<'a> {
             };
             let mut mended = false;
             for error in errors {
-                let at = find(&value, &error.path);
-                let tag = at.unwrap_or(&value).tag();
-                let origin = self.figment.get_metadata(tag).map(describe);
                 let mut path: Vec<&str> = key.split('.').filter(|part| !part.is_empty()).collect();
                 path.extend(error.path.iter().map(String::as_str));
                 if let Kind::MissingField(name) = &error.kind {
                     path.push(name);
                 }
-                self.problems.push(Problem { key: path.join("."), message: message(&error.kind), origin });
+                self.problems.push(Problem::new(path.join("."), message(&error.kind)));
                 if !matches!(error.kind, Kind::MissingField(_)) {
                     mended |= remove(&mut value, &error.path);
                 }
@@ -88,8 +89,8 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// Reads every entry of a list under its own position.
-    pub(super) fn read_list<T: DeserializeOwned>(&mut self, key: &str, value: Value) -> Vec<T> {
+    /// Reads every entry of a list under its own position, which it gives with it.
+    pub(super) fn read_list<T: DeserializeOwned>(&mut self, key: &str, value: Value) -> Vec<(usize, T)> {
         let Value::Array(_, entries) = value else {
             self.problems.push(Problem::new(key, format!("is not a list: write [[{key}]]")));
             return Vec::new();
@@ -97,25 +98,14 @@ impl<'a> Reader<'a> {
         entries
             .into_iter()
             .enumerate()
-            .filter_map(|(at, value)| self.read(&format!("{key}.{at}"), value))
+            .filter_map(|(at, value)| Some((at, self.read(&format!("{key}.{at}"), value)?)))
             .collect()
     }
 
     /// Reports what no section was read from.
     pub(super) fn refuse_rest(&mut self, rest: Dict, known: &[&str]) {
-        for (key, value) in rest {
-            let origin = self.figment.get_metadata(value.tag()).map(describe);
-            let message = format!("unknown section; there are {}", known.join(", "));
-            self.problems.push(Problem { key, message, origin });
-        }
-    }
-}
-
-/// Where a value was written.
-pub(super) fn describe(metadata: &figment::Metadata) -> String {
-    match &metadata.source {
-        Some(Source::File(path)) => path.display().to_string(),
-        _ => metadata.name.to_string(),
+        let unknown = |key| Problem::new(key, format!("unknown section; there are {}", known.join(", ")));
+        self.problems.extend(rest.into_keys().map(unknown));
     }
 }
 
@@ -125,16 +115,11 @@ fn message(kind: &Kind) -> String {
         Kind::UnknownField(_, []) => "unknown key".to_owned(),
         Kind::UnknownField(_, expected) => format!("unknown key; there are {}", expected.join(", ")),
         Kind::UnknownVariant(found, expected) => format!("`{found}` is none of {}", expected.join(", ")),
+        Kind::InvalidType(_, expected) if expected.starts_with("struct ") => {
+            "is not a table of keys".to_owned()
+        }
         other => other.to_string(),
     }
-}
-
-fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, part| match value {
-        Value::Dict(_, members) => members.get(part),
-        Value::Array(_, entries) => entries.get(part.parse::<usize>().ok()?),
-        _ => None,
-    })
 }
 
 /// Takes the value at `path` away; in a list the whole list, so that positions stay true.

@@ -93,6 +93,7 @@ fn the_command_line_wins_over_all() {
     let listen = Some("eighty".into());
     let error = Config::load(&Sources { listen, ..Sources::default() }).unwrap_err();
     assert!(error.to_string().contains("server.listen: `eighty` is no address"), "{error}");
+    assert!(error.to_string().ends_with("(--listen)"), "{error}");
 }
 
 #[test]
@@ -143,32 +144,32 @@ fn everything_wrong_is_reported_at_once() {
     "#;
     insta::assert_snapshot!(problems(text), @r#"
     the configuration has 26 problems:
-      server.listne: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (FILE)
-      server.max_upload: `big` is not a size such as "10MB" or 65536 (FILE)
-      server.metrics: `everybody` is none of open, operator (FILE)
-      plugins.ceilings.tool.cpu: unknown key; there are memory_mib, cpu_ms, exchange_cpu_ms, wall_ms, output_kib, http_calls, concurrency (FILE)
-      plugins.settle: -1 is below zero; write a duration such as "500ms", "30s" or "5m" (FILE)
-      bindings.b.grant.disk: unknown key; there are http, secrets, kv, index, embed, scratch (FILE)
-      bindings.b.grant.http.0: `POST api.example.com` is no HTTP rule: the scheme is missing (write `POST https://host/path` or `GET,POST https://*.example.com:8443`) (FILE)
-      models.1.colour: unknown key; there are id, description, binding, upstream, context_length, capabilities, prices, fallbacks, tools (FILE)
-      models.2.id: is missing (FILE)
-      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, secrets.NAME, bindings.NAME, models (FILE)
-      secrets.gone.file: /nowhere/at/all cannot be read: No such file or directory (os error 2)
-      secrets.none: needs one of `value`, `env` and `file`
-      secrets.none.audience: is missing: add `audience = "https://…"` under [secrets.none], the only origin it may be sent to
-      secrets.two: has more than one of `value`, `env` and `file`; leave one
-      secrets.two.audience: `https://a.example/path` is no origin: it has a path, a query or a fragment (write `https://host` or `https://host:port`)
-      bindings.UPPER: `UPPER` is no binding name: 1 to 63 lower-case letters, digits and hyphens or underscores, a letter first
-      bindings.b.plugin: `Open AI` is no plugin id: 1 to 63 lower-case letters, digits and hyphens, a letter first
-      bindings.b.secrets.k: there is no secret `unknown`: add [secrets.unknown] with a value and an audience
-      bindings.b.grant.secrets: `m` stands for no secret: add `m = "SECRET"` under [bindings.b.secrets]
-      completions.attempts: must be at least 1
-      database.url: is no `postgres://user@host/database`; leave it out for SQLite in the data folder
-      egress.proxy: `socks5://x` is no `http://host:port`
-      egress.allow_internal: `http://localhost` is neither `host`, `host:port` nor `*.host`; leave scheme and path out
-      models.0.binding: there is no binding `No Body`, nor a plugin of that id: add [bindings.No Body] with `plugin = "…"`
-      models.0.fallbacks: there is no model `z` to fall back to
-      models.0.fallbacks: they lead in a circle: a → b → a
+      server.listne: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (FILE, line 5)
+      server.max_upload: `big` is not a size such as "10MB" or 65536 (FILE, line 6)
+      server.metrics: `everybody` is none of open, operator (FILE, line 7)
+      plugins.ceilings.tool.cpu: unknown key; there are memory_mib, cpu_ms, exchange_cpu_ms, wall_ms, output_kib, http_calls, concurrency (FILE, line 11)
+      plugins.settle: -1 is below zero; write a duration such as "500ms", "30s" or "5m" (FILE, line 9)
+      bindings.b.grant.disk: unknown key; there are http, secrets, kv, index, embed, scratch (FILE, line 32)
+      bindings.b.grant.http.0: `POST api.example.com` is no HTTP rule: the scheme is missing (write `POST https://host/path` or `GET,POST https://*.example.com:8443`) (FILE, line 32)
+      models.1.colour: unknown key; there are id, description, binding, upstream, context_length, capabilities, prices, fallbacks, tools (FILE, line 41)
+      models.2.id: is missing (FILE, line 42)
+      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, secrets.NAME, bindings.NAME, models (FILE, line 2)
+      secrets.gone.file: /nowhere/at/all cannot be read: No such file or directory (os error 2) (FILE, line 25)
+      secrets.none: needs one of `value`, `env` and `file` (FILE, line 19)
+      secrets.none.audience: is missing: add `audience = "https://…"` under [secrets.none], the only origin it may be sent to (FILE, line 19)
+      secrets.two: has more than one of `value`, `env` and `file`; leave one (FILE, line 20)
+      secrets.two.audience: `https://a.example/path` is no origin: it has a path, a query or a fragment (write `https://host` or `https://host:port`) (FILE, line 23)
+      bindings.UPPER: `UPPER` is no binding name: 1 to 63 lower-case letters, digits and hyphens or underscores, a letter first (FILE, line 27)
+      bindings.b.plugin: `Open AI` is no plugin id: 1 to 63 lower-case letters, digits and hyphens, a letter first (FILE, line 30)
+      bindings.b.secrets.k: there is no secret `unknown`: add [secrets.unknown] with a value and an audience (FILE, line 31)
+      bindings.b.grant.secrets: `m` stands for no secret: add `m = "SECRET"` under [bindings.b.secrets] (FILE, line 32)
+      completions.attempts: must be at least 1 (FILE, line 13)
+      database.url: is no `postgres://user@host/database`; leave it out for SQLite in the data folder (FILE, line 15)
+      egress.proxy: `socks5://x` is no `http://host:port` (FILE, line 18)
+      egress.allow_internal.0: `http://localhost` is neither `host`, `host:port` nor `*.host`; leave scheme and path out (FILE, line 17)
+      models.0.binding: there is no binding `No Body`, nor a plugin of that id: add [bindings.No Body] with `plugin = "…"` (FILE, line 35)
+      models.0.fallbacks: there is no model `z` to fall back to (FILE, line 36)
+      models.0.fallbacks: they lead in a circle: a → b → a (FILE, line 36)
     "#);
 }
 
@@ -176,7 +177,7 @@ fn everything_wrong_is_reported_at_once() {
 fn a_file_that_is_no_toml_or_not_there() {
     insta::assert_snapshot!(problems("[server\nlisten = 1"), @r"
     the configuration has 1 problem:
-      FILE, line 1, column 8: unclosed table, expected `]`
+      no TOML at column 8: unclosed table, expected `]` (FILE, line 1)
     ");
     let error =
         Config::load(&Sources { file: Some("/nowhere/x.toml".into()), ..Sources::default() }).unwrap_err();
@@ -184,6 +185,60 @@ fn a_file_that_is_no_toml_or_not_there() {
     the configuration has 1 problem:
       /nowhere/x.toml cannot be read: No such file or directory (os error 2)
     ");
+}
+
+/// One run names everything: what cannot be read hides nothing behind it, and moves nothing.
+#[test]
+fn what_cannot_be_read_hides_nothing() {
+    let text = r#"
+        completions = 3
+        [log]
+        level = "a=b=c"
+        [egress]
+        allow_internal = [
+            "good",
+            "http://bad",
+        ]
+        [secrets.gone]
+        env = "NOT_SET"
+        audience = "https://a.example"
+        [bindings.b]
+        plugin = "openai"
+        secrets = { k = "gone" }
+        [[models]]
+        id = "a"
+        [[models]]
+        id = "b"
+        binding = "extractive"
+        fallbacks = [
+            "nobody",
+        ]
+    "#;
+    insta::assert_snapshot!(problems(text), @r"
+    the configuration has 6 problems:
+      completions: is not a table of keys (FILE, line 2)
+      models.0.binding: is missing (FILE, line 16)
+      secrets.gone.env: the environment variable NOT_SET is not set (FILE, line 11)
+      log.level: `a=b=c` is neither a level nor a filter (FILE, line 4)
+      egress.allow_internal.1: `http://bad` is neither `host`, `host:port` nor `*.host`; leave scheme and path out (FILE, line 8)
+      models.1.fallbacks: there is no model `nobody` to fall back to (FILE, line 21)
+    ");
+    let env = [("HARDPOINT__EGRESS__ALLOW_INTERNAL", "[\"fine\", \"http://bad\"]")];
+    insta::assert_snapshot!(load_with("[egress]\nallow_internal = [\n\"a\",\n\"b\",\n]", &env).unwrap_err(), @r"
+    the configuration has 1 problem:
+      egress.allow_internal.1: `http://bad` is neither `host`, `host:port` nor `*.host`; leave scheme and path out (environment variable HARDPOINT__EGRESS__ALLOW_INTERNAL)
+    ");
+}
+
+/// `[plugins.folder]` is a table and the key `folder` a text; only `ceilings` is a table of its own.
+#[test]
+fn a_plugin_may_be_called_like_a_key() {
+    let config = load("[plugins]\nsettle = \"3s\"\n[plugins.folder]\nenabled = false\n").unwrap();
+    assert_eq!((config.declared["folder"].enabled, &config.plugins.folder), (false, &None));
+    assert_eq!(config.plugins.settle, Span::seconds(3));
+    let refused = problems("[plugins.ceilings]\nenabled = false\n");
+    assert!(refused.contains("there are tool, model, exporter, retriever"), "{refused}");
+    assert!(refused.contains("bind it under [bindings.ceilings]"), "{refused}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The binary's commands.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,8 +41,8 @@ fn configuration() {
     assert_eq!(wrong.status.code(), Some(2));
     insta::assert_snapshot!(said(&wrong), @r"
     hardpoint: the configuration has 2 problems:
-      server.colour: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (wrong.toml)
-      models.0.binding: is missing (wrong.toml)
+      server.colour: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (wrong.toml, line 2)
+      models.0.binding: is missing (wrong.toml, line 3)
     ");
     std::fs::write(folder.path().join("unbound.toml"), "[[models]]\nid = \"m\"\nbinding = \"nobody\"\n")
         .unwrap();
@@ -49,7 +50,7 @@ fn configuration() {
     assert_eq!(unbound.status.code(), Some(2));
     insta::assert_snapshot!(said(&unbound), @r#"
     hardpoint: the configuration has 1 problem:
-      models.0.binding: there is no binding `nobody`, nor a plugin of that id: add [bindings.nobody] with `plugin = "…"`
+      models.0.binding: there is no binding `nobody`, nor a plugin of that id: add [bindings.nobody] with `plugin = "…"` (unbound.toml, line 3)
     "#);
     // Settings are judged by the plugins that are there, each with its line.
     let schema = "[settings]\ntype = \"object\"\nproperties.depth.maximum = 9\n";
@@ -61,16 +62,89 @@ fn configuration() {
     assert_eq!(unfit.status.code(), Some(2));
     insta::assert_snapshot!(said(&unfit), @r"
     hardpoint: the configuration has 1 problem:
-      bindings.deep.settings: for plugin echo 1.0.0, the settings do not fit: `depth`: 10 is greater than the maximum of 9 (unfit.toml, line 8)
+      bindings.deep.settings.depth: for plugin echo 1.0.0, 10 is greater than the maximum of 9 (unfit.toml, line 8)
     ");
     std::fs::write(folder.path().join("unknown.toml"), settings).unwrap();
     let unknown = hardpoint(folder.path(), &["config", "check", "--config", "unknown.toml"]);
     insta::assert_snapshot!(said(&unknown), @r"
-    hardpoint: the configuration has 1 problem:
-      plugins.echo.colour: unknown key; there are enabled, digest, organizations, limits, settings, secrets, grant (unknown.toml)
+    hardpoint: the configuration has 2 problems:
+      plugins.echo.colour: unknown key; there are enabled, digest, organizations, limits, settings, secrets, grant (unknown.toml, line 3)
+      bindings.deep.settings.depth: for plugin echo 1.0.0, 10 is greater than the maximum of 9 (unknown.toml, line 9)
     ");
     let nowhere = hardpoint(folder.path(), &["serve", "--listen", "nowhere"]);
     assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
+}
+
+/// What is declared of plugins is judged by those that are there: what cannot be is a problem, what may come a
+/// warning. A host that starts says the same, and serves.
+#[test]
+fn what_is_declared_is_judged() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", "")).unwrap();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let toml = format!(
+        "[plugins.later]\nenabled = false\n\n[plugins.echo]\ndigest = \"{digest}\"\n\
+         limits = {{ cpu_ms = 60000 }}\norganizations = [\"org_nobody\"]\n\
+         [bindings.other]\nplugin = \"absent\"\n[completions]\nattempts = 0\n"
+    );
+    std::fs::write(folder.path().join("hardpoint.toml"), &toml).unwrap();
+    let check = |arguments: &[&str]| {
+        let output = hardpoint(folder.path(), &[&["config", "check"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        output
+    };
+    insta::assert_snapshot!(said(&check(&[])), @r"
+    Warning: bindings.other.plugin: there is no plugin `absent` here yet (hardpoint.toml, line 9)
+    Warning: plugins.echo.digest: no version of `echo` that is here has this digest, so none of it serves (hardpoint.toml, line 5)
+    Warning: plugins.later: there is no plugin `later` here yet (hardpoint.toml, line 1)
+    hardpoint: the configuration has 2 problems:
+      completions.attempts: must be at least 1 (hardpoint.toml, line 11)
+      plugins.echo.limits.cpu_ms: 60000 changes nothing: plugins of kind tool may have 5000 at most; raise it under [plugins.ceilings.tool] (hardpoint.toml, line 6)
+    ");
+    // A store knows its organisations.
+    std::fs::write(folder.path().join("data/hardpoint.db"), "").unwrap();
+    let found: Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
+    let keys = |what: &str| -> Vec<(String, u64)> {
+        let found = found[what].as_array().unwrap().iter();
+        found.map(|it| (it["key"].as_str().unwrap().to_owned(), it["line"].as_u64().unwrap())).collect()
+    };
+    let expected = |all: &[(&str, u64)]| -> Vec<(String, u64)> {
+        all.iter().map(|(key, line)| ((*key).to_owned(), *line)).collect()
+    };
+    assert_eq!(
+        keys("problems"),
+        expected(&[
+            ("completions.attempts", 11),
+            ("plugins.echo.organizations", 7),
+            ("plugins.echo.limits.cpu_ms", 6)
+        ])
+    );
+    assert_eq!(
+        keys("warnings"),
+        expected(&[("bindings.other.plugin", 9), ("plugins.echo.digest", 5), ("plugins.later", 1)])
+    );
+
+    std::fs::write(folder.path().join("hardpoint.toml"), toml.replace("attempts = 0", "")).unwrap();
+    let mut host = Command::new(env!("CARGO_BIN_EXE_hardpoint"))
+        .current_dir(folder.path())
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut wanted =
+        vec!["org_nobody", "limits.cpu_ms", "bindings.other.plugin", "echo.digest", "plugins.later"];
+    let lines = BufReader::new(host.stderr.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        wanted.retain(|words| !line.contains(words));
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    host.kill().unwrap();
+    host.wait().unwrap();
+    assert_eq!(wanted, Vec::<&str>::new());
 }
 
 #[test]

@@ -6,6 +6,8 @@ pub mod desk;
 pub mod enable;
 pub mod plan;
 pub mod rehearsal;
+pub mod review;
+pub mod settings;
 mod switch;
 pub mod upload;
 pub mod view;

@@ -1,0 +1,195 @@
+//! A configuration as far as it can be read: whoever reports what is wrong with it reports everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Value};
+use hardpoint_domain::model::Model;
+
+use super::bindings::{BindingConfig, Place};
+use super::declared::{self, PluginConfig, Stated};
+use super::lines::{self, Lines};
+use super::places::Places;
+use super::read::{Problem, Reader};
+use super::secrets::SecretConfig;
+use super::{Config, ConfigError, Sources, built_in_model, check, environment};
+
+/// What can be configured, as far as it can be read.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What could not be read is left out of it, or is its default.
+    pub config: Config,
+    /// Everything that is wrong with it by itself.
+    pub problems: Vec<Problem>,
+}
+
+impl Draft {
+    /// Reads, merges and checks.
+    ///
+    /// # Errors
+    /// If there is nothing to be read: the file is not there, or is no TOML.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let text = sources.path().map(read_file).transpose()?;
+        let file = sources.path().map(|path| path.display().to_string());
+        let name = sources.path().map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());
+        let source = name.as_deref().zip(text.as_deref()).map(|(name, text)| lines::Source::new(name, text));
+        let mut figment = Figment::new();
+        if let Some(path) = sources.path() {
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        let mut env = sources.env.clone();
+        env.sort();
+        for (name, text) in &env {
+            if let Some(variable) = environment::Variable::new(name, text) {
+                figment = figment.merge(variable);
+            }
+        }
+        let merged =
+            figment.find_value("").map_err(|error| ConfigError(vec![Problem::new("", error.to_string())]))?;
+        let places = Places::new(&figment, &merged, file.as_deref().zip(source.as_ref()));
+        let mut draft = Self::of_merged(merged, places, sources, source.as_ref());
+        let places = &draft.config.places;
+        draft.problems = draft.problems.into_iter().map(|problem| places.locate(problem)).collect();
+        Ok(draft)
+    }
+
+    fn of_merged(
+        merged: Value,
+        mut places: Places,
+        sources: &Sources,
+        source: Option<&lines::Source<'_>>,
+    ) -> Self {
+        let mut reader = Reader::default();
+        let mut sections = merged.into_dict().unwrap_or_default();
+        let declared = split_off_plugins(&mut sections);
+        let mut section = |name: &str| sections.remove(name);
+        macro_rules! read_section {
+            ($name:literal) => {
+                section($name).and_then(|value| reader.read($name, value)).unwrap_or_default()
+            };
+        }
+        let mut server: super::ServerConfig = read_section!("server");
+        let database = read_section!("database");
+        let plugins = read_section!("plugins");
+        let egress = read_section!("egress");
+        let completions = read_section!("completions");
+        let log = read_section!("log");
+        let written: Vec<(String, SecretConfig)> =
+            section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
+        let bound: Vec<(String, BindingConfig)> =
+            section("bindings").map(|value| reader.read_each("bindings", value)).unwrap_or_default();
+        let declared: Vec<(String, PluginConfig)> = reader.read_each("plugins", declared);
+        let models: Vec<(usize, Model)> =
+            section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
+        reader.refuse_rest(sections, &SECTIONS);
+
+        let mut problems = reader.problems;
+        for problem in problems.iter_mut().filter(|problem| lines::parent(&problem.key) == "plugins.ceilings")
+        {
+            problem.message += CEILINGS;
+        }
+        if let Some(listen) = &sources.listen {
+            server.listen.clone_from(listen);
+            places.say("server.listen", "--listen");
+        }
+        if let Some(data) = &sources.data {
+            server.data.clone_from(data);
+            places.say("server.data", "--data");
+        }
+        let written_secrets: BTreeSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
+        let (declared, bound) = declared::merge(declared, bound, &mut problems);
+        let written_bindings: BTreeSet<String> = bound.iter().map(|stated| stated.name.clone()).collect();
+        let mut secrets = BTreeMap::new();
+        for (name, secret) in written {
+            match secret.resolve(&name, &|variable| sources.variable(variable)) {
+                Ok(secret) => drop(secrets.insert(name, secret)),
+                Err(found) => problems.extend(found.into_iter().map(|(member, message)| {
+                    let key = if member.is_empty() {
+                        format!("secrets.{name}")
+                    } else {
+                        format!("secrets.{name}.{member}")
+                    };
+                    Problem::new(key, message)
+                })),
+            }
+        }
+        let mut bindings = BTreeMap::new();
+        for Stated { section, name, binding } in bound {
+            let lines = source.map(|source| Lines::of(source, &[section, &name, "settings"]));
+            let place = Place { table: &format!("{section}.{name}"), lines: lines.unwrap_or_default() };
+            if let Some(binding) = binding.resolve(&name, place, &written_secrets, &secrets, &mut problems) {
+                bindings.insert(name, binding);
+            }
+        }
+        let (at, mut models): (_, Vec<Model>) = models.into_iter().unzip();
+        places.models = at;
+        if models.is_empty() {
+            models.push(built_in_model());
+        }
+        let config = Config {
+            server,
+            database,
+            plugins,
+            declared,
+            egress,
+            completions,
+            log,
+            secrets,
+            bindings,
+            models,
+            places,
+        };
+        problems.extend(check::check(&config, &written_bindings));
+        Self { config, problems }
+    }
+}
+
+/// The text of a file that is TOML.
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))])
+    })?;
+    // The parser's own text quotes the line, which may hold a secret: say where it is instead.
+    if let Err(error) = text.parse::<toml::Table>() {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        return Err(ConfigError(vec![Problem {
+            key: String::new(),
+            message: format!("no TOML at column {column}: {}", error.message()),
+            origin: Some(path.display().to_string()),
+            line: Some(before.matches('\n').count() + 1),
+        }]));
+    }
+    Ok(text)
+}
+
+/// Takes the tables `[plugins.ID]` out of `[plugins]`. A plugin may be called like a key of `[plugins]`, which is
+/// no table; but for `ceilings`, which is.
+fn split_off_plugins(sections: &mut Dict) -> Value {
+    let mut tables = Dict::new();
+    if let Some(Value::Dict(_, members)) = sections.get_mut("plugins") {
+        let is_plugin =
+            |(name, value): &(&String, &Value)| *name != "ceilings" && matches!(value, Value::Dict(..));
+        let names: Vec<String> = members.iter().filter(is_plugin).map(|(name, _)| name.clone()).collect();
+        tables.extend(names.into_iter().filter_map(|name| members.remove_entry(&name)));
+    }
+    tables.into()
+}
+
+/// What is said to those who may have meant a plugin.
+const CEILINGS: &str = " (a plugin called `ceilings` cannot be declared here: bind it under [bindings.ceilings], and say the rest by command)";
+
+const SECTIONS: [&str; 10] = [
+    "server",
+    "database",
+    "plugins",
+    "plugins.ID",
+    "egress",
+    "completions",
+    "log",
+    "secrets.NAME",
+    "bindings.NAME",
+    "models",
+];
