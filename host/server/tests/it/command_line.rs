@@ -148,6 +148,55 @@ fn what_is_declared_is_judged() {
 }
 
 #[test]
+fn looking_makes_nothing() {
+    let folder = TempDir::new().unwrap();
+    for arguments in [
+        ["list"].as_slice(),
+        &["inspect", "echo"],
+        &["call", "echo"],
+        &["grant", "echo", "--yes"],
+        &["revoke", "echo", "--yes"],
+        &["bind", "echo"],
+        &["unbind", "echo", "b"],
+        &["enable", "echo"],
+        &["disable", "echo"],
+        &["pause", "echo"],
+        &["resume", "echo"],
+        &["rollback", "echo"],
+        &["remove", "echo", "--yes"],
+    ] {
+        let output = hardpoint(folder.path(), &[&["plugin"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
+        let told = said(&output);
+        assert!(
+            told.contains("no data folder `data` here") && told.contains("--data"),
+            "{arguments:?}: {told}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    std::fs::write(folder.path().join("mine.wasm"), echo("1.0.0", "")).unwrap();
+    let told = json(&hardpoint(folder.path(), &["plugin", "publish", "mine.wasm", "--dry-run", "--json"]));
+    assert_eq!(told["id"], "echo");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// As `hardpoint … | head -1` has it.
+#[test]
+fn a_closed_pipe_ends_a_command_quietly() {
+    let (nobody, out) = std::io::pipe().unwrap();
+    drop(nobody);
+    for arguments in [["config", "example"].as_slice(), &["openapi"], &["key", "new"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_hardpoint"))
+            .args(arguments)
+            .stdout(out.try_clone().unwrap())
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!((output.status.code(), said(&output).as_str()), (Some(141), ""), "{arguments:?}");
+    }
+}
+
+#[test]
 fn openapi_and_keys() {
     let folder = TempDir::new().unwrap();
     assert_eq!(json(&hardpoint(folder.path(), &["openapi"]))["openapi"], "3.1.0");

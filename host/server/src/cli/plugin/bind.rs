@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::call::object;
-use super::{Failure, desk};
+use super::{Failure, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -44,7 +44,7 @@ pub(in crate::cli) struct UnbindArguments {
 pub(super) async fn bind(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let new = NewBinding { settings: settings(&arguments.settings)?, secrets: secrets(&arguments.secret)? };
     let (id, name) = (&arguments.id, arguments.name.as_ref().unwrap_or(&arguments.id));
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     let bound = desk.bind(&Author::cli(), id, name, new).await?;
     desk.store.close().await;
     if arguments.json {
@@ -72,7 +72,7 @@ pub(super) async fn bind(config: Config, arguments: &Arguments) -> Result<(), Fa
 
 pub(super) async fn unbind(config: Config, arguments: &UnbindArguments) -> Result<(), Failure> {
     let UnbindArguments { id, name, json } = arguments;
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     desk.unbind(&Author::cli(), id, name).await?;
     desk.store.close().await;
     if *json {

@@ -11,7 +11,7 @@ use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
-use super::{Failure, desk, has_store, is_file, workbench};
+use super::{Failure, desk, has_store, is_file, present, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::{self, Config};
@@ -52,11 +52,15 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let call_arguments = object("--arguments", &arguments.arguments)?;
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
-    if is_file(&arguments.target) && !has_store(&config) {
-        // Trying a file out leaves nothing behind where it is tried.
-        config.server.data = workbench(data)?;
-    }
-    let desk = desk(config).await?;
+    let desk = if is_file(&arguments.target) {
+        if !has_store(&config) {
+            // Trying a file out leaves nothing behind where it is tried.
+            config.server.data = workbench(data)?;
+        }
+        desk(config).await?
+    } else {
+        present(config).await?
+    };
     let bytes: Bytes = if is_file(&arguments.target) {
         std::fs::read(&arguments.target)
             .with_context(|| format!("{} cannot be read", arguments.target))?

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, desk};
+use super::{Failure, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(config: Config, arguments: &Arguments, enabled: bool) -> Result<(), Failure> {
     let whom = arguments.organization.clone().map_or(For::Others, For::Organization);
     let enabled = (!arguments.clear).then_some(enabled);
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     let openness = desk.enable(&Author::cli(), &arguments.id, whom, enabled).await?;
     desk.store.close().await;
     if arguments.json { print_json(&openness) } else { tell(&arguments.id, &openness) }

@@ -6,7 +6,7 @@ use hardpoint_runtime::inspect;
 use hardpoint_store::plugins::Source;
 use serde_json::json;
 
-use super::{Failure, confirm, desk};
+use super::{Failure, confirm, desk, has_store, no_store, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -48,6 +48,10 @@ pub(in crate::cli) struct RevokeArguments {
 }
 
 pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<(), Failure> {
+    // What lies in the folder may be granted before a host has seen it.
+    if !has_store(&config) && !config.plugins_folder().is_dir() {
+        return Err(no_store(&config));
+    }
     let desk = desk(config).await?;
     let (id, digest, binding) = (&arguments.id, arguments.digest.as_deref(), arguments.binding.as_deref());
     let preview = match desk.preview(id, digest, binding).await {
@@ -84,7 +88,7 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
 }
 
 pub(super) async fn revoke(config: Config, arguments: &RevokeArguments) -> Result<(), Failure> {
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     let (id, binding) = (&arguments.id, arguments.binding.as_deref());
     desk.version(id, None).await?;
     if !(arguments.yes || arguments.json) {

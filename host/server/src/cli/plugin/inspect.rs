@@ -8,7 +8,7 @@ use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::State;
 use serde::Serialize;
 
-use super::{Failure, desk, has_store, is_file};
+use super::{Failure, has_store, is_file, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::Desk;
@@ -71,13 +71,13 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
             .with_context(|| format!("{} cannot be read", arguments.target))?;
         let inspection = inspect(&bytes).with_context(|| format!("{} is no plugin", arguments.target))?;
         if has_store(&config) {
-            let desk = desk(config).await?;
+            let desk = present(config).await?;
             published_report(&desk, inspection).await?
         } else {
             report(&config, inspection, &Arranged::default())
         }
     } else {
-        let desk = desk(config).await?;
+        let desk = present(config).await?;
         let version = desk.version(&arguments.target, None).await?;
         let bytes = blob(&desk, &version.digest).await?;
         let inspection = inspect(&bytes).context("the stored component cannot be read")?;

@@ -1,13 +1,13 @@
 //! `hardpoint plugin list`.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::Args;
 
-use super::{Failure, count, desk};
+use super::{Failure, count, has_store, no_store, present};
 use crate::cli::print_json;
 use crate::config::Config;
-use crate::service::plugins::Desk;
 use crate::service::plugins::view::{FileView, Overview, PluginView};
 use crate::worker::reload::folder::{Entry, Folder};
 
@@ -19,16 +19,25 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let desk = desk(config).await?;
-    let mut overview = desk.overview(None).await?;
-    add_unseen_files(&desk, &mut overview);
-    desk.store.close().await;
+    let folder = config.plugins_folder();
+    let mut overview = if has_store(&config) {
+        let desk = present(config).await?;
+        let overview = desk.overview(None).await?;
+        desk.store.close().await;
+        overview
+    } else if folder.is_dir() {
+        // Files that wait for the first host to start.
+        Overview { plugins: Vec::new(), files: Vec::new() }
+    } else {
+        return Err(no_store(&config));
+    };
+    add_unseen_files(&folder, &mut overview);
     if arguments.json {
         return print_json(&overview);
     }
     let Overview { plugins, files } = overview;
     if plugins.is_empty() && files.is_empty() {
-        println!("There are no plugins. Copy one to {}.", desk.config.plugins_folder().display());
+        println!("There are no plugins. Copy one to {}.", folder.display());
         return Ok(());
     }
     print_plugins(&plugins);
@@ -37,7 +46,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
         println!(
             "\n{} in {} that {} no plugin:",
             count(bad.len(), "file"),
-            desk.config.plugins_folder().display(),
+            folder.display(),
             if bad.len() == 1 { "is" } else { "are" }
         );
         for file in bad {
@@ -106,9 +115,8 @@ fn kind(plugin: &PluginView) -> &'static str {
 }
 
 /// Files that no server has looked at yet.
-fn add_unseen_files(desk: &Desk, overview: &mut Overview) {
-    let path = desk.config.plugins_folder();
-    let entries = path.is_dir().then(|| Folder::at(&path).ok()?.entries().ok()).flatten().unwrap_or_default();
+fn add_unseen_files(path: &Path, overview: &mut Overview) {
+    let entries = path.is_dir().then(|| Folder::at(path).ok()?.entries().ok()).flatten().unwrap_or_default();
     let known: BTreeSet<String> = overview.files.iter().map(|file| file.name.clone()).collect();
     for (name, entry) in entries {
         if known.contains(&name) {

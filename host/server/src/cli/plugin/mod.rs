@@ -154,11 +154,26 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
     })?
 }
 
-/// The operator's desk over the configured store.
+/// The operator's desk over the configured store, which is made where there is none.
 pub(super) async fn desk(config: Config) -> Result<Desk, Failure> {
     let (clock, rng) = (system::clock(), system::rng());
     let store = open_store(&config, &clock).await?;
     Ok(Desk { config: Arc::new(config), store, clock, rng })
+}
+
+/// The operator's desk for what needs a store to be there already: looking, and changing what is there.
+async fn present(config: Config) -> Result<Desk, Failure> {
+    if has_store(&config) { desk(config).await } else { Err(no_store(&config)) }
+}
+
+fn no_store(config: &Config) -> Failure {
+    let data = config.server.data.display();
+    let what = if config.server.data.is_dir() {
+        format!("no host has kept anything in the folder `{data}`")
+    } else {
+        format!("there is no data folder `{data}` here")
+    };
+    Failure::Misuse(format!("{what}: run this where the host was started, or name its folder with --data"))
 }
 
 /// Whether a target is meant as a file: it is there, or looks like a path.

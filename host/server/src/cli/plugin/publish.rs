@@ -10,7 +10,7 @@ use hardpoint_runtime::HostServices;
 use hardpoint_store::plugins::Source;
 use serde_json::json;
 
-use super::{Failure, desk};
+use super::{Failure, cache_home, desk, has_store};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::Config;
@@ -31,10 +31,14 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let file = arguments.file.display();
     let bytes: Bytes =
         std::fs::read(&arguments.file).with_context(|| format!("{file} cannot be read"))?.into();
+    if arguments.dry_run && !has_store(&config) {
+        // Telling what would change leaves nothing behind.
+        config.server.data = cache_home()?;
+    }
     let desk = desk(config).await?;
     if arguments.dry_run {
         let services = HostServices {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, confirm, desk};
+use super::{Failure, confirm, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -21,7 +21,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     let id = &arguments.id;
     let Some(there) = desk.plugin(id, None).await? else {
         return Err(crate::service::plugins::DeskError::NoPlugin(id.clone()).into());

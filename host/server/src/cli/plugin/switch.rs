@@ -4,7 +4,7 @@ use clap::Args;
 use hardpoint_store::plugins::Plugin;
 use serde_json::json;
 
-use super::{Failure, desk};
+use super::{Failure, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -31,21 +31,21 @@ pub(in crate::cli) struct RollbackArguments {
 }
 
 pub(super) async fn pause(config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     let paused = desk.pause(&Author::cli(), &arguments.id).await?;
     desk.store.close().await;
     tell(&paused, arguments.json, "is paused; what is under way is finished")
 }
 
 pub(super) async fn resume(config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     let resumed = desk.resume(&Author::cli(), &arguments.id).await?;
     desk.store.close().await;
     tell(&resumed, arguments.json, "serves again")
 }
 
 pub(super) async fn roll_back(config: Config, arguments: &RollbackArguments) -> Result<(), Failure> {
-    let desk = desk(config).await?;
+    let desk = present(config).await?;
     let next = desk.roll_back(&Author::cli(), &arguments.id, arguments.digest.as_deref()).await?;
     desk.store.close().await;
     tell(&next, arguments.json, "serves as soon as it may; see `hardpoint plugin list`")
