@@ -8,6 +8,10 @@ use jsonschema::paths::Location;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
+mod misfits;
+
+pub use self::misfits::misfits;
+
 /// The most schemas in a settings schema once every reference is followed. A few lines of references to
 /// references say more than any validator gets through, and a host would not come back from looking at them.
 const SCHEMAS: u64 = 10_000;
@@ -64,31 +68,6 @@ fn problem(schema: &Value) -> Option<Problem> {
 /// If the schema is none.
 fn settings_validator(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
     jsonschema::options().with_pattern_options(PatternOptions::regex().size_limit(PATTERN)).build(schema)
-}
-
-/// What keeps a value from fitting a manifest's schema: the member's path with dots, and the reason. Reasons show
-/// single values, never whole objects: those may be long, and hold what was not meant for whoever reads it.
-///
-/// # Errors
-/// If the schema is none.
-pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String)>, String> {
-    let none = |error: String| format!("the plugin's settings schema: {error}");
-    let size = Unfolding::of(schema).size(schema).map_err(none)?;
-    if size.saturating_mul(values(value)) > WORK {
-        return Ok(vec![(
-            String::new(),
-            "there is too much in it to be looked at with its schema".to_owned(),
-        )]);
-    }
-    let validator = settings_validator(schema).map_err(|error| none(error.to_string()))?;
-    let misfit = |error: jsonschema::ValidationError<'_>| {
-        let reason = match &**error.instance() {
-            Value::Object(_) | Value::Array(_) => error.masked().to_string(),
-            _ => error.to_string(),
-        };
-        (keys(error.instance_path()).join("."), reason)
-    };
-    Ok(validator.iter_errors(value).map(misfit).collect())
 }
 
 /// Each pattern costs up to a millisecond wherever settings are looked at.

@@ -208,7 +208,9 @@ fn openapi_and_keys() {
 #[test]
 fn a_plugin_is_looked_at_and_tried_out_before_it_is_published() {
     let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("mine.wasm"), echo("1.0.0", ASKS)).unwrap();
+    let settings = "[settings]\ntype = \"object\"\n[settings.properties.depth]\ntype = \"integer\"\ndefault = 3\n\
+                    description = \"How deep.\"\n";
+    std::fs::write(folder.path().join("mine.wasm"), echo("1.0.0", &format!("{ASKS}{settings}"))).unwrap();
     let inspected = hardpoint(folder.path(), &["plugin", "inspect", "mine.wasm"]);
     assert!(inspected.status.success());
     let text = said(&inspected);
@@ -222,6 +224,13 @@ fn a_plugin_is_looked_at_and_tried_out_before_it_is_published() {
         (&Value::from("1.0.0"), &Value::from(false))
     );
     assert!(!folder.path().join("data").exists(), "looking makes nothing");
+    for words in
+        ["Settings\n  - depth (integer, 3 where left out): How deep.\n", "Open to  all organisations\n"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(report["settings_schema"]["properties"]["depth"]["default"], 3);
+    assert_eq!(report["open_to"], serde_json::json!({ "others": true, "except": [] }));
 
     let data = ["--data", "data"];
     std::fs::create_dir_all(folder.path().join("data")).unwrap();

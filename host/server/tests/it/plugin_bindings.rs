@@ -115,7 +115,13 @@ async fn what_cannot_be_bound_is_refused_with_its_place() {
     let table = [
         ("echo/bindings/b", json!({"settings": {"depth": "x"}}), 422, "settings.depth", "is not of type"),
         ("echo/bindings/b", json!({"settings": {"depth": 10}}), 422, "settings.depth", "maximum"),
-        ("echo/bindings/b", json!({"settings": {"color": 1}}), 422, "settings", "color"),
+        (
+            "echo/bindings/b",
+            json!({"settings": {"color": 1}}),
+            422,
+            "settings.color",
+            "unknown; there are api_key, base_url, depth",
+        ),
         ("echo/bindings/b", json!({"settings": {"api_key": "sk-1"}}), 422, "settings.api_key", "is a secret"),
         ("echo/bindings/b", json!({"settings": {"base_url": "no"}}), 422, "settings", "must be a URL"),
         ("echo/bindings/b", json!({"secrets": {"other": "key"}}), 422, "secrets.other", "asks for no secret"),

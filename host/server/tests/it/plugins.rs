@@ -125,6 +125,16 @@ async fn the_folder_good_and_bad() {
           },
           "published_at": "…",
           "reason": "binding probe is not allowed to send GET,POST https://api.example.com/v1, nor to keep small values for each organisation (kv), nor to use an empty folder while a call lasts (scratch); allow it with `hardpoint plugin grant prober --binding probe`",
+          "settings_schema": {
+            "additionalProperties": false,
+            "properties": {
+              "target": {
+                "format": "uri",
+                "type": "string"
+              }
+            },
+            "type": "object"
+          },
           "size": "…",
           "source": "folder",
           "state": "pending_approval",
@@ -468,7 +478,7 @@ async fn settings_that_do_not_fit_are_told() {
     let plugin = app.plugin("prober").await;
     assert_eq!(plugin["state"], "pending_approval");
     assert_eq!(plugin["bindings"][0]["state"], "unfit_settings");
-    insta::assert_snapshot!(plugin["reason"].as_str().unwrap(), @r#"binding probe: the settings do not fit: `target`: 7 is not of type "string" (hardpoint.toml, line 3); Additional properties are not allowed ('colour' was unexpected) (hardpoint.toml, line 3); mend [bindings.probe.settings] in hardpoint.toml"#);
+    insta::assert_snapshot!(plugin["reason"].as_str().unwrap(), @r#"binding probe: the settings do not fit: `target`: 7 is not of type "string" (hardpoint.toml, line 3); `colour`: unknown; there are target (hardpoint.toml, line 3); mend [bindings.probe.settings] in hardpoint.toml"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

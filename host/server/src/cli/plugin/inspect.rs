@@ -7,6 +7,7 @@ use hardpoint_runtime::{Inspection, inspect};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::State;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Failure, has_store, is_file, present};
 use crate::cli::print_json;
@@ -14,6 +15,8 @@ use crate::config::Config;
 use crate::service::plugins::Desk;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, Readiness, plan};
+use crate::service::plugins::settings;
+use crate::service::plugins::view::ReachView;
 
 /// Of what was granted and is not live yet.
 const ALLOWED: &str = "it is allowed now, and is served as soon as a running host has loaded it";
@@ -40,6 +43,14 @@ struct Report {
     imports: Vec<Import>,
     /// What the manifest asks for, in plain words, whatever the settings.
     asks: Vec<String>,
+    /// JSON Schema of its settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings_schema: Option<Value>,
+    /// The same, for people.
+    #[serde(skip)]
+    settings: Vec<String>,
+    /// Whom it is open to.
+    open_to: ReachView,
     /// `unpublished`, or the state in the store.
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,8 +114,12 @@ async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report,
     if let Ok(row) = desk.version(&id, Some(&digest)).await {
         // The state is the last host's to look; what it waited for may have been allowed since.
         let allowed = row.state == State::PendingApproval && report.bindings.iter().any(|bound| bound.ready);
-        report.state = row.state.as_str().to_owned();
-        report.reason = if allowed { Some(ALLOWED.to_owned()) } else { row.reason };
+        (report.state, report.reason) = desk.state_of(&row, None);
+        if let Some(off) = desk.config.declared_off(&id) {
+            report.reason = Some(off);
+        } else if allowed && report.reason == row.reason {
+            report.reason = Some(ALLOWED.to_owned());
+        }
     }
     desk.store.close().await;
     Ok(report)
@@ -130,6 +145,9 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
         exports: inspection.exports.clone(),
         imports,
         asks: manifest.wishes(),
+        settings: settings::described(manifest),
+        settings_schema: manifest.settings.clone(),
+        open_to: arranged.reach(config, &manifest.id).into(),
         state: "unpublished".to_owned(),
         reason: None,
         bindings,
@@ -172,6 +190,8 @@ fn print(report: &Report) {
         );
     }
     print_list("Asks to", &report.asks, "nothing: it may serve at once");
+    print_list("Settings", &report.settings, "none");
+    println!("Open to  {}", report.open_to);
     for binding in &report.bindings {
         println!("Binding  {}: {}", binding.name, if binding.ready { "ready" } else { "waits" });
         for missing in &binding.missing {

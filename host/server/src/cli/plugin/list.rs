@@ -81,10 +81,7 @@ fn print_plugins(plugins: &[PluginView]) {
             println!("    {reason}");
         }
         if !plugin.open_to.others || !plugin.open_to.except.is_empty() {
-            let (others, except) = (plugin.open_to.others, plugin.open_to.except.join(", "));
-            let except =
-                if except.is_empty() { String::new() } else { format!(", the opposite for {except}") };
-            println!("    {} for all organisations{except}", if others { "on" } else { "off" });
+            println!("    open to {}", plugin.open_to);
         }
         for binding in
             plugin.bindings.iter().filter(|binding| binding.state != "ready" && plugin.state == "active")

@@ -65,7 +65,8 @@ fn check_schema(manifest: &Manifest, settings: &Value) -> Result<(), ApiError> {
     else {
         return Ok(());
     };
-    Err(ApiError::bad_field(path, "schema", format!("The exporter's options do not fit: {reason}.")))
+    let which = if path.is_empty() { String::new() } else { format!("'{path}': ") };
+    Err(ApiError::bad_field(path, "schema", format!("The exporter's options do not fit: {which}{reason}.")))
 }
 
 /// What this export may do, where that is not what the binding may do anyway.

@@ -2,8 +2,10 @@
 //! what only it knows (what is being loaded, what is live, counters).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::reach::Reach;
 use hardpoint_runtime::{Catalogue, LastError, Percentiles, Runtime};
 use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{StoreError, plugin_files};
@@ -54,6 +56,10 @@ pub struct PluginView {
     /// The file's name in the folder, or as it was uploaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// JSON Schema of its settings; left out where it takes none.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings_schema: Option<Value>,
     /// What it asks for with the settings of its bindings, in plain words.
     pub asks: Vec<String>,
     /// Its bindings.
@@ -80,6 +86,23 @@ pub struct ReachView {
     pub others: bool,
     /// Those for which the opposite holds.
     pub except: Vec<String>,
+}
+
+impl From<Reach> for ReachView {
+    fn from(reach: Reach) -> Self {
+        Self { others: reach.others, except: reach.except.into_iter().collect() }
+    }
+}
+
+impl fmt::Display for ReachView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (most, those) = if self.others { ("all organisations", "all but") } else { ("nobody", "only") };
+        if self.except.is_empty() {
+            f.write_str(most)
+        } else {
+            write!(f, "{those} {}", self.except.join(", "))
+        }
+    }
 }
 
 /// A binding of a plugin.
@@ -290,6 +313,7 @@ impl Desk {
             id: row.id.clone(),
             kind: row.kind,
             version: row.version.clone(),
+            settings_schema: manifest.as_ref().and_then(|manifest| manifest.settings.clone()),
             description: manifest.map(|manifest| manifest.description).unwrap_or_default(),
             state,
             reason,
@@ -299,7 +323,7 @@ impl Desk {
             file: row.file_name.clone(),
             asks,
             bindings: planned.iter().map(|planned| binding_view(&row.id, planned, running)).collect(),
-            open_to: ReachView { others: reach.others, except: reach.except.into_iter().collect() },
+            open_to: reach.into(),
             candidate: other.map(|other| {
                 let (state, reason) = self.state_of(other, running);
                 CandidateView { version: other.version.clone(), digest: other.digest.clone(), state, reason }
@@ -315,11 +339,10 @@ impl Desk {
     }
 
     /// The state of a version, with what the configuration says and what a running server knows better.
-    fn state_of(&self, row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
+    pub(crate) fn state_of(&self, row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
         if row.state == State::Active
-            && self.config.declared.get(&row.id).is_some_and(|declared| !declared.enabled)
+            && let Some(reason) = self.config.declared_off(&row.id)
         {
-            let reason = format!("hardpoint.toml says `enabled = false` under [plugins.{}]", row.id);
             return (State::Paused.as_str().to_owned(), Some(reason));
         }
         match self.pin(&row.id) {
