@@ -62,7 +62,7 @@ pub async fn list(
         (status = 401, description = "No valid credential", body = ErrorBody),
         (status = 403, description = "Not an operator", body = ErrorBody),
         (status = 404, description = "No such plugin", body = ErrorBody),
-        (status = 409, description = "hardpoint.toml says whom it is open to", body = ErrorBody),
+        (status = 409, description = "hardpoint.toml says whom it is open to, or that it does not serve", body = ErrorBody),
     )
 )]
 pub async fn put_others(
@@ -88,7 +88,7 @@ pub async fn put_others(
         (status = 401, description = "No valid credential", body = ErrorBody),
         (status = 403, description = "Not an operator", body = ErrorBody),
         (status = 404, description = "No such plugin", body = ErrorBody),
-        (status = 409, description = "hardpoint.toml says whom it is open to", body = ErrorBody),
+        (status = 409, description = "hardpoint.toml says whom it is open to, or that it does not serve", body = ErrorBody),
         (status = 422, description = "No such organisation", body = ErrorBody),
     )
 )]

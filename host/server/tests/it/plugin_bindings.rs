@@ -4,6 +4,7 @@ use hardpoint_store::events;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::command_line::{hardpoint, said};
 use crate::plugins::kinds_of_events;
 use crate::support::{Answer, TestApp, echo, fixture};
 
@@ -393,6 +394,20 @@ async fn only_the_bytes_that_the_configuration_names_serve() {
     assert!(shown["reason"].as_str().unwrap().contains("enabled = false"), "{shown}");
     let resumed = app.post("/api/v1/plugins/echo/resume", &json!({})).await;
     assert!(resumed.status == 409 && message(&resumed).contains("[plugins.echo]"), "{}", resumed.text());
+    let opened = put(&app, "echo/organizations", json!({"others": true})).await;
+    assert!(opened.status == 409 && message(&opened).contains("[plugins.echo]"), "{}", opened.text());
+    put(&app, "echo/organizations", json!({"others": false})).await.expect(200);
+    let command = |arguments: &[&str]| {
+        let arguments = [&["plugin"], arguments, &["--config", "hardpoint.toml", "--data", "data"]].concat();
+        said(&hardpoint(app.folder(), &arguments))
+    };
+    let (inspected, granted) = (command(&["inspect", "echo"]), command(&["grant", "echo", "--yes"]));
+    let removed = command(&["remove", "echo", "--yes"]);
+    for told in [&inspected, &granted] {
+        assert!(told.contains("`enabled = false` under [plugins.echo]"), "{told}");
+    }
+    assert!(inspected.contains("Open to  nobody"), "{inspected}");
+    assert!(removed.contains("under [plugins.echo] stays"), "{removed}");
 }
 
 /// Bytes that were uploaded need nobody's approval where the configuration names them.

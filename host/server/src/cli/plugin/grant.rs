@@ -81,6 +81,9 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
         );
     }
     println!("Allowed. A running server follows within a second.");
+    if let Some(off) = desk.config.declared_off(id) {
+        println!("It serves nobody all the same: {off}.");
+    }
     for planned in granted.bindings.iter().filter(|planned| planned.declared) {
         println!("What binding {} may do stands in hardpoint.toml, and was left as it is.", planned.name);
     }

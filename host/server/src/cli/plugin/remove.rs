@@ -41,6 +41,9 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
         return print_json(&json!({ "id": id, "version": there.version, "digest": there.digest }));
     }
     println!("Removed. A running server follows within a second; what is under way is finished.");
+    if desk.config.declared.contains_key(id) {
+        println!("What hardpoint.toml says under [plugins.{id}] stays, and holds for one that comes again.");
+    }
     if let (Some(file), "folder") = (&there.file, there.source.as_str()) {
         println!("The file {file} stays in the plugins folder, and is taken up again when it changes.");
     }

@@ -51,7 +51,8 @@ impl Desk {
     /// value, an organisation's own switch is taken away.
     ///
     /// # Errors
-    /// There is no such plugin or organisation, or the configuration says whom it is open to.
+    /// There is no such plugin or organisation, or the configuration says whom it is open to, or that it does
+    /// not serve at all.
     pub async fn enable(
         &self,
         author: &Author,
@@ -60,6 +61,9 @@ impl Desk {
         enabled: Option<bool>,
     ) -> Result<Openness, DeskError> {
         self.version(id, None).await?;
+        if enabled == Some(true) {
+            self.check_on(id)?;
+        }
         if self.config.declared.get(id).is_some_and(|declared| declared.reach.is_some()) {
             let reason = format!(
                 "whom `{id}` is open to stands in hardpoint.toml under [plugins.{id}]; change `organizations` there"

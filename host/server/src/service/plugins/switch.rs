@@ -26,6 +26,14 @@ impl Desk {
         self.turn(author, id, State::Paused, State::Active, None, "plugin.resumed").await
     }
 
+    /// Refuses what the configuration keeps from serving.
+    pub(super) fn check_on(&self, id: &str) -> Result<(), DeskError> {
+        match self.config.declared_off(id) {
+            Some(reason) => Err(DeskError::State(format!("{reason}; change it there"))),
+            None => Ok(()),
+        }
+    }
+
     async fn turn(
         &self,
         author: &Author,
@@ -36,11 +44,7 @@ impl Desk {
         kind: &'static str,
     ) -> Result<Plugin, DeskError> {
         self.version(id, None).await?;
-        if self.config.declared.get(id).is_some_and(|declared| !declared.enabled) {
-            let reason =
-                format!("hardpoint.toml says `enabled = false` under [plugins.{id}]; change it there");
-            return Err(DeskError::State(reason));
-        }
+        self.check_on(id)?;
         let now = self.clock.now();
         let (author, rng, plugin) = (author.clone(), self.rng.clone(), id.to_owned());
         let write = self.store.write(Lane::Request, move |tx| {
