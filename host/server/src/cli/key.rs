@@ -9,6 +9,8 @@ use crate::system::SystemRng;
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Print the text of a new key, for HARDPOINT_BOOTSTRAP_KEY. It opens nothing by itself.
+    #[command(after_help = "Example:
+  HARDPOINT_BOOTSTRAP_KEY=$(hardpoint key new) hardpoint serve")]
     New {
         /// A test key: named as such, and told apart in records. It may do what a live key may, so far.
         #[arg(long)]

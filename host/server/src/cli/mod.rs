@@ -73,6 +73,8 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     /// Print the OpenAPI document of what is served.
+    #[command(after_help = "Example:
+  hardpoint openapi > openapi.json")]
     Openapi,
     /// Look at plugins, allow what they ask for, try them out.
     #[command(subcommand)]
@@ -178,6 +180,20 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn without(command: &clap::Command) -> Vec<String> {
+            if command.is_hide_set() {
+                return Vec::new();
+            }
+            let below: Vec<String> = command.get_subcommands().flat_map(without).collect();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lacks = !command.has_subcommands() && !help.contains("Example");
+            below.into_iter().chain(lacks.then(|| command.get_name().to_owned())).collect()
+        }
+        assert_eq!(without(&Cli::command()), Vec::<String>::new());
     }
 
     #[test]

@@ -49,6 +49,9 @@ Without --server it starts a host of its own, on a free port, with its data in t
 There the plugin is allowed whatever it asks for. That host reads no hardpoint.toml but one named by --config.")]
     Dev(dev::Arguments),
     /// Put a manifest into a component.
+    #[command(after_help = "Examples:
+  hardpoint plugin pack target/wasm32-wasip2/release/my_siem.wasm
+  hardpoint plugin pack my-siem.component.wasm --manifest my-siem.toml --into data/plugins")]
     Pack(project::PackArguments),
     /// List plugins, with what they wait for, and the files that are none.
     #[command(after_help = "Examples:
@@ -76,22 +79,32 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
   hardpoint plugin bind datadog --settings @datadog.json")]
     Bind(bind::Arguments),
     /// Remove a binding that was made by `bind` or over the API.
+    #[command(after_help = "Example:
+  hardpoint plugin unbind openai openai-eu")]
     Unbind(bind::UnbindArguments),
     /// Open a plugin to an organisation, or to all that have no switch of their own.
     #[command(after_help = "Examples:
-  hardpoint plugin disable calculator
-  hardpoint plugin enable calculator --organization org_0192…")]
+  hardpoint plugin enable calculator
+  hardpoint plugin enable calculator --organization org_0192…
+  hardpoint plugin enable calculator --organization org_0192… --clear")]
     Enable(enable::Arguments),
     /// Close a plugin to an organisation, or to all that have no switch of their own.
+    #[command(after_help = "Examples:
+  hardpoint plugin disable calculator
+  hardpoint plugin disable calculator --organization org_0192…")]
     Disable(enable::Arguments),
-    /// Keep a component, to be approved; or tell what publishing it would change.
+    /// Publish a component: the host keeps it, and serves it once it is granted.
     #[command(after_help = "Examples:
   hardpoint plugin publish my-exporter.wasm --dry-run
   hardpoint plugin publish my-exporter.wasm && hardpoint plugin grant my-exporter")]
     Publish(publish::Arguments),
     /// Take a plugin out of service without taking anything from it.
+    #[command(after_help = "Example:
+  hardpoint plugin pause my-exporter        what is under way is finished; `resume` undoes it")]
     Pause(switch::Arguments),
     /// Let a paused plugin serve again.
+    #[command(after_help = "Example:
+  hardpoint plugin resume my-exporter")]
     Resume(switch::Arguments),
     /// Go back to the version that served before.
     #[command(after_help = "Examples:
@@ -99,6 +112,9 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
   hardpoint plugin rollback openai --digest sha256:4f2a…")]
     Rollback(switch::RollbackArguments),
     /// Take a plugin away, with its bindings and what they were allowed.
+    #[command(after_help = "Examples:
+  hardpoint plugin remove my-exporter
+  hardpoint plugin remove my-exporter --yes && rm data/plugins/my-exporter.wasm")]
     Remove(remove::Arguments),
     /// Call a tool once, in a sandbox with all limits on.
     #[command(after_help = "Examples:

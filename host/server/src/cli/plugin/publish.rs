@@ -23,7 +23,7 @@ use crate::start::open_runtime;
 pub(in crate::cli) struct Arguments {
     /// The packed component.
     file: PathBuf,
-    /// Only tell what would change.
+    /// Keep nothing, and only tell what publishing it would change.
     #[arg(long)]
     dry_run: bool,
     /// For programs.

@@ -195,7 +195,8 @@ fn verdict(
     if is_known {
         return "serve at once".to_owned();
     }
-    "serve at once from the plugins folder; uploaded, it would wait for the approval of its bytes".to_owned()
+    "serve at once from the plugins folder; published by command or API, wait for the approval of its bytes"
+        .to_owned()
 }
 
 fn binding_change(after: &Planned, before: &[Planned]) -> BindingChange {
