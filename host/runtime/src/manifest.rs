@@ -1,5 +1,7 @@
 //! A manifest as a host takes it: what the domain reads, with a settings schema that is one.
 
+mod misfits;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 
@@ -8,9 +10,7 @@ use jsonschema::paths::Location;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
-mod misfits;
-
-pub use self::misfits::misfits;
+pub use misfits::misfits;
 
 /// The most schemas in a settings schema once every reference is followed. A few lines of references to
 /// references say more than any validator gets through, and a host would not come back from looking at them.

@@ -10,7 +10,7 @@ use hardpoint_runtime::HostServices;
 use hardpoint_store::plugins::Source;
 use serde_json::json;
 
-use super::{Failure, cache_home, desk, has_store};
+use super::{Failure, desk, has_store, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::Config;
@@ -37,7 +37,7 @@ pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(),
         std::fs::read(&arguments.file).with_context(|| format!("{file} cannot be read"))?.into();
     if arguments.dry_run && !has_store(&config) {
         // Telling what would change leaves nothing behind.
-        config.server.data = cache_home()?;
+        config.server.data = workbench(None)?;
     }
     let desk = desk(config).await?;
     if arguments.dry_run {
