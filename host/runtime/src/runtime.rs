@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use hardpoint_domain::reach::Reach;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use wasmtime::Engine;
@@ -136,12 +137,13 @@ impl Runtime {
     }
 
     /// Makes exactly these generations and bindings live, in one step. What is no longer among them
-    /// drains: calls for a while, streams for longer. Plugins are open to those to whom they were.
+    /// drains: calls for a while, streams for longer. Every plugin is open to all.
     pub fn publish(&self, generations: Vec<Arc<Generation>>, bindings: Vec<BindingSpec>) {
         self.publish_to(Vec::new(), generations, bindings);
     }
 
-    /// The same, and says whom plugins are open to: those that serve, and those that do not at the moment.
+    /// The same, and says whom plugins are open to, those that do not serve at the moment among them. What is not
+    /// named is open to all.
     pub fn publish_to(
         &self,
         openings: Vec<Opening>,
@@ -191,6 +193,12 @@ impl Runtime {
 
     /// Opens and closes plugins, effective at once, and gives the door that each name leads to.
     fn set_doors(&self, openings: Vec<Opening>) -> HashMap<String, Arc<Door>> {
+        let named: HashSet<&str> = openings.iter().map(|opening| opening.plugin.as_str()).collect();
+        let shared = self.inner.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (_, others) in shared.iter().filter(|(plugin, _)| !named.contains(plugin.as_str())) {
+            others.door.set(Reach::default());
+        }
+        drop(shared);
         let mut doors = HashMap::new();
         for Opening { plugin, reach, bindings } in openings {
             let door = Arc::clone(&self.shared(&plugin).door);

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
 
@@ -25,8 +25,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// A body that claims to be JSON, unparsed. No body at all is an empty object: what is required is named then, and
-/// where nothing is, there is nothing to send.
+/// A body that claims to be JSON, unparsed. A `POST` without any has an empty object: what is required is named
+/// then, and where nothing is, there is nothing to send. Whoever puts something in another's place sends it.
 #[derive(Clone, Debug)]
 pub struct JsonBytes(pub Bytes);
 
@@ -43,13 +43,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonBytes {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let is_empty =
-            request.body().is_end_stream() && !request.headers().contains_key(header::CONTENT_TYPE);
-        if !is_empty {
+        let may_lack = *request.method() == Method::POST;
+        let lacks = request.body().is_end_stream() && !request.headers().contains_key(header::CONTENT_TYPE);
+        if !(lacks && may_lack) {
             require_json(request.headers())?;
         }
         let body = read(request).await?;
-        Ok(Self(if body.is_empty() { Bytes::from_static(EMPTY_OBJECT) } else { body }))
+        Ok(Self(if body.is_empty() && may_lack { Bytes::from_static(EMPTY_OBJECT) } else { body }))
     }
 }
 

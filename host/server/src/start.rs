@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::router::router;
 use crate::service::kv::StoredKv;
+use crate::service::plugins::arranged::Arranged;
 use crate::state::{App, Stop};
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
@@ -118,6 +119,9 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let kv = Arc::new(StoredKv(store.clone()));
     let runtime =
         open_runtime(&config, compiler, HostServices { clock: clock.clone(), rng: rng.clone(), kv })?;
+    // Nobody is served yet, and nobody learns meanwhile of what is closed to them.
+    let arranged = Arranged::read(&mut store.read().await?).await?;
+    runtime.publish_to(arranged.openings(&config), Vec::new(), Vec::new());
     let path = config.plugins_folder();
     let folder =
         Folder::at(&path).with_context(|| format!("the plugins folder {} cannot be made", path.display()))?;

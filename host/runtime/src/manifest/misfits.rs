@@ -6,8 +6,14 @@ use serde_json::Value;
 
 use super::{Unfolding, WORK, keys, settings_validator, values};
 
+/// The most misfits that are told, and the most names in one.
+const MOST: usize = 20;
+/// The longest text that is shown, in bytes.
+const LONGEST: usize = 64;
+
 /// What keeps a value from fitting a manifest's schema: the member's path with dots, and the reason. Reasons show
-/// single values, never whole objects: those may be long, and hold what was not meant for whoever reads it.
+/// single values, never whole objects or long texts: those may hold what was not meant for whoever reads it. Of many
+/// misfits the first are told.
 ///
 /// # Errors
 /// If the schema is none.
@@ -19,24 +25,36 @@ pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String)>, S
         return Ok(vec![(String::new(), reason.to_owned())]);
     }
     let validator = settings_validator(schema).map_err(|error| none(error.to_string()))?;
-    Ok(validator.iter_errors(value).flat_map(|error| misfit(schema, &error)).collect())
+    Ok(validator.iter_errors(value).flat_map(|error| misfit(schema, &error)).take(MOST).collect())
 }
 
 /// What one error says, member by member. What the schema does not know is answered with what it knows.
 fn misfit(schema: &Value, error: &ValidationError<'_>) -> Vec<(String, String)> {
     let path = keys(error.instance_path()).join(".");
     let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else {
-        let reason = match &**error.instance() {
-            Value::Object(_) | Value::Array(_) => error.masked().to_string(),
-            _ => error.to_string(),
+        let is_short = match &**error.instance() {
+            Value::Object(_) | Value::Array(_) => false,
+            Value::String(text) => text.len() <= LONGEST,
+            _ => true,
         };
+        let reason = if is_short { error.to_string() } else { error.masked().to_string() };
         return vec![(path, reason)];
     };
     let keyword = error.schema_path().to_string();
-    let table = keyword.rsplit_once('/').and_then(|(table, _)| schema.pointer(table));
-    let known = table.and_then(|table| table.get("properties")?.as_object()).into_iter().flatten();
-    let known: Vec<&str> = known.map(|(name, _)| name.as_str()).collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let known = known(keyword.rsplit_once('/').and_then(|(table, _)| schema.pointer(table)));
     let below = |name: &String| if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-    unexpected.iter().map(|name| (below(name), format!("unknown; there are {known}"))).collect()
+    unexpected.iter().take(MOST).map(|name| (below(name), format!("unknown; there are {known}"))).collect()
+}
+
+/// The names that an object's schema knows, as far as they are few and short.
+fn known(table: Option<&Value>) -> String {
+    let names = |key: &str| table.and_then(|table| table.get(key)?.as_object()).into_iter().flatten();
+    let patterns = names("patternProperties").map(|(pattern, _)| format!("what fits `{pattern}`"));
+    let all: Vec<String> = names("properties").map(|(name, _)| name.clone()).chain(patterns).collect();
+    let mut told: Vec<&str> =
+        all.iter().map(String::as_str).filter(|name| name.len() <= LONGEST).take(MOST).collect();
+    if told.len() < all.len() {
+        told.push("…");
+    }
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
 }

@@ -179,3 +179,25 @@ fn a_misfit_shows_single_values_and_no_more_is_looked_at_than_a_bound() {
     let [(path, reason)] = told(much).try_into().unwrap();
     assert!(path.is_empty() && reason.contains("too much"), "{reason}");
 }
+
+#[test]
+fn what_is_unknown_is_told_within_bounds() {
+    let long = "x".repeat(1_500);
+    let properties: Map<String, Value> = (0..40)
+        .map(|index| (format!("{long}{index}"), json!({})))
+        .chain([("short".to_owned(), json!({}))])
+        .collect();
+    let schema = json!({ "additionalProperties": false, "properties": properties });
+    let unknown: Map<String, Value> = (0..20_000).map(|index| (format!("u{index}"), json!(1))).collect();
+    let told = misfits(&schema, &Value::Object(unknown)).unwrap();
+    assert_eq!(told.len(), 20);
+    assert!(told.iter().all(|(_, reason)| reason == "unknown; there are short, …"), "{:?}", told[0]);
+
+    let schema = json!({ "additionalProperties": false, "patternProperties": { "^x-": {} } });
+    let told = misfits(&schema, &json!({ "y": 1 })).unwrap();
+    assert_eq!(told, [("y".to_owned(), "unknown; there are what fits `^x-`".to_owned())]);
+
+    let schema = json!({ "properties": { "word": { "maxLength": 5 } } });
+    let told = misfits(&schema, &json!({ "word": "sk-live-".repeat(10) })).unwrap();
+    assert!(!told[0].1.contains("sk-live"), "{told:?}");
+}

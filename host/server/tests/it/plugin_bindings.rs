@@ -57,6 +57,9 @@ async fn a_binding_is_made_changed_and_removed() {
     let changed = put(&app, "echo/bindings/deep", json!({"settings": {"depth": 4}})).await.expect(200);
     assert_eq!(changed["settings"]["depth"], 4);
     put(&app, "echo/bindings/echo", json!({})).await.expect(201);
+    // Nothing sent is nothing to put in its place.
+    let nothing = app.request(Method::PUT, "/api/v1/plugins/echo/bindings/deep", None);
+    assert_eq!(app.send(nothing).await.status, 415);
 
     let app = app.restart().await;
     assert_eq!((app.call("deep").await, app.call("echo").await), (200, 200));
@@ -323,6 +326,26 @@ fallbacks = ["m"]
     app.post("/api/v1/plugins/hostile-model/pause", &json!({})).await.expect(200);
     assert_eq!(roads().await, told([none, none, gone, none]));
     assert_eq!(listed().await, ["first"]);
+}
+
+/// Before its file was looked at, and where it has none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_is_hidden_before_its_plugin_is_there() {
+    let toml = "[[models]]\nid = \"m\"\nbinding = \"hostile-model\"\n[[models]]\nid = \"never\"\nbinding = \"nobodys\"\n\
+                [plugins.nobodys]\norganizations = [\"org_else\"]\n";
+    let app = TestApp::with(toml, &[("m.wasm", fixture("hostile-model"))]).await;
+    let stranger = app.stranger().await;
+    let closed = json!({"enabled": false});
+    put(&app, "hostile-model/organizations/org_stranger", closed).await.expect(200);
+    let listed =
+        async |app: &TestApp| app.get_as(&stranger, "/api/v1/models").await.expect(200)["data"].clone();
+    assert_eq!(listed(&app).await, json!([]));
+    let app = app.restart_at_once().await;
+    assert_eq!(listed(&app).await, json!([]));
+    // What was said of it is taken back.
+    app.settle().await;
+    app.delete("/api/v1/plugins/hostile-model/organizations/org_stranger").await.expect(200);
+    assert_eq!(listed(&app).await[0]["id"], "m");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,12 @@ impl TestApp {
     }
 
     async fn over(folder: TempDir, clock: Arc<FakeClock>, rng: Arc<Counting>, key: KeyText) -> Self {
+        let app = Self::begun(folder, clock, rng, key).await;
+        app.settle().await;
+        app
+    }
+
+    async fn begun(folder: TempDir, clock: Arc<FakeClock>, rng: Arc<Counting>, key: KeyText) -> Self {
         let sources = Sources {
             file: Some(folder.path().join("hardpoint.toml")),
             env: vec![
@@ -90,9 +96,7 @@ impl TestApp {
             first_key: Some(key.reveal().to_owned()),
         };
         let server = start(parts).await.unwrap();
-        let app = Self { server, folder, clock, rng, key };
-        app.settle().await;
-        app
+        Self { server, folder, clock, rng, key }
     }
 
     /// Writes another hardpoint.toml, for the next start.
@@ -112,6 +116,13 @@ impl TestApp {
         server.finish().await;
         meanwhile(&plugins);
         Self::over(folder, clock, rng, key).await
+    }
+
+    /// The same, without waiting for its plugins.
+    pub async fn restart_at_once(self) -> Self {
+        let Self { server, folder, clock, rng, key } = self;
+        server.finish().await;
+        Self::begun(folder, clock, rng, key).await
     }
 
     /// What requests share.

@@ -1,7 +1,7 @@
 //! What operators arranged for plugins: bindings, grants, and whom they are open to. Part of it stands in the
 //! configuration and part in the store; where both speak, the configuration wins.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::id::PluginId;
@@ -85,8 +85,16 @@ impl Arranged {
         own.into_iter().chain(written.into_iter().map(|(name, binding)| (name, Some(binding)))).collect()
     }
 
+    /// Whom plugins are open to of which that was said, whether or not they are there.
+    pub fn openings(&self, config: &Config) -> Vec<Opening> {
+        let declared = config.declared.iter().filter(|(_, declared)| declared.reach.is_some());
+        let said = self.openness.keys().chain(self.switches.keys()).chain(declared.map(|(id, _)| id));
+        let plugins: BTreeSet<&String> = said.collect();
+        plugins.into_iter().map(|plugin| self.opening(config, plugin)).collect()
+    }
+
     /// Whom a plugin is open to, by all the names that lead to it.
-    pub fn opening(&self, config: &Config, plugin: &str) -> Opening {
+    fn opening(&self, config: &Config, plugin: &str) -> Opening {
         let names = self.names_of(config, plugin).into_iter().map(|(name, _)| name.to_owned());
         Opening { plugin: plugin.to_owned(), reach: self.reach(config, plugin), bindings: names.collect() }
     }

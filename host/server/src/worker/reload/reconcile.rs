@@ -65,9 +65,7 @@ impl Keeper {
                 }
             }
             if changes.is_empty() {
-                let opening = |id: &String| desired.arranged.opening(&self.app.config, id);
-                let openings = desired.versions.keys().map(opening).collect();
-                self.load_and_publish(decisions, openings);
+                self.load_and_publish(decisions, desired.arranged.openings(&self.app.config));
                 return;
             }
             for (row, change) in changes {
