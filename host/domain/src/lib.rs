@@ -1,6 +1,7 @@
 //! The values that Hardpoint is about: ids, times, messages, manifests, grants, failures, events.
 //! No I/O, no async, no clock, no randomness of its own: what is needed comes in as an argument.
 
+pub mod access;
 pub mod address;
 pub mod event;
 pub mod failure;
