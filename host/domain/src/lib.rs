@@ -14,6 +14,7 @@ pub mod message;
 pub mod model;
 pub mod origin;
 pub mod pattern;
+pub mod period;
 pub mod reach;
 pub mod retry;
 pub mod time;
