@@ -25,6 +25,13 @@ pub fn hyphenated(prefix: &str, now: Timestamp, rng: &dyn Rng) -> String {
     format!("{prefix}-{}", uuid_v7(now, rng).simple())
 }
 
+/// Whether `text` may be an id of this prefix. What is not need not be looked up, whatever it is.
+pub fn looks_like(prefix: &str, text: &str) -> bool {
+    text.len() <= 80
+        && text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('_'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// Why a name cannot be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: 1 to 63 lower-case letters, digits and {marks}, a letter first")]
@@ -164,6 +171,17 @@ mod tests {
             prefixed("a", now, &Counting)
                 < prefixed("a", Timestamp::from_micros(now.micros() + 1_000), &Counting)
         );
+    }
+
+    #[test]
+    fn texts_that_may_be_ids() {
+        for good in ["key_018e6d874ed270018203040506070809", "key_1", "key_a_b"] {
+            assert!(looks_like("key", good), "{good}");
+        }
+        let long = format!("key_{}", "0".repeat(77));
+        for bad in ["", "key", "keys_1", "ws_1", "key_\0", "key_1'--", "key_é", "key_1/../2", &long] {
+            assert!(!looks_like("key", bad), "{bad}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod address;
+pub mod email;
 pub mod event;
 pub mod failure;
 pub mod grant;
@@ -15,6 +16,7 @@ pub mod model;
 pub mod origin;
 pub mod pattern;
 pub mod period;
+pub mod plan;
 pub mod reach;
 pub mod retry;
 pub mod time;
