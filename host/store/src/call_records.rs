@@ -7,7 +7,7 @@ use sqlx::{Database, Encode, Type};
 use crate::call_records_dialect::{INSERTS, Insert, LARGEST};
 use crate::columns::{Micros, clean, words};
 use crate::db::{Handle, Link, fetch, statements};
-use crate::{Conn, StoreError, Tx};
+use crate::{Conn, StoreError, Tx, Window};
 
 words! {
     /// How a call ended.
@@ -103,21 +103,29 @@ pub enum Filter<'a> {
 }
 
 macro_rules! select {
-    ($condition:literal) => {
+    ($($rest:literal),*) => {
         concat!(
             "SELECT id, request_id, time, organization_id, key_id, method, route, status, error_type, duration_us, \
              model, binding, plugin, plugin_version, input_tokens, cached_input_tokens, output_tokens, streamed, \
-             deltas, bytes_sent, outcome FROM call_records WHERE (time, id) < ($1, $2) AND ",
-            $condition,
-            " ORDER BY time DESC, id DESC LIMIT $3"
+             deltas, bytes_sent, outcome FROM call_records WHERE ",
+            $($rest,)*
         )
     };
 }
 
+macro_rules! select_before {
+    ($condition:literal) => {
+        select!("(time, id) < ($1, $2) AND ", $condition, " ORDER BY time DESC, id DESC LIMIT $3")
+    };
+}
+
 statements! {
-    LIST: select!("1 = 1");
-    LIST_BY_ORGANIZATION: select!("organization_id = $4");
-    LIST_BY_KEY: select!("organization_id = $4 AND key_id = $5");
+    LIST: select_before!("1 = 1");
+    LIST_BY_ORGANIZATION: select_before!("organization_id = $4");
+    LIST_BY_KEY: select_before!("organization_id = $4 AND key_id = $5");
+    PAGE_OF_KEY: select!("key_id = $1 ORDER BY time DESC, id DESC LIMIT $2 OFFSET $3");
+    COUNT_OF_KEY: "SELECT COUNT(*) FROM call_records WHERE key_id = $1";
+    ANY_OF_KEY: "SELECT time FROM call_records WHERE key_id = $1 LIMIT 1";
 }
 
 /// Adds records. One that is there already (same time and id) stays as it is, so that a caller who does
@@ -239,4 +247,25 @@ pub async fn list(
             fetch!(conn, fetch_all, CallRecord, LIST_BY_KEY, time, id, limit, organization_id, key_id)
         }
     }
+}
+
+/// A key's records, newest first.
+pub async fn page_of_key(
+    conn: &mut Conn,
+    key_id: &str,
+    window: Window,
+) -> Result<Vec<CallRecord>, StoreError> {
+    fetch!(conn, fetch_all, CallRecord, PAGE_OF_KEY, key_id, window.limit, window.offset)
+}
+
+/// How many records a key has.
+pub async fn count_of_key(conn: &mut Conn, key_id: &str) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_OF_KEY, key_id)?;
+    Ok(count)
+}
+
+/// Whether a key has any record.
+pub async fn any_of_key(conn: &mut Conn, key_id: &str) -> Result<bool, StoreError> {
+    let found: Option<(i64,)> = fetch!(conn, fetch_optional, (i64,), ANY_OF_KEY, key_id)?;
+    Ok(found.is_some())
 }

@@ -1,26 +1,11 @@
 //! API keys. Only the SHA-256 of a key's text is here; looking one up by it is on the way of every request.
 
+pub use hardpoint_domain::access::Role;
 use hardpoint_domain::time::Timestamp;
 
-use crate::columns::{JsonTexts, MaybeMicros, Micros, json_texts, words};
+use crate::columns::{JsonTexts, MaybeMicros, Micros, json_texts};
 use crate::db::{execute, fetch, statements};
-use crate::{Conn, StoreError, Tx};
-
-words! {
-    /// What the holder of a key is.
-    pub enum Role {
-        /// The platform itself: plugins, grants, configuration, every organisation.
-        Operator = "operator",
-        /// Owns an organisation.
-        Owner = "owner",
-        /// Administers an organisation.
-        Admin = "admin",
-        /// Uses an organisation.
-        Member = "member",
-        /// Only looks.
-        Viewer = "viewer",
-    }
-}
+use crate::{Conn, StoreError, Tx, Window};
 
 /// A key, all but its text and hash.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -29,7 +14,9 @@ pub struct Key {
     pub id: String,
     /// Whose it is.
     pub organization_id: String,
-    /// For people.
+    /// The only workspace that it may be used in; all of them where there is none.
+    pub workspace_id: Option<String>,
+    /// For people; may be empty.
     pub label: String,
     /// What its holder is.
     #[sqlx(try_from = "String")]
@@ -41,6 +28,10 @@ pub struct Key {
     pub scopes: Vec<String>,
     /// False for a test key.
     pub livemode: bool,
+    /// Requests it may make in a minute; as many as the plan allows where there is none.
+    pub rate_limit_per_minute: Option<i64>,
+    /// The same for an hour.
+    pub rate_limit_per_hour: Option<i64>,
     /// From when on it is refused.
     #[sqlx(try_from = "MaybeMicros")]
     pub expires_at: Option<Timestamp>,
@@ -77,24 +68,49 @@ pub struct Credential {
     pub plan: String,
 }
 
+/// The columns of a [`Key`].
+macro_rules! select {
+    ($rest:literal) => {
+        select!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT k.id, k.organization_id, k.workspace_id, k.label, k.role, k.hint, k.scopes, k.livemode, \
+             k.rate_limit_per_minute, k.rate_limit_per_hour, k.expires_at, k.archived_at, k.created_at, \
+             k.last_used_at",
+            $more,
+            " FROM api_keys k ",
+            $rest
+        )
+    };
+}
+
 statements! {
-    INSERT: "INSERT INTO api_keys (id, organization_id, label, role, hash, hint, scopes, livemode, expires_at, \
-             archived_at, created_at, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-    FIND_BY_HASH: "SELECT k.id, k.organization_id, k.label, k.role, k.hint, k.scopes, k.livemode, k.expires_at, \
-                   k.archived_at, k.created_at, k.last_used_at, o.name AS organization_name, o.plan \
-                   FROM api_keys k JOIN organizations o ON o.id = k.organization_id WHERE k.hash = $1";
-    GET: "SELECT id, organization_id, label, role, hint, scopes, livemode, expires_at, archived_at, created_at, \
-          last_used_at FROM api_keys WHERE organization_id = $1 AND id = $2";
-    LIST: "SELECT id, organization_id, label, role, hint, scopes, livemode, expires_at, archived_at, created_at, \
-           last_used_at FROM api_keys WHERE organization_id = $1 ORDER BY created_at DESC, id DESC \
-           LIMIT $2 OFFSET $3";
+    INSERT: "INSERT INTO api_keys (id, organization_id, workspace_id, label, role, hash, hint, scopes, livemode, \
+             rate_limit_per_minute, rate_limit_per_hour, expires_at, archived_at, created_at, last_used_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    FIND_BY_HASH: select!(
+        ", o.name AS organization_name, o.plan",
+        "JOIN organizations o ON o.id = k.organization_id WHERE k.hash = $1"
+    );
+    FIND: select!("WHERE k.id = $1");
+    LIST: select!(
+        "WHERE k.organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR k.workspace_id = $2) \
+         ORDER BY k.created_at DESC, k.id DESC LIMIT $3 OFFSET $4"
+    );
     COUNT: "SELECT COUNT(*) FROM api_keys";
-    COUNT_BY_ORGANIZATION: "SELECT COUNT(*) FROM api_keys WHERE organization_id = $1";
-    ARCHIVE: "UPDATE api_keys SET archived_at = $3 WHERE organization_id = $1 AND id = $2 AND archived_at IS NULL";
+    COUNT_OF: "SELECT COUNT(*) FROM api_keys \
+               WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
+    COUNT_BOUND: "SELECT COUNT(*) FROM api_keys WHERE workspace_id = $1 AND archived_at IS NULL";
+    UNBIND: "UPDATE api_keys SET workspace_id = NULL WHERE workspace_id = $1 AND archived_at IS NOT NULL";
+    ARCHIVE: "UPDATE api_keys SET archived_at = $2 WHERE id = $1 AND archived_at IS NULL";
+    END: "UPDATE api_keys SET expires_at = $2 WHERE id = $1 AND archived_at IS NULL \
+          AND (expires_at IS NULL OR expires_at > $3)";
+    DELETE: "DELETE FROM api_keys WHERE id = $1";
     TOUCH: "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 
-/// Keeps a new key. A taken id or hash is `Duplicate`, an unknown organisation `Dangling`.
+/// Keeps a new key. A taken id or hash is `Duplicate`, an unknown organisation or workspace `Dangling`.
 pub async fn insert(tx: &mut Tx, new: &NewKey) -> Result<(), StoreError> {
     let key = &new.key;
     execute!(
@@ -102,12 +118,15 @@ pub async fn insert(tx: &mut Tx, new: &NewKey) -> Result<(), StoreError> {
         INSERT,
         &key.id,
         &key.organization_id,
+        key.workspace_id.as_deref(),
         &key.label,
         key.role.as_str(),
         new.hash.as_slice(),
         &key.hint,
         json_texts(&key.scopes),
         key.livemode,
+        key.rate_limit_per_minute,
+        key.rate_limit_per_hour,
         key.expires_at.map(Timestamp::micros),
         key.archived_at.map(Timestamp::micros),
         key.created_at.micros(),
@@ -121,19 +140,20 @@ pub async fn find_by_hash(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<Cre
     fetch!(conn, fetch_optional, Credential, FIND_BY_HASH, hash.as_slice())
 }
 
-/// A key of this organisation.
-pub async fn get(conn: &mut Conn, organization_id: &str, id: &str) -> Result<Option<Key>, StoreError> {
-    fetch!(conn, fetch_optional, Key, GET, organization_id, id)
+/// The key of this id, whosever it is.
+pub async fn find(conn: &mut Conn, id: &str) -> Result<Option<Key>, StoreError> {
+    fetch!(conn, fetch_optional, Key, FIND, id)
 }
 
-/// An organisation's keys, newest first.
+/// An organisation's keys, or those of one of its workspaces, newest first.
 pub async fn list(
     conn: &mut Conn,
     organization_id: &str,
-    limit: u32,
-    offset: u32,
+    workspace_id: Option<&str>,
+    window: Window,
 ) -> Result<Vec<Key>, StoreError> {
-    fetch!(conn, fetch_all, Key, LIST, organization_id, i64::from(limit), i64::from(offset))
+    let Window { limit, offset } = window;
+    fetch!(conn, fetch_all, Key, LIST, organization_id, workspace_id, limit, offset)
 }
 
 /// How many keys there are in all, archived ones too. Zero on a host that nobody was let into yet.
@@ -142,20 +162,40 @@ pub async fn count(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(count)
 }
 
-/// How many keys an organisation has, archived ones too.
-pub async fn count_of(conn: &mut Conn, organization_id: &str) -> Result<i64, StoreError> {
-    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_BY_ORGANIZATION, organization_id)?;
+/// How many keys an organisation or one of its workspaces has, archived ones too.
+pub async fn count_of(
+    conn: &mut Conn,
+    organization_id: &str,
+    workspace_id: Option<&str>,
+) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_OF, organization_id, workspace_id)?;
     Ok(count)
 }
 
+/// How many keys that are not archived are bound to a workspace.
+pub async fn count_bound(conn: &mut Conn, workspace_id: &str) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_BOUND, workspace_id)?;
+    Ok(count)
+}
+
+/// Lets go of a workspace's archived keys, so that it can be removed; nobody can use them any more.
+pub async fn unbind_archived(tx: &mut Tx, workspace_id: &str) -> Result<(), StoreError> {
+    execute!(tx, UNBIND, workspace_id).map(drop)
+}
+
 /// Archives a key for good; false where there is none that is not archived yet.
-pub async fn archive(
-    tx: &mut Tx,
-    organization_id: &str,
-    id: &str,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    Ok(execute!(tx, ARCHIVE, organization_id, id, now.micros())? == 1)
+pub async fn archive(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, ARCHIVE, id, now.micros())? == 1)
+}
+
+/// Lets a key that is good at `now` end at `end`; false where there is none.
+pub async fn end(tx: &mut Tx, id: &str, end: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, END, id, end.micros(), now.micros())? == 1)
+}
+
+/// Removes a key; false where there is none.
+pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, DELETE, id)? == 1)
 }
 
 /// Notes that a key was used. Meant for the bulk lane and for the latest use of many.

@@ -35,6 +35,7 @@ pub mod events;
 pub mod grants;
 pub mod keys;
 pub mod kv;
+pub mod members;
 // Public for the tests of every statement and migration.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 mod migrate;
@@ -50,6 +51,9 @@ mod sqlite;
 mod sqlite_tx;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod usage;
+pub mod users;
+pub mod workspaces;
 mod writer;
 
 pub use blobs::Blobs;
@@ -68,6 +72,15 @@ pub enum Durability {
     Power,
     /// The death of the process (`kill -9`), not of the machine; without waiting for the disk.
     Process,
+}
+
+/// Which rows of an ordered list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// At most so many …
+    pub limit: i64,
+    /// … after the first so many.
+    pub offset: i64,
 }
 
 /// Which of two queues a write waits in.

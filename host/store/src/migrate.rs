@@ -33,6 +33,8 @@ macro_rules! migrations {
 migrations! {
     1 "0001_spine.sql" "spine",
     2 "0002_bindings.sql" "bindings",
+    3 "0003_identity.sql" "identity",
+    4 "0004_users.sql" "users",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -4,7 +4,7 @@ use hardpoint_domain::time::Timestamp;
 
 use crate::columns::Micros;
 use crate::db::{execute, fetch, statements};
-use crate::{Conn, StoreError, Tx};
+use crate::{Conn, StoreError, Tx, Window};
 
 /// An organisation.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -23,6 +23,9 @@ pub struct Organization {
 statements! {
     INSERT: "INSERT INTO organizations (id, name, plan, created_at) VALUES ($1, $2, $3, $4)";
     GET: "SELECT id, name, plan, created_at FROM organizations WHERE id = $1";
+    LIST: "SELECT id, name, plan, created_at FROM organizations ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2";
+    COUNT: "SELECT COUNT(*) FROM organizations";
+    SET_PLAN: "UPDATE organizations SET plan = $2 WHERE id = $1";
 }
 
 /// Makes an organisation. A taken id is `Duplicate`.
@@ -34,4 +37,20 @@ pub async fn create(tx: &mut Tx, organization: &Organization) -> Result<(), Stor
 /// The organisation with this id.
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Organization>, StoreError> {
     fetch!(conn, fetch_optional, Organization, GET, id)
+}
+
+/// Organisations, newest first.
+pub async fn list(conn: &mut Conn, window: Window) -> Result<Vec<Organization>, StoreError> {
+    fetch!(conn, fetch_all, Organization, LIST, window.limit, window.offset)
+}
+
+/// How many organisations there are.
+pub async fn count(conn: &mut Conn) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT)?;
+    Ok(count)
+}
+
+/// Puts an organisation on another plan; false where there is none of this id.
+pub async fn set_plan(tx: &mut Tx, id: &str, plan: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, SET_PLAN, id, plan)? == 1)
 }

@@ -17,6 +17,7 @@ pub fn statements() -> Vec<Statement> {
         crate::grants::ALL,
         crate::keys::ALL,
         crate::kv::ALL,
+        crate::members::ALL,
         crate::migrate::ALL,
         crate::organizations::ALL,
         crate::outbox::ALL,
@@ -24,6 +25,9 @@ pub fn statements() -> Vec<Statement> {
         crate::plugin_files::ALL,
         crate::plugins::ALL,
         crate::revision::ALL,
+        crate::usage::ALL,
+        crate::users::ALL,
+        crate::workspaces::ALL,
     ]
     .concat()
 }

@@ -73,9 +73,7 @@ async fn a_revoked_key_is_refused_within_a_second() {
     drop(conn);
     app.app()
         .store
-        .write(Lane::Request, move |tx| {
-            Box::pin(async move { keys::archive(tx, &found.organization_id, &found.id, now).await })
-        })
+        .write(Lane::Request, move |tx| Box::pin(async move { keys::archive(tx, &found.id, now).await }))
         .await
         .unwrap();
     assert_eq!(app.get_as(&key, "/api/v1/models").await.status, 200, "still believed");

@@ -18,6 +18,9 @@ mod plugins;
 mod postgres_gone;
 mod statements;
 mod support;
+mod usage;
+mod users;
+mod workspaces;
 
 use std::io::Write as _;
 
@@ -34,7 +37,10 @@ const ON_BOTH: usize = blobs::COUNT
     + migrations::COUNT
     + outbox::COUNT
     + plugins::COUNT
-    + statements::COUNT;
+    + statements::COUNT
+    + usage::COUNT
+    + users::COUNT
+    + workspaces::COUNT;
 
 /// Without PostgreSQL half of the suite passes without having run: nobody should overlook that, and
 /// where it counts it is a failure.

@@ -26,6 +26,29 @@ async fn every_statement_can_be_prepared(db: Fixture) {
 /// On the way of requests, or run every few seconds on tables that grow without end.
 const HOT: &[&str] = &[
     "keys::FIND_BY_HASH",
+    "keys::FIND",
+    "keys::LIST",
+    "keys::COUNT_OF",
+    "keys::COUNT_BOUND",
+    "keys::UNBIND",
+    "keys::TOUCH",
+    "organizations::GET",
+    "organizations::LIST",
+    "users::GET",
+    "users::LIST",
+    "users::COUNT",
+    "users::OTHER_OWNERS",
+    "members::GET",
+    "members::LIST",
+    "members::COUNT",
+    "members::CLEAR",
+    "workspaces::GET",
+    "workspaces::LIST",
+    "workspaces::COUNT",
+    "call_records::PAGE_OF_KEY",
+    "call_records::COUNT_OF_KEY",
+    "call_records::ANY_OF_KEY",
+    "usage::OF_KEY",
     "kv::GET",
     "kv::SIZE",
     "kv::KEYS",
@@ -73,11 +96,13 @@ async fn hot_statements_use_an_index(db: Fixture) {
                 rows.iter().map(|row| row.get(0)).collect()
             }
         };
+        // Sums are put in order after they were made; they are few.
+        let sums = *name == "usage::OF_KEY";
         // What was just chosen to be claimed is a list in memory, and is read from end to end.
         let whole = |step: &&String| {
             (step.contains("SCAN ") && !step.contains("SCAN due") && !step.contains("USING INDEX"))
                 || step.contains("Seq Scan")
-                || step.contains("USE TEMP B-TREE")
+                || (step.contains("USE TEMP B-TREE") && !sums)
         };
         let reads_all: Vec<_> = plan.iter().filter(whole).collect();
         assert!(reads_all.is_empty(), "{name} reads all of a table:\n{}", plan.join("\n"));
