@@ -79,7 +79,7 @@ pub struct Facts {
     pub status: u16,
     /// The error's type.
     pub error: Option<String>,
-    /// The error's message, as the client sees it; for the log.
+    /// The error's message, as the client sees it.
     pub error_message: Option<String>,
     /// The key that called and its organisation.
     pub caller: Option<Caller>,
@@ -130,6 +130,7 @@ impl Facts {
             route: if self.route.is_empty() { "(none)".to_owned() } else { self.route },
             status: self.status,
             error_type: self.error,
+            error_message: self.error_message.as_deref().map(one_line),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             model: self.model,
             binding: served.as_ref().map(|served| served.binding.clone()),
@@ -144,6 +145,13 @@ impl Facts {
             outcome,
         })
     }
+}
+
+/// Text that may repeat what a client sent, cut to what a table shows, without characters that no database
+/// and no terminal should be given.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    text.chars().take(LONGEST).map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// A handle on a request's record; clones share it.

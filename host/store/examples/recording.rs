@@ -133,6 +133,7 @@ fn record(number: usize) -> CallRecord {
         route: "/api/v1/chat/completions".into(),
         status: 200,
         error_type: None,
+        error_message: None,
         duration_us: 1_234,
         model: Some("small".into()),
         binding: Some("openai".into()),

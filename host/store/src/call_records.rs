@@ -44,6 +44,8 @@ pub struct CallRecord {
     pub status: u16,
     /// The error's type, where it was answered with one.
     pub error_type: Option<String>,
+    /// The error's message, as the client saw it.
+    pub error_message: Option<String>,
     /// Microseconds until the last byte.
     #[sqlx(try_from = "i64")]
     pub duration_us: u64,
@@ -105,9 +107,9 @@ pub enum Filter<'a> {
 macro_rules! select {
     ($($rest:literal),*) => {
         concat!(
-            "SELECT id, request_id, time, organization_id, key_id, method, route, status, error_type, duration_us, \
-             model, binding, plugin, plugin_version, input_tokens, cached_input_tokens, output_tokens, streamed, \
-             deltas, bytes_sent, outcome FROM call_records WHERE ",
+            "SELECT id, request_id, time, organization_id, key_id, method, route, status, error_type, \
+             error_message, duration_us, model, binding, plugin, plugin_version, input_tokens, \
+             cached_input_tokens, output_tokens, streamed, deltas, bytes_sent, outcome FROM call_records WHERE ",
             $($rest,)*
         )
     };
@@ -181,6 +183,7 @@ pub(crate) fn check(record: &CallRecord) -> Result<(), StoreError> {
         &record.organization_id,
         &record.key_id,
         &record.error_type,
+        &record.error_message,
         &record.model,
         &record.binding,
         &record.plugin,
@@ -210,6 +213,7 @@ where
         .bind(record.route.as_str())
         .bind(i64::from(record.status))
         .bind(record.error_type.as_deref())
+        .bind(record.error_message.as_deref())
         .bind(count(record.duration_us))
         .bind(record.model.as_deref())
         .bind(record.binding.as_deref())

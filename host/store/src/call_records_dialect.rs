@@ -7,10 +7,10 @@
 use crate::db::Statement;
 
 /// Columns of a call record, in the order in which they are bound.
-pub(crate) const COLUMNS: usize = 21;
+pub(crate) const COLUMNS: usize = 22;
 
 const HEAD: &str = "INSERT INTO call_records (id, request_id, time, organization_id, key_id, method, route, status, \
-    error_type, duration_us, model, binding, plugin, plugin_version, input_tokens, cached_input_tokens, \
+    error_type, error_message, duration_us, model, binding, plugin, plugin_version, input_tokens, cached_input_tokens, \
     output_tokens, streamed, deltas, bytes_sent, outcome) VALUES ";
 const TAIL: &str = " ON CONFLICT (time, id) DO NOTHING";
 

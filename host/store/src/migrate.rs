@@ -35,6 +35,7 @@ migrations! {
     2 "0002_bindings.sql" "bindings",
     3 "0003_identity.sql" "identity",
     4 "0004_users.sql" "users",
+    5 "0005_call_errors.sql" "call_errors",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

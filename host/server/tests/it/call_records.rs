@@ -36,10 +36,20 @@ async fn plain_answers_are_recorded_before_they_are_given() {
     assert_eq!(good.bytes_sent, app.get("/api/v1/models").await.body.len() as u64);
     assert_eq!((bad.route.as_str(), bad.status), ("/v1/plugins/{id}", 404));
     assert_eq!((bad.outcome, bad.error_type.as_deref()), (Outcome::Failed, Some("not_found")));
+    assert_eq!(bad.error_message.as_deref(), Some("There is no plugin `nobody`."));
     // Strangers leave no record, nor does what is nowhere: both cost nothing to send.
     assert_eq!(nowhere.status, 404);
     app.send(Request::get("/api/v1/models").body(Body::empty()).unwrap()).await;
     assert_eq!(records(&app).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_keeps_no_record_from_being_written() {
+    let app = TestApp::start().await;
+    app.get(&format!("/api/v1/models/a%00b%1b{}", "x".repeat(1_000))).await.expect(404);
+    let found = records(&app).await;
+    let message = found[0].error_message.as_deref().unwrap();
+    assert!(message.contains("a b x") && message.len() <= 300, "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
