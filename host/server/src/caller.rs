@@ -5,37 +5,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+pub use hardpoint_domain::access::Role;
+use hardpoint_domain::access::{Powers, Refusal};
 use http::request::Parts;
 
 use crate::error::ApiError;
-
-/// What a caller may do, from most to least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Uses.
-    Member,
-    /// Runs an organisation.
-    Admin,
-    /// Owns an organisation.
-    Owner,
-    /// Runs the platform: plugins, grants, configuration, every organisation.
-    Operator,
-}
-
-impl Role {
-    /// The word that the API shows.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Member => "member",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-            Self::Operator => "operator",
-        }
-    }
-}
 
 /// What a credential stands for: the part of a caller that is the same in all of a key's requests,
 /// shared by them through the key cache.
@@ -47,12 +21,26 @@ pub struct Identity {
     pub label: Option<String>,
     /// `org_…`.
     pub organization_id: String,
+    /// The only workspace that it may be used in; all of them where there is none.
+    pub workspace_id: Option<String>,
     /// What it may do.
     pub role: Role,
     /// `verb:resource`; empty where the key was made without any, which leaves it to the role.
     pub scopes: Vec<String>,
     /// False for a test key, which never calls an outside service.
     pub livemode: bool,
+}
+
+impl Identity {
+    /// What it may do.
+    pub fn powers(&self) -> Powers<'_> {
+        Powers {
+            role: self.role,
+            scopes: &self.scopes,
+            workspace_id: self.workspace_id.as_deref(),
+            livemode: self.livemode,
+        }
+    }
 }
 
 /// The caller of one request. Dereferences to its [`Identity`], so `caller.organization_id` reads as it should.
@@ -84,7 +72,8 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// A caller that runs the platform; anybody else gets a 403.
+/// A caller that runs the platform; anybody else gets a 403. The router lets nobody else come to these
+/// routes; this says so where it is used.
 #[derive(Clone, Debug)]
 pub struct Operator(pub Caller);
 
@@ -96,9 +85,7 @@ impl<S: Sync> FromRequestParts<S> for Operator {
         if caller.role == Role::Operator {
             Ok(Self(caller))
         } else {
-            Err(ApiError::forbidden(
-                "Only an operator may do this: call it with a key whose role is `operator`.",
-            ))
+            Err(Refusal::Role { needed: Role::Operator, has: caller.role }.into())
         }
     }
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
+use hardpoint_domain::access::{Excess, Refusal, Role};
 use hardpoint_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -367,6 +368,31 @@ struct FlatBody<'a> {
     retry_after: Option<u64>,
     #[serde(flatten)]
     beside: &'a Map<String, Value>,
+}
+
+/// A caller that may not do what it asks.
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Role { needed: Role::Operator, .. } => {
+                Self::forbidden("Only an operator may do this: call it with a key whose role is `operator`.")
+            }
+            Refusal::Role { needed, has } => Self::forbidden(format!(
+                "This needs the role `{needed}` or a higher one; this key's is `{has}`."
+            )),
+            Refusal::Scope(scope) => {
+                Self::forbidden(format!("This key lacks the scope `{scope}`.")).with_detail("scope", scope)
+            }
+        }
+    }
+}
+
+/// A key that would be more than who makes, renews or ends it.
+impl From<Excess> for ApiError {
+    fn from(excess: Excess) -> Self {
+        Self::forbidden(format!("A key passes on, renews and ends no more than it may do itself: {excess}."))
+            .with_detail("field", excess.field())
+    }
 }
 
 /// What the store could not do is hardly ever the client's affair.

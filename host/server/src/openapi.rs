@@ -1,7 +1,8 @@
 //! OpenAPI 3.1 of exactly what is served; a test compares it with the router.
 
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, Paths};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
@@ -57,7 +58,7 @@ pub const BASE: &str = "/api/v1";
         (name = "audit logs", description = "What happened, and where it is sent"),
         (name = "operation", description = "Whether it runs, and how it is described"),
     ),
-    modifiers(&Credentials)
+    modifiers(&Credentials, &Common)
 )]
 struct Api;
 
@@ -75,6 +76,47 @@ impl Modify for Credentials {
         components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         let header = ApiKey::Header(ApiKeyValue::new("X-API-Key"));
         components.add_security_scheme("key_header", SecurityScheme::ApiKey(header));
+    }
+}
+
+/// Answers that do not depend on the endpoint but on what it takes, so that no endpoint lists them.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, document: &mut Document) {
+        for item in document.paths.paths.values_mut() {
+            let operations =
+                [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+            for operation in operations.into_iter().flatten() {
+                add_common(operation);
+            }
+        }
+    }
+}
+
+/// Adds the answers that an operation does not describe itself.
+fn add_common(operation: &mut Operation) {
+    let needs_key = operation.security.is_none();
+    let parameters = operation.parameters.as_ref().is_some_and(|all| !all.is_empty());
+    let body = operation.request_body.is_some();
+    let common = [
+        (parameters || body, "400", "Something of the request does not fit; `details` names it"),
+        (needs_key, "401", "No valid credential"),
+        (needs_key, "403", "The key's role or scopes do not allow it"),
+        (body, "408", "The rest of the body did not come in time"),
+        (body, "413", "The body is too large"),
+        (body, "415", "The body is of another media type"),
+        (true, "500", "Something went wrong on the host's side"),
+        (needs_key, "503", "The host is too busy, or its database out of reach"),
+    ];
+    for (applies, status, description) in common {
+        if applies && !operation.responses.responses.contains_key(status) {
+            let schema = Ref::from_schema_name("ErrorBody");
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            let response =
+                ResponseBuilder::new().description(description).content("application/json", content).build();
+            operation.responses.responses.insert(status.to_owned(), response.into());
+        }
     }
 }
 

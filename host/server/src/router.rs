@@ -6,6 +6,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
+use hardpoint_domain::access::Role::{Admin, Member, Operator, Viewer};
+use hardpoint_domain::access::{Role, Rule};
 use http::{Method, StatusCode};
 
 use crate::api::{
@@ -23,15 +25,16 @@ pub const MOUNTS: [&str; 2] = ["/api/v1", "/v1"];
 pub fn router(app: Arc<App>) -> Router {
     let server = &app.config.server;
     let open = Entry { app: app.clone(), access: Access::Open, body_limit: server.max_json_body.in_memory() };
-    let key = Entry { access: Access::Key, ..open.clone() };
-    let upload = Entry { body_limit: server.max_upload.in_memory(), ..key.clone() };
+    let of = |access: Access| Entry { access, ..open.clone() };
+    let upload = Entry { body_limit: server.max_upload.in_memory(), ..of(Access::Resource(PLUGINS)) };
     let guarded = |routes: Router<Arc<App>>, entry_of: Entry| {
         routes.method_not_allowed_fallback(method_not_allowed).layer(from_fn_with_state(entry_of, entry))
     };
 
-    let api = guarded(open_routes(), open.clone())
-        .merge(guarded(api_routes(), key))
-        .merge(guarded(upload_routes(), upload));
+    let mut api = guarded(open_routes(), open.clone()).merge(guarded(upload_routes(), upload));
+    for (rule, routes) in resource_routes() {
+        api = api.merge(guarded(routes, of(Access::Resource(rule))));
+    }
     let mut whole =
         guarded(Router::new().fallback(not_found), open.clone()).merge(guarded(site_routes(), open));
     for mount in MOUNTS {
@@ -40,18 +43,38 @@ pub fn router(app: Arc<App>) -> Router {
     whole.with_state(app)
 }
 
-/// Under each mount, for whoever has a good key.
-fn api_routes() -> Router<Arc<App>> {
+/// What scopes call the resource, the least role that reads it, and the least that does anything else.
+const fn rule(resource: &'static str, read: Role, write: Role) -> Rule {
+    Rule { resource, read, write }
+}
+
+const PLUGINS: Rule = rule("plugins", Operator, Operator);
+
+/// Under each mount, for whoever has a good key that may do this.
+fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
+    let routes = Router::new;
+    vec![
+        (rule("completions", Member, Member), routes().route("/chat/completions", post(completions::create))),
+        (rule("embeddings", Member, Member), routes().route("/embeddings", post(embeddings::create))),
+        (
+            rule("models", Viewer, Admin),
+            routes().route("/models", get(models::list)).route("/models/{*id}", get(models::get)),
+        ),
+        (
+            rule("tools", Viewer, Member),
+            routes().route("/tools", get(tools::list)).route("/tools/{name}/call", post(tools::call)),
+        ),
+        (
+            rule("audit_logs", Admin, Admin),
+            routes().route("/audit-logs/siem/{exporter}/export", post(audit_logs::export)),
+        ),
+        (PLUGINS, plugin_routes()),
+    ]
+}
+
+/// Under each mount, for operators.
+fn plugin_routes() -> Router<Arc<App>> {
     Router::new()
-        // completions
-        .route("/chat/completions", post(completions::create))
-        .route("/embeddings", post(embeddings::create))
-        .route("/models", get(models::list))
-        .route("/models/{*id}", get(models::get))
-        // tools
-        .route("/tools", get(tools::list))
-        .route("/tools/{name}/call", post(tools::call))
-        // plugins (operators)
         .route("/plugins/reload", post(plugins::reload))
         .route("/plugins/{id}", get(plugins::get).delete(plugins::remove))
         .route("/plugins/{id}/approve", post(plugins::approve))
@@ -64,11 +87,9 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/plugins/{id}/organizations/{org}", put(plugin_reach::put).delete(plugin_reach::clear))
         .route("/plugins/{id}/reload", post(plugins::reload_one))
         .route("/plugins/{id}/logs", get(plugins::logs))
-        // audit logs
-        .route("/audit-logs/siem/{exporter}/export", post(audit_logs::export))
 }
 
-/// Under each mount, for whoever has a good key, with bodies as large as a plugin may be.
+/// Under each mount, for operators, with bodies as large as a plugin may be.
 fn upload_routes() -> Router<Arc<App>> {
     Router::new().route("/plugins", get(plugins::list).post(plugins::upload))
 }

@@ -21,6 +21,7 @@ use crate::router::router;
 use crate::service::kv::StoredKv;
 use crate::service::plugins::arranged::Arranged;
 use crate::state::{App, Stop};
+use crate::worker::last_used::{self, LastUsed};
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
@@ -50,7 +51,7 @@ pub struct Server {
     pub router: Router,
     /// The first operator key, if it was made just now.
     pub first_key: Option<KeyText>,
-    workers: [JoinHandle<()>; 2],
+    workers: [JoinHandle<()>; 3],
 }
 
 /// Opens the store that a configuration names.
@@ -131,6 +132,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         calls: CallRecorder::start(&store),
         metrics: Metrics::new(runtime.clone()),
         keys: KeyCache::default(),
+        last_used: LastUsed::default(),
         refusals: Refusals::default(),
         config,
         store,
@@ -142,7 +144,9 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     });
     let keeper = tokio::spawn(reload::run(app.clone(), folder, orders, stopping));
     let bookkeeper = tokio::spawn(refusals::run(app.clone()));
-    Ok(Server { router: router(app.clone()), app, first_key, workers: [keeper, bookkeeper] })
+    let timekeeper = tokio::spawn(last_used::run(app.clone()));
+    let workers = [keeper, bookkeeper, timekeeper];
+    Ok(Server { router: router(app.clone()), app, first_key, workers })
 }
 
 impl Server {

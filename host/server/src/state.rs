@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
+use crate::worker::last_used::LastUsed;
 use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
 
@@ -31,6 +32,8 @@ pub struct App {
     pub calls: CallRecorder,
     /// Credentials seen within the last second.
     pub keys: KeyCache,
+    /// When keys were last used, noted until it is written down.
+    pub last_used: LastUsed,
     /// Requests that were refused, counted until they are written down together.
     pub refusals: Refusals,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

@@ -9,7 +9,7 @@ use hardpoint_domain::time::Timestamp;
 use hardpoint_store::keys;
 use http::{HeaderMap, header};
 
-use crate::caller::{Identity, Role};
+use crate::caller::Identity;
 use crate::error::ApiError;
 use crate::state::App;
 
@@ -27,23 +27,33 @@ pub struct KeyCache {
     known: RwLock<HashMap<[u8; 32], Known>>,
 }
 
-/// Since when a key is known to be good, and whose it is.
-type Known = (Timestamp, Arc<Identity>);
+/// A key that was found good.
+struct Known {
+    since: Timestamp,
+    /// When it must be asked for again: after [`BELIEVED`], or when it ends.
+    until: Timestamp,
+    identity: Arc<Identity>,
+}
+
+impl Known {
+    fn holds(&self, now: Timestamp) -> bool {
+        (self.since..self.until).contains(&now)
+    }
+}
 
 impl KeyCache {
     fn find(&self, hash: &[u8; 32], now: Timestamp) -> Option<Arc<Identity>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (since, identity) = known.get(hash)?;
-        (now >= *since && now.since(*since) < BELIEVED).then(|| identity.clone())
+        known.get(hash).filter(|known| known.holds(now)).map(|known| known.identity.clone())
     }
 
-    fn keep(&self, hash: [u8; 32], now: Timestamp, identity: Arc<Identity>) {
+    fn keep(&self, hash: [u8; 32], now: Timestamp, found: Known) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= CAPACITY {
-            known.retain(|_, (since, _)| now.since(*since) < BELIEVED);
+            known.retain(|_, known| known.holds(now));
         }
         if known.len() < CAPACITY {
-            known.insert(hash, (now, identity));
+            known.insert(hash, found);
         }
     }
 
@@ -61,28 +71,33 @@ pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Arc<Identity>, A
     if let Some(identity) = app.keys.find(&hash, now) {
         return Ok(identity);
     }
-    let identity = Arc::new(look_up(app, &hash, now).await?);
-    app.keys.keep(hash, now, identity.clone());
+    let found = look_up(app, &hash, now).await?;
+    let identity = found.identity.clone();
+    // Asked for once a second at most, so that noting it here costs requests nothing.
+    app.last_used.note(&identity.key_id, now);
+    app.keys.keep(hash, now, found);
     Ok(identity)
 }
 
-async fn look_up(app: &App, hash: &[u8; 32], now: Timestamp) -> Result<Identity, ApiError> {
+async fn look_up(app: &App, hash: &[u8; 32], now: Timestamp) -> Result<Known, ApiError> {
     let mut conn = app.store.read().await?;
     let found = keys::find_by_hash(&mut conn, hash).await?.ok_or_else(ApiError::unauthenticated)?;
     let key = found.key;
     if key.archived_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
         return Err(ApiError::unauthenticated());
     }
-    let role = match key.role {
-        keys::Role::Operator => Role::Operator,
-        keys::Role::Owner => Role::Owner,
-        keys::Role::Admin => Role::Admin,
-        keys::Role::Member => Role::Member,
-        keys::Role::Viewer => Role::Viewer,
+    let until = now.plus(BELIEVED);
+    let until = key.expires_at.map_or(until, |end| end.min(until));
+    let identity = Identity {
+        key_id: key.id,
+        label: (!key.label.is_empty()).then_some(key.label),
+        organization_id: key.organization_id,
+        workspace_id: key.workspace_id,
+        role: key.role,
+        scopes: key.scopes,
+        livemode: key.livemode,
     };
-    let label = (!key.label.is_empty()).then_some(key.label);
-    let (scopes, livemode) = (key.scopes, key.livemode);
-    Ok(Identity { key_id: key.id, label, organization_id: key.organization_id, role, scopes, livemode })
+    Ok(Known { since: now, until, identity: Arc::new(identity) })
 }
 
 /// The credential's text. `Authorization` with another scheme than `Bearer` counts as none.

@@ -13,8 +13,9 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
+use hardpoint_domain::access::{Rule, Verb};
 use hardpoint_domain::id;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use http_body::Body as _;
 use tracing::Instrument;
 
@@ -32,13 +33,15 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// Whether a group of routes needs a credential.
+/// What a group of routes asks of whoever comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anybody. A credential that is sent all the same is not looked at.
     Open,
     /// Whoever has a good key.
     Key,
+    /// Whoever has a good key that may do this: read by `GET` and `HEAD`, write by all else.
+    Resource(Rule),
 }
 
 /// What the layer needs to know of a group of routes.
@@ -118,10 +121,14 @@ async fn admit(
     request_id: &Arc<str>,
     ip: Option<IpAddr>,
 ) -> Result<(), ApiError> {
-    if entry.access == Access::Key {
+    if entry.access != Access::Open {
         let identity = credential::identify(&entry.app, request.headers()).await?;
         let caller = Caller { identity, request_id: request_id.clone(), ip };
         guard.note().update(|facts| facts.caller = Some(caller.clone()));
+        if let Access::Resource(rule) = entry.access {
+            let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+            caller.powers().permit(rule.need(if reads { Verb::Read } else { Verb::Write }))?;
+        }
         request.extensions_mut().insert(caller);
     }
     let declared =

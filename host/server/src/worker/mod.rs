@@ -1,4 +1,5 @@
 //! Work that no request waits for.
 
+pub mod last_used;
 pub mod refusals;
 pub mod reload;
