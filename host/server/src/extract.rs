@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use http_body::Body as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::error::ApiError;
 use crate::stall::Stalled;
@@ -84,8 +84,12 @@ pub fn parse_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(text).map_err(|first| {
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Err(error) => invalid_json(&error.path().to_string(), error.inner()),
-            Ok(_) => invalid_json(".", &first),
+            Err(error) if is_misfit(error.inner(), text) => {
+                let reason = error.inner().to_string();
+                misfit(&error.path().to_string(), reason.split(" at line ").next().unwrap_or(&reason))
+            }
+            Err(error) => invalid_json(error.inner()),
+            Ok(_) => invalid_json(&first),
         }
     })
 }
@@ -153,13 +157,14 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-fn invalid_json(path: &str, error: &serde_json::Error) -> ApiError {
-    use serde_json::error::Category;
-    if !matches!(error.classify(), Category::Data) {
-        return ApiError::bad_request(format!("The request's body is not valid JSON: {error}."));
-    }
-    let text = error.to_string();
-    misfit(path, text.split(" at line ").next().unwrap_or(&text))
+fn invalid_json(error: &serde_json::Error) -> ApiError {
+    ApiError::bad_request(format!("The request's body is not valid JSON: {error}."))
+}
+
+/// Whether it is JSON that does not fit. serde_json calls some of that a syntax error: null in the place of
+/// a word, say.
+fn is_misfit(error: &serde_json::Error, text: &[u8]) -> bool {
+    error.is_data() || serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 /// The field that serde's `reason` is about.

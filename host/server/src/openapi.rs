@@ -6,8 +6,8 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    audit_logs, completions, docs, embeddings, health, models, plugin_bindings, plugin_reach,
-    plugin_switches, plugins, tools,
+    api_key_history, api_keys, audit_logs, completions, docs, embeddings, health, me, models, org,
+    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 
@@ -27,6 +27,21 @@ pub const BASE: &str = "/api/v1";
         models::get,
         tools::list,
         tools::call,
+        me::get,
+        org::get,
+        workspaces::list,
+        workspaces::create,
+        workspaces::get,
+        workspaces::update,
+        workspaces::remove,
+        api_keys::list,
+        api_keys::create,
+        api_keys::get,
+        api_keys::remove,
+        api_keys::archive,
+        api_keys::rotate,
+        api_key_history::calls,
+        api_key_history::usage,
         plugins::list,
         plugins::upload,
         plugins::reload,
@@ -54,6 +69,8 @@ pub const BASE: &str = "/api/v1";
         (name = "completions", description = "Conversations with models, as OpenAI's clients know them"),
         (name = "models", description = "What can be asked"),
         (name = "tools", description = "Tools that plugins offer"),
+        (name = "organisations", description = "Who is calling, organisations and their workspaces"),
+        (name = "API keys", description = "Keys, what they may do, and what was done with them"),
         (name = "plugins", description = "For operators: what is loaded and what it may do"),
         (name = "audit logs", description = "What happened, and where it is sent"),
         (name = "operation", description = "Whether it runs, and how it is described"),

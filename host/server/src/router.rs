@@ -11,8 +11,8 @@ use hardpoint_domain::access::{Role, Rule};
 use http::{Method, StatusCode};
 
 use crate::api::{
-    audit_logs, completions, docs, embeddings, health, models, plugin_bindings, plugin_reach,
-    plugin_switches, plugins, tools,
+    api_key_history, api_keys, audit_logs, completions, docs, embeddings, health, me, models, org,
+    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Entry, entry};
@@ -31,7 +31,9 @@ pub fn router(app: Arc<App>) -> Router {
         routes.method_not_allowed_fallback(method_not_allowed).layer(from_fn_with_state(entry_of, entry))
     };
 
-    let mut api = guarded(open_routes(), open.clone()).merge(guarded(upload_routes(), upload));
+    let mut api = guarded(open_routes(), open.clone())
+        .merge(guarded(key_routes(), of(Access::Key)))
+        .merge(guarded(upload_routes(), upload));
     for (rule, routes) in resource_routes() {
         api = api.merge(guarded(routes, of(Access::Resource(rule))));
     }
@@ -64,6 +66,26 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
             rule("tools", Viewer, Member),
             routes().route("/tools", get(tools::list)).route("/tools/{name}/call", post(tools::call)),
         ),
+        (rule("org", Viewer, Admin), routes().route("/org", get(org::get))),
+        (
+            rule("workspaces", Viewer, Admin),
+            routes()
+                .route("/orgs/{org_id}/workspaces", get(workspaces::list).post(workspaces::create))
+                .route(
+                    "/orgs/{org_id}/workspaces/{id}",
+                    get(workspaces::get).put(workspaces::update).delete(workspaces::remove),
+                ),
+        ),
+        (
+            rule("api_keys", Member, Admin),
+            routes()
+                .route("/api_keys", get(api_keys::list).post(api_keys::create))
+                .route("/api_keys/{id}", get(api_keys::get).delete(api_keys::remove))
+                .route("/api_keys/{id}/archive", post(api_keys::archive))
+                .route("/api_keys/{id}/rotate", post(api_keys::rotate))
+                .route("/api_keys/{id}/calls", get(api_key_history::calls))
+                .route("/api_keys/{id}/usage", get(api_key_history::usage)),
+        ),
         (
             rule("audit_logs", Admin, Admin),
             routes().route("/audit-logs/siem/{exporter}/export", post(audit_logs::export)),
@@ -92,6 +114,11 @@ fn plugin_routes() -> Router<Arc<App>> {
 /// Under each mount, for operators, with bodies as large as a plugin may be.
 fn upload_routes() -> Router<Arc<App>> {
     Router::new().route("/plugins", get(plugins::list).post(plugins::upload))
+}
+
+/// Under each mount, for whoever has a good key, whatever it may do.
+fn key_routes() -> Router<Arc<App>> {
+    Router::new().route("/me", get(me::get))
 }
 
 /// Under each mount, for anybody.

@@ -1,13 +1,17 @@
 //! One file per resource: from JSON to the domain's values, one call of a service, and back.
 
+pub mod api_key_history;
+pub mod api_keys;
 pub mod audit_logs;
 pub mod completions;
 pub mod docs;
 pub mod embeddings;
 mod followed_log;
 pub mod health;
+pub mod me;
 pub mod models;
 pub mod openai;
+pub mod org;
 pub mod paging;
 pub mod plugin_bindings;
 pub mod plugin_reach;
@@ -15,3 +19,4 @@ pub mod plugin_switches;
 pub mod plugins;
 mod produced;
 pub mod tools;
+pub mod workspaces;

@@ -1,9 +1,13 @@
 //! Lists in pages.
 
+use hardpoint_store::Window;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
+
+/// Entries on a page where a request does not say.
+const PAGE_SIZE: usize = 20;
 
 /// Which page.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
@@ -12,7 +16,7 @@ pub struct Paging {
     /// From 1.
     #[param(minimum = 1)]
     page: Option<usize>,
-    /// 1 to 100; 20 where left out.
+    /// 1 to 100; 20 where left out, 25 for API keys.
     #[param(minimum = 1, maximum = 100)]
     page_size: Option<usize>,
 }
@@ -30,24 +34,20 @@ pub struct Page<T> {
     pub page_size: usize,
 }
 
-impl Paging {
-    /// As [`of`](Self::of), but without any paging asked for, everything is on one page.
-    ///
-    /// # Errors
-    /// 400 for a page or a size that there cannot be.
-    pub fn of_or_whole<T>(self, all: Vec<T>) -> Result<Page<T>, ApiError> {
-        if self.page.is_some() || self.page_size.is_some() {
-            return self.of(all);
-        }
-        Ok(Page { total: all.len(), page: 1, page_size: all.len().max(20), data: all })
-    }
+/// A page that there can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    page: usize,
+    page_size: usize,
+}
 
-    /// The page of a list that is at hand as a whole.
+impl Paging {
+    /// The page that is asked for, with so many entries where the request does not say.
     ///
     /// # Errors
     /// 400 for a page or a size that there cannot be.
-    pub fn of<T>(self, all: Vec<T>) -> Result<Page<T>, ApiError> {
-        let (page, page_size) = (self.page.unwrap_or(1), self.page_size.unwrap_or(20));
+    pub fn place(self, page_size: usize) -> Result<Place, ApiError> {
+        let (page, page_size) = (self.page.unwrap_or(1), self.page_size.unwrap_or(page_size));
         if page == 0 {
             return Err(ApiError::bad_field("page", "range", "The 'page' parameter counts from 1."));
         }
@@ -58,8 +58,75 @@ impl Paging {
                 "The 'page_size' parameter must be from 1 to 100.",
             ));
         }
+        Ok(Place { page, page_size })
+    }
+
+    /// The page with the usual number of entries.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place).
+    pub fn usual(self) -> Result<Place, ApiError> {
+        self.place(PAGE_SIZE)
+    }
+
+    /// As [`of`](Self::of), but without any paging asked for, everything is on one page.
+    ///
+    /// # Errors
+    /// 400 for a page or a size that there cannot be.
+    pub fn of_or_whole<T>(self, all: Vec<T>) -> Result<Page<T>, ApiError> {
+        if self.page.is_some() || self.page_size.is_some() {
+            return self.of(all);
+        }
+        Ok(Page { total: all.len(), page: 1, page_size: all.len().max(PAGE_SIZE), data: all })
+    }
+
+    /// The page of a list that is at hand as a whole.
+    ///
+    /// # Errors
+    /// 400 for a page or a size that there cannot be.
+    pub fn of<T>(self, all: Vec<T>) -> Result<Page<T>, ApiError> {
+        let place = self.usual()?;
         let total = all.len();
-        let data = all.into_iter().skip((page - 1).saturating_mul(page_size)).take(page_size).collect();
-        Ok(Page { data, total, page, page_size })
+        let data = all.into_iter().skip(place.before()).take(place.page_size).collect();
+        Ok(Page { data, total, page: place.page, page_size: place.page_size })
+    }
+}
+
+impl Place {
+    /// Which rows the store is to look up.
+    pub fn window(self) -> Window {
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        Window { limit: number(self.page_size), offset: number(self.before()) }
+    }
+
+    /// The page of rows that were looked up, of so many in all.
+    pub fn page<T>(self, data: Vec<T>, total: i64) -> Page<T> {
+        let total = usize::try_from(total).unwrap_or(0);
+        Page { data, total, page: self.page, page_size: self.page_size }
+    }
+
+    /// Entries on the pages before.
+    fn before(self) -> usize {
+        (self.page - 1).saturating_mul(self.page_size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_page() {
+        let place = |page, page_size| Paging { page, page_size }.place(25);
+        let window = |page, page_size| place(page, page_size).unwrap().window();
+        assert_eq!(window(None, None), Window { limit: 25, offset: 0 });
+        assert_eq!(window(Some(3), Some(10)), Window { limit: 10, offset: 20 });
+        assert_eq!(window(Some(usize::MAX), Some(100)), Window { limit: 100, offset: i64::MAX });
+        for (page, page_size, field) in
+            [(Some(0), None, "page"), (None, Some(0), "page_size"), (None, Some(101), "page_size")]
+        {
+            let body = place(page, page_size).unwrap_err().body(crate::error::Shape::Standard);
+            assert!(String::from_utf8(body).unwrap().contains(&format!("\"field\":\"{field}\"")));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One file (or folder) per use case. Services know store, runtime and domain, and nothing of HTTP.
 
+pub mod accounts;
 pub mod completions;
 pub mod embeddings;
 pub mod events;

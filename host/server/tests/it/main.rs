@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod api_key_powers;
+mod api_keys;
+mod bad_fields;
 mod bad_manifests;
 mod call_records;
 mod command_line;
@@ -17,4 +20,6 @@ mod plugin_life;
 mod plugins;
 mod same_version;
 mod support;
+mod tenants;
 mod tools;
+mod workspaces;

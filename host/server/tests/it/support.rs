@@ -13,6 +13,8 @@ use hardpoint_domain::manifest;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_runtime::CompilerCommand;
 use hardpoint_server::config::{Config, Sources};
+use hardpoint_server::service::accounts::keys::Wanted;
+use hardpoint_server::service::accounts::{Accounts, Principal};
 use hardpoint_server::start::{Parts, Server, start};
 use hardpoint_server::state::App;
 use hardpoint_server::worker::reload::Retry;
@@ -34,6 +36,13 @@ pub struct TestApp {
     clock: Arc<FakeClock>,
     rng: Arc<Counting>,
     key: KeyText,
+}
+
+/// An organisation and the key of one of its administrators.
+pub struct Tenant {
+    pub organization: String,
+    pub key: String,
+    pub key_id: String,
 }
 
 /// An answer, read to its end.
@@ -230,6 +239,25 @@ impl TestApp {
         text.reveal().to_owned()
     }
 
+    /// An organisation of this name, and the key of an administrator of it.
+    pub async fn tenant(&self, name: &str) -> Tenant {
+        let (accounts, by) = (Accounts::of(self.app()), Principal::Cli);
+        let organization = accounts.create_organization(&by, name, "free").await.unwrap();
+        let wanted = Wanted {
+            organization_id: Some(organization.id.clone()),
+            workspace_id: None,
+            label: format!("{name}'s"),
+            role: Role::Admin,
+            scopes: Vec::new(),
+            livemode: true,
+            rate_limit_per_minute: None,
+            rate_limit_per_hour: None,
+            expires_at: None,
+        };
+        let made = accounts.create_key(&by, wanted).await.unwrap();
+        Tenant { organization: organization.id, key: made.text.reveal().to_owned(), key_id: made.key.id }
+    }
+
     /// A request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         Answer::of(self.server.router.clone().oneshot(request).await.unwrap()).await
@@ -269,13 +297,15 @@ impl TestApp {
 
     /// As somebody else.
     pub async fn get_as(&self, key: &str, path: &str) -> Answer {
-        let mut request = self.request(Method::GET, path, None);
-        request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
-        self.send(request).await
+        self.ask(key, Method::GET, path, None).await
     }
 
     pub async fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
-        let mut request = self.request(Method::POST, path, Some(body));
+        self.ask(key, Method::POST, path, Some(body)).await
+    }
+
+    pub async fn ask(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let mut request = self.request(method, path, body);
         request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
         self.send(request).await
     }
@@ -338,7 +368,9 @@ fn mask_members(json: &mut Value) {
     match json {
         Value::Object(members) => {
             for (name, value) in members {
-                if ["size", "published_at"].contains(&name.as_str()) {
+                let varies = ["size", "published_at", "hint"];
+                let is_time = name.ends_with("_at") && value.is_string();
+                if varies.contains(&name.as_str()) || is_time || (name == "key" && value.is_string()) {
                     *value = Value::from("…");
                 } else {
                     mask_members(value);

@@ -1,0 +1,134 @@
+//! Organisations, workspaces and keys: over a store alone, so that the command line does the same as the
+//! API, whether or not a server is running.
+
+pub mod history;
+pub mod keys;
+pub mod organizations;
+mod text;
+pub mod workspaces;
+
+use std::sync::Arc;
+
+use hardpoint_domain::access::{Powers, Role};
+use hardpoint_domain::event::{Event, Target};
+use hardpoint_domain::time::{Clock, Rng, Timestamp};
+use hardpoint_store::Store;
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::service::events::Author;
+use crate::state::App;
+
+/// What this needs.
+#[derive(Clone)]
+pub struct Accounts {
+    /// Where everything is.
+    pub store: Store,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// For ids and keys.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// Who acts.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// Somebody at the host's command line, who may do everything.
+    Cli,
+    /// The caller of a request.
+    Caller(Caller),
+}
+
+impl Accounts {
+    /// Of a running server.
+    pub fn of(app: &App) -> Self {
+        Self { store: app.store.clone(), clock: app.clock.clone(), rng: app.rng.clone() }
+    }
+
+    /// An event of an organisation.
+    fn event(&self, by: &Principal, organization_id: &str, happened: Happened) -> Event {
+        let Happened { now, kind, target, before, after, workspace_id } = happened;
+        Event {
+            organization_id: Some(organization_id.to_owned()),
+            workspace_id,
+            before: (!before.is_null()).then_some(before),
+            ..by.author().event(now, &*self.rng, kind, target, after)
+        }
+    }
+}
+
+/// What an event tells, besides whose it is and who did it.
+struct Happened {
+    now: Timestamp,
+    kind: &'static str,
+    target: Target,
+    before: Value,
+    after: Value,
+    workspace_id: Option<String>,
+}
+
+impl Happened {
+    fn new(now: Timestamp, kind: &'static str, target: Target, after: Value) -> Self {
+        Self { now, kind, target, before: Value::Null, after, workspace_id: None }
+    }
+}
+
+impl From<Caller> for Principal {
+    fn from(caller: Caller) -> Self {
+        Self::Caller(caller)
+    }
+}
+
+impl Principal {
+    /// What they may do.
+    pub fn powers(&self) -> Powers<'_> {
+        match self {
+            Self::Cli => Powers { role: Role::Operator, scopes: &[], workspace_id: None, livemode: true },
+            Self::Caller(caller) => caller.powers(),
+        }
+    }
+
+    fn author(&self) -> Author {
+        match self {
+            Self::Cli => Author::cli(),
+            Self::Caller(caller) => Author::from(caller),
+        }
+    }
+
+    /// Whether an organisation is theirs to see. It may not exist.
+    fn reaches(&self, organization_id: &str) -> bool {
+        match self {
+            Self::Cli => true,
+            Self::Caller(caller) => {
+                caller.role == Role::Operator || caller.organization_id == organization_id
+            }
+        }
+    }
+
+    /// The organisation that is meant: the one that is named, else their own. It may not exist.
+    fn organization(&self, named: Option<&str>) -> Result<String, ApiError> {
+        match (named, self) {
+            (Some(named), _) if self.reaches(named) => Ok(named.to_owned()),
+            (Some(named), _) => Err(no_organization(named)),
+            (None, Self::Caller(caller)) => Ok(caller.organization_id.clone()),
+            (None, Self::Cli) => {
+                Err(ApiError::bad_field("organization_id", "required", "An organisation must be named."))
+            }
+        }
+    }
+
+    /// Whether something that belongs to a workspace, or to none, is theirs to see.
+    fn sees(&self, workspace_id: Option<&str>) -> bool {
+        self.powers().workspace_id.is_none_or(|bound| Some(bound) == workspace_id)
+    }
+}
+
+fn no_organization(id: &str) -> ApiError {
+    ApiError::not_found(format_args!("organisation `{}`", shown(id)))
+}
+
+/// Text of the client's, cut to what an error should repeat.
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
