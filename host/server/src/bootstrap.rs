@@ -31,7 +31,7 @@ pub async fn first_key(
     let given = match given {
         Some(text) => match KeyText::parse(text.trim()) {
             Ok(key) => Some(key),
-            Err(error) => bail!("{VARIABLE}: {error}; make one with `hardpoint key new`"),
+            Err(error) => bail!("{VARIABLE}: {error}; make one with `hardpoint key text`"),
         },
         None => None,
     };

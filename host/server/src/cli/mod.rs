@@ -16,6 +16,7 @@ macro_rules! eprintln {
 mod compile;
 mod config;
 mod key;
+mod org;
 mod plugin;
 mod serve;
 mod terminal;
@@ -26,7 +27,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Sources};
-use crate::openapi;
+use crate::service::accounts::Accounts;
+use crate::start::open_store;
+use crate::{openapi, system};
 
 /// A command that did not do what was asked.
 const FAILED: u8 = 1;
@@ -79,7 +82,10 @@ enum Command {
     /// Look at plugins, allow what they ask for, try them out.
     #[command(subcommand)]
     Plugin(plugin::Command),
-    /// Make API keys.
+    /// Make organisations, and put them on plans.
+    #[command(subcommand)]
+    Org(org::Command),
+    /// Make API keys, renew them, take them away.
     #[command(subcommand)]
     Key(key::Command),
     /// Compile a component from standard input; the host starts this itself.
@@ -119,6 +125,7 @@ impl NotConfig for std::io::Error {}
 impl NotConfig for serde_json::Error {}
 impl NotConfig for hardpoint_store::StoreError {}
 impl NotConfig for crate::service::plugins::DeskError {}
+impl NotConfig for crate::error::ApiError {}
 
 /// What `main` does.
 pub fn main() -> ExitCode {
@@ -132,7 +139,8 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Command::Plugin(command) => plugin::run(&cli.common, command),
-        Command::Key(command) => key::run(&command),
+        Command::Org(command) => org::run(&cli.common, command),
+        Command::Key(command) => key::run(&cli.common, command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -159,6 +167,12 @@ impl Common {
     fn load(&self) -> Result<Config, ConfigError> {
         Config::load(&self.sources())
     }
+}
+
+/// Organisations and keys in the configured store.
+async fn accounts(config: &Config) -> anyhow::Result<Accounts> {
+    let (clock, rng) = (system::clock(), system::rng());
+    Ok(Accounts { store: open_store(config, &clock).await?, clock, rng })
 }
 
 /// Runs a command that waits for things, on as many threads as it needs: one.

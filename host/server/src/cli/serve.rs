@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[command(after_help = "Examples:
   hardpoint serve
   hardpoint serve --listen 0.0.0.0:80 --data /var/lib/hardpoint --config /etc/hardpoint.toml
-  HARDPOINT_BOOTSTRAP_KEY=$(hardpoint key new) hardpoint serve
+  HARDPOINT_BOOTSTRAP_KEY=$(hardpoint key text) hardpoint serve
 
 The first start makes an operator key and prints it once; HARDPOINT_BOOTSTRAP_KEY names it instead.
 SIGHUP looks through the plugins folder again; SIGTERM and SIGINT finish what is under way, then stop.")]

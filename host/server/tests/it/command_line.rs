@@ -200,9 +200,45 @@ fn a_closed_pipe_ends_a_command_quietly() {
 fn openapi_and_keys() {
     let folder = TempDir::new().unwrap();
     assert_eq!(json(&hardpoint(folder.path(), &["openapi"]))["openapi"], "3.1.0");
-    let key = hardpoint(folder.path(), &["key", "new"]);
+    let key = hardpoint(folder.path(), &["key", "text"]);
     assert!(hardpoint_domain::key::KeyText::parse(said(&key).trim()).is_ok());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "looking makes nothing");
+}
+
+#[test]
+fn organizations_and_keys_without_a_server() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| hardpoint(folder.path(), arguments);
+    let made = json(&run(&["org", "create", "Acme Inc.", "--plan", "starter", "--json"]));
+    let org = made["id"].as_str().unwrap();
+    assert_eq!((&made["name"], &made["plan"]), (&Value::from("Acme Inc."), &Value::from("standard")));
+    assert_eq!(json(&run(&["org", "plan", org, "professional", "--json"]))["plan"], "professional");
+    assert_eq!(json(&run(&["org", "show", org, "--json"]))["plan"], "professional");
+    assert!(said(&run(&["org", "list"])).contains("professional"));
+    let unknown = run(&["org", "plan", org, "gold"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains("free, standard, professional, enterprise"), "{}", said(&unknown));
+
+    let new = ["key", "new", "--org", org, "--role", "admin", "--label", "First", "--scope", "read:models"];
+    let key = json(&run(&[&new[..], &["--unlimited", "--json"]].concat()));
+    assert!(hardpoint_domain::key::KeyText::parse(key["key"].as_str().unwrap()).is_ok());
+    assert_eq!((&key["role"], &key["rate_limit_per_minute"]), (&Value::from("admin"), &Value::Null));
+    let id = key["id"].as_str().unwrap();
+    let listed = run(&["key", "list", "--org", org, "--json"]);
+    assert!(!said(&listed).contains(key["key"].as_str().unwrap()));
+    assert_eq!(json(&listed)[0]["id"], id);
+    assert_eq!(run(&["key", "archive", id]).status.code(), Some(1), "it was never used");
+    let rotated = json(&run(&["key", "rotate", id, "--overlap", "600", "--json"]));
+    assert_eq!((&rotated["label"], &rotated["previous"]["id"]), (&Value::from("First"), &Value::from(id)));
+    assert_eq!(json(&run(&["key", "show", id, "--json"]))["expires_at"], rotated["previous"]["expires_at"]);
+    assert_eq!(json(&run(&["key", "delete", id, "--revoke", "--json"]))["status"], "archived");
+    let next = rotated["id"].as_str().unwrap();
+    assert!(run(&["key", "delete", next]).status.success());
+    let gone = run(&["key", "show", next]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert_eq!(run(&["key", "new", "--org", org, "--role", "king"]).status.code(), Some(2));
+    let nobody = run(&["key", "new", "--org", "org_none"]);
+    insta::assert_snapshot!(said(&nobody), @"hardpoint: There is no organisation `org_none`.");
 }
 
 #[test]
@@ -367,4 +403,22 @@ fn a_call_is_recorded_and_replayed() {
     assert!(said(&tested).contains("1 passed, 0 failed"), "{}", said(&tested));
     let code = std::fs::read_dir(folder.path().join("kept/cache/compiled")).unwrap();
     assert!(code.count() > 0, "it was compiled elsewhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_revoked_beside_a_running_server() {
+    let app = TestApp::start().await;
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &["--config", "hardpoint.toml", "--data", "data", "--json"]].concat();
+        json(&hardpoint(app.folder(), &arguments))
+    };
+    let org = app.get("/api/v1/org").await.expect(200)["id"].as_str().unwrap().to_owned();
+    // The command's clock is the machine's; the server's stands in the past.
+    let made = run(&["key", "new", "--org", &org, "--label", "By hand"]);
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let me = app.get_as(key, "/api/v1/me").await.expect(200);
+    assert_eq!((&me["api_key"]["label"], &me["role"]), (&Value::from("By hand"), &Value::from("member")));
+    assert_eq!(run(&["key", "archive", id])["status"], "archived");
+    app.clock().advance(std::time::Duration::from_secs(1));
+    app.get_as(key, "/api/v1/me").await.expect(401);
 }

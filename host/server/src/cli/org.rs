@@ -1,0 +1,112 @@
+//! `hardpoint org`: works on the store, whether or not a server is running.
+
+use clap::{Args, Subcommand};
+use hardpoint_store::Window;
+
+use super::{Common, Failure, accounts, block_on, print_json};
+use crate::api::org::Organization;
+use crate::config::Config;
+use crate::service::accounts::Principal;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make an organisation.
+    #[command(after_help = "Example:
+  hardpoint org create \"Acme Inc.\" --plan professional")]
+    Create {
+        /// For people.
+        name: String,
+        /// free, standard, professional or enterprise.
+        #[arg(long, default_value = "free")]
+        plan: String,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List organisations, newest first.
+    List(Part),
+    /// Show an organisation.
+    Show {
+        /// org_…
+        id: String,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put an organisation on another plan.
+    Plan {
+        /// org_…
+        id: String,
+        /// free, standard, professional or enterprise.
+        plan: String,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which part of a list, and how it is shown.
+#[derive(Args)]
+pub(super) struct Part {
+    /// At most so many.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1_000))]
+    limit: i64,
+    /// After the first so many.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    offset: i64,
+    /// For programs.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Part {
+    pub(super) fn window(&self) -> Window {
+        Window { limit: self.limit, offset: self.offset }
+    }
+
+    /// Says how much there is beside what was shown.
+    pub(super) fn tell_rest(&self, shown: usize, total: i64) {
+        if (shown as i64) < total {
+            println!("{shown} of {total}; --limit and --offset show others.");
+        }
+    }
+}
+
+pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
+    let config = common.load()?;
+    block_on(obey(config, command))?
+}
+
+async fn obey(config: Config, command: Command) -> Result<(), Failure> {
+    let accounts = accounts(&config).await?;
+    let by = Principal::Cli;
+    let (organization, json) = match command {
+        Command::Create { name, plan, json } => {
+            (accounts.create_organization(&by, &name, &plan).await?, json)
+        }
+        Command::Show { id, json } => (accounts.organization(&by, Some(&id)).await?, json),
+        Command::Plan { id, plan, json } => (accounts.set_plan(&by, &id, &plan).await?, json),
+        Command::List(list) => {
+            let (found, total) = accounts.organizations(list.window()).await?;
+            accounts.store.close().await;
+            let shown: Vec<Organization> = found.into_iter().map(Organization::from).collect();
+            if list.json {
+                return print_json(&shown);
+            }
+            shown.iter().for_each(tell);
+            list.tell_rest(shown.len(), total);
+            return Ok(());
+        }
+    };
+    accounts.store.close().await;
+    let shown = Organization::from(organization);
+    if json {
+        return print_json(&shown);
+    }
+    tell(&shown);
+    Ok(())
+}
+
+fn tell(organization: &Organization) {
+    println!("{}  {:<12}  {}", organization.id, organization.plan, organization.name);
+}
