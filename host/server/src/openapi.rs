@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::{
     api_key_history, api_keys, audit_logs, completions, docs, embeddings, health, me, models, org,
-    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, workspaces,
+    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, users, workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 
@@ -34,6 +34,15 @@ pub const BASE: &str = "/api/v1";
         workspaces::get,
         workspaces::update,
         workspaces::remove,
+        workspace_members::list,
+        workspace_members::put,
+        workspace_members::remove,
+        users::list,
+        users::invite,
+        users::get,
+        users::update,
+        users::activate,
+        users::deactivate,
         api_keys::list,
         api_keys::create,
         api_keys::get,

@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 
 use crate::api::{
     api_key_history, api_keys, audit_logs, completions, docs, embeddings, health, me, models, org,
-    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, workspaces,
+    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, users, workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Entry, entry};
@@ -74,7 +74,20 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                 .route(
                     "/orgs/{org_id}/workspaces/{id}",
                     get(workspaces::get).put(workspaces::update).delete(workspaces::remove),
+                )
+                .route("/orgs/{org_id}/workspaces/{id}/members", get(workspace_members::list))
+                .route(
+                    "/orgs/{org_id}/workspaces/{id}/members/{user_id}",
+                    put(workspace_members::put).delete(workspace_members::remove),
                 ),
+        ),
+        (
+            rule("users", Admin, Admin),
+            routes()
+                .route("/users", get(users::list).post(users::invite))
+                .route("/users/{id}", get(users::get).put(users::update))
+                .route("/users/{id}/activate", post(users::activate))
+                .route("/users/{id}/deactivate", post(users::deactivate)),
         ),
         (
             rule("api_keys", Member, Admin),

@@ -25,6 +25,7 @@ statements! {
     GET: "SELECT id, name, plan, created_at FROM organizations WHERE id = $1";
     LIST: "SELECT id, name, plan, created_at FROM organizations ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2";
     COUNT: "SELECT COUNT(*) FROM organizations";
+    HOLD: "UPDATE organizations SET plan = plan WHERE id = $1";
     SET_PLAN: "UPDATE organizations SET plan = $2 WHERE id = $1";
 }
 
@@ -48,6 +49,11 @@ pub async fn list(conn: &mut Conn, window: Window) -> Result<Vec<Organization>, 
 pub async fn count(conn: &mut Conn) -> Result<i64, StoreError> {
     let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT)?;
     Ok(count)
+}
+
+/// Lets no other transaction that holds the same organisation run beside this one.
+pub async fn hold(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    execute!(tx, HOLD, id).map(drop)
 }
 
 /// Puts an organisation on another plan; false where there is none of this id.

@@ -19,4 +19,6 @@ pub mod plugin_switches;
 pub mod plugins;
 mod produced;
 pub mod tools;
+pub mod users;
+pub mod workspace_members;
 pub mod workspaces;

@@ -22,4 +22,5 @@ mod same_version;
 mod support;
 mod tenants;
 mod tools;
+mod users;
 mod workspaces;

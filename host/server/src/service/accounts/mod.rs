@@ -1,10 +1,12 @@
-//! Organisations, workspaces and keys: over a store alone, so that the command line does the same as the
-//! API, whether or not a server is running.
+//! Organisations, their people, workspaces and keys: over a store alone, so that the command line does the
+//! same as the API, whether or not a server is running.
 
 pub mod history;
 pub mod keys;
+mod members;
 pub mod organizations;
 mod text;
+pub mod users;
 pub mod workspaces;
 
 use std::sync::Arc;

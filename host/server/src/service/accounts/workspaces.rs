@@ -4,7 +4,7 @@ use hardpoint_domain::access::Excess;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::id;
 use hardpoint_store::workspaces::{self, Workspace};
-use hardpoint_store::{Lane, StoreError, Window, keys};
+use hardpoint_store::{Lane, StoreError, Window, keys, members};
 use serde_json::{Value, json};
 
 use super::{Accounts, Happened, Principal, shown, text};
@@ -161,6 +161,7 @@ impl Accounts {
                     return Ok(Removal::InUse);
                 }
                 keys::unbind_archived(tx, &workspace.id).await?;
+                members::clear(tx, &workspace.id).await?;
                 if !workspaces::delete(tx, &workspace.organization_id, &workspace.id).await? {
                     return Ok(Removal::NotThere);
                 }
@@ -180,14 +181,14 @@ impl Accounts {
         }
     }
 
-    fn workspace_event(&self, by: &Principal, workspace: &Workspace, happened: Happened) -> Event {
+    pub(super) fn workspace_event(&self, by: &Principal, workspace: &Workspace, happened: Happened) -> Event {
         let happened = Happened { workspace_id: Some(workspace.id.clone()), ..happened };
         self.event(by, &workspace.organization_id, happened)
     }
 }
 
 /// Workspaces are the organisation's: who is bound to one of them changes none.
-fn is_unbound(by: &Principal) -> Result<(), ApiError> {
+pub(super) fn is_unbound(by: &Principal) -> Result<(), ApiError> {
     if by.powers().workspace_id.is_some() { Err(Excess::Workspace.into()) } else { Ok(()) }
 }
 
