@@ -180,6 +180,8 @@ async fn a_key_of_a_workspace_sees_that_workspace() {
     let keys = app.get_as(&bound, KEYS).await.expect(200);
     assert_eq!((&keys["total"], &keys["data"][0]["id"]), (&json!(1), &json!(id)));
     app.get_as(&bound, &format!("{KEYS}/{}", acme.key_id)).await.expect(404);
+    app.get_as(&bound, "/api/v1/users").await.expect(403);
+    app.post_as(&bound, "/api/v1/users", &json!({"email": "a@b.cd"})).await.expect(403);
     app.post_as(&bound, &workspaces, &json!({"name": "Three"})).await.expect(403);
     let put =
         app.ask(&bound, Method::PUT, &format!("{workspaces}/{ws}"), Some(&json!({"name": "Mine"}))).await;

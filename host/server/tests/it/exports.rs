@@ -236,6 +236,23 @@ async fn administrators_export_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_workspace_exports_that_workspace() {
+    let (_double, address) = Double::start().await;
+    let app = granted(&address).await;
+    let org = app.get("/api/v1/org").await.expect(200);
+    let all = format!("/api/v1/orgs/{}/workspaces", org["id"].as_str().unwrap());
+    let ws = app.post(&all, &json!({"name": "One"})).await.expect(201)["id"].clone();
+    let made = app.post("/api/v1/api_keys", &json!({"role": "admin", "workspace_id": ws})).await.expect(201);
+    let bound = made["key"].as_str().unwrap();
+    let matched = async |body| app.post_as(bound, EXPORT, &body).await.expect(200)["matched"].clone();
+    assert_eq!(matched(json!({})).await, 2, "that it was made, and the key");
+    assert_eq!(matched(json!({"workspace_id": ws})).await, 2);
+    let other = app.post_as(bound, EXPORT, &json!({"workspace_id": "ws_other"})).await;
+    assert_eq!(other.status, 404, "{}", other.text());
+    assert!(app.post(EXPORT, &json!({})).await.expect(200)["matched"].as_u64() > Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn given_events_are_counted_and_go_with_no_filter() {
     let (double, address) = Double::start().await;
     let app = granted(&address).await;

@@ -7,6 +7,7 @@ use hardpoint_store::users::{self, State, User};
 use hardpoint_store::{Lane, StoreError, Window, organizations};
 use serde_json::{Value, json};
 
+use super::workspaces::is_unbound;
 use super::{Accounts, Happened, Principal, shown, text};
 use crate::error::ApiError;
 
@@ -35,7 +36,7 @@ impl Accounts {
     /// An organisation's users, newest first, and how many there are.
     ///
     /// # Errors
-    /// 404 for no such organisation.
+    /// 403 for a key that is bound to a workspace; 404 for no such organisation.
     pub async fn users(
         &self,
         by: &Principal,
@@ -43,6 +44,7 @@ impl Accounts {
         window: Window,
     ) -> Result<(Vec<User>, i64), ApiError> {
         let organization_id = self.existing(by, organization_id).await?;
+        is_unbound(by)?;
         let mut conn = self.store.read().await?;
         let found = users::list(&mut conn, &organization_id, window).await?;
         Ok((found, users::count(&mut conn, &organization_id).await?))
@@ -51,7 +53,7 @@ impl Accounts {
     /// A user of an organisation.
     ///
     /// # Errors
-    /// 404 where there is none.
+    /// 403 for a key that is bound to a workspace; 404 where there is none.
     pub async fn user(
         &self,
         by: &Principal,
@@ -59,6 +61,7 @@ impl Accounts {
         id: &str,
     ) -> Result<User, ApiError> {
         let organization_id = self.existing(by, organization_id).await?;
+        is_unbound(by)?;
         let found = match id::looks_like("user", id) {
             true => users::get(&mut self.store.read().await?, &organization_id, id).await?,
             false => None,
@@ -180,16 +183,10 @@ impl Accounts {
     }
 }
 
-/// Nobody gives, takes or changes more than they are; and users are the whole organisation's.
+/// Nobody gives, takes or changes more than they are.
 fn may_change(by: &Principal, role: Role) -> Result<(), ApiError> {
-    let powers = by.powers();
-    if powers.workspace_id.is_some() {
-        return Err(Excess::Workspace.into());
-    }
-    if role > powers.role {
-        return Err(Excess::Role(role).into());
-    }
-    Ok(())
+    is_unbound(by)?;
+    if role > by.powers().role { Err(Excess::Role(role).into()) } else { Ok(()) }
 }
 
 fn target(id: &str) -> Target {

@@ -62,8 +62,8 @@ pub struct Exported {
 /// Exports to `exporter`, a binding of an exporter plugin.
 ///
 /// # Errors
-/// 404 where there is no such exporter; 422 where the options do not
-/// fit; 502 where the delivery failed, 504 where it took too long, before anything was decided.
+/// 404 where there is no such exporter, or what is asked for is not the caller's; 422 where the options do
+/// not fit; 502 where the delivery failed, 504 where it took too long, before anything was decided.
 pub async fn export(
     app: &App,
     caller: &Caller,
@@ -76,13 +76,14 @@ pub async fn export(
         .filter(|binding| binding.kind() == Kind::Exporter)
         .ok_or_else(|| ApiError::not_found(format_args!("enabled exporter `{exporter}`")))?;
     let organization = organization(caller, export.organization_id.as_deref())?;
+    let workspace = workspace(caller, export.workspace_id.as_deref())?;
     let resolved = options::resolve(binding, export.options.clone())?;
     let (events, cursor) = match export.events.clone() {
         Some(given) => {
             check_given(&export, given.len())?;
             (given.into_iter().map(|event| given_event(app, event)).collect(), None)
         }
-        None => stored_events(app, organization.as_deref(), &export).await?,
+        None => stored_events(app, organization.as_deref(), workspace, &export).await?,
     };
     let matched = events.len();
     let outcome = deliver::deliver(Arc::clone(binding), caller, events, resolved).await?;
@@ -98,6 +99,17 @@ fn organization(caller: &Caller, asked: Option<&str>) -> Result<Option<String>, 
         Some(asked) => Err(ApiError::not_found(format_args!("organization `{asked}`"))),
         None if caller.role == Role::Operator => Ok(None),
         None => Ok(Some(caller.organization_id.clone())),
+    }
+}
+
+/// Of which workspace: a key that is bound to one has but that.
+fn workspace<'a>(caller: &'a Caller, asked: Option<&'a str>) -> Result<Option<&'a str>, ApiError> {
+    match (caller.workspace_id.as_deref(), asked) {
+        (Some(bound), Some(asked)) if bound != asked => {
+            Err(ApiError::not_found(format_args!("workspace `{asked}`")))
+        }
+        (Some(bound), _) => Ok(Some(bound)),
+        (None, asked) => Ok(asked),
     }
 }
 
@@ -139,6 +151,7 @@ fn given_event(app: &App, event: Map<String, Value>) -> OutgoingEvent {
 async fn stored_events(
     app: &App,
     organization: Option<&str>,
+    workspace: Option<&str>,
     export: &Export,
 ) -> Result<(Vec<OutgoingEvent>, Option<String>), ApiError> {
     let limit = export.limit.unwrap_or(100);
@@ -153,10 +166,7 @@ async fn stored_events(
     let matches = |stored: &StoredEvent| {
         let event = &stored.event;
         export.event_type.as_ref().is_none_or(|kind| *kind == event.kind)
-            && export
-                .workspace_id
-                .as_ref()
-                .is_none_or(|workspace| event.workspace_id.as_ref() == Some(workspace))
+            && workspace.is_none_or(|workspace| event.workspace_id.as_deref() == Some(workspace))
     };
     let mut found = Vec::new();
     let mut conn = app.store.read().await?;
