@@ -18,6 +18,8 @@ use crate::system::SystemRng;
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Print the text of a key, for HARDPOINT_BOOTSTRAP_KEY. It opens nothing by itself.
+    #[command(after_help = "Example:
+  HARDPOINT_BOOTSTRAP_KEY=$(hardpoint key text) hardpoint serve")]
     Text {
         /// A test key's.
         #[arg(long)]
@@ -29,6 +31,8 @@ pub(super) enum Command {
   hardpoint key new --org org_0192… --scope read:models --scope write:completions --expires 2027-01-01")]
     New(New),
     /// List an organisation's keys, newest first.
+    #[command(after_help = "Example:
+  hardpoint key list --org org_0192… --json")]
     List {
         /// org_…
         #[arg(long)]
@@ -37,10 +41,16 @@ pub(super) enum Command {
         list: Part,
     },
     /// Show a key.
+    #[command(after_help = "Example:
+  hardpoint key show key_0192…")]
     Show(One),
     /// Refuse a key that was used, for good; its history stays.
+    #[command(after_help = "Example:
+  hardpoint key archive key_0192…")]
     Archive(One),
     /// Make a key like this one, which ends after the overlap.
+    #[command(after_help = "Example:
+  hardpoint key rotate key_0192… --overlap 86400")]
     Rotate {
         #[command(flatten)]
         one: One,
@@ -49,6 +59,8 @@ pub(super) enum Command {
         overlap: u64,
     },
     /// Remove a key that was never used.
+    #[command(after_help = "Example:
+  hardpoint key delete key_0192… --revoke")]
     Delete {
         #[command(flatten)]
         one: One,

@@ -24,8 +24,12 @@ pub(super) enum Command {
         json: bool,
     },
     /// List organisations, newest first.
+    #[command(after_help = "Example:
+  hardpoint org list --limit 10")]
     List(Part),
     /// Show an organisation.
+    #[command(after_help = "Example:
+  hardpoint org show org_0192… --json")]
     Show {
         /// org_…
         id: String,
@@ -34,6 +38,8 @@ pub(super) enum Command {
         json: bool,
     },
     /// Put an organisation on another plan.
+    #[command(after_help = "Example:
+  hardpoint org plan org_0192… standard")]
     Plan {
         /// org_…
         id: String,
