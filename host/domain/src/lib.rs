@@ -17,6 +17,7 @@ pub mod origin;
 pub mod pattern;
 pub mod period;
 pub mod plan;
+pub mod quota;
 pub mod reach;
 pub mod retry;
 pub mod time;

@@ -31,6 +31,7 @@ use axum::extract::FromRequestParts;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hardpoint_domain::message::Usage;
+use hardpoint_domain::quota::Standing;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::Binding;
 use hardpoint_store::StoreError;
@@ -41,6 +42,7 @@ use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::service::limits::Pass;
 use crate::state::App;
 
 /// The status recorded for a client that left before its answer was complete. Never sent.
@@ -257,26 +259,40 @@ impl<S: Sync> FromRequestParts<S> for CallNote {
 }
 
 /// Writes the record as a cancelled request if it is dropped before the record was written.
-pub struct CallGuard(CallNote);
+pub struct CallGuard {
+    note: CallNote,
+    /// The places that the request takes: free again with its last byte, or when the client leaves.
+    pass: Option<Pass>,
+}
 
 impl CallGuard {
     /// Guards the request from here on.
     pub fn new(note: CallNote) -> Self {
-        Self(note)
+        Self { note, pass: None }
     }
 
     /// The guarded record.
     pub fn note(&self) -> &CallNote {
-        &self.0
+        &self.note
+    }
+
+    /// How the tightest of its limits stands; none where there is none, or it was not counted.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.pass.as_ref()?.standing.as_ref()
+    }
+
+    /// Keeps what let the request in until it ends.
+    pub fn keep(&mut self, pass: Pass) {
+        self.pass = Some(pass);
     }
 }
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        if !self.0.is_open() {
+        if !self.note.is_open() {
             return;
         }
-        let note = self.0.clone();
+        let note = self.note.clone();
         note.update(|facts| {
             // A stream's status is out already; an answer that never was has none.
             if facts.status == 0 {

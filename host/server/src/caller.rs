@@ -10,6 +10,7 @@ use hardpoint_domain::access::{Powers, Refusal};
 use http::request::Parts;
 
 use crate::error::ApiError;
+use crate::service::limits::Quota;
 
 /// What a credential stands for: the part of a caller that is the same in all of a key's requests,
 /// shared by them through the key cache.
@@ -29,6 +30,8 @@ pub struct Identity {
     pub scopes: Vec<String>,
     /// False for a test key, which never calls an outside service.
     pub livemode: bool,
+    /// What its requests count against.
+    pub quota: Quota,
 }
 
 impl Identity {

@@ -164,6 +164,12 @@ impl ApiError {
         )
     }
 
+    /// 429 where too many requests are under way: one of them may end at any time.
+    pub fn too_many_at_once(most: u32, what: &str) -> Self {
+        let message = format!("At most {most} {what} may be under way at once. Retry when one has ended.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message).retry_after(1)
+    }
+
     /// 429.
     pub fn rate_limited(seconds: u64) -> Self {
         Self::new(

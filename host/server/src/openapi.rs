@@ -132,6 +132,11 @@ fn add_common(operation: &mut Operation) {
         (body, "408", "The rest of the body did not come in time"),
         (body, "413", "The body is too large"),
         (body, "415", "The body is of another media type"),
+        (
+            needs_key,
+            "429",
+            "A limit of the key or its organisation's plan is reached; `retry_after` says for how long",
+        ),
         (true, "500", "Something went wrong on the host's side"),
         (needs_key, "503", "The host is too busy, or its database out of reach"),
     ];

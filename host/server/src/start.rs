@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::router::router;
 use crate::service::kv::StoredKv;
+use crate::service::limits::Limits;
 use crate::service::plugins::arranged::Arranged;
 use crate::state::{App, Stop};
 use crate::worker::last_used::{self, LastUsed};
@@ -133,6 +134,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         metrics: Metrics::new(runtime.clone()),
         keys: KeyCache::default(),
         last_used: LastUsed::default(),
+        limits: Limits::default(),
         refusals: Refusals::default(),
         config,
         store,

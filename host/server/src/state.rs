@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
+use crate::service::limits::Limits;
 use crate::worker::last_used::LastUsed;
 use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
@@ -34,6 +35,8 @@ pub struct App {
     pub keys: KeyCache,
     /// When keys were last used, noted until it is written down.
     pub last_used: LastUsed,
+    /// Who may come in, and how often.
+    pub limits: Limits,
     /// Requests that were refused, counted until they are written down together.
     pub refusals: Refusals,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

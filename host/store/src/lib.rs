@@ -45,6 +45,7 @@ mod outbox_dialect;
 pub mod plugin_files;
 pub mod plugins;
 mod postgres;
+pub mod quotas;
 pub mod recorder;
 mod revision;
 mod sqlite;

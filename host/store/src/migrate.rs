@@ -36,6 +36,7 @@ migrations! {
     3 "0003_identity.sql" "identity",
     4 "0004_users.sql" "users",
     5 "0005_call_errors.sql" "call_errors",
+    6 "0006_quotas.sql" "quotas",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

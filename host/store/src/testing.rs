@@ -24,6 +24,7 @@ pub fn statements() -> Vec<Statement> {
         crate::outbox_dialect::ALL,
         crate::plugin_files::ALL,
         crate::plugins::ALL,
+        crate::quotas::ALL,
         crate::revision::ALL,
         crate::usage::ALL,
         crate::users::ALL,

@@ -14,7 +14,7 @@ use super::lines::{self, Lines};
 use super::places::Places;
 use super::read::{Problem, Reader};
 use super::secrets::SecretConfig;
-use super::{Config, ConfigError, Sources, built_in_model, check, environment};
+use super::{Config, ConfigError, Sources, built_in_model, check, environment, plans};
 
 /// What can be configured, as far as it can be read.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ impl Draft {
         let bound: Vec<(String, BindingConfig)> =
             section("bindings").map(|value| reader.read_each("bindings", value)).unwrap_or_default();
         let declared: Vec<(String, PluginConfig)> = reader.read_each("plugins", declared);
+        let plans = section("plans").map(|value| reader.read_each("plans", value)).unwrap_or_default();
         let models: Vec<(usize, Model)> =
             section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
         reader.refuse_rest(sections, &SECTIONS);
@@ -98,6 +99,7 @@ impl Draft {
             server.data.clone_from(data);
             places.say("server.data", "--data");
         }
+        let plans = plans::by_id(plans, &mut problems);
         let written_secrets: BTreeSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
         let (declared, bound) = declared::merge(declared, bound, &mut problems);
         let written_bindings: BTreeSet<String> = bound.iter().map(|stated| stated.name.clone()).collect();
@@ -136,6 +138,7 @@ impl Draft {
             egress,
             completions,
             log,
+            plans,
             secrets,
             bindings,
             models,
@@ -181,7 +184,7 @@ fn split_off_plugins(sections: &mut Dict) -> Value {
 /// What is said to those who may have meant a plugin.
 const CEILINGS: &str = " (a plugin called `ceilings` cannot be declared here: bind it under [bindings.ceilings], and say the rest by command)";
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "server",
     "database",
     "plugins",
@@ -189,6 +192,7 @@ const SECTIONS: [&str; 10] = [
     "egress",
     "completions",
     "log",
+    "plans.NAME",
     "secrets.NAME",
     "bindings.NAME",
     "models",

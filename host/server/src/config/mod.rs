@@ -14,6 +14,7 @@ mod environment;
 mod lines;
 mod log;
 mod places;
+mod plans;
 mod plugins;
 mod read;
 mod secrets;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model, Prices};
+use hardpoint_domain::plan::Rates;
 
 pub use bindings::{Binding, BindingConfig, GrantConfig, Written};
 pub use completions::CompletionsConfig;
@@ -72,6 +74,8 @@ pub struct Config {
     pub completions: CompletionsConfig,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[plans.NAME]`, by the plan's id.
+    pub plans: BTreeMap<String, Rates>,
     /// `[secrets.NAME]`.
     pub secrets: BTreeMap<String, ConfiguredSecret>,
     /// `[bindings.NAME]`, and what `[plugins.ID]` holds of the kind. A plugin without one here has one of

@@ -5,12 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hardpoint_domain::key::KeyText;
+use hardpoint_domain::plan::Rates;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::keys;
 use http::{HeaderMap, header};
 
 use crate::caller::Identity;
 use crate::error::ApiError;
+use crate::service::limits::Quota;
 use crate::state::App;
 
 /// How long an answer of the store is believed. A revoked key is refused everywhere after this time,
@@ -82,13 +84,21 @@ pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Arc<Identity>, A
 async fn look_up(app: &App, hash: &[u8; 32], now: Timestamp) -> Result<Known, ApiError> {
     let mut conn = app.store.read().await?;
     let found = keys::find_by_hash(&mut conn, hash).await?.ok_or_else(ApiError::unauthenticated)?;
+    let plan = app.config.rates(&found.plan);
     let key = found.key;
     if key.archived_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
         return Err(ApiError::unauthenticated());
     }
     let until = now.plus(BELIEVED);
     let until = key.expires_at.map_or(until, |end| end.min(until));
+    let limit = |most: Option<i64>| most.and_then(|most| u64::try_from(most).ok());
+    let own = Rates {
+        requests_per_minute: limit(key.rate_limit_per_minute),
+        requests_per_hour: limit(key.rate_limit_per_hour),
+        ..Rates::default()
+    };
     let identity = Identity {
+        quota: Quota::new(&key.organization_id, &plan, &key.id, &own),
         key_id: key.id,
         label: (!key.label.is_empty()).then_some(key.label),
         organization_id: key.organization_id,

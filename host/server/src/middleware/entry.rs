@@ -15,6 +15,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use hardpoint_domain::access::{Rule, Verb};
 use hardpoint_domain::id;
+use hardpoint_domain::quota::Meter;
 use http::{HeaderName, HeaderValue, Method, header};
 use http_body::Body as _;
 use tracing::Instrument;
@@ -23,7 +24,8 @@ use crate::call::{CallGuard, CallNote, Facts, RecordedBody};
 use crate::caller::Caller;
 use crate::error::{ApiError, Shape};
 use crate::extract::BodyLimit;
-use crate::middleware::credential;
+use crate::middleware::{credential, rate_headers};
+use crate::service::limits::{Pass, Refused};
 use crate::state::App;
 
 /// The header that names the request, in answers.
@@ -70,16 +72,21 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         ..Facts::default()
     };
     let span = tracing::info_span!("request", id = &*request_id, method = facts.method, route = facts.route);
-    let guard = CallGuard::new(CallNote::open(entry.app.clone(), request_id.clone(), facts));
+    let mut guard = CallGuard::new(CallNote::open(entry.app.clone(), request_id.clone(), facts));
 
     let answering = async {
         let answer = AssertUnwindSafe(async {
-            admit(&entry, &mut request, &guard, &request_id, ip).await?;
-            Ok::<_, ApiError>(next.run(request).await)
+            admit(&entry, &mut request, &mut guard, &request_id, ip).await?;
+            Ok::<_, Refused>(next.run(request).await)
         });
-        let mut response = match answer.catch_unwind().await {
+        let answered = answer.catch_unwind().await;
+        let mut standing = guard.standing().cloned();
+        let mut response = match answered {
             Ok(Ok(response)) => response,
-            Ok(Err(refusal)) => refusal.render(shape),
+            Ok(Err(refused)) => {
+                standing = standing.or(refused.standing);
+                refused.error.render(shape)
+            }
             Err(panic) => ApiError::internal(panic_text(&*panic)).render(shape),
         };
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
@@ -95,6 +102,9 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         }
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
+        }
+        if let Some(standing) = &standing {
+            rate_headers::put(response.headers_mut(), standing, entry.app.clock.now());
         }
         // A body of known size is whole already; any other is still being made.
         let size = response.body().size_hint().exact();
@@ -117,28 +127,39 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
 async fn admit(
     entry: &Entry,
     request: &mut Request,
-    guard: &CallGuard,
+    guard: &mut CallGuard,
     request_id: &Arc<str>,
     ip: Option<IpAddr>,
-) -> Result<(), ApiError> {
+) -> Result<(), Refused> {
     if entry.access != Access::Open {
         let identity = credential::identify(&entry.app, request.headers()).await?;
         let caller = Caller { identity, request_id: request_id.clone(), ip };
         guard.note().update(|facts| facts.caller = Some(caller.clone()));
         if let Access::Resource(rule) = entry.access {
             let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-            caller.powers().permit(rule.need(if reads { Verb::Read } else { Verb::Write }))?;
+            let need = rule.need(if reads { Verb::Read } else { Verb::Write });
+            caller.powers().permit(need).map_err(ApiError::from)?;
         }
+        guard.keep(count(entry, &caller).await?);
         request.extensions_mut().insert(caller);
     }
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > entry.body_limit) {
-        return Err(ApiError::too_large(entry.body_limit));
+        return Err(ApiError::too_large(entry.body_limit).into());
     }
     request.extensions_mut().insert(BodyLimit(entry.body_limit));
     request.extensions_mut().insert(guard.note().clone());
     Ok(())
+}
+
+/// Counts a request against its limits.
+async fn count(entry: &Entry, caller: &Caller) -> Result<Pass, Refused> {
+    let meter = match entry.access {
+        Access::Resource(rule) if rule.resource == "completions" => Meter::Completions,
+        _ => Meter::Requests,
+    };
+    entry.app.limits.admit(&entry.app, &caller.organization_id, &caller.quota, meter).await
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -2,3 +2,4 @@
 
 pub mod credential;
 pub mod entry;
+mod rate_headers;

@@ -6,6 +6,7 @@ pub mod embeddings;
 pub mod events;
 pub mod exporters;
 pub mod kv;
+pub mod limits;
 pub mod models;
 pub mod plugins;
 pub mod tools;

@@ -185,7 +185,7 @@ fn looking_makes_nothing() {
 fn a_closed_pipe_ends_a_command_quietly() {
     let (nobody, out) = std::io::pipe().unwrap();
     drop(nobody);
-    for arguments in [["config", "example"].as_slice(), &["openapi"], &["key", "new"]] {
+    for arguments in [["config", "example"].as_slice(), &["openapi"], &["key", "text"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_hardpoint"))
             .args(arguments)
             .stdout(out.try_clone().unwrap())

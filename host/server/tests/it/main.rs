@@ -11,6 +11,7 @@ mod command_line;
 mod completions;
 mod entry;
 mod exports;
+mod limits;
 mod manifest_keys;
 mod manifest_powers;
 mod models;

@@ -205,11 +205,16 @@ impl TestApp {
 
     /// A key of an administrator of an organisation of its own.
     pub async fn stranger(&self) -> String {
+        self.stranger_on("enterprise", None).await
+    }
+
+    /// The same on a plan, with a key that has a limit a minute of its own.
+    pub async fn stranger_on(&self, plan: &str, per_minute: Option<i64>) -> String {
         let text = KeyText::generate(Mode::Live, &Counting::starting_at(7_000));
         let organization = organizations::Organization {
             id: "org_stranger".into(),
             name: "Strangers".into(),
-            plan: "free".into(),
+            plan: plan.into(),
             created_at: self.clock.now(),
         };
         let key = Key {
@@ -221,7 +226,7 @@ impl TestApp {
             hint: text.hint(),
             scopes: Vec::new(),
             livemode: true,
-            rate_limit_per_minute: None,
+            rate_limit_per_minute: per_minute,
             rate_limit_per_hour: None,
             expires_at: None,
             archived_at: None,
@@ -242,7 +247,7 @@ impl TestApp {
     /// An organisation of this name, and the key of an administrator of it.
     pub async fn tenant(&self, name: &str) -> Tenant {
         let (accounts, by) = (Accounts::of(self.app()), Principal::Cli);
-        let organization = accounts.create_organization(&by, name, "free").await.unwrap();
+        let organization = accounts.create_organization(&by, name, "enterprise").await.unwrap();
         let wanted = Wanted {
             organization_id: Some(organization.id.clone()),
             workspace_id: None,

@@ -16,6 +16,7 @@ mod migrations;
 mod outbox;
 mod plugins;
 mod postgres_gone;
+mod quotas;
 mod statements;
 mod support;
 mod usage;
@@ -37,6 +38,7 @@ const ON_BOTH: usize = blobs::COUNT
     + migrations::COUNT
     + outbox::COUNT
     + plugins::COUNT
+    + quotas::COUNT
     + statements::COUNT
     + usage::COUNT
     + users::COUNT

@@ -63,6 +63,7 @@ const HOT: &[&str] = &[
     "outbox::BY_EVENT",
     "plugins::GET",
     "grants::GET",
+    "quotas::GRANT",
     "enablement::GET",
 ];
 

@@ -1,0 +1,251 @@
+//! How many requests may come in: counted in fixed UTC windows, so that everybody knows when the next one begins.
+//!
+//! A host counts in memory, and only what it has leased from the store beforehand, in small blocks. So hosts that
+//! share a store never admit more than a limit together; what a host had leased and not used when it stopped is
+//! lost to that window, and to no other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// A stretch of UTC time that begins at a whole minute, hour or day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Window {
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes.
+    Hour,
+    /// 24 hours.
+    Day,
+}
+
+impl Window {
+    /// How long it is.
+    pub const fn length(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Minute => 60,
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+        })
+    }
+
+    /// When the window began that `now` is in.
+    pub fn begin(self, now: Timestamp) -> Timestamp {
+        let length = self.length().as_micros() as i64;
+        Timestamp::from_micros(now.micros().div_euclid(length).saturating_mul(length))
+    }
+
+    /// The word for it, in the store and in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Meter {
+    /// Every request.
+    Requests,
+    /// Requests that a model answers.
+    Completions,
+}
+
+impl Meter {
+    /// The word for it, in the store and in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Completions => "completions",
+        }
+    }
+}
+
+/// Whose requests of what sort in which window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Count {
+    /// The id of a key or an organisation.
+    pub subject: Arc<str>,
+    /// What is counted.
+    pub meter: Meter,
+    /// How long.
+    pub window: Window,
+}
+
+/// A limit: at most so many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Of what.
+    pub count: Count,
+    /// How many in each window.
+    pub most: u64,
+}
+
+/// The largest block that is leased at once. What is left of it when a host stops is lost to the window.
+const LARGEST_LEASE: u64 = 256;
+
+impl Limit {
+    /// How much a host leases at once: a sixteenth of the limit, so that what one of several hosts holds and does
+    /// not use keeps little from the others. One at a time of limits that are that small.
+    pub fn lease(&self) -> u64 {
+        (self.most / 16).clamp(1, LARGEST_LEASE)
+    }
+}
+
+/// A wish to lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Of which limit.
+    pub limit: Limit,
+    /// The window that it is for.
+    pub begin: Timestamp,
+    /// How much, at most.
+    pub size: u64,
+}
+
+/// What became of a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Of what.
+    pub count: Count,
+    /// The window that it is for.
+    pub begin: Timestamp,
+    /// How much there is to use; none where the window is used up.
+    pub size: u64,
+    /// What all hosts leased of the window, this one included.
+    pub granted: u64,
+}
+
+/// How a limit stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The limit.
+    pub limit: Limit,
+    /// How many more may come in this window, as far as this host knows.
+    pub remaining: u64,
+    /// When the next window begins.
+    pub reset: Timestamp,
+}
+
+/// Whether a request may come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may, and is counted. The limit that stands tightest afterwards; none where there is no limit.
+    Admitted(Option<Standing>),
+    /// These have to be leased first. Nothing is counted.
+    Lease(Vec<Wish>),
+    /// It may not, and is not counted: this limit is reached.
+    Refused {
+        /// The limit whose window ends last, of those that are reached.
+        standing: Standing,
+        /// Whoever waits this long is within all of them, if nobody else comes before.
+        retry_after: Duration,
+    },
+}
+
+/// What one host counted, for one organisation and its keys.
+#[derive(Debug, Default)]
+pub struct Counters(HashMap<Count, Counter>);
+
+/// What one host leased and used of a window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counter {
+    begin: Timestamp,
+    leased: u64,
+    used: u64,
+    granted: u64,
+    exhausted: bool,
+}
+
+impl Counters {
+    /// Counts a request against all limits, or against none.
+    pub fn admit(&mut self, limits: &[Limit], now: Timestamp) -> Admission {
+        let mut wishes = Vec::new();
+        let mut reached: Option<Standing> = None;
+        for limit in limits {
+            let counter = self.current(&limit.count, now);
+            if counter.used < counter.leased && counter.used < limit.most {
+                continue;
+            }
+            if counter.exhausted || counter.used >= limit.most {
+                let standing = counter.standing(limit);
+                let is_later = reached.as_ref().is_none_or(|other| standing.reset > other.reset);
+                reached = if is_later { Some(standing) } else { reached };
+            } else {
+                wishes.push(Wish { limit: limit.clone(), begin: counter.begin, size: limit.lease() });
+            }
+        }
+        if let Some(standing) = reached {
+            let retry_after = standing.reset.since(now);
+            return Admission::Refused { standing, retry_after };
+        }
+        if !wishes.is_empty() {
+            return Admission::Lease(wishes);
+        }
+        for limit in limits {
+            self.current(&limit.count, now).used += 1;
+        }
+        Admission::Admitted(self.tightest(limits, now))
+    }
+
+    /// Takes what was leased. A lease of another window than the present one is lost.
+    pub fn receive(&mut self, lease: &Lease) {
+        let counter = self.0.entry(lease.count.clone()).or_default();
+        if counter.begin == lease.begin {
+            counter.leased += lease.size;
+            counter.granted = lease.granted;
+            counter.exhausted = lease.size == 0;
+        }
+    }
+
+    /// The limit that stands tightest: with the fewest left; of several, the one that lasts longest.
+    pub fn tightest(&mut self, limits: &[Limit], now: Timestamp) -> Option<Standing> {
+        let standings = limits.iter().map(|limit| self.current(&limit.count, now).standing(limit));
+        let standings: Vec<Standing> = standings.collect();
+        standings.into_iter().min_by_key(|standing| (standing.remaining, -standing.reset.micros()))
+    }
+
+    /// Forgets windows that are over.
+    pub fn forget(&mut self, now: Timestamp) {
+        self.0.retain(|count, counter| counter.begin >= count.window.begin(now));
+    }
+
+    /// Whether nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The counter of the window that `now` is in. A clock that is set back stays in the later window: nothing is
+    /// admitted twice.
+    fn current(&mut self, count: &Count, now: Timestamp) -> &mut Counter {
+        let begin = count.window.begin(now);
+        if !self.0.contains_key(count) {
+            self.0.insert(count.clone(), Counter { begin, ..Counter::default() });
+        }
+        let counter = self.0.entry(count.clone()).or_default();
+        if begin > counter.begin {
+            *counter = Counter { begin, ..Counter::default() };
+        }
+        counter
+    }
+}
+
+impl Counter {
+    fn standing(&self, limit: &Limit) -> Standing {
+        let unused = self.leased.saturating_sub(self.used);
+        let free = if self.exhausted { 0 } else { limit.most.saturating_sub(self.granted) };
+        Standing {
+            limit: limit.clone(),
+            remaining: free.saturating_add(unused).min(limit.most),
+            reset: self.begin.plus(limit.count.window.length()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

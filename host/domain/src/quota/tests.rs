@@ -1,0 +1,147 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn limit(subject: &str, window: Window, most: u64) -> Limit {
+    Limit { count: Count { subject: subject.into(), meter: Meter::Requests, window }, most }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+/// What hosts share: how much was leased of which window.
+#[derive(Default)]
+struct Shared(HashMap<Count, (Timestamp, u64)>);
+
+impl Shared {
+    fn lease(&mut self, wish: &Wish) -> Lease {
+        let (begin, granted) = self.0.entry(wish.limit.count.clone()).or_insert((wish.begin, 0));
+        if *begin < wish.begin {
+            (*begin, *granted) = (wish.begin, 0);
+        }
+        let free = if *begin == wish.begin { wish.limit.most.saturating_sub(*granted) } else { 0 };
+        let size = wish.size.min(free);
+        *granted += size;
+        Lease { count: wish.limit.count.clone(), begin: wish.begin, size, granted: *granted }
+    }
+}
+
+/// A request, as a host treats it: it leases until it knows.
+fn ask(host: &mut Counters, shared: &mut Shared, limits: &[Limit], now: Timestamp) -> Admission {
+    loop {
+        match host.admit(limits, now) {
+            Admission::Lease(wishes) => {
+                wishes.iter().for_each(|wish| host.receive(&shared.lease(wish)));
+            }
+            decided => return decided,
+        }
+    }
+}
+
+fn admits(host: &mut Counters, shared: &mut Shared, limits: &[Limit], now: Timestamp) -> bool {
+    matches!(ask(host, shared, limits, now), Admission::Admitted(_))
+}
+
+#[test]
+fn windows_begin_at_whole_minutes_hours_and_days() {
+    let now = at(1_711_234_567);
+    let begins = [Window::Minute, Window::Hour, Window::Day].map(|window| window.begin(now).seconds());
+    assert_eq!(begins, [1_711_234_560, 1_711_234_800 - 3_600, 1_711_152_000]);
+    assert_eq!(Window::Day.begin(at(-1)).seconds(), -86_400);
+}
+
+#[test]
+fn exactly_the_limit_is_admitted_and_who_waits_as_told_is_admitted_again() {
+    for most in [1, 10, 60, 1_000, 10_000] {
+        let (mut host, mut shared) = (Counters::default(), Shared::default());
+        let limits = [limit("key_1", Window::Minute, most)];
+        let admitted = (0..most * 2).filter(|_| admits(&mut host, &mut shared, &limits, at(37))).count();
+        assert_eq!(admitted as u64, most);
+        let Admission::Refused { standing, retry_after } = ask(&mut host, &mut shared, &limits, at(37))
+        else {
+            panic!("admitted");
+        };
+        assert_eq!((standing.remaining, standing.reset, retry_after.as_secs()), (0, at(60), 23));
+        assert!(!admits(&mut host, &mut shared, &limits, at(59)));
+        assert!(admits(&mut host, &mut shared, &limits, at(37).plus(retry_after)));
+    }
+}
+
+#[test]
+fn a_request_counts_against_all_limits_or_none() {
+    let (mut host, mut shared) = (Counters::default(), Shared::default());
+    let limits = [limit("org_1", Window::Hour, 3), limit("key_1", Window::Minute, 2)];
+    let ask = |host: &mut Counters, shared: &mut Shared, now| ask(host, shared, &limits, now);
+    let Admission::Admitted(Some(first)) = ask(&mut host, &mut shared, at(0)) else { panic!("refused") };
+    assert_eq!((first.limit.most, first.remaining, first.reset), (2, 1, at(60)));
+    assert!(matches!(ask(&mut host, &mut shared, at(1)), Admission::Admitted(_)));
+    for _ in 0..5 {
+        let Admission::Refused { retry_after, .. } = ask(&mut host, &mut shared, at(2)) else {
+            panic!("admitted")
+        };
+        assert_eq!(retry_after.as_secs(), 58);
+    }
+    // What was refused did not count against the hour.
+    assert!(matches!(ask(&mut host, &mut shared, at(60)), Admission::Admitted(_)));
+    let Admission::Refused { standing, retry_after } = ask(&mut host, &mut shared, at(61)) else {
+        panic!("admitted")
+    };
+    assert_eq!((standing.limit.count.window, retry_after.as_secs()), (Window::Hour, 3_539));
+}
+
+#[test]
+fn a_clock_that_is_set_back_admits_nothing_twice() {
+    let (mut host, mut shared) = (Counters::default(), Shared::default());
+    let limits = [limit("key_1", Window::Minute, 4)];
+    let mut times = [61, 61, 59, 30, 61, 62].into_iter();
+    let admitted = times.by_ref().filter(|second| admits(&mut host, &mut shared, &limits, at(*second)));
+    assert_eq!(admitted.count(), 4);
+}
+
+#[test]
+fn a_limit_that_is_lowered_holds_at_once() {
+    let (mut host, mut shared) = (Counters::default(), Shared::default());
+    let (high, low) = ([limit("key_1", Window::Minute, 160)], [limit("key_1", Window::Minute, 3)]);
+    assert!((0..3).all(|_| admits(&mut host, &mut shared, &high, at(0))));
+    assert!(!admits(&mut host, &mut shared, &low, at(0)));
+    assert!(admits(&mut host, &mut shared, &high, at(0)));
+}
+
+#[test]
+fn windows_that_are_over_are_forgotten() {
+    let (mut host, mut shared) = (Counters::default(), Shared::default());
+    let limits = [limit("key_1", Window::Minute, 4), limit("key_1", Window::Hour, 4)];
+    assert!(admits(&mut host, &mut shared, &limits, at(0)));
+    host.forget(at(60));
+    assert!(!host.is_empty());
+    host.forget(at(3_600));
+    assert!(host.is_empty());
+}
+
+proptest! {
+    /// Whatever hosts do at once, and whenever one of them forgets all it knew, they never admit more than the
+    /// limit together; and a host that is alone and lives admits all of it.
+    #[test]
+    fn hosts_together_never_exceed_a_limit(
+        most in 1_u64..200,
+        steps in prop::collection::vec((0_usize..3, 0_i64..3, 0_u8..40), 1..600),
+    ) {
+        let limits = [limit("key_1", Window::Minute, most), limit("org_1", Window::Hour, most * 2)];
+        let mut shared = Shared::default();
+        let mut hosts: [Counters; 3] = Default::default();
+        let (mut now, mut by_minute, mut by_hour) = (0, HashMap::new(), HashMap::new());
+        for (host, seconds, restart) in steps {
+            now += seconds;
+            if restart == 0 {
+                hosts[host] = Counters::default();
+            }
+            if admits(&mut hosts[host], &mut shared, &limits, at(now)) {
+                *by_minute.entry(now / 60).or_insert(0) += 1;
+                *by_hour.entry(now / 3_600).or_insert(0) += 1;
+            }
+        }
+        prop_assert!(by_minute.values().all(|count| *count <= most), "{by_minute:?}");
+        prop_assert!(by_hour.values().all(|count| *count <= most * 2), "{by_hour:?}");
+    }
+}
