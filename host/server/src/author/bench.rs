@@ -62,7 +62,8 @@ impl Bench {
         self.generation.manifest()
     }
 
-    /// Binds the component with these settings and all that it asks for. Secrets are what `secret` says.
+    /// Binds the component with these settings, the manifest's defaults for what they leave out, and all that
+    /// it asks for. Secrets are what `secret` says.
     ///
     /// # Errors
     /// Settings that do not fit.
@@ -72,7 +73,8 @@ impl Bench {
         secret: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Arc<Binding>> {
         let manifest = self.manifest();
-        let settings = Value::Object(settings.clone());
+        // As a server binds it.
+        let settings = manifest.with_defaults(&Value::Object(settings.clone()));
         if let Some(schema) = &manifest.settings
             && let Some((path, reason)) =
                 misfits(schema, &settings).map_err(anyhow::Error::msg)?.into_iter().next()

@@ -19,6 +19,7 @@ mod openapi;
 mod plugin_bindings;
 mod plugin_life;
 mod plugins;
+mod recordings;
 mod same_version;
 mod support;
 mod tenants;
