@@ -89,7 +89,7 @@ pub enum Content {
 
 /// `content-part` of `model.wit`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)]
 pub enum PartInput {
     Text(String),
@@ -138,7 +138,7 @@ pub enum ToolChoiceInput {
 
 /// `response-format` of `model.wit`; the schema as JSON, not as text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)]
 pub enum ResponseFormatInput {
     Text,

@@ -26,7 +26,7 @@ pub struct Request {
     pub method: String,
     /// Absolute.
     pub url: String,
-    /// Headers it must have; it may have others. Names in lower case.
+    /// Headers it must have; it may have others. Names in lower case, repeated ones joined by `, `.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The body; none where any will do.
@@ -119,11 +119,10 @@ impl Request {
         compare("the method", &self.method, &sent.method);
         compare("the URL", &self.url, &sent.url);
         compare("gzip", &self.gzip.to_string(), &sent.gzip.to_string());
+        let got = joined(&sent.headers);
         for (name, expected) in &self.headers {
-            let values =
-                sent.headers.iter().filter(|(sent, _)| sent == name).map(|(_, value)| value.as_str());
-            let got = values.collect::<Vec<_>>().join(", ");
-            compare(&format!("the header `{name}`"), expected, &got);
+            let got = got.get(name).map_or("", String::as_str);
+            compare(&format!("the header `{name}`"), expected, got);
         }
         match &self.body {
             None => {}
@@ -139,15 +138,28 @@ impl Request {
 
     /// What a recorder keeps of a request.
     pub fn of(sent: &SentRequest) -> Self {
-        let json = serde_json::from_str(&sent.body).ok().filter(|value: &Value| !value.is_string());
+        // A text in a recording is the exact body, and a null any body.
+        let is_plain = |value: &Value| !value.is_string() && !value.is_null();
+        let json = serde_json::from_str(&sent.body).ok().filter(is_plain);
         Self {
             method: sent.method.clone(),
             url: sent.url.clone(),
-            headers: sent.headers.iter().cloned().collect(),
+            headers: joined(&sent.headers),
             body: Some(json.map_or_else(|| Body::Text(sent.body.clone()), Body::Json)),
             gzip: sent.gzip,
         }
     }
+}
+
+/// Headers by name, the values of one that came more than once in one text, as HTTP has it.
+pub fn joined(headers: &[(String, String)]) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers {
+        all.entry(name.clone())
+            .and_modify(|values| *values = format!("{values}, {value}"))
+            .or_insert_with(|| value.clone());
+    }
+    all
 }
 
 impl Serialize for Bytes {

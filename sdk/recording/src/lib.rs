@@ -28,7 +28,7 @@ pub use asked::{
     Asked, CallInput, CompletionInput, Content, DeliveryInput, EmbeddingInput, EventInput, MessageInput,
     PartInput, ResponseFormatInput, ToolCallInput, ToolChoiceInput, ToolInput,
 };
-pub use exchange::{Answer, Body, Broken, Bytes, Exchange, Request, SentRequest};
+pub use exchange::{Answer, Body, Broken, Bytes, Exchange, Request, SentRequest, joined};
 pub use outcome::{Failure, Outcome, Usage, Verdict};
 
 use serde::{Deserialize, Serialize};

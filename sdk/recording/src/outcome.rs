@@ -1,6 +1,6 @@
 //! What comes of an exchange, and how two outcomes differ.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::asked::ToolCallInput;
@@ -28,8 +28,8 @@ pub struct Outcome {
     /// The vectors of an embedding, in the order of its inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vectors: Vec<Vec<f32>>,
-    /// Tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Tokens. None and zeros are the same: of an embedding that counts nothing the host has zeros.
+    #[serde(skip_serializing_if = "counts_nothing")]
     pub usage: Option<Usage>,
     /// What became of each event of a delivery; null for one without a verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -43,8 +43,8 @@ pub struct Outcome {
     /// What was saved last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saved: Option<Bytes>,
-    /// A tool's answer: JSON where it is JSON, else text.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// A tool's answer: JSON where it is JSON, else text. Null is an answer too.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some")]
     pub result: Option<Value>,
     /// Why a tool did not take its arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +95,15 @@ pub struct Failure {
     pub code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
+}
+
+fn counts_nothing(usage: &Option<Usage>) -> bool {
+    usage.unwrap_or_default() == Usage::default()
+}
+
+/// A member that is there, whatever it holds.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl Outcome {

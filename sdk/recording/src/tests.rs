@@ -78,3 +78,39 @@ fn differences_are_told_by_name() {
     got.text = "more".into();
     assert_eq!(expected.differences(&got), ["`text` is \"more\", not left out"]);
 }
+
+#[test]
+fn headers_that_came_more_than_once_are_one_text() {
+    let mut sent = SentRequest {
+        method: "GET".into(),
+        url: "https://example.com/".into(),
+        headers: vec![("accept".into(), "a".into()), ("accept".into(), "b".into())],
+        body: "null".into(),
+        gzip: false,
+    };
+    let kept = Request::of(&sent);
+    assert_eq!(kept.headers["accept"], "a, b");
+    assert_eq!(kept.differences(&sent), Vec::<String>::new());
+    let again: Request = serde_json::from_value(json!(kept)).unwrap();
+    sent.body = "{}".into();
+    assert_eq!(again.differences(&sent), ["the body is {}, not null"]);
+}
+
+#[test]
+fn null_is_an_answer_and_zeros_are_no_usage() {
+    let expected: Outcome = serde_json::from_value(json!({"result": null})).unwrap();
+    let got = Outcome { usage: Some(Usage::default()), ..Outcome::default() };
+    assert_eq!(expected.differences(&got), ["`result` is left out, not null"]);
+    let got = Outcome { result: Some(json!(null)), ..got };
+    assert_eq!(expected.differences(&got), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_unknown_within_a_variant_is_refused() {
+    let format = json!({"json_schema": {"name": "s", "schema": {}, "stirct": true}});
+    let asked = json!({"about": "", "completion": {"messages": [], "response_format": format}});
+    assert!(Recording::from_json(&asked.to_string()).unwrap_err().contains("stirct"));
+    let image = json!({"image": {"url": "data:", "detial": "low"}});
+    let asked = json!({"about": "", "completion": {"messages": [{"role": "user", "content": [image]}]}});
+    assert!(Recording::from_json(&asked.to_string()).is_err());
+}

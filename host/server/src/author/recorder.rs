@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hardpoint_recording::{Answer, Bytes, Exchange, Request};
+use hardpoint_recording::{Answer, Bytes, Exchange, Request, joined};
 use hardpoint_runtime::{SentRequest, Sound, Tape};
 
 use super::recorded;
@@ -66,8 +66,9 @@ impl Tape for Recorder {
             Sound::Head(status, headers) => {
                 if let Some(answer) = heard.answer(number) {
                     answer.status = Some(status);
-                    let lasting = headers.iter().filter(|(name, _)| !VOLATILE.contains(&name.as_str()));
-                    answer.headers = lasting.cloned().collect();
+                    let mut lasting = headers.to_vec();
+                    lasting.retain(|(name, _)| !VOLATILE.contains(&name.as_str()));
+                    answer.headers = joined(&lasting);
                 }
             }
             Sound::Body(bytes) => {
@@ -93,4 +94,27 @@ fn request(sent: &SentRequest) -> Request {
         body: sent.body.clone(),
         gzip: sent.gzip,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_came_more_than_once_are_kept_together() {
+        let recorder = Recorder::new();
+        let get = SentRequest {
+            method: "GET".to_owned(),
+            url: "https://example.com/".to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
+            gzip: false,
+        };
+        recorder.hear(1, Sound::Sent(&get));
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [header("link", "<a>"), header("date", "today"), header("link", "<b>")];
+        recorder.hear(1, Sound::Head(200, &headers));
+        let kept = recorder.exchanges().remove(0).answer.headers;
+        assert_eq!(kept, BTreeMap::from([header("link", "<a>, <b>")]));
+    }
 }

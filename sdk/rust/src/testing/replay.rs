@@ -121,8 +121,11 @@ fn broken(recording: &Recording) -> Option<String> {
 fn compare(recording: &Recording, sent: &[Sent], outcome: &Outcome) {
     let mut found = Vec::new();
     let mut outcome = outcome.clone();
-    // The host, which saw it break, knows better than the plugin what kind of trouble that was.
-    if let (Some(failure), Some(broken)) = (&mut outcome.failure, broken(recording)) {
+    // The host, which saw it break, knows better than the plugin what kind of trouble that was; of a tool's
+    // failure it knows nothing.
+    if let (Some(failure), Some(broken)) = (&mut outcome.failure, broken(recording))
+        && failure.kind != "failed"
+    {
         failure.kind = broken;
     }
     for (number, exchange) in recording.exchanges.iter().enumerate() {

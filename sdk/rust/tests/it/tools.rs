@@ -3,7 +3,7 @@ use hardpoint_sdk::log::Level;
 use hardpoint_sdk::schemars::JsonSchema;
 use hardpoint_sdk::serde::{Deserialize, Serialize};
 use hardpoint_sdk::serde_json::{Value, from_str, json};
-use hardpoint_sdk::testing::{Answer, Double, call, describe};
+use hardpoint_sdk::testing::{Answer, Double, call, describe, replay_tool};
 use hardpoint_sdk::tool::{self, Tool, ToolError};
 use hardpoint_sdk::{Request, http, kv, log, secret};
 
@@ -138,4 +138,19 @@ fn the_store_of_the_double_keeps_the_host_s_rules() {
     assert_eq!(kv::get("a/1").unwrap(), None);
     assert!(matches!(kv::set("k", &vec![0; 65 * 1024]), Err(kv::Error::TooLarge(_))));
     assert!(matches!(kv::set(&"k".repeat(513), b""), Err(kv::Error::TooLarge(_))));
+}
+
+/// As in the sandbox: a failure is the tool's own, however the answer broke off before.
+#[test]
+fn a_recording_of_a_tool_is_replayed() {
+    let recording = json!({
+        "about": "no answer",
+        "call": {"arguments": {"city": "Bern"}},
+        "exchanges": [{
+            "request": {"method": "GET", "url": "https://weather.example.com/?q=Bern"},
+            "answer": {"broken": "timeout"},
+        }],
+        "expect": {"failure": {"kind": "failed"}},
+    });
+    replay_tool::<Weather>(&recording.to_string());
 }
