@@ -178,6 +178,95 @@ class Replays(unittest.TestCase):
         wrong = replayed(Fetching(), recording, call={"arguments": {"path": 1}}, expect={})
         self.assertTrue("`invalid_arguments`" in wrong and "request 1 was not sent" in wrong, wrong)
 
+    def test_what_it_is_handed_is_spelled_as_the_host_spells_it(self):
+        class Spelled(Exporter):
+            def deliver(self, batch, settings, state):
+                text = batch.events[0].body + " " + ",".join(settings)
+                return Delivering(post(URL, body=text, headers={"accept": "a"}))
+
+        class Delivering(Completing):
+            def ended(self, exchange):
+                yield delivered(0)
+
+        body = {"b": [2.0, 1e-05, 1.5e-7, 1e16, 2**64, -1], "a": {"ü": None, "\U00010000": 1, "\uffff": 2}}
+        text = '{"a":{"ü":null,"\uffff":2,"\U00010000":1},"b":[2.0,0.00001,1.5e-7,1e+16,1.8446744073709552e+19,-1]}'
+        event = {"id": "evt_1", "kind": "a.b", "time": 1, "body": body}
+        recording = {
+            "about": "keys and numbers",
+            "settings": {"b": 1, "a": 1},
+            "delivery": {"events": [event]},
+            "exchanges": [{"request": {"method": "POST", "url": URL, "body": text + " a,b"}, "answer": {}}],
+            "expect": {"verdicts": ["delivered"]},
+        }
+        self.assertEqual(replayed(Spelled(), recording), "")
+
+    def test_one_true_and_one_point_zero_are_three_values(self):
+        class Same(Tool):
+            parameters = {"type": "object"}
+
+            def call(self, arguments, settings):
+                return arguments["value"]
+
+        values = ["1", "1.0", "true", "null", '{"a":[1]}', '{"a":[1.0]}', '{"a":[1],"b":null}']
+        for given in values:
+            for expected in values:
+                text = '{"about":"a value","call":{"arguments":{"value":%s}},"expect":{"result":%s}}'
+                if given == expected:
+                    replay(Same(), text % (given, expected))
+                else:
+                    with self.assertRaises(AssertionError, msg=f"{given} for {expected}"):
+                        replay(Same(), text % (given, expected))
+
+    def test_a_request_is_compared_as_in_the_sandbox(self):
+        class Twice(Tool):
+            parameters = {"type": "object"}
+
+            def call(self, arguments, settings):
+                http.send(post(URL, body="no JSON", headers={"x-one": "a", "X-One": "b"}))
+
+        request = {"method": "POST", "url": URL, "headers": {"x-one": "a, b"}, "body": None}
+        recording = {"about": "headers", "call": {"arguments": {}}, "expect": {"result": None}}
+        exchanges = [{"request": request, "answer": {"status": 200, "broken": None}}]
+        self.assertEqual(replayed(Twice(), recording, exchanges=exchanges), "")
+        request["headers"], request["body"] = {"x-one": "a"}, {}
+        told = replayed(Twice(), recording, exchanges=exchanges)
+        self.assertTrue("`x-one` is 'a, b'" in told and "the body is 'no JSON'" in told, told)
+        exchanges[0] = {"request": {"method": "POST", "url": URL}, "answer": {"broken": "reset"}}
+        failed = {"failure": {"kind": "failed"}}
+        self.assertEqual(replayed(Twice(), recording, exchanges=exchanges, expect=failed), "")
+
+    def test_no_usage_and_zeros_are_the_same(self):
+        exchanges = [{"request": {"method": "POST", "url": URL}, "answer": {"status": 200}}]
+        recording = {"about": "a vector", "settings": {"url": URL}, "exchanges": exchanges}
+        recording["embedding"] = {"inputs": ["a"], "user": None, "extra": {}}
+        expect = {"vectors": [[0.1, 1]], "usage": {"input_tokens": 0}}
+        self.assertEqual(replayed(Scripted(), recording, expect=expect), "")
+        expect["usage"] = {"input_tokens": 1}
+        self.assertIn("`usage`", replayed(Scripted(), recording, expect=expect))
+
+    def test_what_the_sandbox_refuses_is_refused(self):
+        def refused(change):
+            other = copy.deepcopy(COMPLETION)
+            change(other, other["completion"], other["exchanges"][0])
+            return replayed(Scripted(), other)
+
+        for words, change in {
+            "no `setings`": lambda it, asked, exchange: it.update(setings={}),
+            "no `hedaers`": lambda it, asked, exchange: exchange["request"].update(hedaers={}),
+            "no `boddy`": lambda it, asked, exchange: exchange["answer"].update(boddy=""),
+            "messages[0] has no `rool`": lambda it, asked, exchange: asked["messages"][0].update(rool="user"),
+            "`stirct`": lambda it, asked, exchange: asked["response_format"]["json_schema"].update(stirct=True),
+            "no `txt`": lambda it, asked, exchange: it["expect"].update(txt=""),
+            "lacks `answer`": lambda it, asked, exchange: exchange.pop("answer"),
+            "gzip is 1": lambda it, asked, exchange: exchange["request"].update(gzip=1),
+            "headers is None": lambda it, asked, exchange: exchange["request"].update(headers=None),
+            "max_tokens is 1.0": lambda it, asked, exchange: asked.update(max_tokens=1.0),
+            "'any'": lambda it, asked, exchange: asked.update(tool_choice="any"),
+        }.items():
+            self.assertIn(words, refused(change))
+        nothing = dict.fromkeys(("seed", "temperature", "user", "parallel_tool_calls"))
+        self.assertEqual(refused(lambda it, asked, exchange: asked.update(nothing)), "")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import struct
 from enum import Enum
 from typing import Any
@@ -11,24 +10,14 @@ from typing import Any
 from ..failure import Failure
 from ..wit import model_adapter as wit
 from ..wit.types import TransportFailureKind
-from . import machines
+from . import machines, spelling
 from .answers import Answer
-
-
-def compact(value: Any) -> str:
-    """JSON as the host writes it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def data(told: Any) -> bytes:
-    """A text, or `{"base64": "…"}`."""
-    return told.encode() if isinstance(told, str) else base64.b64decode(told["base64"])
 
 
 def answer(told: Any) -> Answer:
     """What a request is answered."""
     broken = TransportFailureKind[told["broken"].upper()] if "broken" in told else None
-    return Answer(told.get("status", 0), told.get("headers", {}), b"".join(map(data, told.get("chunks", []))), broken)
+    return Answer(told.get("status", 0), told.get("headers", {}), b"".join(told.get("chunks", [])), broken)
 
 
 def completion_request(told: Any) -> wit.CompletionRequest:
@@ -37,10 +26,14 @@ def completion_request(told: Any) -> wit.CompletionRequest:
     for name, prefix in (("tool_choice", "ToolChoice"), ("response_format", "ResponseFormat")):
         if name in told:
             members[name] = _variant(prefix, told[name])
-    if "extra" in told:
-        members["extra"] = compact(told["extra"])
+    members["extra"] = extra(told)
     messages = [_message(message) for message in members.pop("messages", [])]
     return machines.completion_request(members.pop("upstream_model", ""), messages, **members)
+
+
+def extra(told: Any) -> str | None:
+    """Further members of a request, as text; nothing where there are none."""
+    return spelling.write(told["extra"]) if told.get("extra") else None
 
 
 def _message(told: Any) -> wit.Message:
@@ -62,16 +55,23 @@ def _variant(prefix: str, told: Any) -> Any:
 
 def _record(kind: Any, told: Any) -> Any:
     """A record. A schema is text in the interface and JSON in a recording; what is left out is nothing."""
-    text = {name: compact(told[name]) for name in ("parameters", "schema") if name in told}
+    text = {name: spelling.write(told[name]) for name in ("parameters", "schema") if name in told}
     return kind(**({name: None for name in kind.__dataclass_fields__} | told | text))
 
 
 def outcome(members: dict[str, Any]) -> dict[str, Any]:
     """What came of it in a recording's words, without what is empty."""
     words = {name: value if name == "result" else _word(value) for name, value in members.items()}
-    if words.get("usage"):
-        words["usage"] = dict.fromkeys(wit.Usage.__dataclass_fields__, 0) | words["usage"]
+    usage = dict.fromkeys(wit.Usage.__dataclass_fields__, 0) | (words.get("usage") or {})
+    # Of an embedding that counts nothing the host has zeros.
+    words["usage"] = usage if any(usage.values()) else None
+    words["vectors"] = [[_narrow(number) for number in vector] for vector in words.get("vectors", [])]
     return {name: value for name, value in words.items() if name == "result" or value not in (None, "", [], False)}
+
+
+def _narrow(number: float) -> float:
+    """As wide as vectors are: 32 bits."""
+    return struct.unpack("f", struct.pack("f", number))[0]
 
 
 def _word(value: Any) -> Any:
@@ -81,9 +81,6 @@ def _word(value: Any) -> Any:
         return {name: _word(member) for name, member in value.items()}
     if isinstance(value, list):
         return [_word(item) for item in value]
-    if isinstance(value, float):
-        # Vectors are 32 bits wide.
-        return struct.unpack("f", struct.pack("f", value))[0]
     if isinstance(value, bytes):
         try:
             return value.decode()

@@ -10,6 +10,7 @@ from ..failure import Failure, FailureKind
 from ..tool import InvalidArguments, Tool
 from ..wit import tool as wit
 from ..wit.base import Err
+from . import spelling
 
 
 def call(tool: Tool, arguments: Any, settings: dict[str, Any] | None = None) -> Any:
@@ -21,10 +22,7 @@ def call(tool: Tool, arguments: Any, settings: dict[str, Any] | None = None) -> 
             raise InvalidArguments(error.value.value) from None
         raise Failure(FailureKind.UPSTREAM, error.value.value) from None
     assert isinstance(answer, str), f"{answer!r} is no text"
-    try:
-        return json.loads(answer)
-    except ValueError:
-        return answer
+    return spelling.read_or_text(answer)
 
 
 def describe(tool: Tool, settings: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
