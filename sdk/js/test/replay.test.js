@@ -202,3 +202,93 @@ test('a call of a tool', () => {
   const wrong = replayed(fetching, recording, { call: { arguments: { path: 1 } }, expect: {} });
   assert(wrong.includes('`invalid_arguments`') && wrong.includes('request 1 was not sent'), wrong);
 });
+
+test('what it is handed is spelled as the host spells it', () => {
+  class Delivery extends Machine {
+    constructor(text) {
+      super();
+      this.text = text;
+    }
+
+    *started() {
+      yield send(post(url, { body: this.text }));
+    }
+
+    *ended() {
+      yield delivered(0);
+    }
+  }
+  const spelled = defineExporter({
+    deliver: ({ events }, settings) => new Delivery(`${events[0].body} ${Object.keys(settings)}`),
+  });
+  const body = { b: [1e-6, 1.5e-7, 0.5, -1], a: { ü: null, '\u{10000}': 1, '\uffff': 2, '!': 3, 1: 4 } };
+  const text = '{"a":{"!":3,"1":4,"ü":null,"\uffff":2,"\u{10000}":1},"b":[1e-6,1.5e-7,0.5,-1]} a,b';
+  const recording = {
+    about: 'keys and numbers',
+    settings: { b: 1, a: 1 },
+    delivery: { events: [{ id: 'evt_1', kind: 'a.b', time: 1, body }] },
+    exchanges: [{ request: { method: 'POST', url, body: text }, answer: {} }],
+    expect: { verdicts: ['delivered'] },
+  };
+  assert.equal(replayed(spelled, recording), '');
+});
+
+test('a request is compared as in the sandbox', () => {
+  const twice = defineTool({
+    description: 'Posts.',
+    parameters: { type: 'object' },
+    call() {
+      http.send(post(url, { body: 'no JSON', headers: { 'x-one': 'a', 'X-One': 'b' } }));
+      return null;
+    },
+  });
+  const request = { method: 'POST', url, headers: { 'x-one': 'a, b' }, body: null };
+  const recording = {
+    about: 'headers',
+    call: { arguments: {} },
+    exchanges: [{ request, answer: { status: 200, broken: null } }],
+    expect: { result: null },
+  };
+  assert.equal(replayed(twice, recording), '');
+  Object.assign(request, { headers: { 'x-one': 'a' }, body: {} });
+  const told = replayed(twice, recording);
+  assert(told.includes('`x-one` is "a, b"') && told.includes('the body is "no JSON"'), told);
+  const broken = { exchanges: [{ request: { method: 'POST', url }, answer: { broken: 'reset' } }] };
+  assert.equal(replayed(twice, recording, { ...broken, expect: { failure: { kind: 'failed' } } }), '');
+});
+
+test('no usage and zeros are the same', () => {
+  const exchanges = [{ request: { method: 'POST', url }, answer: { status: 200 } }];
+  const embedding = { inputs: ['a'], user: null, extra: {} };
+  const recording = { about: 'a vector', settings: { url }, exchanges, embedding };
+  const expect = (tokens) => ({ expect: { vectors: [[0.1, 1]], usage: { input_tokens: tokens } } });
+  assert.equal(replayed(scripted, recording, expect(0)), '');
+  assert.match(replayed(scripted, recording, expect(1)), /`usage`/);
+});
+
+test('what the sandbox refuses is refused', () => {
+  const refused = (change) => {
+    const other = recorded();
+    change(other, other.completion, other.exchanges[0]);
+    return replayed(scripted, other);
+  };
+  const changes = {
+    'no `setings`': (it) => (it.setings = {}),
+    'no `hedaers`': (it, asked, { request }) => (request.hedaers = {}),
+    'no `boddy`': (it, asked, { answer }) => (answer.boddy = ''),
+    'messages[0] has no `rool`': (it, asked) => (asked.messages[0].rool = 'user'),
+    '`stirct`': (it, asked) => (asked.response_format.json_schema.stirct = true),
+    'no `txt`': (it) => (it.expect.txt = ''),
+    'lacks `answer`': (it, asked, exchange) => delete exchange.answer,
+    'gzip is 1': (it, asked, { request }) => (request.gzip = 1),
+    'headers is null': (it, asked, { request }) => (request.headers = null),
+    'max_tokens is 1.5': (it, asked) => (asked.max_tokens = 1.5),
+    '"any"': (it, asked) => (asked.tool_choice = 'any'),
+  };
+  for (const [words, change] of Object.entries(changes)) {
+    const told = refused(change);
+    assert(told.includes(words), `${words}: ${told}`);
+  }
+  const nothing = { seed: null, temperature: null, user: null, parallel_tool_calls: null };
+  assert.equal(refused((it, asked) => Object.assign(asked, nothing)), '');
+});

@@ -70,7 +70,8 @@ export function observations({ status, headers, body, broken, told }, exchange, 
 
 /**
  * A request that a plugin sent, checked as the host would. Secrets are shown as `{secret:NAME}` or
- * `{secret:NAME|ENCODING}`; header names are in lower case.
+ * `{secret:NAME|ENCODING}`; header names are in lower case, and the values of one that comes more than once are joined
+ * by `, `.
  */
 export function sent({ exchange = 0, method, url, headers, body, compression }) {
   assert.match(method, /^[A-Z]+$/, `\`${method}\` is no method in capitals`);
@@ -82,7 +83,7 @@ export function sent({ exchange = 0, method, url, headers, body, compression }) 
     assert.match(lower, /^[a-z0-9!#$%&'*+.^_`|~-]+$/, `\`${name}\` is no header name`);
     const text = show(value);
     assert.doesNotMatch(text, /[\r\n\0]/, `the value of \`${lower}\` breaks the line`);
-    shown[lower] ??= text;
+    shown[lower] = Object.hasOwn(shown, lower) ? `${shown[lower]}, ${text}` : text;
   }
   return { exchange, method, url, headers: shown, body: show(body), gzip: compression === 'gzip' };
 }

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { drive, everyWay } from './drive.js';
+import { write } from './spelling.js';
 
 /** A message of one piece of text: `message('user', 'Why?')`. */
 export function message(role, text) {
@@ -27,7 +28,7 @@ export function event(id, body = '{}') {
 export function completion(model, request, settings, ...script) {
   return everyWay(script, (borders) => {
     const done = { text: '', reasoning: '', refusal: '', toolCalls: [], usage: undefined, finish: undefined };
-    const open = () => model.Completion.open(request, JSON.stringify(settings));
+    const open = () => model.Completion.open(request, write(settings));
     const ended = run(open, script, borders, ({ tag, val }) => {
       if (tag === 'tool-call') piece(done.toolCalls, val);
       else if (tag === 'usage' || tag === 'finish') done[tag] = val;
@@ -57,7 +58,7 @@ function piece(calls, { index, id, name, arguments: text }) {
 export function embedding(model, request, settings, ...script) {
   return everyWay(script, (borders) => {
     const done = { vectors: {}, usage: undefined };
-    const open = () => model.Embedding.open(request, JSON.stringify(settings));
+    const open = () => model.Embedding.open(request, write(settings));
     const ended = run(open, script, borders, ({ tag, val }) => {
       if (tag === 'usage') done.usage = val;
       else if (tag === 'vector') {
@@ -83,7 +84,7 @@ export function delivery(exporter, { events, attempt = 1, now = 1n, state }, set
   return everyWay(script, (borders) => {
     const done = { verdicts: {}, isSplit: false, parked: undefined, saved: undefined, waits: [] };
     const batch = { attempt, now, events };
-    const open = () => exporter.Delivery.open(batch, JSON.stringify(settings), state);
+    const open = () => exporter.Delivery.open(batch, write(settings), state);
     const ended = run(open, script, borders, ({ tag, val }) => {
       if (tag === 'verdict') {
         assert(val.index < events.length, `there is no event ${val.index}`);

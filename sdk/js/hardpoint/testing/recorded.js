@@ -1,16 +1,14 @@
 // Between a recording's words and the interface's types.
 
+import { isDeepStrictEqual } from 'node:util';
+
 import { answer as scripted } from './answers.js';
 import { completionRequest as requested } from './machines.js';
-
-const encoder = new TextEncoder();
-
-/** A text, or `{"base64": "…"}`. */
-export const bytes = (told) => (typeof told === 'string' ? encoder.encode(told) : Buffer.from(told.base64, 'base64'));
+import { write } from './spelling.js';
 
 /** What a request is answered. */
 export function answer({ status = 0, headers, chunks = [], broken }) {
-  return scripted(status, { headers, body: Uint8Array.from(Buffer.concat(chunks.map(bytes))), broken });
+  return scripted(status, { headers, body: Uint8Array.from(Buffer.concat(chunks)), broken });
 }
 
 /** What a model is asked. */
@@ -18,9 +16,14 @@ export function completionRequest({ upstream_model: model = '', messages = [], .
   const members = { ...record(told), tools: (told.tools ?? []).map(record) };
   if ('tool_choice' in told) members.toolChoice = variant(told.tool_choice);
   if ('response_format' in told) members.responseFormat = variant(told.response_format);
-  if ('extra' in told) members.extra = JSON.stringify(told.extra);
+  members.extra = extra(told);
   if ('seed' in told) members.seed = BigInt(told.seed);
   return requested(model, messages.map(message), members);
+}
+
+/** Further members of a request, as text; nothing where there are none. */
+export function extra({ extra = {} }) {
+  return Object.keys(extra).length > 0 ? write(extra) : undefined;
 }
 
 function message({ content = [], ...told }) {
@@ -39,7 +42,7 @@ function variant(told) {
 function record(told) {
   const member = ([name, value]) => [
     name.replace(/_./g, ([, letter]) => letter.toUpperCase()),
-    name === 'parameters' || name === 'schema' ? JSON.stringify(value) : value,
+    name === 'parameters' || name === 'schema' ? write(value) : value,
   ];
   return Object.fromEntries(Object.entries(told).map(member));
 }
@@ -50,8 +53,10 @@ const NO_USAGE = { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0, re
 export function outcome({ result, vectors = [], ...members }) {
   const told = words(members);
   if (told.finish) told.finish = told.finish.replace('-', '_');
-  if (told.failure) told.failure.kind = told.failure.kind.replace('-', '_');
-  if (told.usage) told.usage = { ...NO_USAGE, ...told.usage };
+  if (told.failure) told.failure.kind = told.failure.kind?.replace('-', '_');
+  told.usage = { ...NO_USAGE, ...told.usage };
+  // Of an embedding that counts nothing the host has zeros.
+  if (isDeepStrictEqual(told.usage, NO_USAGE)) delete told.usage;
   // Vectors are 32 bits wide.
   const all = { ...told, vectors: vectors.map((vector) => vector.map(Math.fround)) };
   const isEmpty = (value) => [undefined, null, '', false].includes(value) || value.length === 0;

@@ -6,6 +6,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { Host } from './host.js';
 import { completion, delivery, embedding } from './machines.js';
 import * as recorded from './recorded.js';
+import { read } from './recording.js';
+import { write } from './spelling.js';
 
 const ASKING = { completion: complete, embedding: embed, delivery: deliver, call };
 
@@ -15,15 +17,16 @@ const ASKING = { completion: complete, embedding: embed, delivery: deliver, call
  * @param {string} recording
  */
 export function replay(plugin, recording) {
-  const { about, settings = {}, exchanges = [], expect = {}, ...told } = JSON.parse(recording);
+  const { about, settings = {}, exchanges = [], expect = {}, ...told } = read(recording);
   const asked = Object.keys(ASKING).filter((name) => name in told);
   assert.equal(asked.length, 1, `exactly one of ${Object.keys(ASKING).join(', ')} says what is asked`);
   const script = exchanges.map((exchange) => recorded.answer(exchange.answer));
   const { sent, ...came } = ASKING[asked[0]](plugin, told[asked[0]], settings, script);
   const [expected, got] = [recorded.outcome(expect), recorded.outcome(came)];
   if (got.failure) {
-    // The host, which saw it break, knows better than the plugin what kind of trouble that was.
-    got.failure.kind = script.at(-1)?.broken ?? got.failure.kind;
+    // The host, which saw it break, knows better than the plugin what kind of trouble that was; of a tool's failure it
+    // knows nothing.
+    if (asked[0] !== 'call') got.failure.kind = script.at(-1)?.broken ?? got.failure.kind;
     if (expected.failure?.message === undefined) delete got.failure.message;
   }
   const found = exchanges.flatMap(({ request }, index) => differences(index, request, sent[index]));
@@ -40,19 +43,19 @@ function complete(model, asked, settings, script) {
   return { ...done, tool_calls: toolCalls };
 }
 
-function embed(model, { upstream_model: upstreamModel = '', extra, ...asked }, settings, script) {
-  const request = { upstreamModel, ...asked, extra: extra && JSON.stringify(extra) };
+function embed(model, { upstream_model: upstreamModel = '', inputs = [], ...asked }, settings, script) {
+  const request = { upstreamModel, inputs, ...asked, extra: recorded.extra(asked) };
   const { vectors, ...done } = embedding(model, request, settings, ...script);
-  return { ...done, vectors: done.failure ? [] : asked.inputs.map((_, index) => vectors[index]) };
+  return { ...done, vectors: done.failure ? [] : inputs.map((_, index) => vectors[index]) };
 }
 
 function deliver(exporter, { events, attempt, now = 0, state }, settings, script) {
   const offered = events.map((event) => ({
     ...event,
     time: BigInt(event.time),
-    body: JSON.stringify(event.body),
+    body: write(event.body),
   }));
-  const batch = { events: offered, attempt, now: BigInt(now), state: state && recorded.bytes(state) };
+  const batch = { events: offered, attempt, now: BigInt(now), state };
   const { verdicts, isSplit, waits, ...done } = delivery(exporter, batch, settings, ...script);
   return { ...done, split: isSplit, verdicts: events.map((_, index) => verdict(verdicts[index])) };
 }
@@ -63,11 +66,11 @@ function verdict(verdict) {
 }
 
 function call(tool, { arguments: args, kv = {} }, settings, script) {
-  const text = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
-  const values = Object.entries(kv).map(([key, value]) => [key, recorded.bytes(text(value))]);
+  const text = (value) => (typeof value === 'string' ? value : write(value));
+  const values = Object.entries(kv).map(([key, value]) => [key, new TextEncoder().encode(text(value))]);
   const host = new Host({ answers: script, values: Object.fromEntries(values) });
   try {
-    const answer = host.use(() => tool.call(JSON.stringify(args), JSON.stringify(settings)));
+    const answer = host.use(() => tool.call(write(args), write(settings)));
     return { sent: host.sent, result: asJson(answer) };
   } catch (error) {
     const { tag, val } = error.payload ?? {};
@@ -95,7 +98,7 @@ function differences(index, wanted, got) {
     ['the method', got.method, wanted.method],
     ['the URL', got.url, wanted.url],
     ['gzip', got.gzip, wanted.gzip ?? false],
-    ...headers.map(([name, value]) => [`the header \`${name}\``, got.headers[name], value]),
+    ...headers.map(([name, value]) => [`the header \`${name}\``, got.headers[name] ?? '', value]),
     ...('body' in wanted ? [['the body', body, wanted.body]] : []),
   ];
   const differing = pairs.filter(([, is, must]) => !isDeepStrictEqual(is, must));
