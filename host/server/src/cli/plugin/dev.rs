@@ -134,7 +134,8 @@ impl OwnHost {
     }
 }
 
-/// The folder that such a host keeps its data in, without what an earlier run left but for what it compiled.
+/// The folder that such a host keeps its data in, without anything that lay there: a checkout may bring
+/// compiled code, and `cache` may be a link. What an earlier run compiled is forgotten at the start anyway.
 fn clear(project: &Path) -> anyhow::Result<PathBuf> {
     let path = project.join("build/dev");
     for folder in [&project.join("build"), &path] {
@@ -146,9 +147,6 @@ fn clear(project: &Path) -> anyhow::Result<PathBuf> {
         let data = Dir::open_ambient_dir(&path, ambient_authority())?;
         for entry in data.entries()? {
             let entry = entry?;
-            if entry.file_name() == "cache" {
-                continue;
-            }
             if entry.file_type()?.is_dir() {
                 data.remove_dir_all(entry.file_name())?;
             } else {
@@ -215,12 +213,10 @@ mod tests {
         symlink(kept.parent().unwrap(), &dev).unwrap();
         assert!(clear(place.path()).is_err());
         fs::remove_file(&dev).unwrap();
-        fs::create_dir_all(dev.join("cache")).unwrap();
-        symlink(kept.parent().unwrap(), dev.join("link")).unwrap();
-        fs::create_dir(dev.join("plugins")).unwrap();
+        fs::create_dir_all(dev.join("plugins")).unwrap();
+        symlink(kept.parent().unwrap(), dev.join("cache")).unwrap();
         assert_eq!(clear(place.path()).unwrap(), dev);
-        let left: Vec<_> = fs::read_dir(&dev).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, ["cache"]);
+        assert_eq!(fs::read_dir(&dev).unwrap().count(), 0);
         assert!(kept.exists());
     }
 }
