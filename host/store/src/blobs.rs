@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::{Durability, StoreError};
@@ -44,6 +45,14 @@ impl Blobs {
         })?;
         let local = LocalFileSystem::new_with_prefix(folder)?.with_fsync(durability == Durability::Power);
         Ok(Self(Arc::new(local)))
+    }
+
+    /// What is in a folder, only to be read. One that is not there is not made, and has nothing in it.
+    pub(crate) fn there(folder: &Path) -> Result<Self, StoreError> {
+        if !folder.is_dir() {
+            return Ok(Self(Arc::new(InMemory::new())));
+        }
+        Ok(Self(Arc::new(LocalFileSystem::new_with_prefix(folder)?)))
     }
 
     /// Puts bytes under their key. Readers see all of them or nothing; under `Durability::Power` they are

@@ -43,6 +43,17 @@ pub enum StoreError {
         /// The newest migration of this program.
         known: i64,
     },
+    /// The database is of an older version of Hardpoint, and was opened only to read.
+    #[error(
+        "the database is at version {found}, this program reads {known}: a host that starts brings it there, \
+         and so does a command that changes something"
+    )]
+    Older {
+        /// The newest migration in the database.
+        found: i64,
+        /// The newest migration of this program.
+        known: i64,
+    },
     /// A write panicked or took too long, and was undone.
     #[error("the write was undone: {0}")]
     Undone(&'static str),

@@ -15,6 +15,7 @@
 //! What holds everywhere: times and ids are arguments, never made here or by the database; "not there"
 //! is `None` or `false`, not an error; text with a NUL is refused; lists are ordered and bounded.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub mod members;
 // Public for the tests of every statement and migration.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 mod migrate;
+mod migrate_dialect;
 pub mod organizations;
 pub mod outbox;
 mod outbox_dialect;
@@ -63,6 +65,9 @@ pub use db::{Conn, Tx};
 pub use error::StoreError;
 pub use recorder::CallRecorder;
 pub use revision::{begin_change, revision};
+
+/// SQLite's file in the data folder.
+const FILE: &str = "hardpoint.db";
 
 /// How much a write survives once it was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -115,7 +120,11 @@ pub enum Engine {
 
 #[derive(Clone, Debug)]
 enum Db {
-    Sqlite { readers: Arc<sqlite::Readers>, writer: writer::Writer },
+    Sqlite {
+        readers: Arc<sqlite::Readers>,
+        /// None where it was opened only to read.
+        writer: Option<writer::Writer>,
+    },
     Postgres(postgres::Pool),
 }
 
@@ -142,15 +151,41 @@ impl Store {
                 Db::Postgres(pool)
             }
             None => {
-                let file = config.data.join("hardpoint.db");
+                let file = config.data.join(FILE);
                 let options = sqlite::WriteOptions::new(&file, config.durability);
                 let writer = writer::Writer::start(options.clone(), options.connect().await?);
                 let now = clock.now();
                 writer.write(Lane::Request, move |tx| Box::pin(migrate::run(tx, now))).await?;
-                Db::Sqlite { readers: sqlite::Readers::new(&file), writer }
+                Db::Sqlite { readers: sqlite::Readers::new(&file), writer: Some(writer) }
             }
         };
         Ok(Self { db, blobs })
+    }
+
+    /// Opens what is there only to read it: makes nothing, and leaves the database at its version, since hosts
+    /// of that version may be at work on it. None where nothing was ever kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Older`] and [`StoreError::Newer`] where it is not at the version that this program reads.
+    pub async fn open_to_read(config: &StoreConfig) -> Result<Option<Self>, StoreError> {
+        let db = match &config.url {
+            Some(url) => Db::Postgres(postgres::Pool::open_to_read(url, config.durability).await?),
+            None => {
+                let file = config.data.join(FILE);
+                if !file.exists() {
+                    return Ok(None);
+                }
+                Db::Sqlite { readers: sqlite::Readers::new(&file), writer: None }
+            }
+        };
+        let store = Self { db, blobs: Blobs::there(&config.data.join("blobs"))? };
+        let found = migrate::version(&mut store.read().await?).await?;
+        match found.cmp(&migrate::KNOWN) {
+            Ordering::Equal => Ok(Some(store)),
+            Ordering::Less if found == 0 => Ok(None),
+            Ordering::Less => Err(StoreError::Older { found, known: migrate::KNOWN }),
+            Ordering::Greater => Err(StoreError::Newer { found, known: migrate::KNOWN }),
+        }
     }
 
     /// Which database it is.
@@ -188,7 +223,8 @@ impl Store {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
         match &self.db {
-            Db::Sqlite { writer, .. } => writer.write(lane, op).await,
+            Db::Sqlite { writer: Some(writer), .. } => writer.write(lane, op).await,
+            Db::Sqlite { writer: None, .. } => Err(StoreError::Undone("the store was opened only to read")),
             Db::Postgres(pool) => pool.write(lane, op).await,
         }
     }
@@ -203,7 +239,9 @@ impl Store {
         match &self.db {
             Db::Sqlite { readers, writer } => {
                 readers.close();
-                writer.close().await;
+                if let Some(writer) = writer {
+                    writer.close().await;
+                }
             }
             Db::Postgres(pool) => pool.close().await,
         }

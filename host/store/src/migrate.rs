@@ -2,8 +2,9 @@
 
 use hardpoint_domain::time::Timestamp;
 
-use crate::StoreError;
 use crate::db::{Handle, Tx, execute, fetch, statements};
+use crate::migrate_dialect::HAS_LIST;
+use crate::{Conn, StoreError};
 
 /// One step, for each database.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,9 @@ const CREATE_LIST: &str = "CREATE TABLE IF NOT EXISTS migrations \
 /// The number is "hardpoin" in ASCII: nobody else on the same server should take it by chance.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7521983763898558830)";
 
+/// The version that this program knows.
+pub(crate) const KNOWN: i64 = MIGRATIONS.len() as i64;
+
 statements! {
     NEWEST: "SELECT COALESCE(MAX(version), 0) FROM migrations";
     NOTE: "INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)";
@@ -57,9 +61,8 @@ pub(crate) async fn run(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
     raw(tx, "SELECT 1", LOCK).await?;
     raw(tx, CREATE_LIST, CREATE_LIST).await?;
     let (found,): (i64,) = fetch!(tx, fetch_one, (i64,), NEWEST)?;
-    let known = MIGRATIONS.len() as i64;
-    if found > known {
-        return Err(StoreError::Newer { found, known });
+    if found > KNOWN {
+        return Err(StoreError::Newer { found, known: KNOWN });
     }
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
         raw(tx, migration.sqlite, migration.postgres).await?;
@@ -67,6 +70,16 @@ pub(crate) async fn run(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
         tracing::info!(version = migration.version, name = migration.name, "migrated the database");
     }
     Ok(())
+}
+
+/// The version that a database is at; 0 where nothing was ever kept in it.
+pub(crate) async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
+    let (is_noted,): (bool,) = fetch!(conn, fetch_one, (bool,), HAS_LIST)?;
+    if !is_noted {
+        return Ok(0);
+    }
+    let (found,): (i64,) = fetch!(conn, fetch_one, (i64,), NEWEST)?;
+    Ok(found)
 }
 
 /// Runs text that may hold several statements.

@@ -33,18 +33,16 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) async fn open(url: &str, durability: Durability) -> Result<Self, StoreError> {
-        let synchronous_commit = match durability {
-            Durability::Power => "on",
-            Durability::Process => "off",
-        };
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|error| StoreError::InvalidValue(format!("the database URL: {error}")))?
-            .application_name("hardpoint")
-            .options([
-                ("synchronous_commit", synchronous_commit),
-                ("statement_timeout", STATEMENT_LIMIT),
-                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_LIMIT),
-            ]);
+        Self::connect(options(url, durability)?).await
+    }
+
+    /// The same, whose every write the server refuses.
+    pub(crate) async fn open_to_read(url: &str, durability: Durability) -> Result<Self, StoreError> {
+        let read_only = [("default_transaction_read_only", "on")];
+        Self::connect(options(url, durability)?.options(read_only)).await
+    }
+
+    async fn connect(options: PgConnectOptions) -> Result<Self, StoreError> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -87,6 +85,20 @@ impl Pool {
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+fn options(url: &str, durability: Durability) -> Result<PgConnectOptions, StoreError> {
+    let synchronous_commit = match durability {
+        Durability::Power => "on",
+        Durability::Process => "off",
+    };
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::InvalidValue(format!("the database URL: {error}")))?;
+    Ok(options.application_name("hardpoint").options([
+        ("synchronous_commit", synchronous_commit),
+        ("statement_timeout", STATEMENT_LIMIT),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_LIMIT),
+    ]))
 }
 
 /// Commits or rolls back. A roll-back that fails has its cause in the failure that is answered anyway.

@@ -19,6 +19,7 @@ pub fn statements() -> Vec<Statement> {
         crate::kv::ALL,
         crate::members::ALL,
         crate::migrate::ALL,
+        crate::migrate_dialect::ALL,
         crate::organizations::ALL,
         crate::outbox::ALL,
         crate::outbox_dialect::ALL,

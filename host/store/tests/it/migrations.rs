@@ -1,15 +1,16 @@
 use std::path::Path;
 
 use hardpoint_store::testing::MIGRATIONS;
-use hardpoint_store::{Engine, StoreError};
+use hardpoint_store::{Engine, Lane, Store, StoreConfig, StoreError, organizations};
 
-use crate::support::{Fixture, on_both, open};
+use crate::support::{Fixture, on_both, open, organization};
 
 on_both!(
     opening_again_changes_nothing,
     a_newer_database_is_refused,
     a_migration_that_fails_leaves_nothing,
     hosts_that_start_together_migrate_once,
+    looking_changes_nothing,
 );
 
 #[test]
@@ -94,4 +95,40 @@ async fn hosts_that_start_together_migrate_once(db: Fixture) {
     }
     assert_eq!(db.rows("migrations").await, MIGRATIONS.len() as i64);
     db.twin().await.organization("org_1").await;
+}
+
+/// Who only looks neither brings a database to another version under the hosts that use it, nor makes one.
+async fn looking_changes_nothing(db: Fixture) {
+    db.organization("org_1").await;
+    db.store.close().await;
+    let store = Store::open_to_read(&db.config).await.unwrap().unwrap();
+    assert!(organizations::get(&mut store.read().await.unwrap(), "org_1").await.unwrap().is_some());
+    let organization = organization("org_2");
+    let write = store
+        .write(Lane::Request, |tx| Box::pin(async move { organizations::create(tx, &organization).await }));
+    assert!(write.await.is_err());
+    store.close().await;
+    assert_eq!(db.rows("organizations").await, 1);
+
+    db.direct().await.run("DELETE FROM migrations WHERE version > 1").await;
+    let outcome = Store::open_to_read(&db.config).await;
+    assert!(matches!(outcome, Err(StoreError::Older { found: 1, .. })), "{outcome:?}");
+    assert_eq!(db.rows("migrations").await, 1);
+    db.direct()
+        .await
+        .run("INSERT INTO migrations (version, name, applied_at) VALUES (999, 'later', 0)")
+        .await;
+    let outcome = Store::open_to_read(&db.config).await;
+    assert!(matches!(outcome, Err(StoreError::Newer { found: 999, .. })), "{outcome:?}");
+
+    empty(&db).await;
+    let blobs = db.config.data.join("blobs");
+    std::fs::remove_dir(&blobs).unwrap();
+    assert!(Store::open_to_read(&db.config).await.unwrap().is_none());
+    assert!(!blobs.exists());
+    if db.store.engine() == Engine::Sqlite {
+        let nowhere = StoreConfig { data: db.config.data.join("nowhere"), ..db.config.clone() };
+        assert!(Store::open_to_read(&nowhere).await.unwrap().is_none());
+        assert!(!nowhere.data.exists());
+    }
 }
