@@ -7,10 +7,17 @@ use url::Url;
 
 /// Why a text is no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no origin: {reason} (write `https://host` or `https://host:port`)")]
+#[error("`{text}` is no origin: {}", self.reason())]
 pub struct OriginError {
     text: String,
     reason: &'static str,
+}
+
+impl OriginError {
+    /// The same without the text, for where it may be a secret.
+    pub fn reason(&self) -> String {
+        format!("{} (write `https://host` or `https://host:port`)", self.reason)
+    }
 }
 
 /// Scheme, host and port, normalised as URLs are: lower case, punycode, IPv4 in four decimal numbers.

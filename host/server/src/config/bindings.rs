@@ -76,6 +76,17 @@ pub struct GrantConfig {
     pub scratch: bool,
 }
 
+/// What is said of a name that no secret has. The name is left out: whoever mistakes the place writes the secret
+/// itself there.
+pub fn no_secret<'a>(known: impl IntoIterator<Item = &'a String>) -> String {
+    let known: Vec<&str> = known.into_iter().map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    format!(
+        "is not the name of a secret (there are {known}): add [secrets.NAME] with a value and an audience, and \
+         write NAME here"
+    )
+}
+
 /// Where a binding stands in the configuration.
 pub(super) struct Place<'a> {
     /// `bindings.NAME` or `plugins.ID`.
@@ -106,25 +117,26 @@ impl BindingConfig {
         }
         for (asked, secret) in &self.secrets {
             if !written.contains(secret) {
-                let message = format!(
-                    "there is no secret `{secret}`: add [secrets.{secret}] with a value and an audience"
-                );
-                problems.push(Problem::new(key(&format!("secrets.{asked}")), message));
+                problems.push(Problem::new(key(&format!("secrets.{asked}")), no_secret(written)));
             }
         }
         let mut grant = None;
         if let Some(written) = self.grant {
             let mut rules = Vec::new();
-            for asked in &written.secrets {
+            for (at, asked) in written.secrets.iter().enumerate() {
                 match self.secrets.get(asked).map(|secret| secrets.get(secret)) {
                     Some(Some(secret)) => {
-                        rules.push(SecretRule { name: asked.clone(), audience: secret.audience.clone(), optional: false });
+                        rules.push(SecretRule {
+                            name: asked.clone(),
+                            audience: secret.audience.clone(),
+                            optional: false,
+                        });
                     }
                     // Reported where it was written, or above.
                     Some(None) => {}
                     None => problems.push(Problem::new(
-                        key("grant.secrets"),
-                        format!("`{asked}` stands for no secret: add `{asked} = \"SECRET\"` under [{table}.secrets]"),
+                        key(&format!("grant.secrets.{at}")),
+                        format!("stands for no secret: write a name that has one under [{table}.secrets]"),
                     )),
                 }
             }

@@ -65,14 +65,15 @@ fn check_places(config: &Config, problems: &mut Vec<Problem>) {
     if let Some(url) = &config.database.url {
         let scheme = Url::parse(url.reveal()).map(|url| url.scheme().to_owned()).unwrap_or_default();
         if !matches!(scheme.as_str(), "postgres" | "postgresql") {
-            let message = "is no `postgres://user@host/database`; leave it out for SQLite in the data folder";
+            let message = "is no `postgres://host/database`; leave it out for SQLite in the data folder";
             problems.push(Problem::new("database.url", message));
         }
     }
     if let Some(proxy) = &config.egress.proxy
         && !Url::parse(proxy).is_ok_and(|url| url.scheme() == "http" && url.host_str().is_some())
     {
-        problems.push(Problem::new("egress.proxy", format!("`{proxy}` is no `http://host:port`")));
+        // It may hold a password.
+        problems.push(Problem::new("egress.proxy", "is no `http://host:port`"));
     }
     for (at, entry) in config.egress.allow_internal.iter().enumerate() {
         if !is_host_or_host_port(entry) {

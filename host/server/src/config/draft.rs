@@ -1,20 +1,20 @@
 //! A configuration as far as it can be read: whoever reports what is wrong with it reports everything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use figment::Figment;
-use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 use hardpoint_domain::model::Model;
 
 use super::bindings::{BindingConfig, Place};
 use super::declared::{self, PluginConfig, Stated};
+use super::environment::{Variable, garbled};
+use super::file::File;
 use super::lines::{self, Lines};
 use super::places::Places;
 use super::read::{Problem, Reader};
 use super::secrets::SecretConfig;
-use super::{Config, ConfigError, Sources, built_in_model, check, environment, plans};
+use super::{Config, ConfigError, Sources, built_in_model, check, plans};
 
 /// What can be configured, as far as it can be read.
 #[derive(Clone, Debug)]
@@ -31,27 +31,32 @@ impl Draft {
     /// # Errors
     /// If there is nothing to be read: the file is not there, or is no TOML.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
-        let text = sources.path().map(read_file).transpose()?;
-        let file = sources.path().map(|path| path.display().to_string());
+        let file = sources.path().map(File::read).transpose()?;
+        let path = sources.path().map(|path| path.display().to_string());
         let name = sources.path().map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());
-        let source = name.as_deref().zip(text.as_deref()).map(|(name, text)| lines::Source::new(name, text));
+        let source =
+            name.as_deref().zip(file.as_ref()).map(|(name, file)| lines::Source::new(name, &file.text));
         let mut figment = Figment::new();
-        if let Some(path) = sources.path() {
-            figment = figment.merge(Toml::file_exact(path));
+        if let Some(file) = &file {
+            figment = figment.merge(file);
         }
         let mut env = sources.env.clone();
         env.sort();
+        let mut unread: Vec<Problem> = sources.garbled.iter().filter_map(|name| garbled(name)).collect();
         for (name, text) in &env {
-            if let Some(variable) = environment::Variable::new(name, text) {
-                figment = figment.merge(variable);
+            match Variable::new(name, text) {
+                Ok(Some(variable)) => figment = figment.merge(variable),
+                Ok(None) => {}
+                Err(problem) => unread.push(problem),
             }
         }
         let merged =
             figment.find_value("").map_err(|error| ConfigError(vec![Problem::new("", error.to_string())]))?;
-        let places = Places::new(&figment, &merged, file.as_deref().zip(source.as_ref()));
+        let places = Places::new(&figment, &merged, path.as_deref().zip(source.as_ref()));
         let mut draft = Self::of_merged(merged, places, sources, source.as_ref());
         let places = &draft.config.places;
-        draft.problems = draft.problems.into_iter().map(|problem| places.locate(problem)).collect();
+        let located = draft.problems.into_iter().map(|problem| places.locate(problem));
+        draft.problems = unread.into_iter().chain(located).collect();
         Ok(draft)
     }
 
@@ -147,25 +152,6 @@ impl Draft {
         problems.extend(check::check(&config, &written_bindings));
         Self { config, problems }
     }
-}
-
-/// The text of a file that is TOML.
-fn read_file(path: &Path) -> Result<String, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        ConfigError(vec![Problem::new("", format!("{} cannot be read: {error}", path.display()))])
-    })?;
-    // The parser's own text quotes the line, which may hold a secret: say where it is instead.
-    if let Err(error) = text.parse::<toml::Table>() {
-        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-        return Err(ConfigError(vec![Problem {
-            key: String::new(),
-            message: format!("no TOML at column {column}: {}", error.message()),
-            origin: Some(path.display().to_string()),
-            line: Some(before.matches('\n').count() + 1),
-        }]));
-    }
-    Ok(text)
 }
 
 /// Takes the tables `[plugins.ID]` out of `[plugins]`. A plugin may be called like a key of `[plugins]`, which is

@@ -3,8 +3,13 @@
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
+use super::read::Problem;
+
 // What every variable of ours begins with.
 const PREFIX: &str = "HARDPOINT__";
+
+/// Nothing that can be configured is as deep. Values are parsed by descending, which takes room on the stack.
+const DEEPEST: usize = 32;
 
 /// One variable. The name in lower case, split at `__`, is the key; the value is read as TOML where it is
 /// TOML, as plain text otherwise. A secret's value is always plain text: `007` must not become a number.
@@ -15,9 +20,18 @@ pub(super) struct Variable {
 
 impl Variable {
     /// None if the variable is not ours.
-    pub(super) fn new(name: &str, text: &str) -> Option<Self> {
-        let path = name.strip_prefix(PREFIX)?;
-        (!path.is_empty()).then(|| Self { name: name.to_owned(), text: text.to_owned() })
+    ///
+    /// # Errors
+    /// If it names no key, or is too deep to be read.
+    pub(super) fn new(name: &str, text: &str) -> Result<Option<Self>, Problem> {
+        let Some(path) = name.strip_prefix(PREFIX) else { return Ok(None) };
+        if path.split("__").any(str::is_empty) {
+            return Err(blame(name, "names no key: write HARDPOINT__SECTION__KEY"));
+        }
+        if depth(text) > DEEPEST {
+            return Err(blame(name, format!("has tables or lists more than {DEEPEST} deep")));
+        }
+        Ok(Some(Self { name: name.to_owned(), text: text.to_owned() }))
     }
 
     fn path(&self) -> Vec<String> {
@@ -41,6 +55,28 @@ impl Provider for Variable {
             _ => Ok(Map::new()),
         }
     }
+}
+
+/// What is said of a variable whose value or name is no UTF-8; nothing if it is not ours.
+pub(super) fn garbled(name: &str) -> Option<Problem> {
+    name.starts_with(PREFIX).then(|| blame(name, "is no UTF-8"))
+}
+
+fn blame(name: &str, message: impl Into<String>) -> Problem {
+    Problem { origin: Some(format!("environment variable {name}")), ..Problem::new("", message) }
+}
+
+/// How many brackets are open at once, at most. Those in quotes count as well.
+fn depth(text: &str) -> usize {
+    let deeper = |open: &mut usize, byte| {
+        match byte {
+            b'[' | b'{' => *open += 1,
+            b']' | b'}' => *open = open.saturating_sub(1),
+            _ => {}
+        }
+        Some(*open)
+    };
+    text.bytes().scan(0, deeper).max().unwrap_or(0)
 }
 
 fn parse(text: &str) -> Value {

@@ -11,6 +11,7 @@ mod declared;
 mod draft;
 mod egress;
 mod environment;
+mod file;
 mod lines;
 mod log;
 mod places;
@@ -33,7 +34,7 @@ use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model, Prices};
 use hardpoint_domain::plan::Rates;
 
-pub use bindings::{Binding, BindingConfig, GrantConfig, Written};
+pub use bindings::{Binding, BindingConfig, GrantConfig, Written, no_secret};
 pub use completions::CompletionsConfig;
 pub use database::{DatabaseConfig, DurabilityConfig};
 pub use declared::{DeclaredPlugin, PluginConfig};
@@ -43,7 +44,7 @@ pub use lines::Lines;
 pub use log::{LogConfig, LogFormat};
 pub use places::Places;
 pub use plugins::{Ceilings, PluginsConfig};
-pub use read::Problem;
+pub use read::{Problem, without_users};
 pub use secrets::{ConfiguredSecret, SecretConfig, SecretText};
 pub use server::{MetricsAccess, ServerConfig};
 pub use units::{Size, Span};
@@ -94,6 +95,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Variables of the environment.
     pub env: Vec<(String, String)>,
+    /// Names of those that are no UTF-8, as far as they can be read.
+    pub garbled: Vec<String>,
     /// `--listen`.
     pub listen: Option<String>,
     /// `--data`.
@@ -122,9 +125,15 @@ impl std::error::Error for ConfigError {}
 impl Sources {
     /// The process's environment, and a file if one is named.
     pub fn of_process(file: Option<PathBuf>) -> Self {
-        let env = std::env::vars_os()
-            .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
-        Self { file, env: env.collect(), ..Self::default() }
+        let mut sources = Self { file, ..Self::default() };
+        for (name, text) in std::env::vars_os() {
+            match (name.into_string(), text.into_string()) {
+                (Ok(name), Ok(text)) => sources.env.push((name, text)),
+                (Ok(name), Err(_)) => sources.garbled.push(name),
+                (Err(name), _) => sources.garbled.push(name.to_string_lossy().into_owned()),
+            }
+        }
+        sources
     }
 
     fn variable(&self, name: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 //! serde stops at its first error. So a section is read again without the member that did not fit,
 //! until it can be read; what is wrong is reported with its key.
 
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use figment::value::{Dict, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,10 +24,25 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a key, wherever that was written.
+    /// A problem with a key, wherever that was written. Messages go to terminals and logs: whoever an address
+    /// in one names, with their password, is left out.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into(), origin: None, line: None }
+        Self { key: key.into(), message: without_users(&message.into()), origin: None, line: None }
     }
+}
+
+/// A text whose addresses name no user: `https://…@host` for `https://user:password@host`.
+pub fn without_users(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(char::is_whitespace).unwrap_or(after.len());
+        let user = after[..end].rfind('@');
+        shown += before;
+        shown += if user.is_some() { "://…" } else { "://" };
+        rest = &after[user.unwrap_or(0)..];
+    }
+    shown + rest
 }
 
 impl std::fmt::Display for Problem {
@@ -118,7 +133,20 @@ fn message(kind: &Kind) -> String {
         Kind::InvalidType(_, expected) if expected.starts_with("struct ") => {
             "is not a table of keys".to_owned()
         }
+        // Not the value: a secret that was written where its table or its name belongs is of a wrong type.
+        Kind::InvalidType(found, expected) => format!("is {}, and must be {expected}", shape(found)),
         other => other.to_string(),
+    }
+}
+
+fn shape(found: &Actual) -> &'static str {
+    match found {
+        Actual::Bool(_) => "true or false",
+        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number",
+        Actual::Char(_) | Actual::Str(_) => "a text",
+        Actual::Seq => "a list",
+        Actual::Map => "a table",
+        _ => "something else",
     }
 }
 
@@ -131,4 +159,22 @@ fn remove(value: &mut Value, path: &[String]) -> bool {
         return true;
     }
     members.remove(first).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_an_address_names_is_not_shown() {
+        for (text, shown) in [
+            ("`https://user:pw@host:1` is none", "`https://…@host:1` is none"),
+            ("http://a:p@ss/w@host and ws://b@c", "http://…@host and ws://…@c"),
+            ("https://host/path is for me@example.com", "https://host/path is for me@example.com"),
+            ("https://ä:ö@ü://x@y", "https://…@y"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_users(text), shown);
+        }
+    }
 }

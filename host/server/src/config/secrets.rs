@@ -91,7 +91,8 @@ pub struct ConfiguredSecret {
 }
 
 impl SecretConfig {
-    /// Finds the value and checks the audience; every problem with the member that it is about.
+    /// Finds the value and checks the audience; every problem with the member that it is about. No problem says
+    /// what was written: it may be the secret, in the wrong member.
     pub fn resolve(
         &self,
         name: &str,
@@ -103,14 +104,17 @@ impl SecretConfig {
             (None, Some(variable), None) => match env(variable) {
                 Some(text) => Some(SecretText(text)),
                 None => {
-                    problems.push(("env", format!("the environment variable {variable} is not set")));
+                    problems.push((
+                        "env",
+                        "names an environment variable that is not set, or is no UTF-8".to_owned(),
+                    ));
                     None
                 }
             },
             (None, None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => Some(SecretText(text.trim_end_matches(['\r', '\n']).to_owned())),
                 Err(error) => {
-                    problems.push(("file", format!("{} cannot be read: {error}", path.display())));
+                    problems.push(("file", format!("cannot be read: {error}")));
                     None
                 }
             },
@@ -132,7 +136,7 @@ impl SecretConfig {
         let audience = match self.audience.as_deref().map(Origin::parse) {
             Some(Ok(audience)) => Some(audience),
             Some(Err(error)) => {
-                problems.push(("audience", error.to_string()));
+                problems.push(("audience", format!("is no origin: {}", error.reason())));
                 None
             }
             None => {

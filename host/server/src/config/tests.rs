@@ -155,18 +155,18 @@ fn everything_wrong_is_reported_at_once() {
       models.1.colour: unknown key; there are id, description, binding, upstream, context_length, capabilities, prices, fallbacks, tools (FILE, line 41)
       models.2.id: is missing (FILE, line 42)
       sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
-      secrets.gone.file: /nowhere/at/all cannot be read: No such file or directory (os error 2) (FILE, line 25)
+      secrets.gone.file: cannot be read: No such file or directory (os error 2) (FILE, line 25)
       secrets.none: needs one of `value`, `env` and `file` (FILE, line 19)
       secrets.none.audience: is missing: add `audience = "https://…"` under [secrets.none], the only origin it may be sent to (FILE, line 19)
       secrets.two: has more than one of `value`, `env` and `file`; leave one (FILE, line 20)
-      secrets.two.audience: `https://a.example/path` is no origin: it has a path, a query or a fragment (write `https://host` or `https://host:port`) (FILE, line 23)
+      secrets.two.audience: is no origin: it has a path, a query or a fragment (write `https://host` or `https://host:port`) (FILE, line 23)
       bindings.UPPER: `UPPER` is no binding name: 1 to 63 lower-case letters, digits and hyphens or underscores, a letter first (FILE, line 27)
       bindings.b.plugin: `Open AI` is no plugin id: 1 to 63 lower-case letters, digits and hyphens, a letter first (FILE, line 30)
-      bindings.b.secrets.k: there is no secret `unknown`: add [secrets.unknown] with a value and an audience (FILE, line 31)
-      bindings.b.grant.secrets: `m` stands for no secret: add `m = "SECRET"` under [bindings.b.secrets] (FILE, line 32)
+      bindings.b.secrets.k: is not the name of a secret (there are gone, none, two): add [secrets.NAME] with a value and an audience, and write NAME here (FILE, line 31)
+      bindings.b.grant.secrets.0: stands for no secret: write a name that has one under [bindings.b.secrets] (FILE, line 32)
       completions.attempts: must be at least 1 (FILE, line 13)
-      database.url: is no `postgres://user@host/database`; leave it out for SQLite in the data folder (FILE, line 15)
-      egress.proxy: `socks5://x` is no `http://host:port` (FILE, line 18)
+      database.url: is no `postgres://host/database`; leave it out for SQLite in the data folder (FILE, line 15)
+      egress.proxy: is no `http://host:port` (FILE, line 18)
       egress.allow_internal.0: `http://localhost` is neither `host`, `host:port` nor `*.host`; leave scheme and path out (FILE, line 17)
       models.0.binding: there is no binding `No Body`, nor a plugin of that id: add [bindings.No Body] with `plugin = "…"` (FILE, line 35)
       models.0.fallbacks: there is no model `z` to fall back to (FILE, line 36)
@@ -219,7 +219,7 @@ fn what_cannot_be_read_hides_nothing() {
     the configuration has 6 problems:
       completions: is not a table of keys (FILE, line 2)
       models.0.binding: is missing (FILE, line 16)
-      secrets.gone.env: the environment variable NOT_SET is not set (FILE, line 11)
+      secrets.gone.env: names an environment variable that is not set, or is no UTF-8 (FILE, line 11)
       log.level: `a=b=c` is neither a level nor a filter (FILE, line 4)
       egress.allow_internal.1: `http://bad` is neither `host`, `host:port` nor `*.host`; leave scheme and path out (FILE, line 8)
       models.1.fallbacks: there is no model `nobody` to fall back to (FILE, line 21)
@@ -295,6 +295,74 @@ fn secrets_are_never_shown() {
         "{error}"
     );
     assert!(!problems("[secrets.s]\nvalue = \"hunter2").contains("hunter2"));
+}
+
+/// Whoever mistakes where a secret belongs writes it where a name or a table does.
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let known = "[secrets.known]\nvalue = \"v\"\naudience = \"https://a.example\"\n";
+    for wrong in [
+        "secrets = \"sk-live-1\"",
+        "secrets.openai = \"sk-live-1\"",
+        "secrets.openai = { env = \"sk-live-1\", audience = \"https://a.example\" }",
+        "secrets.openai = { file = \"sk-live-1\", audience = \"https://a.example\" }",
+        "secrets.openai = { value = \"x\", audience = \"sk-live-1\" }",
+        "secrets.openai = { value = \"x\", audience = [\"sk-live-1\"] }",
+        "secrets.openai = { value = { sk = \"sk-live-1\" }, audience = \"https://a.example\" }",
+        "bindings.b = \"sk-live-1\"",
+        "bindings.b = { plugin = \"p\", secrets = \"sk-live-1\" }",
+        "bindings.b = { plugin = \"p\", secrets = [\"sk-live-1\"] }",
+        "bindings.b = { plugin = \"p\", secrets = { k = \"sk-live-1\" } }",
+        "bindings.b = { plugin = \"p\", grant = { secrets = [\"sk-live-1\"] } }",
+        "plugins.p = { secrets = \"sk-live-1\" }",
+        "plugins.p = { secrets = { k = \"sk-live-1\" } }",
+        "egress.proxy = \"https://user:sk-live-1@proxy:3128\"",
+        "egress.proxy = \"user:sk-live-1@proxy\"",
+        "egress.allow_internal = [\"http://user:sk-live-1@host\"]",
+        "bindings.b = { plugin = \"p\", grant = { http = [\"GET https://user:sk-live-1@host\"] } }",
+        "secrets.openai = {\n  value = \"sk-live-1\",\n  audience = [\n}",
+    ] {
+        let told = problems(wrong);
+        assert!(!told.contains("sk-live"), "{wrong}: {told}");
+    }
+    let told = problems(&format!("{known}[plugins.p]\nsecrets = {{ k = \"sk-live-1\" }}"));
+    assert!(told.contains("plugins.p.secrets.k: ") && told.contains("there are known"), "{told}");
+    for (name, text) in [
+        ("HARDPOINT__SECRETS", "sk-live-1"),
+        ("HARDPOINT__PLUGINS__P__SECRETS", "sk-live-1"),
+        ("HARDPOINT__PLUGINS__P__SECRETS", "4711"),
+        ("HARDPOINT__BINDINGS__B__SECRETS__K", "4711"),
+    ] {
+        let told = load_with("[bindings.b]\nplugin = \"p\"", &[(name, text)]).unwrap_err().to_string();
+        assert!(!told.contains("sk-live") && !told.contains("4711"), "{name}: {told}");
+    }
+}
+
+/// What a newer TOML allows is read by whoever is asked, once.
+#[test]
+fn a_table_may_take_several_lines() {
+    let config = load("secrets.s = {\n  value = \"v\",\n  audience = \"https://a.example\",\n}").unwrap();
+    assert_eq!(config.secrets["s"].value.reveal(), "v");
+}
+
+#[test]
+fn a_variable_that_cannot_be_read_is_reported() {
+    let sources = Sources {
+        env: vec![
+            ("HARDPOINT__".into(), "x".into()),
+            ("HARDPOINT__LOG____LEVEL".into(), "x".into()),
+            ("HARDPOINT__EGRESS__ALLOW_INTERNAL".into(), "[".repeat(60_000)),
+        ],
+        garbled: vec!["HARDPOINT__LOG__LEVEL".into(), "LESSOPEN".into()],
+        ..Sources::default()
+    };
+    insta::assert_snapshot!(Config::load(&sources).unwrap_err(), @r"
+    the configuration has 4 problems:
+      is no UTF-8 (environment variable HARDPOINT__LOG__LEVEL)
+      names no key: write HARDPOINT__SECTION__KEY (environment variable HARDPOINT__)
+      has tables or lists more than 32 deep (environment variable HARDPOINT__EGRESS__ALLOW_INTERNAL)
+      names no key: write HARDPOINT__SECTION__KEY (environment variable HARDPOINT__LOG____LEVEL)
+    ");
 }
 
 #[test]

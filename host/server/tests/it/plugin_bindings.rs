@@ -134,7 +134,7 @@ async fn what_cannot_be_bound_is_refused_with_its_place() {
             json!({"secrets": {"api_key": "none"}}),
             422,
             "secrets.api_key",
-            "no secret `none`",
+            "not the name of a secret (there are key)",
         ),
         ("echo/bindings/B%20b", json!({}), 422, "name", "binding"),
         ("echo/bindings/b", json!({"colour": 1}), 400, "", "colour"),

@@ -94,7 +94,7 @@ fn secrets(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
             Ok((asked.to_owned(), secret.to_owned()))
         }
         _ => {
-            Err(Failure::Misuse(format!("--secret {text}: write the manifest's name, `=`, and the secret's")))
+            Err(Failure::Misuse("--secret: write the manifest's name, `=`, and the secret's name".to_owned()))
         }
     };
     pairs.iter().map(pair).collect()

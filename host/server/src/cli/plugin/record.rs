@@ -72,14 +72,14 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
     Ok(())
 }
 
-/// Secrets by the manifest's names. Their values come from the environment: a command line is seen by others.
+/// Secrets by the manifest's names. Their values come from the environment: a command line is seen by others. What
+/// somebody wrote in the place of a variable's name may be the secret, and is not repeated.
 fn secrets(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let secret = |text: &String| {
-        let (name, variable) = text
-            .split_once('=')
-            .ok_or_else(|| Failure::Misuse(format!("--secret {text}: write NAME=VARIABLE")))?;
+        let wrong = |what: &str| Failure::Misuse(format!("--secret {what}: write NAME=VARIABLE"));
+        let (name, variable) = text.split_once('=').ok_or_else(|| wrong("has no `=`"))?;
         let value = std::env::var(variable)
-            .map_err(|_| Failure::Misuse(format!("the environment variable {variable} is not set")))?;
+            .map_err(|_| wrong(&format!("{name} names an environment variable that is not set")))?;
         Ok((name.to_owned(), value))
     };
     given.iter().map(secret).collect()

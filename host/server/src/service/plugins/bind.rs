@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Planned, one, unfit};
 use super::{Desk, DeskError};
-use crate::config::{Binding, Written};
+use crate::config::{Binding, Written, no_secret};
 use crate::service::events::{self, Author};
 
 /// What a binding is to be.
@@ -175,10 +175,7 @@ impl Desk {
                 return invalid(field, format!("the plugin asks for no secret `{asked}`, but for {known}"));
             }
             if !self.config.secrets.contains_key(secret) {
-                let reason = format!(
-                    "there is no secret `{secret}`: add [secrets.{secret}] with a value and an audience to hardpoint.toml"
-                );
-                return invalid(field, reason);
+                return invalid(field, no_secret(self.config.secrets.keys()));
             }
         }
         Ok(())
