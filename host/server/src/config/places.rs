@@ -65,7 +65,7 @@ impl Places {
     }
 
     /// The key of a member of the model that is at this position of those that could be read.
-    pub(super) fn model(&self, at: usize, member: &str) -> String {
+    pub fn model(&self, at: usize, member: &str) -> String {
         format!("models.{}.{member}", self.models.get(at).unwrap_or(&at))
     }
 

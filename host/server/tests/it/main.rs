@@ -9,6 +9,7 @@ mod bad_manifests;
 mod call_records;
 mod command_line;
 mod completions;
+mod config_check;
 mod entry;
 mod exports;
 mod limits;

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use hardpoint_domain::grant::{GrantState, Permissions, effective};
+use hardpoint_domain::grant::{GrantState, Permissions, SecretRule, effective};
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_runtime::{BindingSpec, Secret, misfits};
 use serde_json::{Map, Value};
 
 use super::arranged::Arranged;
-use crate::config::{Binding, Config, Written};
+use crate::config::{Binding, Config, ConfiguredSecret, Written};
 
 /// A binding as it would be.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,10 +191,7 @@ fn give_secrets(config: &Config, binding: Option<&Binding>, planned: &mut Planne
                     .insert(wish.name.clone(), Secret::new(secret.value.reveal(), wish.audience.clone()));
                 continue;
             }
-            Some(secret) => format!(
-                "the secret for `{}` may go to {} only, and is wanted for {}",
-                wish.name, secret.audience, wish.audience
-            ),
+            Some(secret) => misdirected(wish, secret),
             None if wish.optional => continue,
             None => {
                 let table =
@@ -207,6 +204,12 @@ fn give_secrets(config: &Config, binding: Option<&Binding>, planned: &mut Planne
         };
         planned.warnings.push(warning);
     }
+}
+
+/// What is said of a secret that may not go where the plugin wants it.
+pub(super) fn misdirected(wish: &SecretRule, secret: &ConfiguredSecret) -> String {
+    let (name, audience) = (&wish.name, &wish.audience);
+    format!("the secret for `{name}` may go to {} only, and is wanted for {audience}", secret.audience)
 }
 
 /// Whether the settings fit the manifest's schema; else every misfit, with its line where it is in the file.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_runtime::Inspection;
-use hardpoint_store::plugins::{self, State};
+use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Store, StoreError, organizations};
 
 use super::arranged::Arranged;
-use super::plan::{Planned, Readiness, plan, unfit};
+use super::plan::{Planned, Readiness, misdirected, plan, unfit};
 use crate::config::{Config, DeclaredPlugin, Problem, Written};
 
 /// What is there already.
@@ -17,12 +17,14 @@ use crate::config::{Config, DeclaredPlugin, Problem, Written};
 pub struct Known {
     /// What judges settings.
     manifests: Vec<Manifest>,
-    /// Every version, whatever its state: the plugin's id and its digest.
+    /// Every version that was not removed: the plugin's id and its digest.
     versions: BTreeSet<(String, String)>,
+    /// Versions that were: their files may still lie in the folder.
+    removed: BTreeSet<(String, String)>,
     /// By plugin.
     kinds: BTreeMap<String, Kind>,
-    /// Organisations that the configuration names and the store does not know.
-    strangers: BTreeSet<String>,
+    /// Organisations that the configuration names and the store knows.
+    organizations: BTreeSet<String>,
     arranged: Arranged,
 }
 
@@ -43,27 +45,42 @@ impl Known {
     pub async fn read(store: &Store, config: &Config) -> Result<Self, StoreError> {
         let mut conn = store.read().await?;
         let mut known = Self { arranged: Arranged::read(&mut conn).await?, ..Self::default() };
-        for row in plugins::list(&mut conn).await?.into_iter().filter(|row| row.state != State::Removed) {
-            if matches!(row.state, State::Active | State::Paused) {
-                known.manifests.extend(Manifest::from_toml(&row.manifest).ok());
-            }
-            known.kinds.insert(row.id.clone(), row.kind);
-            known.versions.insert((row.id, row.digest));
+        for versions in plugins::list(&mut conn).await?.chunk_by(|one, next| one.id == next.id) {
+            known.add_stored(versions);
         }
         let named = config.declared.values().filter_map(|declared| declared.reach.as_ref());
         for organization in named.flat_map(|reach| &reach.except) {
-            if organizations::get(&mut conn, organization).await?.is_none() {
-                known.strangers.insert(organization.clone());
+            if organizations::get(&mut conn, organization).await?.is_some() {
+                known.organizations.insert(organization.clone());
             }
         }
         Ok(known)
     }
 
-    /// Adds a component that no host has looked at yet.
+    /// Adds the versions of one plugin, newest first. The one that serves judges settings, or else the newest
+    /// that may come to serve.
+    fn add_stored(&mut self, versions: &[Plugin]) {
+        for row in versions {
+            let known = if row.state == State::Removed { &mut self.removed } else { &mut self.versions };
+            known.insert((row.id.clone(), row.digest.clone()));
+        }
+        let serving = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
+        let coming = || versions.iter().find(|row| !matches!(row.state, State::Removed | State::Rejected));
+        let judge = serving.or_else(coming);
+        self.manifests.extend(judge.and_then(|row| Manifest::from_toml(&row.manifest).ok()));
+        let there = judge.or_else(|| versions.iter().find(|row| row.state != State::Removed));
+        self.kinds.extend(there.map(|row| (row.id.clone(), row.kind)));
+    }
+
+    /// Adds a component of the folder. No host has looked at it yet, unless it was removed since: then none does.
     pub fn add(&mut self, component: Inspection) {
         let Inspection { manifest, digest, .. } = component;
+        let version = (manifest.id.clone(), digest);
+        if self.removed.contains(&version) {
+            return;
+        }
         self.kinds.insert(manifest.id.clone(), manifest.kind);
-        self.versions.insert((manifest.id.clone(), digest));
+        self.versions.insert(version);
         if !self.manifests.contains(&manifest) {
             self.manifests.push(manifest);
         }
@@ -77,8 +94,10 @@ impl Known {
         for manifest in &self.manifests {
             for planned in plan(config, &self.arranged, manifest) {
                 review.problems.extend(misfits(config, manifest, &planned));
+                review.problems.extend(secrets(config, manifest, &planned));
             }
         }
+        self.judge_models(config, &mut review);
         for (name, binding) in &config.bindings {
             let plugin = binding.plugin.as_str();
             if matches!(&binding.written, Written::Configuration { table, .. } if table.starts_with("bindings."))
@@ -93,6 +112,42 @@ impl Known {
         review
     }
 
+    /// Whether models are bound to model adapters, and their tools are tools.
+    fn judge_models(&self, config: &Config, review: &mut Review) {
+        for (at, model) in config.models.iter().enumerate() {
+            let key = |member: &str| config.places.model(at, member);
+            if let Some(kind) = self.kind_behind(config, &model.binding)
+                && kind != Kind::Model
+            {
+                let message = format!("`{}` is a plugin of kind {}, no model", model.binding, word(kind));
+                review.problems.push(config.problem(key("binding"), message));
+            }
+            for (at, tool) in model.tools.iter().enumerate() {
+                let key = key(&format!("tools.{at}"));
+                match self.kind_behind(config, tool) {
+                    Some(Kind::Tool) => {}
+                    Some(kind) => {
+                        let message = format!("`{tool}` is a plugin of kind {}, no tool", word(kind));
+                        review.problems.push(config.problem(key, message));
+                    }
+                    // Of a binding without its plugin that is said where it was written.
+                    None if self.arranged.binding(config, tool).is_some() => {}
+                    // The model answers all the same, without it.
+                    None => {
+                        let message = format!("there is no tool `{tool}` here yet");
+                        review.warnings.push(config.problem(key, message));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The kind of the plugin that a name leads to: a binding's, or its own id.
+    fn kind_behind(&self, config: &Config, name: &str) -> Option<Kind> {
+        let bound = self.arranged.binding(config, name).map(|binding| binding.plugin.as_str());
+        self.kinds.get(bound.unwrap_or(name)).copied()
+    }
+
     /// What is declared of one plugin.
     fn judge(&self, config: &Config, id: &str, declared: &DeclaredPlugin, review: &mut Review) {
         let key = |member: &str| format!("plugins.{id}.{member}");
@@ -105,15 +160,14 @@ impl Known {
             let message = format!("no version of `{id}` that is here has this digest, so none of it serves");
             review.warnings.push(config.problem(key("digest"), message));
         }
-        for stranger in declared.reach.iter().flat_map(|reach| &reach.except) {
-            if self.strangers.contains(stranger) {
-                let message = format!("there is no organisation `{stranger}`");
-                review.problems.push(config.problem(key("organizations"), message));
-            }
+        let named = declared.reach.iter().flat_map(|reach| &reach.except);
+        for stranger in named.filter(|named| !self.organizations.contains(*named)) {
+            let message = format!("there is no organisation `{stranger}` here yet");
+            review.warnings.push(config.problem(key("organizations"), message));
         }
         if let Some(kind) = kind {
             let ceiling = config.plugins.ceilings.of(kind);
-            let kind = format!("{kind:?}").to_lowercase();
+            let kind = word(kind);
             for (name, named, most) in ceiling.exceeded(&declared.limits) {
                 let message = match most {
                     Some(most) => format!(
@@ -129,6 +183,29 @@ impl Known {
 
 fn absent(id: &str) -> String {
     format!("there is no plugin `{id}` here yet")
+}
+
+fn word(kind: Kind) -> String {
+    format!("{kind:?}").to_lowercase()
+}
+
+/// What is wrong with the secrets of a binding that stands in the configuration: those that the plugin does not
+/// ask for, and those that may not go where it wants them.
+fn secrets(config: &Config, manifest: &Manifest, planned: &Planned) -> Vec<Problem> {
+    let (Some(table), Some(binding)) = (planned.table(), &planned.written) else { return Vec::new() };
+    let wrong = |(name, secret): (&String, &String)| {
+        let message = if !manifest.secret.iter().any(|wish| wish.name == *name) {
+            let known: Vec<&str> = manifest.secret.iter().map(|wish| wish.name.as_str()).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            format!("plugin {} {} asks for no such secret, but for {known}", manifest.id, manifest.version)
+        } else {
+            let wish = planned.asked.secrets.iter().find(|wish| wish.name == *name)?;
+            let secret = config.secrets.get(secret).filter(|secret| secret.audience != wish.audience)?;
+            misdirected(wish, secret)
+        };
+        Some(config.problem(format!("{table}.secrets.{name}"), message))
+    };
+    binding.secrets.iter().filter_map(wrong).collect()
 }
 
 /// What is wrong with the settings of a binding that stands in the configuration.

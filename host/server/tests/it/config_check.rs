@@ -1,0 +1,136 @@
+//! What `hardpoint config check` makes of a configuration with the plugins that are there.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::command_line::{hardpoint, said};
+use crate::support::{echo, fixture};
+
+const SECRETS: &str =
+    "[[http]]\nhost = \"a.example\"\n[[secret]]\nname = \"api_key\"\naudience = \"https://a.example\"\n";
+
+fn check(folder: &Path, toml: &str) -> Output {
+    std::fs::write(folder.join("hardpoint.toml"), toml).unwrap();
+    hardpoint(folder, &["config", "check"])
+}
+
+/// A plugin that asks for anything waits first, and so it does when its settings are written.
+#[test]
+fn a_plugin_that_waits_judges_its_settings() {
+    let folder = TempDir::new().unwrap();
+    let schema = "kv = true\n[settings]\ntype = \"object\"\nproperties.depth.maximum = 9\n";
+    for version in ["1.0.0", "2.0.0"] {
+        std::fs::write(folder.path().join("mine.wasm"), echo(version, schema)).unwrap();
+        let published = hardpoint(folder.path(), &["plugin", "publish", "mine.wasm"]);
+        assert!(published.status.success(), "{}", said(&published));
+    }
+    let deep = "[bindings.deep]\nplugin = \"echo\"\nsettings.depth = 10\n";
+    let judged = check(folder.path(), deep);
+    assert_eq!(judged.status.code(), Some(2));
+    insta::assert_snapshot!(said(&judged), @r"
+    hardpoint: the configuration has 1 problem:
+      bindings.deep.settings.depth: for plugin echo 2.0.0, 10 is greater than the maximum of 9 (hardpoint.toml, line 3)
+    ");
+    // What is gone judges nothing, and is not there.
+    assert!(hardpoint(folder.path(), &["plugin", "remove", "echo", "--yes"]).status.success());
+    let gone = check(folder.path(), deep);
+    assert!(
+        gone.status.success() && said(&gone).contains("there is no plugin `echo` here yet"),
+        "{}",
+        said(&gone)
+    );
+}
+
+#[test]
+fn a_removed_plugin_whose_file_stays_is_not_there() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", "")).unwrap();
+    let declared = "[plugins.echo]\nenabled = true\n";
+    let there = check(folder.path(), declared);
+    assert!(!said(&there).contains("Warning"), "{}", said(&there));
+    for arguments in [["grant", "echo", "--yes"], ["remove", "echo", "--yes"]] {
+        assert!(hardpoint(folder.path(), &[&["plugin"][..], &arguments].concat()).status.success());
+    }
+    let gone = check(folder.path(), declared);
+    assert!(said(&gone).contains("there is no plugin `echo` here yet"), "{}", said(&gone));
+}
+
+#[test]
+fn names_lead_to_the_right_kind() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", "")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/model.wasm"), fixture("hostile-model")).unwrap();
+    let told = check(
+        folder.path(),
+        r#"
+[bindings.bound]
+plugin = "echo"
+
+[[models]]
+id = "good"
+binding = "hostile-model"
+tools = [
+  "echo",
+  "bound",
+  "nobody",
+  "hostile-model",
+]
+
+[[models]]
+id = "bad"
+binding = "bound"
+"#,
+    );
+    assert_eq!(told.status.code(), Some(2));
+    insta::assert_snapshot!(said(&told), @r"
+    Warning: models.0.tools.2: there is no tool `nobody` here yet (hardpoint.toml, line 11)
+    hardpoint: the configuration has 2 problems:
+      models.0.tools.3: `hostile-model` is a plugin of kind model, no tool (hardpoint.toml, line 12)
+      models.1.binding: `bound` is a plugin of kind tool, no model (hardpoint.toml, line 17)
+    ");
+}
+
+#[test]
+fn secrets_are_those_that_are_asked_for() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", SECRETS)).unwrap();
+    let with = |audience: &str, more: &str| {
+        format!(
+            "[secrets.mine]\nvalue = \"sk-live-1\"\naudience = \"{audience}\"\n[bindings.b]\nplugin = \"echo\"\n\
+             [bindings.b.secrets]\napi_key = \"mine\"\n{more}"
+        )
+    };
+    let good = check(folder.path(), &with("https://a.example", ""));
+    assert!(good.status.success(), "{}", said(&good));
+    let told = check(folder.path(), &with("https://b.example", "nope = \"mine\"\n"));
+    assert_eq!(told.status.code(), Some(2));
+    insta::assert_snapshot!(said(&told), @r"
+    hardpoint: the configuration has 2 problems:
+      bindings.b.secrets.api_key: the secret for `api_key` may go to https://b.example only, and is wanted for https://a.example (hardpoint.toml, line 7)
+      bindings.b.secrets.nope: plugin echo 1.0.0 asks for no such secret, but for api_key (hardpoint.toml, line 8)
+    ");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_reported() {
+    let folder = TempDir::new().unwrap();
+    let told = Command::new(env!("CARGO_BIN_EXE_hardpoint"))
+        .current_dir(folder.path())
+        .env("HARDPOINT__LOG__LEVEL", OsStr::from_bytes(b"inf\xff"))
+        .args(["config", "check"])
+        .output()
+        .unwrap();
+    assert_eq!(told.status.code(), Some(2));
+    assert!(
+        said(&told).contains("is no UTF-8 (environment variable HARDPOINT__LOG__LEVEL)"),
+        "{}",
+        said(&told)
+    );
+}
