@@ -9,7 +9,7 @@ use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::egress::{EgressConfig, Timeouts};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
-use hardpoint_store::{CallRecorder, Durability, Store, StoreConfig};
+use hardpoint_store::{CallRecorder, Durability, Store, StoreConfig, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -60,13 +60,25 @@ pub struct Server {
 /// # Errors
 /// If it cannot be reached, or belongs to a newer program.
 pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
+    Store::open(&store_config(config), clock.clone()).await.context("the store cannot be opened")
+}
+
+/// Opens the store that a configuration names only to read it; none where nothing was ever kept. Nothing is made
+/// of it, and nothing changed.
+///
+/// # Errors
+/// If it cannot be reached, or belongs to an older or a newer program.
+pub async fn open_store_to_read(config: &Config) -> Result<Option<Store>, StoreError> {
+    Store::open_to_read(&store_config(config)).await
+}
+
+fn store_config(config: &Config) -> StoreConfig {
     let durability = match config.database.durability {
         DurabilityConfig::Power => Durability::Power,
         DurabilityConfig::Process => Durability::Process,
     };
     let url = config.database.url.as_ref().map(|url| url.reveal().to_owned());
-    let store = StoreConfig { data: config.server.data.clone(), url, durability };
-    Store::open(&store, clock.clone()).await.context("the store cannot be opened")
+    StoreConfig { data: config.server.data.clone(), url, durability }
 }
 
 /// Sets the runtime up as configured.

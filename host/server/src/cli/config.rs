@@ -2,12 +2,13 @@
 
 use clap::{Args, Subcommand};
 use hardpoint_runtime::inspect;
+use hardpoint_store::StoreError;
 use serde_json::json;
 
-use super::plugin::{desk, has_store};
 use super::{Common, Failure, block_on, print_json};
 use crate::config::{self, Config, ConfigError, Draft, Problem, Sources};
 use crate::service::plugins::review::{Known, Review};
+use crate::start::open_store_to_read;
 use crate::worker::reload::folder::{Content, Entry, Folder};
 
 #[derive(Subcommand)]
@@ -92,24 +93,32 @@ fn review(draft: &Draft) -> Result<Review, Failure> {
     // Where it is not known which store is meant, another one would be looked at.
     let names_store = |key: &str| key.starts_with("database") || matches!(key, "server" | "server.data");
     let is_known = !problems.iter().any(|problem| names_store(&problem.key));
-    let mut known = Known::default();
-    if is_known && has_store(config) {
-        match block_on(in_store(config))? {
-            Ok(found) => known = found,
-            Err(Failure::Other(error)) => problems.push(Problem::new("database", format!("{error:#}"))),
-            Err(failure) => return Err(failure),
+    let found = if is_known { block_on(in_store(config))? } else { Ok(Known::default()) };
+    let mut known = match found {
+        Ok(known) => known,
+        // Without what the store holds, what stands there would be missed here. An older one is no fault of the
+        // configuration: who checks before a roll-out has not rolled out yet.
+        Err(error) => {
+            let problem = Problem::new("database", format!("no plugin was looked at: {error}"));
+            let mut warnings = Vec::new();
+            match error {
+                StoreError::Older { .. } => warnings.push(problem),
+                _ => problems.push(problem),
+            }
+            return Ok(Review { problems, warnings });
         }
-    }
+    };
     in_folder(config, &mut known);
     let found = known.review(config);
     problems.extend(found.problems);
     Ok(Review { problems, ..found })
 }
 
-async fn in_store(config: &Config) -> Result<Known, Failure> {
-    let desk = desk(config.clone()).await?;
-    let known = Known::read(&desk.store, config).await?;
-    desk.store.close().await;
+/// What the store holds, which is nothing where there is none.
+async fn in_store(config: &Config) -> Result<Known, StoreError> {
+    let Some(store) = open_store_to_read(config).await? else { return Ok(Known::default()) };
+    let known = Known::read(&store, config).await?;
+    store.close().await;
     Ok(known)
 }
 

@@ -13,6 +13,7 @@ mod config_check;
 mod entry;
 mod exports;
 mod limits;
+mod looking;
 mod manifest_keys;
 mod manifest_powers;
 mod models;

@@ -11,7 +11,7 @@ use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
-use super::{Failure, desk, has_store, is_file, present, workbench};
+use super::{Failure, has_store, is_file, passing, present, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::{self, Config};
@@ -45,21 +45,13 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(
-    mut config: Config,
-    data: Option<&Path>,
-    arguments: &Arguments,
-) -> Result<(), Failure> {
+pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     let call_arguments = object("--arguments", &arguments.arguments)?;
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
-    let desk = if is_file(&arguments.target) {
-        if !has_store(&config) {
-            // Trying a file out leaves nothing behind where it is tried.
-            config.server.data = workbench(data)?;
-        }
-        desk(config).await?
+    let (desk, _passing) = if is_file(&arguments.target) && !has_store(&config) {
+        passing(config, workbench(data)?).await.map(|(desk, folder)| (desk, Some(folder)))?
     } else {
-        present(config).await?
+        (present(config).await?, None)
     };
     let bytes: Bytes = if is_file(&arguments.target) {
         std::fs::read(&arguments.target)

@@ -48,9 +48,12 @@ pub(in crate::cli) struct RevokeArguments {
 }
 
 pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<(), Failure> {
-    // What lies in the folder may be granted before a host has seen it.
-    if !has_store(&config) && !config.plugins_folder().is_dir() {
-        return Err(no_store(&config));
+    // What lies in the folder may be granted before a host has seen it. Where nothing does, no store is made.
+    if !has_store(&config) {
+        if !config.plugins_folder().is_dir() {
+            return Err(no_store(&config));
+        }
+        in_folder(&config, &arguments.id)?;
     }
     let desk = desk(config).await?;
     let (id, digest, binding) = (&arguments.id, arguments.digest.as_deref(), arguments.binding.as_deref());
@@ -114,21 +117,24 @@ pub(super) async fn revoke(config: Config, arguments: &RevokeArguments) -> Resul
 
 /// Takes a plugin out of the folder that no server has looked at yet.
 async fn take_from_folder(desk: &Desk, id: &str) -> Result<(), Failure> {
-    let path = desk.config.plugins_folder();
-    let found = path.is_dir().then(|| find(desk, id).ok().flatten()).flatten();
-    let Some((name, bytes)) = found else {
-        return Err(Failure::Other(anyhow::anyhow!(
-            "there is no plugin `{id}`, neither published nor in {}",
-            path.display()
-        )));
-    };
+    let (name, bytes) = in_folder(&desk.config, id)?;
     let taken = desk.upload(&Author::cli(), bytes, Source::Folder, Some(name)).await;
     taken.map(drop).map_err(|error| Failure::Other(error.into()))
 }
 
-fn find(desk: &Desk, id: &str) -> std::io::Result<Option<(String, Bytes)>> {
-    let folder = Folder::at(&desk.config.plugins_folder())?;
-    let limit = desk.config.plugins.max_component_bytes.0;
+/// The file of a plugin in the folder: its name and its bytes.
+fn in_folder(config: &Config, id: &str) -> Result<(String, Bytes), Failure> {
+    let path = config.plugins_folder();
+    let found = path.is_dir().then(|| find(config, id).ok().flatten()).flatten();
+    found.ok_or_else(|| {
+        let path = path.display();
+        Failure::Other(anyhow::anyhow!("there is no plugin `{id}`, neither published nor in {path}"))
+    })
+}
+
+fn find(config: &Config, id: &str) -> std::io::Result<Option<(String, Bytes)>> {
+    let folder = Folder::at(&config.plugins_folder())?;
+    let limit = config.plugins.max_component_bytes.0;
     for (name, entry) in folder.entries()? {
         let Entry::File(signature) = entry else { continue };
         if signature.size > limit {

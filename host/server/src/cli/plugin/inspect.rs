@@ -9,7 +9,7 @@ use hardpoint_store::plugins::State;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, has_store, is_file, present};
+use super::{Failure, is_file, look, no_store};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::Desk;
@@ -81,14 +81,12 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
         let bytes = std::fs::read(&arguments.target)
             .with_context(|| format!("{} cannot be read", arguments.target))?;
         let inspection = inspect(&bytes).with_context(|| format!("{} is no plugin", arguments.target))?;
-        if has_store(&config) {
-            let desk = present(config).await?;
-            published_report(&desk, inspection).await?
-        } else {
-            report(&config, inspection, &Arranged::default())
+        match look(&config).await? {
+            Some(desk) => published_report(&desk, inspection).await?,
+            None => report(&config, inspection, &Arranged::default()),
         }
     } else {
-        let desk = present(config).await?;
+        let desk = look(&config).await?.ok_or_else(|| no_store(&config))?;
         let version = desk.version(&arguments.target, None).await?;
         let bytes = blob(&desk, &version.digest).await?;
         let inspection = inspect(&bytes).context("the stored component cannot be read")?;

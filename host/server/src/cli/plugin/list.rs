@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{Failure, count, has_store, no_store, present};
+use super::{Failure, count, look, no_store};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::view::{FileView, Overview, PluginView};
@@ -20,8 +20,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let folder = config.plugins_folder();
-    let mut overview = if has_store(&config) {
-        let desk = present(config).await?;
+    let mut overview = if let Some(desk) = look(&config).await? {
         let overview = desk.overview(None).await?;
         desk.store.close().await;
         overview

@@ -21,11 +21,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use tempfile::TempDir;
 
 use super::{Common, Failure, block_on};
 use crate::config::{Config, Sources};
 use crate::service::plugins::Desk;
-use crate::start::open_store;
+use crate::start::{open_store, open_store_to_read};
 use crate::system;
 
 #[derive(Subcommand)]
@@ -171,20 +172,41 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
 }
 
 /// The operator's desk over the configured store, which is made where there is none.
-pub(super) async fn desk(config: Config) -> Result<Desk, Failure> {
+async fn desk(config: Config) -> Result<Desk, Failure> {
     let (clock, rng) = (system::clock(), system::rng());
     let store = open_store(&config, &clock).await?;
     Ok(Desk { config: Arc::new(config), store, clock, rng })
 }
 
-/// The operator's desk for what needs a store to be there already: looking, and changing what is there.
+/// The operator's desk for who only looks: makes and changes nothing. None where there is no store.
+async fn look(config: &Config) -> Result<Option<Desk>, Failure> {
+    let Some(store) = open_store_to_read(config).await.context("the store cannot be opened")? else {
+        return Ok(None);
+    };
+    Ok(Some(Desk { config: Arc::new(config.clone()), store, clock: system::clock(), rng: system::rng() }))
+}
+
+/// A desk where there is no store, over one that goes with the folder: trying something out leaves nothing behind
+/// but what was compiled, which stays in `home`.
+async fn passing(mut config: Config, home: PathBuf) -> Result<(Desk, TempDir), Failure> {
+    let folder = tempfile::tempdir()?;
+    config.server.data = folder.path().to_owned();
+    config.database.url = None;
+    let mut desk = desk(config).await?;
+    Arc::make_mut(&mut desk.config).server.data = home;
+    Ok((desk, folder))
+}
+
+/// The operator's desk for what changes a store that is there already.
 async fn present(config: Config) -> Result<Desk, Failure> {
     if has_store(&config) { desk(config).await } else { Err(no_store(&config)) }
 }
 
 fn no_store(config: &Config) -> Failure {
     let data = config.server.data.display();
-    let what = if config.server.data.is_dir() {
+    let what = if config.database.url.is_some() {
+        "no host has kept anything in the database".to_owned()
+    } else if config.server.data.is_dir() {
         format!("no host has kept anything in the folder `{data}`")
     } else {
         format!("there is no data folder `{data}` here")
@@ -198,7 +220,7 @@ fn is_file(target: &str) -> bool {
 }
 
 /// Whether there is a store already; looking at a file should not make one.
-pub(super) fn has_store(config: &Config) -> bool {
+fn has_store(config: &Config) -> bool {
     config.database.url.is_some() || config.server.data.join("hardpoint.db").exists()
 }
 

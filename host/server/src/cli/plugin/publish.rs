@@ -10,12 +10,13 @@ use hardpoint_runtime::HostServices;
 use hardpoint_store::plugins::Source;
 use serde_json::json;
 
-use super::{Failure, desk, has_store, workbench};
+use super::{Failure, desk, look, passing, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::Config;
 use crate::service::events::Author;
 use crate::service::kv::StoredKv;
+use crate::service::plugins::inspect_upload;
 use crate::service::plugins::rehearsal::{Change, Rehearsal};
 use crate::start::open_runtime;
 
@@ -31,26 +32,18 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let file = arguments.file.display();
     let bytes: Bytes =
         std::fs::read(&arguments.file).with_context(|| format!("{file} cannot be read"))?.into();
-    if arguments.dry_run && !has_store(&config) {
-        // Telling what would change leaves nothing behind.
-        config.server.data = workbench(None)?;
-    }
-    let desk = desk(config).await?;
+    // No store is made, nor brought to another version, for what is no plugin.
+    let inspected = inspect_upload(&config, bytes.clone()).await;
+    inspected.with_context(|| format!("{file} cannot be published"))?;
     if arguments.dry_run {
-        let services = HostServices {
-            clock: desk.clock.clone(),
-            rng: desk.rng.clone(),
-            kv: Arc::new(StoredKv(desk.store.clone())),
-        };
-        let runtime = open_runtime(&desk.config, compiler()?, services)?;
-        let rehearsal = desk.rehearse(&runtime, bytes).await.map_err(anyhow::Error::from)?;
-        desk.store.close().await;
+        let rehearsal = rehearse(config, bytes).await?;
         return if arguments.json { print_json(&rehearsal) } else { show(&rehearsal) };
     }
+    let desk = desk(config).await?;
     let name = arguments.file.file_name().map(|name| name.to_string_lossy().into_owned());
     let kept = desk.upload(&Author::cli(), bytes, Source::Upload, name).await.map_err(anyhow::Error::from)?;
     desk.store.close().await;
@@ -64,6 +57,26 @@ pub(super) async fn run(mut config: Config, arguments: &Arguments) -> Result<(),
         println!("See what it asks for and allow it: hardpoint plugin grant {id} --digest {digest}");
     }
     Ok(())
+}
+
+/// Keeps nothing but what was compiled: beside what the host compiles, if that is here.
+async fn rehearse(config: Config, bytes: Bytes) -> Result<Rehearsal, Failure> {
+    let (mut desk, _passing) = match look(&config).await? {
+        Some(desk) => (desk, None),
+        None => passing(config, workbench(None)?).await.map(|(desk, folder)| (desk, Some(folder)))?,
+    };
+    if !desk.config.server.data.is_dir() {
+        Arc::make_mut(&mut desk.config).server.data = workbench(None)?;
+    }
+    let services = HostServices {
+        clock: desk.clock.clone(),
+        rng: desk.rng.clone(),
+        kv: Arc::new(StoredKv(desk.store.clone())),
+    };
+    let runtime = open_runtime(&desk.config, compiler()?, services)?;
+    let rehearsal = desk.rehearse(&runtime, bytes).await.map_err(anyhow::Error::from)?;
+    desk.store.close().await;
+    Ok(rehearsal)
 }
 
 fn show(rehearsal: &Rehearsal) -> Result<(), Failure> {

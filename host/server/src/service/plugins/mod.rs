@@ -15,6 +15,7 @@ pub mod view;
 use hardpoint_store::plugins::{Plugin, State};
 
 pub use desk::{Desk, DeskError, Granted};
+pub use upload::inspect_upload;
 
 /// How the reason of a version begins that an operator took out of service. Such a version is not tried
 /// again by itself.

@@ -2,13 +2,14 @@
 //! the plugins folder by the command line, before a server has seen them.
 
 use bytes::Bytes;
-use hardpoint_runtime::{LoadError, inspect};
+use hardpoint_runtime::{Inspection, LoadError, inspect};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, Source, State};
 use hardpoint_store::{Lane, StoreError};
 use serde_json::json;
 
 use super::Desk;
+use crate::config::Config;
 use crate::service::events::{self, Author};
 use crate::worker::reload::new_plugin;
 
@@ -23,6 +24,20 @@ pub enum UploadError {
     Store(#[from] StoreError),
 }
 
+/// Looks at bytes before anything is done with them.
+///
+/// # Errors
+/// If they are too many, or no plugin.
+pub async fn inspect_upload(config: &Config, bytes: Bytes) -> Result<Inspection, LoadError> {
+    let (size, limit) = (bytes.len() as u64, config.plugins.max_component_bytes.0);
+    if size > limit {
+        return Err(LoadError::TooLarge { size, limit });
+    }
+    tokio::task::spawn_blocking(move || inspect(&bytes))
+        .await
+        .unwrap_or_else(|error| Err(LoadError::NotAComponent(format!("reading it failed: {error}"))))
+}
+
 impl Desk {
     /// Keeps bytes as a version that waits for approval. Bytes that are known keep their state,
     /// unless they were removed: then they wait again.
@@ -33,14 +48,7 @@ impl Desk {
         source: Source,
         file_name: Option<String>,
     ) -> Result<Plugin, UploadError> {
-        let limit = self.config.plugins.max_component_bytes.0;
-        if bytes.len() as u64 > limit {
-            return Err(LoadError::TooLarge { size: bytes.len() as u64, limit }.into());
-        }
-        let copy = bytes.clone();
-        let inspection = tokio::task::spawn_blocking(move || inspect(&copy))
-            .await
-            .unwrap_or_else(|error| Err(LoadError::NotAComponent(format!("reading it failed: {error}"))))?;
+        let inspection = inspect_upload(&self.config, bytes.clone()).await?;
         let key = BlobKey::plugin(&inspection.digest)?;
         self.store.blobs().put(&key, bytes).await?;
         let new = new_plugin(inspection, source, file_name);
