@@ -87,3 +87,23 @@ fn what_cannot_be_done_makes_no_store() {
     assert!(said(&unknown).contains("there is no plugin `nope`"), "{}", said(&unknown));
     assert_eq!(names(&folder.path().join("data")), ["plugins"]);
 }
+
+#[test]
+fn a_host_to_develop_in_is_named_without_its_secrets() {
+    let folder = TempDir::new().unwrap();
+    assert!(hardpoint(folder.path(), &["plugin", "new", "tool", "count"]).status.success());
+    let dev = |key: &str, more: &[&str]| {
+        let arguments = [&["plugin", "dev", "count"], more].concat();
+        let output = hardpoint_with(folder.path(), "HARDPOINT_API_KEY", key, &arguments);
+        assert!(!output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let told = dev("", &["--server", "http://127.0.0.1:1"]);
+    assert!(told.contains("set HARDPOINT_API_KEY"), "{told}");
+    let told = dev("", &["--data", "elsewhere"]);
+    assert!(told.contains("leave --data out"), "{told}");
+    for scheme in ["http", "https"] {
+        let told = dev("hp_live_x", &["--server", &format!("{scheme}://user:password@host.example")]);
+        assert!(told.contains("host.example") && !told.contains("password"), "{told}");
+    }
+}

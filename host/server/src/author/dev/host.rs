@@ -13,6 +13,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::{Position, Url};
 
+use crate::config::without_users;
+
 /// An answer to a command waits for what follows from it, and a log says that it is alive more often.
 const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(10),
@@ -96,11 +98,12 @@ impl Host {
     /// # Errors
     /// If that is no address.
     pub fn at(address: &str, key: &str) -> anyhow::Result<Self> {
-        let url = Url::parse(address).with_context(|| format!("{address} is no address of a host"))?;
+        // What is wrong with it would be told with the whole of it, the user's password included.
+        let none =
+            || anyhow!("{} is no address of a host: write http://127.0.0.1:8080", without_users(address));
+        let url = Url::parse(address).map_err(|_| none())?;
         let root = url[..Position::AfterPath].trim_end_matches('/');
-        let rule: HttpRule = format!("DELETE,GET,POST,PUT {root}")
-            .parse()
-            .with_context(|| format!("{address} is no address of a host: write http://127.0.0.1:8080"))?;
+        let rule: HttpRule = format!("DELETE,GET,POST,PUT {root}").parse().map_err(|_| none())?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let egress = Egress::new(EgressConfig {
             // The author says where the host is.
@@ -238,6 +241,10 @@ mod tests {
         assert_eq!(base("https://example.com/hardpoint/").unwrap(), "https://example.com/hardpoint/api/v1");
         assert!(base("here").unwrap_err().to_string().contains("no address"));
         assert!(base("ftp://example.com").is_err());
+        for address in ["https://user:pw@example.com", "https://user:pw@ex ample.com"] {
+            let told = format!("{:#}", base(address).unwrap_err());
+            assert!(told.contains("no address") && !told.contains("user:pw"), "{told}");
+        }
     }
 
     #[test]

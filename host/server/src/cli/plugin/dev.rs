@@ -18,7 +18,7 @@ use super::Failure;
 use super::call::object;
 use crate::author::dev::{Dev, Host, News, Tell, is_exposed};
 use crate::cli::serve::{compiler, connections, url};
-use crate::config::Config;
+use crate::config::{Config, without_users};
 use crate::serve::serve;
 use crate::start::{Parts, Server, start};
 use crate::system;
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// A running host; one of its own where left out.
-    #[arg(long, value_name = "URL", requires = "key")]
+    #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// An operator's key of that host.
     #[arg(long, value_name = "KEY", env = "HARDPOINT_API_KEY", hide_env_values = true)]
@@ -55,17 +55,25 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
     let project = Project::open(&arguments.folder).map_err(super::project::failure)?;
     let mut own = None;
-    let (address, key) = match (&arguments.server, &arguments.key) {
-        (Some(server), Some(key)) => {
+    let (address, key) = match &arguments.server {
+        Some(server) => {
+            // Set to nothing is not set.
+            let Some(key) = arguments.key.filter(|key| !key.is_empty()) else {
+                return Err(Failure::Misuse(
+                    "--server needs an operator's key of that host: set HARDPOINT_API_KEY, or add --key"
+                        .to_owned(),
+                ));
+            };
             if is_exposed(server) && !arguments.plain_http {
                 return Err(Failure::Misuse(format!(
-                    "an operator's key would go to {server} for everybody on the way to read: use https, or add \
-                     --plain-http where the network between is yours"
+                    "an operator's key would go to {} for everybody on the way to read: use https, or add \
+                     --plain-http where the network between is yours",
+                    without_users(server)
                 )));
             }
-            (server.clone(), key.clone())
+            (server.clone(), key)
         }
-        _ => {
+        None => {
             let started = OwnHost::start(config, &project).await?;
             let found = (started.address.clone(), started.key.reveal().to_owned());
             own = Some(started);

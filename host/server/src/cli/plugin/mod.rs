@@ -139,6 +139,11 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
         Command::New(arguments) => return project::new(arguments),
         Command::Build(arguments) => return project::build(arguments),
         Command::Pack(arguments) => return project::pack(arguments),
+        // Its host clears its folder, so that must be one of its own.
+        Command::Dev(_) if common.data.is_some() => {
+            let what = "plugin dev keeps its data in the project's folder build/dev: leave --data out";
+            return Err(Failure::Misuse(what.to_owned()));
+        }
         _ => {}
     }
     let config = match &command {
