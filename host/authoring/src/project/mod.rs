@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -105,7 +106,15 @@ impl Project {
         // Absolute, since programs that are started here run in it and get paths into it.
         let folder = folder.canonicalize().map_err(at(folder))?;
         let path = folder.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(at(&path))?;
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Refused(format!(
+                    "{} is no plugin's project: it has no plugin.toml; `hardpoint plugin new` makes one",
+                    folder.display()
+                )));
+            }
+            read => read.map_err(at(&path))?,
+        };
         let manifest =
             Manifest::from_toml(&text).map_err(|source| Error::Manifest { path: path.clone(), source })?;
         let language = Language::of(&folder)?;
@@ -152,7 +161,7 @@ mod tests {
     fn says_why_a_folder_is_no_project() {
         let place = tempfile::tempdir().unwrap();
         let reason = || Project::open(place.path()).unwrap_err().to_string();
-        assert!(reason().contains("plugin.toml: "), "{}", reason());
+        assert!(reason().contains("it has no plugin.toml"), "{}", reason());
         fs::write(place.path().join(MANIFEST), "id = 1").unwrap();
         assert!(reason().contains("plugin.toml is wrong: line 1"), "{}", reason());
         let manifest = "id = \"one\"\nversion = \"0.1.0\"\nkind = \"tool\"\ndescription = \"A tool.\"\n";

@@ -50,7 +50,7 @@ impl JavaScript {
                 fs::write(&file, text).map_err(at(&file))?;
             }
             let mut npm = Command::new("npm");
-            npm.args(["ci", "--no-audit", "--no-fund", "--silent"]);
+            npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
             show_and_run(npm.current_dir(folder))
         })?;
         Ok(Self { folder })

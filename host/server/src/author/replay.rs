@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::message::{Delta, ToolCallPiece};
 use hardpoint_recording::{
     Asked, CompletionInput, DeliveryInput, EmbeddingInput, Exchange, Outcome, Recording, ToolCallInput,
@@ -143,6 +144,17 @@ async fn replay_once(bench: &Bench, player: &Player, recording: &Recording) -> a
 /// # Errors
 /// What is asked is nothing that can be asked.
 pub async fn run(bench: &Bench, binding: &Arc<Binding>, asked: Asked) -> anyhow::Result<Outcome> {
+    let (needed, what) = match &asked {
+        Asked::Completion(_) => (Kind::Model, "a completion"),
+        Asked::Embedding(_) => (Kind::Model, "an embedding"),
+        Asked::Delivery(_) => (Kind::Exporter, "a delivery"),
+        Asked::Call(_) => (Kind::Tool, "a call"),
+    };
+    anyhow::ensure!(
+        binding.kind() == needed,
+        "{what} cannot be asked of a plugin of kind {:?}",
+        binding.kind()
+    );
     match asked {
         Asked::Completion(input) => complete(binding, *input).await.map_err(anyhow::Error::msg),
         Asked::Embedding(input) => Ok(embed(binding, input).await),

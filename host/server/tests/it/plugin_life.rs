@@ -5,6 +5,7 @@ use http::{Method, header};
 use http_body_util::BodyExt;
 use serde_json::json;
 
+use crate::command_line::{hardpoint, said};
 use crate::plugins::{ASKS, kinds_of_events};
 use crate::support::{TestApp, echo, fixture, repacked};
 
@@ -107,4 +108,30 @@ async fn what_publishing_would_change_is_told() {
     assert_eq!(rehearse("no component".into()).await.status, 422);
     assert_eq!(app.plugin("echo").await["version"], "1.0.0");
     assert_eq!(kinds_of_events(&app).await.iter().filter(|kind| *kind == "plugin.published").count(), 1);
+}
+
+/// No host has looked yet, so the store still says what each version waited for.
+#[test]
+fn what_was_allowed_since_is_told_as_allowed_and_nothing_else_is() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let asks = "[[http]]\nhost = \"api.example.com\"\nmethods = [\"POST\"]\n";
+    let run = |arguments: &[&str]| {
+        let done = hardpoint(folder.path(), &[&["plugin"], arguments].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        said(&done)
+    };
+    let publish = |version: &str| {
+        std::fs::write(folder.path().join("echo.wasm"), echo(version, asks)).unwrap();
+        run(&["publish", "echo.wasm"]);
+    };
+    publish("1.0.0");
+    let allowed = "it is allowed now";
+    let told = |arguments: &[&str]| run(arguments).contains(allowed);
+    assert_eq!([told(&["list"]), told(&["inspect", "echo"])], [false, false]);
+    run(&["grant", "echo", "--yes"]);
+    assert_eq!([told(&["list"]), told(&["inspect", "echo"])], [true, true]);
+    // What the grant covers, but nobody approved its bytes.
+    publish("1.0.1");
+    let inspected = run(&["inspect", "echo"]);
+    assert!(inspected.starts_with("echo 1.0.1") && !inspected.contains(allowed), "{inspected}");
 }

@@ -42,3 +42,20 @@ fn a_recording_keeps_the_settings_as_they_were_written() {
     assert!(recorded.status.success(), "{}", said(&recorded));
     assert!(!said(&recorded).contains("settings"), "{}", said(&recorded));
 }
+
+/// What cannot be asked of a plugin is no recording of it.
+#[test]
+fn a_question_is_asked_of_the_kind_that_it_is_for() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("echo.wasm"), echo("1.0.0", "")).unwrap();
+    let question = json!({"about": "x", "delivery": {"events": []}}).to_string();
+    std::fs::write(folder.path().join("question.json"), question).unwrap();
+    let record = ["plugin", "record", "echo.wasm", "question.json", "--data", "kept", "--out", "one.json"];
+    let refused = hardpoint(folder.path(), &record);
+    assert!(!refused.status.success() && !folder.path().join("one.json").exists());
+    assert!(
+        said(&refused).contains("a delivery cannot be asked of a plugin of kind Tool"),
+        "{}",
+        said(&refused)
+    );
+}

@@ -58,7 +58,7 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
             .with_context(|| format!("{} cannot be read", arguments.target))?
             .into()
     } else {
-        let version = desk.version(&arguments.target, None).await?;
+        let version = desk.serving(&arguments.target).await?;
         blob(&desk, &version.digest).await?
     };
     let binding = bind(&desk, bytes, arguments, settings).await?;

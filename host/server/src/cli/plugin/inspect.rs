@@ -5,7 +5,6 @@ use bytes::Bytes;
 use clap::Args;
 use hardpoint_runtime::{Inspection, inspect};
 use hardpoint_store::blobs::BlobKey;
-use hardpoint_store::plugins::State;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,9 +16,6 @@ use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::service::plugins::settings;
 use crate::service::plugins::view::ReachView;
-
-/// Of what was granted and is not live yet.
-const ALLOWED: &str = "it is allowed now, and is served as soon as a running host has loaded it";
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -108,15 +104,12 @@ pub(super) async fn blob(desk: &Desk, digest: &str) -> Result<Bytes, Failure> {
 
 async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report, Failure> {
     let (id, digest) = (inspection.manifest.id.clone(), inspection.digest.clone());
-    let mut report = report(&desk.config, inspection, &desk.arranged().await?);
+    let arranged = desk.arranged().await?;
+    let mut report = report(&desk.config, inspection, &arranged);
     if let Ok(row) = desk.version(&id, Some(&digest)).await {
-        // The state is the last host's to look; what it waited for may have been allowed since.
-        let allowed = row.state == State::PendingApproval && report.bindings.iter().any(|bound| bound.ready);
-        (report.state, report.reason) = desk.state_of(&row, None);
+        (report.state, report.reason) = desk.state_now(&row, &arranged, None);
         if let Some(off) = desk.config.declared_off(&id) {
             report.reason = Some(off);
-        } else if allowed && report.reason == row.reason {
-            report.reason = Some(ALLOWED.to_owned());
         }
     }
     desk.store.close().await;

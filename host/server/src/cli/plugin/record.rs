@@ -55,6 +55,9 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
     let binding = bench.bind(&recording.settings, |name| secrets.get(name).cloned())?;
     recording.expect = replay::run(&bench, &binding, asked).await?;
     recording.exchanges = recorder.exchanges();
+    if recording.expect.failure.is_some() {
+        eprintln!("What was recorded is a failure: keep it only if the plugin is to fail like that.");
+    }
     let text = recording.to_json();
     match &arguments.out {
         Some(file) => {

@@ -105,8 +105,8 @@ impl Desk {
         Ok(Bound { created, planned })
     }
 
-    /// The version whose schema judges settings: the one that serves, else the one that would.
-    async fn serving(&self, id: &str) -> Result<Plugin, DeskError> {
+    /// The version that serves, else the one that would.
+    pub async fn serving(&self, id: &str) -> Result<Plugin, DeskError> {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         let pin = self.config.declared.get(id).and_then(|declared| declared.digest.as_ref());
         let pinned = versions.iter().find(|row| Some(&row.digest) == pin);

@@ -369,7 +369,7 @@ impl Desk {
 }
 
 /// Whether a version may serve as things are arranged.
-fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) -> bool {
+pub(super) fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) -> bool {
     Manifest::from_toml(&version.manifest)
         .is_ok_and(|manifest| plan(config, arranged, &manifest).iter().any(Planned::is_ready))
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::Desk;
 use super::arranged::Arranged;
+use super::desk::may_serve;
 use super::plan::{Planned, Readiness, plan};
 use crate::config::Written;
 use crate::worker::reload::Status;
@@ -240,6 +241,9 @@ pub struct Running<'a> {
     pub catalogue: &'a Catalogue,
 }
 
+/// Of what was allowed and is not live yet.
+const ALLOWED: &str = "it is allowed now, and is served as soon as a running host has loaded it";
+
 impl Desk {
     /// Everything there is.
     pub async fn overview(&self, running: Option<&Running<'_>>) -> Result<Overview, StoreError> {
@@ -307,7 +311,7 @@ impl Desk {
         let mut asks: Vec<String> = planned.iter().flat_map(|planned| planned.asked.describe()).collect();
         asks.sort();
         asks.dedup();
-        let (state, reason) = self.state_of(row, running);
+        let (state, reason) = self.state_now(row, arranged, running);
         let reach = arranged.reach(&self.config, &row.id);
         Some(PluginView {
             id: row.id.clone(),
@@ -325,7 +329,7 @@ impl Desk {
             bindings: planned.iter().map(|planned| binding_view(&row.id, planned, running)).collect(),
             open_to: reach.into(),
             candidate: other.map(|other| {
-                let (state, reason) = self.state_of(other, running);
+                let (state, reason) = self.state_now(other, arranged, running);
                 CandidateView { version: other.version.clone(), digest: other.digest.clone(), state, reason }
             }),
             approved_by: row.approved_by.clone(),
@@ -338,8 +342,24 @@ impl Desk {
         self.config.declared.get(id).and_then(|declared| declared.digest.as_ref())
     }
 
+    /// The same, and what it waited for may have been allowed since: a row's state is the last host's to look.
+    pub(crate) fn state_now(
+        &self,
+        row: &Plugin,
+        arranged: &Arranged,
+        running: Option<&Running<'_>>,
+    ) -> (String, Option<String>) {
+        let (state, reason) = self.state_of(row, running);
+        let is_told = state == row.state.as_str() && reason == row.reason;
+        let was_allowed = row.state == State::PendingApproval && row.approved_by.is_some();
+        if is_told && was_allowed && may_serve(&self.config, arranged, row) {
+            return (state, Some(ALLOWED.to_owned()));
+        }
+        (state, reason)
+    }
+
     /// The state of a version, with what the configuration says and what a running server knows better.
-    pub(crate) fn state_of(&self, row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
+    fn state_of(&self, row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
         if row.state == State::Active
             && let Some(reason) = self.config.declared_off(&row.id)
         {
