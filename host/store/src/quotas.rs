@@ -24,7 +24,6 @@ statements! {
            begin_at = CASE WHEN quota_windows.begin_at < excluded.begin_at THEN excluded.begin_at \
            ELSE quota_windows.begin_at END RETURNING begin_at, granted";
     GRANT: "UPDATE quota_windows SET granted = granted + $4 WHERE subject = $1 AND meter = $2 AND period = $3";
-    FORGET: "DELETE FROM quota_windows WHERE subject = $1";
 }
 
 /// Leases as much of each limit as is wished, or what is left of it. Together, leases of one window never exceed
@@ -47,9 +46,4 @@ pub async fn lease(tx: &mut Tx, mut wishes: Vec<Wish>) -> Result<Vec<Lease>, Sto
         leases.push(Lease { count: limit.count, begin, size, granted: granted + size });
     }
     Ok(leases)
-}
-
-/// Forgets what was leased of the limits of a key or an organisation that is gone.
-pub async fn forget(tx: &mut Tx, subject: &str) -> Result<(), StoreError> {
-    execute!(tx, FORGET, subject).map(drop)
 }

@@ -41,8 +41,6 @@ async fn a_window_gives_no_more_than_its_limit(db: Fixture) {
     // The limit was lowered below what is leased, and raised again.
     assert_eq!(one(&db, wish("key_1", Window::Minute, 5, 120, 4)).await, (0, 8));
     assert_eq!(one(&db, wish("key_1", Window::Minute, 20, 120, 4)).await, (4, 12));
-    db.store.write(Lane::Bulk, |tx| Box::pin(quotas::forget(tx, "key_1"))).await.unwrap();
-    assert_eq!(one(&db, minute(120, 4)).await, (4, 4));
 }
 
 async fn hosts_that_lease_at_once_get_all_of_it_and_no_more(db: Fixture) {
