@@ -187,12 +187,13 @@ impl Binding {
         self.breaker.succeeded(organization);
     }
 
-    /// The end of a tool's call that went well: a warm sandbox goes back to its pool. State machines are
-    /// never kept: what their last exchange left behind would stay in their memory.
+    /// The end of a tool's call that went well: a warm sandbox goes back to its pool, unless its memory has filled
+    /// up so far that a later call could fail for what earlier ones left behind. State machines are never kept: what
+    /// their last exchange left behind would stay in their memory.
     pub(crate) fn leave(&self, mut sandbox: Sandbox) {
         let organization = sandbox.state().context.organization.clone();
         self.served(&organization);
-        if self.generation.manifest().instance != InstanceMode::Warm {
+        if self.generation.manifest().instance != InstanceMode::Warm || !sandbox.state().limiter.has_room() {
             return;
         }
         sandbox.rest();

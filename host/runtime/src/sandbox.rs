@@ -137,6 +137,7 @@ impl Sandbox {
             Ok(Err(error)) => return Err(name_fault(&store, &error)),
             Err(fault) => return Err(fault),
         };
+        store.data_mut().limiter.begin();
         generation.live.fetch_add(1, Relaxed);
         Ok(Self { store, instance, stopwatch, since, generation, permit, _place: place })
     }

@@ -54,6 +54,21 @@ async fn a_warm_instance_is_neither_shared_nor_kept_after_a_fault() {
 }
 
 #[tokio::test]
+async fn a_warm_instance_is_not_kept_until_its_memory_is_full() {
+    let test = TestRuntime::start();
+    let generation = test.runtime.load(repacked("hostile", WARM)).await.unwrap();
+    let spec = spec(&generation, Permissions::default());
+    test.runtime.publish(vec![generation], vec![spec]);
+    let binding = test.runtime.snapshot().binding("hostile").unwrap().clone();
+    let mut calls = Vec::new();
+    for _ in 0..12 {
+        calls.push(binding.call_tool(context_of("org_a"), r#"{"do":"leak"}"#).await.unwrap());
+    }
+    // 64 MiB, of which four calls fill more than half: the fifth has a fresh instance, and none ever fails.
+    assert_eq!(calls.concat(), "123412341234");
+}
+
+#[tokio::test]
 async fn a_warm_instance_does_not_outlive_its_binding() {
     let test = TestRuntime::start();
     let generation = test.runtime.load(repacked("hostile", WARM)).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hardpoint_tests::load::{Load, Measured};
 use serde_json::{Value, json};
 
@@ -79,9 +79,9 @@ fn load(host: &BenchHost, tool: &str, work: Work, connections: usize, requests: 
 }
 
 async fn row(host: &BenchHost, name: &str, load: &Load) -> Result<Row> {
-    load.warm_up().await?;
+    load.warm_up().await.with_context(|| format!("warming {name} up"))?;
     let (before, metered_before) = (host.cpu(), metered(host, name).await);
-    let measured = load.run().await?;
+    let measured = load.run().await.with_context(|| format!("calling {name}"))?;
     let cpu = host.cpu().saturating_sub(before);
     let metered = match (metered_before, metered(host, name).await) {
         (Some(before), Some(after)) => Some((after - before) * 1_000.0 / measured.requests as f64),
