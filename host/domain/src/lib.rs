@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod address;
+pub mod budget;
 pub mod email;
 pub mod event;
 pub mod failure;
@@ -13,10 +14,12 @@ pub mod limits;
 pub mod manifest;
 pub mod message;
 pub mod model;
+pub mod money;
 pub mod origin;
 pub mod pattern;
 pub mod period;
 pub mod plan;
+pub mod pool;
 pub mod quota;
 pub mod reach;
 pub mod retry;

@@ -52,6 +52,9 @@ pub struct Model {
     /// Tokens that fit, question and answer together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
+    /// Tokens that it writes at most where a request does not say; of models that cost something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
     /// What it can do.
     #[serde(default)]
     pub capabilities: Vec<Capability>,

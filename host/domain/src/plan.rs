@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::money::Credits;
 use crate::quota::{Count, Limit, Meter, Window};
 
 /// Their ids, from least to most.
@@ -13,6 +14,20 @@ pub const IDS: [&str; 4] = ["free", "standard", "professional", "enterprise"];
 pub fn named(name: &str) -> Option<&'static str> {
     let name = if name == "starter" { "standard" } else { name };
     IDS.into_iter().find(|id| *id == name)
+}
+
+/// Whether organisations on a plan pay before they use anything. Those on the largest have a contract.
+pub fn is_prepaid(plan: &str) -> bool {
+    named(plan) != Some("enterprise")
+}
+
+/// How an organisation on a plan pays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether it may spend only what it has; afterwards where not.
+    pub prepaid: bool,
+    /// What the plan adds to it at the beginning of each month.
+    pub monthly: Credits,
 }
 
 /// What may come in of an organisation, or with a key; what is left out is not limited.

@@ -31,17 +31,20 @@ use axum::extract::FromRequestParts;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hardpoint_domain::message::Usage;
+use hardpoint_domain::model::Prices;
+use hardpoint_domain::money::Credits;
 use hardpoint_domain::quota::Standing;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::Binding;
-use hardpoint_store::StoreError;
 use hardpoint_store::call_records::{CallRecord, Outcome};
+use hardpoint_store::{Ended, StoreError};
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::service::billing::Purchase;
 use crate::service::limits::Pass;
 use crate::state::App;
 
@@ -71,7 +74,7 @@ impl From<&Binding> for Served {
 }
 
 /// What is known of a request so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Facts {
     /// In capitals.
     pub method: String,
@@ -91,6 +94,8 @@ pub struct Facts {
     pub served: Option<Served>,
     /// Tokens, over all rounds.
     pub usage: Usage,
+    /// What is kept to pay for it; none where it costs nothing.
+    pub purchase: Option<Purchase>,
     /// Whether it is answered piece by piece.
     pub streamed: bool,
     /// Deltas that were sent.
@@ -114,13 +119,24 @@ struct Shared {
 }
 
 impl Facts {
-    /// The record; none for a stranger's request: those leave counters and aggregated refusals, or
-    /// strangers could fill the disk.
-    fn record(self, request_id: &str, elapsed: Duration) -> Option<CallRecord> {
-        let caller = self.caller?;
+    /// What the request leaves behind: its record, and what it spent. None for a stranger's: those leave counters and
+    /// aggregated refusals, or strangers could fill the disk.
+    fn end(mut self, request_id: &str, elapsed: Duration, now: Timestamp) -> Option<Ended> {
+        let purchase = self.purchase.take();
+        let record = self.record(request_id, elapsed)?;
+        let Some(purchase) = purchase else { return Some(record.into()) };
+        let (rates, noted) = (Some(purchase.rates.to_string()), purchase.noted);
+        let (charge, spent) = purchase.settle(&self.usage, now);
+        Some(Ended { record: CallRecord { charge, rates, ..record }, spent, noted })
+    }
+
+    /// The record of a request that costs nothing.
+    fn record(&mut self, request_id: &str, elapsed: Duration) -> Option<CallRecord> {
+        let caller = self.caller.as_ref()?;
         let failed = self.error.is_some() || self.status >= 400;
         let outcome = self.outcome.unwrap_or(if failed { Outcome::Failed } else { Outcome::Completed });
-        let served = self.served;
+        let served = self.served.take();
+        let take = std::mem::take::<String>;
         Some(CallRecord {
             // As unique as the request it is the record of.
             id: format!("call_{}", request_id.strip_prefix("req_").unwrap_or(request_id)),
@@ -128,13 +144,13 @@ impl Facts {
             time: self.started,
             organization_id: Some(caller.organization_id.clone()),
             key_id: Some(caller.key_id.clone()),
-            method: self.method,
-            route: if self.route.is_empty() { "(none)".to_owned() } else { self.route },
+            method: take(&mut self.method),
+            route: if self.route.is_empty() { "(none)".to_owned() } else { take(&mut self.route) },
             status: self.status,
-            error_type: self.error,
+            error_type: self.error.take(),
             error_message: self.error_message.as_deref().map(one_line),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            model: self.model,
+            model: self.model.take(),
             binding: served.as_ref().map(|served| served.binding.clone()),
             plugin: served.as_ref().map(|served| served.plugin.clone()),
             plugin_version: served.map(|served| served.version),
@@ -145,6 +161,8 @@ impl Facts {
             deltas: self.deltas,
             bytes_sent: self.bytes_sent,
             outcome,
+            charge: Credits::ZERO,
+            rates: None,
         })
     }
 }
@@ -181,6 +199,50 @@ impl CallNote {
     /// Who is calling, as far as that is known.
     pub fn caller(&self) -> Option<Caller> {
         self.facts().as_ref()?.caller.clone()
+    }
+
+    /// The running server.
+    pub fn app(&self) -> &Arc<App> {
+        &self.0.app
+    }
+
+    /// How far a request is that money is kept for: the lease that it is charged to, and the record that it would
+    /// leave if this host ended now. None where it has ended, or began less than this long ago.
+    pub(crate) fn progress(&self, least: Duration) -> Option<(String, CallRecord)> {
+        let elapsed = self.0.clock_start.elapsed();
+        if elapsed < least {
+            return None;
+        }
+        let mut facts = self.facts();
+        let facts = facts.as_mut()?;
+        let purchase = facts.purchase.as_mut()?;
+        purchase.noted = true;
+        let (lease, rates) = (purchase.lease()?.to_owned(), purchase.rates.to_string());
+        let charge = purchase.so_far(&facts.usage);
+        let mut shown = Facts {
+            method: facts.method.clone(),
+            route: facts.route.clone(),
+            status: facts.status,
+            error: Some("interrupted".to_owned()),
+            error_message: Some("The host stopped before the request ended.".to_owned()),
+            caller: facts.caller.clone(),
+            model: facts.model.clone(),
+            served: facts.served.clone(),
+            outcome: Some(Outcome::Failed),
+            purchase: None,
+            ..*facts
+        };
+        let record = shown.record(&self.0.request_id, elapsed)?;
+        Some((lease, CallRecord { charge, rates: Some(rates), ..record }))
+    }
+
+    /// Notes the prices of the model that answers.
+    pub fn priced(&self, prices: Prices) {
+        self.update(|facts| {
+            if let Some(purchase) = &mut facts.purchase {
+                purchase.served_at(prices);
+            }
+        });
     }
 
     /// Notes the model that was asked for.
@@ -234,7 +296,11 @@ impl CallNote {
         shared.app.metrics.request(&facts, elapsed);
         let error = facts.error_message.as_deref();
         tracing::debug!(status = facts.status, ms = elapsed.as_secs_f64() * 1e3, error, "answered");
-        facts.record(&shared.request_id, elapsed).map(|record| shared.app.calls.record(record))
+        if facts.purchase.is_some() {
+            shared.app.billing.ended(&shared.request_id);
+        }
+        let now = shared.app.clock.now();
+        facts.end(&shared.request_id, elapsed, now).map(|ended| shared.app.calls.record(ended))
     }
 
     fn is_open(&self) -> bool {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 pub use hardpoint_domain::access::Role;
 use hardpoint_domain::access::{Powers, Refusal};
+use hardpoint_domain::plan::{Rates, Terms};
 use http::request::Parts;
 
 use crate::error::ApiError;
@@ -30,6 +31,10 @@ pub struct Identity {
     pub scopes: Vec<String>,
     /// False for a test key, which never calls an outside service.
     pub livemode: bool,
+    /// How its organisation pays.
+    pub terms: Terms,
+    /// The limits that the key itself was made with.
+    pub own_rates: Rates,
     /// What its requests count against.
     pub quota: Quota,
 }

@@ -125,6 +125,13 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "permission_denied", message)
     }
 
+    /// 403 for what a test key does not do, since it never calls an outside service; `what` reads like
+    /// `makes no embeddings`.
+    pub fn test_key(what: &str) -> Self {
+        Self::forbidden(format!("A test key {what}: it never calls an outside service. Use a live key."))
+            .with_code("test_key")
+    }
+
     /// 404 for a resource that is not there or not the caller's; `what` reads like `chat "chat-abc"`.
     pub fn not_found(what: impl fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no {what}."))

@@ -6,8 +6,9 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    api_key_history, api_keys, audit_logs, completions, docs, embeddings, health, me, models, org,
-    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, users, workspace_members, workspaces,
+    api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health, limits, me,
+    models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
+    workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 
@@ -28,6 +29,15 @@ pub const BASE: &str = "/api/v1";
         tools::list,
         tools::call,
         me::get,
+        billing::get,
+        billing::set_budget,
+        billing::add_credits,
+        billing::rates,
+        billing::quote,
+        billing::approve,
+        billing::approvals,
+        usage::get,
+        limits::get,
         org::get,
         workspaces::list,
         workspaces::create,
@@ -79,6 +89,7 @@ pub const BASE: &str = "/api/v1";
         (name = "models", description = "What can be asked"),
         (name = "tools", description = "Tools that plugins offer"),
         (name = "organisations", description = "Who is calling, organisations and their workspaces"),
+        (name = "billing", description = "Credits, what things cost, budgets, usage and limits"),
         (name = "API keys", description = "Keys, what they may do, and what was done with them"),
         (name = "plugins", description = "For operators: what is loaded and what it may do"),
         (name = "audit logs", description = "What happened, and where it is sent"),

@@ -11,8 +11,9 @@ use hardpoint_domain::access::{Role, Rule};
 use http::{Method, StatusCode};
 
 use crate::api::{
-    api_key_history, api_keys, audit_logs, completions, docs, embeddings, health, me, models, org,
-    plugin_bindings, plugin_reach, plugin_switches, plugins, tools, users, workspace_members, workspaces,
+    api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health, limits, me,
+    models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
+    workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Entry, entry};
@@ -66,6 +67,19 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
             rule("tools", Viewer, Member),
             routes().route("/tools", get(tools::list)).route("/tools/{name}/call", post(tools::call)),
         ),
+        (
+            rule("billing", Viewer, Admin),
+            routes()
+                .route("/billing", get(billing::get))
+                .route("/billing/budget", put(billing::set_budget))
+                .route("/billing/credits", post(billing::add_credits))
+                .route("/billing/rates", get(billing::rates))
+                .route("/billing/approvals", get(billing::approvals).post(billing::approve)),
+        ),
+        // It changes nothing, and is for whoever may ask for the completion itself.
+        (rule("completions", Member, Member), routes().route("/billing/quote", post(billing::quote))),
+        (rule("usage", Viewer, Admin), routes().route("/usage", get(usage::get))),
+        (rule("limits", Viewer, Admin), routes().route("/limits", get(limits::get))),
         (rule("org", Viewer, Admin), routes().route("/org", get(org::get))),
         (
             rule("workspaces", Viewer, Admin),

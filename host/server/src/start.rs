@@ -18,11 +18,14 @@ use crate::config::{Config, DurabilityConfig};
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::router::router;
+use crate::service::billing::Billing;
 use crate::service::kv::StoredKv;
 use crate::service::limits::Limits;
 use crate::service::plugins::arranged::Arranged;
+use crate::service::rates::Rates;
 use crate::state::{App, Stop};
 use crate::worker::last_used::{self, LastUsed};
+use crate::worker::leases;
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
@@ -52,7 +55,7 @@ pub struct Server {
     pub router: Router,
     /// The first operator key, if it was made just now.
     pub first_key: Option<KeyText>,
-    workers: [JoinHandle<()>; 3],
+    workers: [JoinHandle<()>; 4],
 }
 
 /// Opens the store that a configuration names.
@@ -139,14 +142,18 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let path = config.plugins_folder();
     let folder =
         Folder::at(&path).with_context(|| format!("the plugins folder {} cannot be made", path.display()))?;
+    let rates = Rates::of(&config.models);
+    rates.keep(&store, clock.now()).await?;
     let (reload, orders) = Reload::new();
     let (stop, stopping) = Stop::new();
     let app = Arc::new(App {
-        calls: CallRecorder::start(&store),
+        calls: CallRecorder::start(&store, clock.clone()),
         metrics: Metrics::new(runtime.clone()),
         keys: KeyCache::default(),
         last_used: LastUsed::default(),
         limits: Limits::default(),
+        billing: Billing::default(),
+        rates,
         refusals: Refusals::default(),
         config,
         store,
@@ -159,7 +166,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let keeper = tokio::spawn(reload::run(app.clone(), folder, orders, stopping));
     let bookkeeper = tokio::spawn(refusals::run(app.clone()));
     let timekeeper = tokio::spawn(last_used::run(app.clone()));
-    let workers = [keeper, bookkeeper, timekeeper];
+    let treasurer = tokio::spawn(leases::run(app.clone()));
+    let workers = [keeper, bookkeeper, timekeeper, treasurer];
     Ok(Server { router: router(app.clone()), app, first_key, workers })
 }
 

@@ -10,7 +10,9 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
+use crate::service::billing::Billing;
 use crate::service::limits::Limits;
+use crate::service::rates::Rates;
 use crate::worker::last_used::LastUsed;
 use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
@@ -37,6 +39,10 @@ pub struct App {
     pub last_used: LastUsed,
     /// Who may come in, and how often.
     pub limits: Limits,
+    /// The money that this host holds for organisations.
+    pub billing: Billing,
+    /// What models cost.
+    pub rates: Rates,
     /// Requests that were refused, counted until they are written down together.
     pub refusals: Refusals,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

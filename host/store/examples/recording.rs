@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hardpoint_domain::money::Credits;
 use hardpoint_domain::time::{Clock, Timestamp};
 use hardpoint_store::call_records::{self, CallRecord, Outcome};
 use hardpoint_store::testing::cluster;
@@ -64,7 +65,7 @@ async fn run() -> Result<(), StoreError> {
             .await?;
         }
         for (callers, other_work) in [(1, 0), (8, 0), (32, 0), (128, 0), (8, 100), (32, 100)] {
-            let recorder = CallRecorder::start(&store);
+            let recorder = CallRecorder::start(&store, std::sync::Arc::new(Epoch));
             let other_work = Duration::from_micros(other_work);
             measure(&format!("{name}: {callers} callers"), other_work, async {
                 // One after the other in time, as requests come in, whoever makes them.
@@ -146,5 +147,7 @@ fn record(number: usize) -> CallRecord {
         deltas: 1,
         bytes_sent: 900,
         outcome: Outcome::Completed,
+        charge: Credits::ZERO,
+        rates: None,
     }
 }

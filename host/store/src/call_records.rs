@@ -1,11 +1,12 @@
 //! Call records: one row for every request.
 
+use hardpoint_domain::money::Credits;
 use hardpoint_domain::time::Timestamp;
 use sqlx::query::Query;
 use sqlx::{Database, Encode, Type};
 
 use crate::call_records_dialect::{INSERTS, Insert, LARGEST};
-use crate::columns::{Micros, clean, words};
+use crate::columns::{Amount, Micros, clean, words};
 use crate::db::{Handle, Link, fetch, statements};
 use crate::{Conn, StoreError, Tx, Window};
 
@@ -22,7 +23,7 @@ words! {
 }
 
 /// One request.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow, serde::Serialize, serde::Deserialize)]
 pub struct CallRecord {
     /// `call_…`.
     pub id: String,
@@ -77,6 +78,11 @@ pub struct CallRecord {
     /// How it ended.
     #[sqlx(try_from = "String")]
     pub outcome: Outcome,
+    /// What it cost.
+    #[sqlx(try_from = "Amount")]
+    pub charge: Credits,
+    /// By which version of the rates, where it was charged.
+    pub rates: Option<String>,
 }
 
 /// Where a page of records ends and the next begins; that record itself is on the first of the two.
@@ -109,7 +115,8 @@ macro_rules! select {
         concat!(
             "SELECT id, request_id, time, organization_id, key_id, method, route, status, error_type, \
              error_message, duration_us, model, binding, plugin, plugin_version, input_tokens, \
-             cached_input_tokens, output_tokens, streamed, deltas, bytes_sent, outcome FROM call_records WHERE ",
+             cached_input_tokens, output_tokens, streamed, deltas, bytes_sent, outcome, charge, rates \
+             FROM call_records WHERE ",
             $($rest,)*
         )
     };
@@ -127,6 +134,7 @@ statements! {
     LIST_BY_KEY: select_before!("organization_id = $4 AND key_id = $5");
     PAGE_OF_KEY: select!("key_id = $1 ORDER BY time DESC, id DESC LIMIT $2 OFFSET $3");
     COUNT_OF_KEY: "SELECT COUNT(*) FROM call_records WHERE key_id = $1";
+    WRITTEN: "SELECT time FROM call_records WHERE time = $1 AND id = $2";
     ANY_OF_KEY: "SELECT time FROM call_records WHERE key_id = $1 LIMIT 1";
 }
 
@@ -188,6 +196,7 @@ pub(crate) fn check(record: &CallRecord) -> Result<(), StoreError> {
         &record.binding,
         &record.plugin,
         &record.plugin_version,
+        &record.rates,
     ];
     for text in texts.into_iter().chain(more.into_iter().flatten()) {
         clean(text)?;
@@ -226,6 +235,8 @@ where
         .bind(count(record.deltas))
         .bind(count(record.bytes_sent))
         .bind(record.outcome.as_str())
+        .bind(record.charge.micros())
+        .bind(record.rates.as_deref())
 }
 
 /// A plugin may claim any number of tokens; what no column can hold is as much as one can.
@@ -266,6 +277,13 @@ pub async fn page_of_key(
 pub async fn count_of_key(conn: &mut Conn, key_id: &str) -> Result<i64, StoreError> {
     let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_OF_KEY, key_id)?;
     Ok(count)
+}
+
+/// Whether this record is there already.
+pub(crate) async fn is_written(conn: &mut Conn, record: &CallRecord) -> Result<bool, StoreError> {
+    let found: Option<(i64,)> =
+        fetch!(conn, fetch_optional, (i64,), WRITTEN, record.time.micros(), &record.id)?;
+    Ok(found.is_some())
 }
 
 /// Whether a key has any record.

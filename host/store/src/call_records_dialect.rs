@@ -7,15 +7,15 @@
 use crate::db::Statement;
 
 /// Columns of a call record, in the order in which they are bound.
-pub(crate) const COLUMNS: usize = 22;
+pub(crate) const COLUMNS: usize = 24;
 
 const HEAD: &str = "INSERT INTO call_records (id, request_id, time, organization_id, key_id, method, route, status, \
     error_type, error_message, duration_us, model, binding, plugin, plugin_version, input_tokens, cached_input_tokens, \
-    output_tokens, streamed, deltas, bytes_sent, outcome) VALUES ";
+    output_tokens, streamed, deltas, bytes_sent, outcome, charge, rates) VALUES ";
 const TAIL: &str = " ON CONFLICT (time, id) DO NOTHING";
 
 /// Room for the text of the largest insert.
-const ROOM: usize = 12_288;
+const ROOM: usize = 16_384;
 
 /// Text that is put together at compile time.
 struct Text {

@@ -1,6 +1,8 @@
 //! How values travel to and from columns: what may be bound, and how the domain's types are read back.
 
-use hardpoint_domain::{manifest::Kind, time::Timestamp};
+use hardpoint_domain::manifest::Kind;
+use hardpoint_domain::money::Credits;
+use hardpoint_domain::time::Timestamp;
 
 use crate::StoreError;
 
@@ -65,6 +67,28 @@ pub(crate) struct MaybeMicros(Option<i64>);
 impl From<MaybeMicros> for Option<Timestamp> {
     fn from(micros: MaybeMicros) -> Self {
         micros.0.map(Timestamp::from_micros)
+    }
+}
+
+/// A `BIGINT` column of micro-credits.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+pub(crate) struct Amount(i64);
+
+impl From<Amount> for Credits {
+    fn from(micros: Amount) -> Self {
+        Self::from_micros(micros.0)
+    }
+}
+
+/// A `BIGINT` column of micro-credits that may be null.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+pub(crate) struct MaybeAmount(Option<i64>);
+
+impl From<MaybeAmount> for Option<Credits> {
+    fn from(micros: MaybeAmount) -> Self {
+        micros.0.map(Credits::from_micros)
     }
 }
 

@@ -22,11 +22,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use hardpoint_domain::time::Clock;
 
+pub mod approvals;
 pub mod bindings;
 pub mod blobs;
 pub mod call_records;
 mod call_records_dialect;
 mod columns;
+pub mod credits;
 // Public for the tests of every statement and migration.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 mod db;
@@ -36,6 +38,7 @@ pub mod events;
 pub mod grants;
 pub mod keys;
 pub mod kv;
+pub mod leases;
 pub mod members;
 // Public for the tests of every statement and migration.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
@@ -47,7 +50,9 @@ mod outbox_dialect;
 pub mod plugin_files;
 pub mod plugins;
 mod postgres;
+pub mod progress;
 pub mod quotas;
+pub mod rates;
 pub mod recorder;
 mod revision;
 mod sqlite;
@@ -63,7 +68,7 @@ pub use blobs::Blobs;
 pub use columns::UnknownWord;
 pub use db::{Conn, Tx};
 pub use error::StoreError;
-pub use recorder::CallRecorder;
+pub use recorder::{CallRecorder, Ended};
 pub use revision::{begin_change, revision};
 
 /// SQLite's file in the data folder.

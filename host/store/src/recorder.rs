@@ -1,15 +1,17 @@
-//! Call records of many requests in one transaction: who comes while a batch is being committed is in
-//! the next one.
+//! Call records of many requests in one transaction, with what those requests spent: who comes while a batch is being
+//! committed is in the next one.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hardpoint_domain::pool::Spent;
+use hardpoint_domain::time::{Clock, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::call_records::{CallRecord, check, insert_whole};
+use crate::call_records::{CallRecord, check, insert_whole, is_written};
 use crate::call_records_dialect::LARGEST;
-use crate::{Lane, Store, StoreError};
+use crate::{Conn, Lane, Store, StoreError, Tx, leases, progress};
 
 /// A batch of so many says that the next will be as large, if it is given the time: as PostgreSQL's
 /// `commit_siblings` has it.
@@ -17,10 +19,32 @@ const CROWD: usize = 4;
 /// How long a batch waits for its crowd, once; PostgreSQL's `commit_delay`. A commit takes as much work
 /// for one record as for many.
 const GATHER: Duration = Duration::from_millis(1);
+/// Attempts at a batch with money in it, while the database cannot be reached: half a minute of them.
+const ATTEMPTS: u32 = 60;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// A record, or a mark that asks to be told when all before it is written.
+/// A request that has ended: its record, and what it spent.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// What is written down.
+    pub record: CallRecord,
+    /// What it spent of which leases; empty where it was not charged.
+    pub spent: Vec<Spent>,
+    /// Whether its progress was noted.
+    pub noted: bool,
+}
+
+impl From<CallRecord> for Ended {
+    /// A request that costs nothing.
+    fn from(record: CallRecord) -> Self {
+        Self { record, spent: Vec::new(), noted: false }
+    }
+}
+
+/// A request, or a mark that asks to be told when all before it is written.
 struct Waiting {
-    record: Option<CallRecord>,
+    ended: Option<Ended>,
     committed: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -30,19 +54,23 @@ pub struct CallRecorder(mpsc::UnboundedSender<Waiting>);
 
 impl CallRecorder {
     /// Starts the recorder's task on the present runtime; it ends with the last clone.
-    pub fn start(store: &Store) -> Self {
+    pub fn start(store: &Store, clock: Arc<dyn Clock>) -> Self {
         // Bounded by the requests under way: each waits for its record, or has left and takes no more.
         let (sender, queue) = mpsc::unbounded_channel();
-        tokio::spawn(run(store.clone(), queue));
+        tokio::spawn(run(store.clone(), clock, queue));
         Self(sender)
     }
 
-    /// Takes a record. It is written whether or not anybody waits; the future tells when it is committed,
-    /// as durably as configured. A record that could not be written is logged.
-    pub fn record(&self, record: CallRecord) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        let queued =
-            check(&record).inspect_err(|error| lost(&record, error)).and_then(|()| self.queue(Some(record)));
-        async move { queued?.await.map_err(|_| ended())? }
+    /// Takes a request that has ended. It is written whether or not anybody waits; the future tells when it is
+    /// committed, as durably as configured. A record that could not be written is logged.
+    pub fn record<E: Into<Ended>>(
+        &self,
+        ended: E,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<E> {
+        let ended = ended.into();
+        let checked = check(&ended.record).inspect_err(|error| lost(&ended.record, error));
+        let queued = checked.and_then(|()| self.queue(Some(ended)));
+        async move { queued?.await.map_err(|_| closed())? }
     }
 
     /// Waits until all records taken so far are written, or could not be.
@@ -52,25 +80,22 @@ impl CallRecorder {
         }
     }
 
-    fn queue(
-        &self,
-        record: Option<CallRecord>,
-    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
+    fn queue(&self, ended: Option<Ended>) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
         let (committed, written) = oneshot::channel();
-        self.0.send(Waiting { record, committed }).map_err(|_| ended())?;
+        self.0.send(Waiting { ended, committed }).map_err(|_| closed())?;
         Ok(written)
     }
 }
 
-fn ended() -> StoreError {
+fn closed() -> StoreError {
     StoreError::Unavailable("the call recorder has ended".into())
 }
 
 fn lost(record: &CallRecord, error: &StoreError) {
-    tracing::error!(request_id = record.request_id, %error, "call record not written");
+    tracing::error!(request_id = record.request_id, charge = %record.charge, %error, "call record not written");
 }
 
-async fn run(store: Store, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+async fn run(store: Store, clock: Arc<dyn Clock>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     let mut waiting = Vec::with_capacity(LARGEST);
     let mut crowd = 0;
     while queue.recv_many(&mut waiting, LARGEST).await > 0 {
@@ -80,21 +105,76 @@ async fn run(store: Store, mut queue: mpsc::UnboundedReceiver<Waiting>) {
             waiting.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(room));
         }
         crowd = waiting.len();
-        write(&store, &mut waiting).await;
+        write(&store, &clock, &mut waiting).await;
     }
 }
 
-async fn write(store: &Store, waiting: &mut Vec<Waiting>) {
-    let (records, callers): (Vec<_>, Vec<_>) =
-        waiting.drain(..).map(|waiting| (waiting.record, waiting.committed)).unzip();
-    let records: Arc<[CallRecord]> = records.into_iter().flatten().collect();
-    let batch = Arc::clone(&records);
-    let written =
-        store.write(Lane::Request, |tx| Box::pin(async move { insert_whole(tx, &batch).await })).await;
-    if let Err(error) = &written {
-        records.iter().for_each(|record| lost(record, error));
-    }
+async fn write(store: &Store, clock: &Arc<dyn Clock>, waiting: &mut Vec<Waiting>) {
+    let (ended, callers): (Vec<_>, Vec<_>) =
+        waiting.drain(..).map(|waiting| (waiting.ended, waiting.committed)).unzip();
+    let ended: Vec<Ended> = ended.into_iter().flatten().collect();
+    let is_charged = ended.iter().any(|ended| !ended.spent.is_empty() || ended.noted);
+    let written = if is_charged {
+        write_charged(store, clock, ended.into()).await
+    } else {
+        write_free(store, ended.into_iter().map(|ended| ended.record).collect()).await
+    };
     for caller in callers {
         let _ = caller.send(written.clone());
     }
+}
+
+async fn write_free(store: &Store, records: Arc<[CallRecord]>) -> Result<(), StoreError> {
+    let batch = Arc::clone(&records);
+    let written =
+        store.write(Lane::Request, |tx| Box::pin(async move { insert_whole(tx, &batch).await })).await;
+    written.inspect_err(|error| records.iter().for_each(|record| lost(record, error)))
+}
+
+/// Writes a batch with money in it. What was spent is not lost because the database is away for a while; and as a
+/// commit may have come through whose answer did not, each attempt looks first whether it did.
+async fn write_charged(store: &Store, clock: &Arc<dyn Clock>, batch: Arc<[Ended]>) -> Result<(), StoreError> {
+    let mut attempt = 1;
+    loop {
+        let (whole, now) = (Arc::clone(&batch), clock.now());
+        let write = store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                if attempt > 1 && are_written(tx, &whole).await? {
+                    return Ok(());
+                }
+                write_down(tx, &whole, now).await
+            })
+        });
+        match write.await {
+            Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                tracing::warn!(%error, attempt, "what was spent could not be written; it is tried again");
+                tokio::time::sleep(PAUSE).await;
+                attempt += 1;
+            }
+            outcome => {
+                return outcome
+                    .inspect_err(|error| batch.iter().for_each(|ended| lost(&ended.record, error)));
+            }
+        }
+    }
+}
+
+/// All of them: some may have been written by whoever swept the lease of a host that was away.
+async fn are_written(conn: &mut Conn, batch: &[Ended]) -> Result<bool, StoreError> {
+    for ended in batch {
+        if !is_written(conn, &ended.record).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn write_down(tx: &mut Tx, batch: &[Ended], now: Timestamp) -> Result<(), StoreError> {
+    let records = batch.iter().map(|ended| ended.record.clone()).collect();
+    let spent: Vec<Vec<Spent>> = batch.iter().map(|ended| ended.spent.clone()).collect();
+    leases::record(tx, records, &spent, now).await?;
+    for ended in batch.iter().filter(|ended| ended.noted) {
+        progress::forget(tx, &ended.record.request_id).await?;
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use hardpoint_domain::id;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::approval::Approval;
 use super::openai::request;
 use super::openai::response::Gathered;
 use super::openai::schema::{ChatCompletion, ChatCompletionRequest};
@@ -16,13 +17,16 @@ use super::produced::{Out, Produced};
 use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::error::schema::ErrorBody;
+use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::JsonBytes;
 use crate::service::completions::{self, Run};
 use crate::state::App;
 
 /// Names the plugin that answered, `id@version`.
 pub const PLUGIN: HeaderName = HeaderName::from_static("hardpoint-plugin");
+
+/// After so many deltas of a stream its record is told how far it is, in case this host ends before it does.
+const ACCOUNTED: u64 = 16;
 
 /// Answers a conversation, whole or as server-sent events.
 ///
@@ -31,11 +35,13 @@ pub const PLUGIN: HeaderName = HeaderName::from_static("hardpoint-plugin");
     post,
     path = "/chat/completions",
     tag = "completions",
+    params(Approval),
     request_body = ChatCompletionRequest,
     responses(
         (status = 200, description = "The answer; with `stream`, events of type `chat.completion.chunk`", body = ChatCompletion),
         (status = 400, description = "No valid request, or the provider says so", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 402, description = "No money for it, or it needs an approval", body = FlatErrorBody),
         (status = 422, description = "A model or tool that there is not, or that cannot do what is asked", body = ErrorBody),
         (status = 429, description = "Too many requests, here or at the provider", body = ErrorBody),
         (status = 502, description = "The provider or the plugin failed", body = ErrorBody),
@@ -47,12 +53,13 @@ pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     note: CallNote,
+    approval: Approval,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
     let request = request::completion(&body)?;
     note.model(&request.model);
     let (streamed, include_usage) = (request.streamed, request.include_usage);
-    let run = completions::start(&app, &caller, &note, request).await?;
+    let run = completions::start(&app, &caller, &note, request, approval.id()).await?;
     let answer = Answer::new(&app, &caller, note, run);
     if streamed { Ok(answer.stream(include_usage)) } else { answer.whole().await }
 }
@@ -113,6 +120,9 @@ impl Answer {
         out.write(|buffer| chunks.role(buffer));
         while let Some(delta) = self.run.next().await {
             self.deltas += 1;
+            if self.deltas.is_multiple_of(ACCOUNTED) {
+                self.account();
+            }
             match delta {
                 Ok(delta) => out.write(|buffer| chunks.delta(buffer, delta)),
                 Err(failure) => return self.give_up(&out, failure.into()),

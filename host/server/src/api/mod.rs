@@ -2,12 +2,15 @@
 
 pub mod api_key_history;
 pub mod api_keys;
+mod approval;
 pub mod audit_logs;
+pub mod billing;
 pub mod completions;
 pub mod docs;
 pub mod embeddings;
 mod followed_log;
 pub mod health;
+pub mod limits;
 pub mod me;
 pub mod models;
 pub mod openai;
@@ -19,6 +22,7 @@ pub mod plugin_switches;
 pub mod plugins;
 mod produced;
 pub mod tools;
+pub mod usage;
 pub mod users;
 pub mod workspace_members;
 pub mod workspaces;

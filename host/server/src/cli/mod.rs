@@ -15,6 +15,7 @@ macro_rules! eprintln {
 
 mod compile;
 mod config;
+mod credits;
 mod key;
 mod org;
 mod plugin;
@@ -85,6 +86,9 @@ enum Command {
     /// Make organisations, and put them on plans.
     #[command(subcommand)]
     Org(org::Command),
+    /// Look at organisations' credits, add some, set budgets.
+    #[command(subcommand)]
+    Credits(credits::Command),
     /// Make API keys, renew them, take them away.
     #[command(subcommand)]
     Key(key::Command),
@@ -140,6 +144,7 @@ pub fn main() -> ExitCode {
         }
         Command::Plugin(command) => plugin::run(&cli.common, command),
         Command::Org(command) => org::run(&cli.common, command),
+        Command::Credits(command) => credits::run(&cli.common, command),
         Command::Key(command) => key::run(&cli.common, command),
     };
     match done {

@@ -197,7 +197,7 @@ impl Config {
 }
 
 /// What answers on a fresh machine.
-fn built_in_model() -> Model {
+pub(crate) fn built_in_model() -> Model {
     Model {
         id: BUILT_IN_MODEL.to_owned(),
         description: "Quotes the sentences of the context and the messages that bear on the question. No language model."
@@ -205,6 +205,7 @@ fn built_in_model() -> Model {
         binding: BUILT_IN_MODEL.to_owned(),
         upstream: None,
         context_length: None,
+        max_output_tokens: None,
         capabilities: vec![Capability::Chat, Capability::Streaming],
         prices: Prices::default(),
         fallbacks: Vec::new(),

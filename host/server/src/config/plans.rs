@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hardpoint_domain::plan::{self, Rates};
+use hardpoint_domain::money::Credits;
+use hardpoint_domain::plan::{self, Rates, Terms};
 
 use super::Config;
 use super::read::Problem;
@@ -27,6 +28,12 @@ pub(super) fn by_id(written: Vec<(String, Rates)>, problems: &mut Vec<Problem>) 
 }
 
 impl Config {
+    /// How an organisation on a plan pays. One on a plan that there is not (any more) pays as on the least.
+    pub fn terms(&self, plan: &str) -> Terms {
+        let id = plan::named(plan).unwrap_or(plan::IDS[0]);
+        Terms { prepaid: plan::is_prepaid(id), monthly: Credits::ZERO }
+    }
+
     /// What a plan allows. A plan that there is not (any more) allows what the least does.
     pub fn rates(&self, plan: &str) -> Rates {
         let id = plan::named(plan).unwrap_or(plan::IDS[0]);

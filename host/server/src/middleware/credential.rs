@@ -106,6 +106,8 @@ async fn look_up(app: &App, hash: &[u8; 32], now: Timestamp) -> Result<Known, Ap
         role: key.role,
         scopes: key.scopes,
         livemode: key.livemode,
+        terms: app.config.terms(&found.plan),
+        own_rates: own,
     };
     Ok(Known { since: now, until, identity: Arc::new(identity) })
 }

@@ -12,8 +12,10 @@ use hardpoint_runtime::{Binding, CallContext};
 
 use super::completions::{Policy, context};
 use super::models;
+use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::service::billing::{self, Offer};
 use crate::state::App;
 
 /// Vectors, and who made them.
@@ -30,8 +32,17 @@ pub struct Embedded {
 /// Makes the vectors.
 ///
 /// # Errors
-/// 422 for a model that there is not or that makes none; whatever kept it from answering otherwise.
-pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Result<Embedded, ApiError> {
+/// 422 for a model that there is not or that makes none; 402 where there is no money for it; whatever kept it from answering otherwise.
+pub async fn embed(
+    app: &App,
+    caller: &Caller,
+    note: &CallNote,
+    request: &EmbeddingRequest,
+    approval: Option<&str>,
+) -> Result<Embedded, ApiError> {
+    if !caller.livemode {
+        return Err(ApiError::test_key("makes no embeddings"));
+    }
     let catalogue = app.runtime.snapshot();
     let model = models::find(&app.config.models, &request.model)?;
     models::check_open(model, &catalogue, &caller.organization_id)?;
@@ -51,11 +62,17 @@ pub async fn embed(app: &App, caller: &Caller, request: &EmbeddingRequest) -> Re
     let candidates: Vec<_> = same_space(&app.config.models, model)
         .filter_map(|candidate| Some((candidate, live(candidate)?)))
         .collect();
+    let prices = candidates.iter().map(|(candidate, _)| candidate.prices).collect();
+    let offer = Offer { prices, bound: billing::bound_of_embeddings(request) };
+    billing::purchase(app, caller, note, offer, approval).await?;
     let mut candidates = candidates.into_iter().peekable();
     while let Some((candidate, binding)) = candidates.next() {
         let failure = match attempts(&binding, &context(caller), request, candidate, policy, &*app.rng).await
         {
-            Ok(embeddings) => return Ok(Embedded { model: candidate.id.clone(), binding, embeddings }),
+            Ok(embeddings) => {
+                note.priced(candidate.prices);
+                return Ok(Embedded { model: candidate.id.clone(), binding, embeddings });
+            }
             Err(failure) => failure,
         };
         let more = failure.kind.permits_fallback() && candidates.peek().is_some();

@@ -1,6 +1,7 @@
 //! One file (or folder) per use case. Services know store, runtime and domain, and nothing of HTTP.
 
 pub mod accounts;
+pub mod billing;
 pub mod completions;
 pub mod embeddings;
 pub mod events;
@@ -9,4 +10,5 @@ pub mod kv;
 pub mod limits;
 pub mod models;
 pub mod plugins;
+pub mod rates;
 pub mod tools;

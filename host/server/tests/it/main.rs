@@ -6,6 +6,7 @@ mod api_key_powers;
 mod api_keys;
 mod bad_fields;
 mod bad_manifests;
+mod billing;
 mod call_records;
 mod command_line;
 mod completions;

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
+use hardpoint_domain::money::Credits;
 use hardpoint_store::call_records::{self, CallRecord, Cursor, Filter, Outcome};
 use hardpoint_store::{CallRecorder, Lane, StoreError};
 
-use crate::support::{Fixture, at, on_both};
+use crate::support::{Fixture, Noon, at, on_both};
 
 on_both!(
     a_record_comes_back_whole,
@@ -38,6 +41,8 @@ pub(crate) fn record(number: i64) -> CallRecord {
         deltas: 40,
         bytes_sent: 9_000,
         outcome: Outcome::Completed,
+        charge: Credits::ZERO,
+        rates: None,
     }
 }
 
@@ -117,7 +122,7 @@ async fn records_are_listed_newest_first(db: Fixture) {
 }
 
 async fn many_callers_share_batches(db: Fixture) {
-    let recorder = CallRecorder::start(&db.store);
+    let recorder = CallRecorder::start(&db.store, Arc::new(Noon));
     let callers = (0..500).map(|number| {
         let recorder = recorder.clone();
         tokio::spawn(async move { recorder.record(record(number)).await })
@@ -130,7 +135,7 @@ async fn many_callers_share_batches(db: Fixture) {
 }
 
 async fn records_nobody_waits_for_are_written(db: Fixture) {
-    let recorder = CallRecorder::start(&db.store);
+    let recorder = CallRecorder::start(&db.store, Arc::new(Noon));
     for number in 0..100 {
         drop(recorder.record(record(number)));
     }
@@ -139,7 +144,7 @@ async fn records_nobody_waits_for_are_written(db: Fixture) {
 }
 
 async fn a_bad_record_takes_no_other_with_it(db: Fixture) {
-    let recorder = CallRecorder::start(&db.store);
+    let recorder = CallRecorder::start(&db.store, Arc::new(Noon));
     let bad = CallRecord { model: Some("a\0b".into()), ..record(1) };
     let (one, two, three) =
         tokio::join!(recorder.record(record(0)), recorder.record(bad), recorder.record(record(2)));

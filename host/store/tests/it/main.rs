@@ -12,6 +12,7 @@ mod group_commit;
 mod keys;
 mod kill;
 mod kv;
+mod ledger;
 mod migrations;
 mod outbox;
 mod plugins;
@@ -35,6 +36,7 @@ const ON_BOTH: usize = blobs::COUNT
     + group_commit::COUNT
     + keys::COUNT
     + kv::COUNT
+    + ledger::COUNT
     + migrations::COUNT
     + outbox::COUNT
     + plugins::COUNT

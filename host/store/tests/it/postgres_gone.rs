@@ -1,12 +1,13 @@
 //! PostgreSQL that goes away and comes back, without the store being opened again.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use hardpoint_store::testing::cluster::Cluster;
 use hardpoint_store::{CallRecorder, Durability, Lane, Store, StoreConfig, StoreError, organizations};
 
 use crate::call_records::record;
-use crate::support::{open, organization};
+use crate::support::{Noon, open, organization};
 
 async fn create(store: &Store, id: &str) -> Result<(), StoreError> {
     let organization = organization(id);
@@ -30,7 +31,7 @@ async fn a_server_that_comes_back_is_used_again() {
         durability: Durability::Power,
     };
     let store = open(&config).await.unwrap();
-    let recorder = CallRecorder::start(&store);
+    let recorder = CallRecorder::start(&store, Arc::new(Noon));
     create(&store, "org_1").await.unwrap();
     recorder.record(record(1)).await.unwrap();
 

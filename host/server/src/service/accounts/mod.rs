@@ -1,6 +1,7 @@
 //! Organisations, their people, workspaces and keys: over a store alone, so that the command line does the
 //! same as the API, whether or not a server is running.
 
+pub mod credits;
 pub mod history;
 pub mod keys;
 mod members;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::message::{CompletionRequest, ContentPart, ResponseFormat, ToolChoice};
-use hardpoint_domain::model::{Capability, Model};
+use hardpoint_domain::model::{Capability, Model, Prices};
 use hardpoint_runtime::{CallContext, Catalogue};
 
 use super::adapter::Adapter;
 use super::host_tools::HostTools;
+use crate::config::{BUILT_IN_MODEL, built_in_model};
 use crate::error::ApiError;
+use crate::service::billing::{self, Offer};
 use crate::service::models;
 
 /// One model that may answer.
@@ -19,6 +21,9 @@ pub(super) struct Candidate {
     pub(super) model: String,
     /// The provider's name for it.
     pub(super) upstream: String,
+    pub(super) prices: Prices,
+    /// Tokens that it writes at most where the request does not say.
+    pub(super) max_output_tokens: u32,
     pub(super) adapter: Adapter,
 }
 
@@ -31,6 +36,38 @@ pub(super) struct Plan {
     /// At least one; the first is asked first.
     pub(super) candidates: Vec<Candidate>,
     pub(super) tools: HostTools,
+}
+
+impl Plan {
+    /// What the request buys; none where nothing that may answer costs anything. What costs something has an end:
+    /// a request that names none is given the model's, or nobody could tell what it may cost.
+    pub(super) fn offer(&mut self) -> Option<Offer> {
+        let prices: Vec<Prices> = self.candidates.iter().map(|candidate| candidate.prices).collect();
+        if prices.iter().all(Prices::is_free) {
+            return None;
+        }
+        self.request.max_tokens.get_or_insert(self.candidates.first()?.max_output_tokens);
+        Some(Offer { prices, bound: billing::bound(&self.request) })
+    }
+}
+
+/// Answers a test key's request: with the built-in model that calls nobody, whichever was asked for.
+pub(super) async fn test_plan(
+    models: &[Model],
+    catalogue: &Catalogue,
+    context: &CallContext,
+    request: CompletionRequest,
+) -> Result<Plan, ApiError> {
+    models::find(models, &request.model)?;
+    let built_in = [built_in_model()];
+    // Tools may call others: a test has none.
+    let request = CompletionRequest {
+        model: BUILT_IN_MODEL.to_owned(),
+        tools: Vec::new(),
+        tool_choice: None,
+        ..request
+    };
+    plan(&built_in, catalogue, context, request).await
 }
 
 /// Resolves a request against the configured models and what is live at this moment.
@@ -78,6 +115,8 @@ fn candidate(model: &Model, catalogue: &Catalogue, context: &CallContext) -> Opt
     Some(Candidate {
         model: model.id.clone(),
         upstream: models::upstream(model).to_owned(),
+        prices: model.prices,
+        max_output_tokens: billing::default_output(model),
         adapter: Adapter::Plugin(Arc::clone(binding)),
     })
 }

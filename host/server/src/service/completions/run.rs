@@ -17,6 +17,7 @@ use super::host_tools::HostTools;
 use super::open::unfinished;
 use super::plan::{Candidate, Plan};
 use crate::call::CallNote;
+use crate::service::billing;
 
 /// A completion under way. Dropping it ends the sandbox and closes the upstream connection.
 pub struct Run {
@@ -116,6 +117,7 @@ impl Run {
     pub fn account(&self) {
         let Some(note) = &self.note else { return };
         note.usage(self.usage());
+        note.priced(self.candidate().prices);
         if let Some(binding) = self.candidate().adapter.binding() {
             note.served_by(binding);
         }
@@ -216,8 +218,25 @@ impl Run {
         }
         let answers = self.tools.run(&self.context, &calls).await;
         self.continue_with(said, calls, answers);
+        if !self.afford_round().await {
+            return Ok(Some(FinishReason::Length));
+        }
         self.open().await?;
         Ok(None)
+    }
+
+    /// Reserves what the next round may cost. Where there is no money for it, the loop ends here: what was answered
+    /// so far is paid for.
+    async fn afford_round(&mut self) -> bool {
+        let Some(note) = &self.note else { return true };
+        match billing::extend(note, self.usage, billing::bound(&self.request)).await {
+            Ok(()) => true,
+            Err(error) => {
+                let request_id = &self.context.request_id;
+                tracing::warn!(%request_id, rounds = self.round - 1, %error, "the tool loop was cut off");
+                false
+            }
+        }
     }
 
     /// The next round's request: what the model said, and what its tools answered.

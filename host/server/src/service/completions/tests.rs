@@ -12,6 +12,7 @@ use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::message::{
     CompletionRequest, ContentPart, Delta, FinishReason, Message, Role, ToolCallPiece, ToolDefinition, Usage,
 };
+use hardpoint_domain::model::Prices;
 use hardpoint_domain::retry::RetryPolicy;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_runtime::{CallContext, ToolError};
@@ -86,6 +87,8 @@ fn run_of(mut request: CompletionRequest, scripts: &[&Script], with_tools: bool,
     let candidates = scripts.iter().zip(names).map(|(script, name)| Candidate {
         model: name.to_owned(),
         upstream: format!("{name}-upstream"),
+        prices: Prices::default(),
+        max_output_tokens: 4_096,
         adapter: Adapter::Script((*script).clone()),
     });
     request.tools = client.iter().map(|name| tool(name)).collect();

@@ -1,0 +1,146 @@
+//! What one request is charged: reserved before it runs, extended before each round of a tool loop, and settled with
+//! its call record.
+
+use std::sync::Arc;
+
+use hardpoint_domain::message::Usage;
+use hardpoint_domain::model::Prices;
+use hardpoint_domain::money::Credits;
+use hardpoint_domain::pool::Spent;
+use hardpoint_domain::time::Timestamp;
+
+use super::{Bound, Reservation};
+use crate::call::CallNote;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::state::App;
+
+/// What a request is about to buy.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The prices of every model that may answer, the one that is asked first in front.
+    pub prices: Vec<Prices>,
+    /// Tokens of the first round.
+    pub bound: Bound,
+}
+
+impl Offer {
+    /// What it costs at most, whichever model answers.
+    pub fn most(&self) -> Credits {
+        self.prices
+            .iter()
+            .map(|prices| prices.most(self.bound.input, self.bound.output))
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// What was bought; a part of what is known of the request.
+pub struct Purchase {
+    reservation: Reservation,
+    /// All that is reserved.
+    reserved: Credits,
+    /// Of the model that answers.
+    prices: Prices,
+    /// Of those that may.
+    all: Vec<Prices>,
+    /// The version of the rates.
+    pub(crate) rates: Arc<str>,
+    /// Whether its progress was written down.
+    pub(crate) noted: bool,
+}
+
+/// Reserves what a request may cost, and puts that into its note. What is free, or a test key's, is not charged.
+///
+/// # Errors
+/// 402 where there is not so much, or somebody must approve it first.
+pub async fn purchase(
+    app: &App,
+    caller: &Caller,
+    note: &CallNote,
+    offer: Offer,
+    approval: Option<&str>,
+) -> Result<(), ApiError> {
+    let most = offer.most();
+    if !most.is_positive() || !caller.livemode {
+        return Ok(());
+    }
+    app.billing.approve(app, caller, most, approval).await?;
+    let reservation = app.billing.reserve(app, caller, most).await?;
+    let purchase = Purchase {
+        reservation,
+        reserved: most,
+        prices: offer.prices.first().copied().unwrap_or_default(),
+        all: offer.prices,
+        rates: Arc::clone(&app.rates.version),
+        noted: false,
+    };
+    note.update(|facts| facts.purchase = Some(purchase));
+    app.billing.watch(&caller.request_id, note.clone());
+    Ok(())
+}
+
+/// Reserves what another round may cost, beside what was used so far. Without effect for what is not charged.
+///
+/// # Errors
+/// 402 where there is not so much.
+pub async fn extend(note: &CallNote, used: Usage, next: Bound) -> Result<(), ApiError> {
+    let mut more = None;
+    note.update(|facts| more = facts.purchase.as_ref().map(|purchase| purchase.lacks(used, next)));
+    let Some(more) = more.filter(|more| more.is_positive()) else { return Ok(()) };
+    let Some(caller) = note.caller() else { return Ok(()) };
+    let app = note.app();
+    let mut extension = app.billing.reserve(app, &caller, more).await?;
+    note.update(|facts| {
+        if let Some(purchase) = &mut facts.purchase {
+            purchase.reservation.parts.append(&mut extension.parts);
+            purchase.reserved += more;
+        }
+    });
+    Ok(())
+}
+
+impl Purchase {
+    /// What is missing for another round.
+    fn lacks(&self, used: Usage, next: Bound) -> Credits {
+        let most = |prices: &Prices| prices.cost(&used) + prices.most(next.input, next.output);
+        self.all.iter().map(most).max().unwrap_or_default() - self.reserved
+    }
+
+    /// Notes that another of the models answers.
+    pub(crate) fn served_at(&mut self, prices: Prices) {
+        self.prices = prices;
+    }
+
+    /// What these tokens cost, as far as it was reserved.
+    pub(crate) fn so_far(&self, usage: &Usage) -> Credits {
+        self.prices.cost(usage).min(self.reserved)
+    }
+
+    /// The lease that it is charged to first.
+    pub(crate) fn lease(&self) -> Option<&str> {
+        self.reservation.parts.first().map(|part| &*part.block)
+    }
+
+    /// Ends it: what it cost, and of which leases that is spent.
+    pub(crate) fn settle(mut self, usage: &Usage, now: Timestamp) -> (Credits, Vec<Spent>) {
+        let parts = std::mem::take(&mut self.reservation.parts);
+        let cost = self.prices.cost(usage);
+        let mut spent = self.reservation.purse.pool(|pool| pool.settle(&parts, cost, now));
+        let charge: Credits = spent.iter().map(|spent| spent.amount).sum();
+        if charge < cost {
+            tracing::warn!(%cost, %charge, "a request cost more than was reserved for it; the rest is not charged");
+        }
+        spent.retain(|spent| spent.amount.is_positive() || spent.closes);
+        (charge, spent)
+    }
+}
+
+impl std::fmt::Debug for Purchase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Purchase")
+            .field("reserved", &self.reserved)
+            .field("prices", &self.prices)
+            .finish_non_exhaustive()
+    }
+}

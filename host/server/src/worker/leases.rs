@@ -1,0 +1,111 @@
+//! Looks after leased credits: notes how far long requests are, keeps the leases that are used, gives back those that
+//! are not, and takes back those of hosts that are gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_store::{Lane, StoreError, leases, progress};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::service::billing::{LEASE_LIFE, Purse};
+use crate::state::{App, stopped};
+
+/// How often.
+pub const PERIOD: Duration = Duration::from_secs(2);
+
+/// Requests in one write, so that none holds up the others for long.
+const BATCH: usize = 50;
+
+/// Looks after leases until the server stops, and gives everything back then.
+pub async fn run(app: Arc<App>) {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stopping = app.stop.subscribe();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stopped(&mut stopping) => break,
+        }
+        if let Err(error) = look(&app).await {
+            tracing::warn!(%error, "leases of credits were not looked after; it is tried again");
+        }
+    }
+    if let Err(error) = give_back(&app).await {
+        tracing::warn!(%error, "leases of credits were not given back; other hosts will take them");
+    }
+}
+
+/// Once. Each step is good without the next.
+pub async fn look(app: &App) -> Result<(), StoreError> {
+    note_progress(app).await?;
+    for purse in app.billing.all() {
+        renew(app, &purse).await?;
+    }
+    give_back_idle(app).await?;
+    sweep(app).await
+}
+
+/// Notes what requests have cost so far that have been under way for a while.
+async fn note_progress(app: &App) -> Result<(), StoreError> {
+    let noted: Vec<_> = app.billing.open().iter().filter_map(|note| note.progress(PERIOD)).collect();
+    for batch in noted.chunks(BATCH) {
+        let batch = batch.to_vec();
+        let write = app.store.write(Lane::Bulk, |tx| {
+            Box::pin(async move {
+                for (lease, record) in &batch {
+                    progress::put(tx, lease, record).await?;
+                }
+                Ok(())
+            })
+        });
+        write.await?;
+    }
+    Ok(())
+}
+
+/// Keeps an organisation's leases for another while. One that was taken back gives no more.
+async fn renew(app: &App, purse: &Arc<Purse>) -> Result<(), StoreError> {
+    let ids: Vec<String> = purse.pool(|pool| pool.blocks().map(ToString::to_string).collect());
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let until = app.clock.now().plus(LEASE_LIFE);
+    let lost = app.store.write(Lane::Bulk, move |tx| Box::pin(leases::renew(tx, ids, until))).await?;
+    for lease in lost {
+        tracing::warn!(lease, organization = purse.organization_id, "a lease of credits was taken back");
+        purse.pool(|pool| pool.lose(&lease));
+    }
+    Ok(())
+}
+
+async fn give_back_idle(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let idle = app.billing.all().into_iter().flat_map(|purse| purse.pool(|pool| pool.idle(now)));
+    close(app, idle.map(|id| id.to_string()).collect()).await
+}
+
+/// All that no request needs, at the end. Requests are over by then, or were given up.
+async fn give_back(app: &App) -> Result<(), StoreError> {
+    let held = app.billing.all().into_iter().flat_map(|purse| purse.pool(|pool| pool.empty()));
+    close(app, held.map(|id| id.to_string()).collect()).await
+}
+
+async fn close(app: &App, ids: Vec<String>) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    // What was spent of them is written before they are closed.
+    app.calls.flush().await;
+    let now = app.clock.now();
+    app.store.write(Lane::Bulk, move |tx| Box::pin(leases::close(tx, ids, now))).await
+}
+
+/// Takes back what hosts that were silent for too long have leased.
+async fn sweep(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    while leases::any_expired(&mut app.store.read().await?, now).await? {
+        let swept = app.store.write(Lane::Bulk, move |tx| Box::pin(leases::sweep(tx, now))).await?;
+        tracing::warn!(leases = swept, "took back leases of credits from hosts that were silent");
+    }
+    Ok(())
+}

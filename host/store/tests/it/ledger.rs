@@ -1,0 +1,284 @@
+use std::sync::Arc;
+
+use hardpoint_domain::budget::{Budget, Grant, Short};
+use hardpoint_domain::money::Credits;
+use hardpoint_domain::pool::Spent;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::call_records::{self, CallRecord, Filter};
+use hardpoint_store::credits::{self, Credited, Wish};
+use hardpoint_store::{CallRecorder, Ended, Lane, StoreError, leases, organizations, progress};
+
+use crate::call_records::record;
+use crate::support::{Fixture, Noon, at, on_both, organization};
+
+on_both!(
+    what_is_leased_and_spent_adds_up,
+    a_lease_is_no_more_than_there_is,
+    a_new_month_begins_with_what_the_plan_adds,
+    a_payment_of_one_name_comes_once,
+    what_was_spent_of_a_lease_that_was_taken_back_is_charged_to_its_organisation,
+    who_takes_a_lease_back_charges_what_its_requests_had_cost,
+    a_request_that_ended_is_not_charged_again_by_who_takes_its_lease_back,
+    hosts_that_lease_at_once_get_all_of_it_and_no_more,
+    a_lease_that_is_renewed_is_not_taken_back,
+);
+
+const ORG: &str = "org_0";
+
+const fn micros(micros: i64) -> Credits {
+    Credits::from_micros(micros)
+}
+
+fn day(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn wish(lease: &str, need: i64) -> Wish {
+    let now = day("2026-03-10");
+    Wish {
+        organization_id: ORG.to_owned(),
+        prepaid: true,
+        monthly: Credits::ZERO,
+        need: micros(need),
+        wanted: micros(need),
+        lease: lease.to_owned(),
+        now,
+        expires_at: now.plus(std::time::Duration::from_secs(60)),
+    }
+}
+
+async fn with_credits(db: &Fixture, amount: i64) {
+    let new = organization(ORG);
+    let write = db.store.write(Lane::Request, move |tx| {
+        Box::pin(async move {
+            organizations::create(tx, &new).await?;
+            credits::open(tx, ORG, true, day("2026-03-01")).await?;
+            if amount > 0 {
+                credits::pay_in(tx, ORG, "first", "top_up", micros(amount), day("2026-03-01")).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await.unwrap();
+}
+
+async fn lease(db: &Fixture, wish: Wish) -> Result<Grant, Short> {
+    let write = db.store.write(Lane::Request, |tx| Box::pin(async move { credits::lease(tx, &wish).await }));
+    write.await.unwrap().0
+}
+
+async fn close(db: &Fixture, lease: &str) {
+    let ids = vec![lease.to_owned()];
+    db.store.write(Lane::Bulk, |tx| Box::pin(leases::close(tx, ids, day("2026-03-10")))).await.unwrap();
+}
+
+async fn sweep(db: &Fixture, now: Timestamp) -> usize {
+    db.store.write(Lane::Bulk, move |tx| Box::pin(leases::sweep(tx, now))).await.unwrap()
+}
+
+async fn account(db: &Fixture) -> Credited {
+    credits::get(&mut db.store.read().await.unwrap(), ORG).await.unwrap().unwrap()
+}
+
+async fn available(db: &Fixture) -> i64 {
+    account(db).await.account.available.micros()
+}
+
+/// What the entries of each account add up to; and that all of them add up to nothing, and to what the account says.
+async fn books(db: &Fixture) -> Vec<(String, i64)> {
+    let mut conn = db.store.read().await.unwrap();
+    let sums = credits::balances(&mut conn, ORG).await.unwrap();
+    assert_eq!(sums.iter().map(|(_, sum)| *sum).sum::<Credits>(), Credits::ZERO, "{sums:?}");
+    let credits =
+        sums.iter().find(|(account, _)| account == "credits").map_or(Credits::ZERO, |(_, sum)| *sum);
+    assert_eq!(credits, account(db).await.account.available, "{sums:?}");
+    sums.into_iter().map(|(account, sum)| (account, sum.micros())).collect()
+}
+
+fn ended(number: i64, lease: &str, cost: i64, closes: bool) -> Ended {
+    let spent = vec![Spent { block: lease.into(), amount: micros(cost), closes }];
+    let record = CallRecord {
+        organization_id: Some(ORG.to_owned()),
+        charge: micros(cost),
+        rates: Some("v1".to_owned()),
+        ..record(number)
+    };
+    Ended { record, spent, noted: false }
+}
+
+async fn end(db: &Fixture, ended: Vec<Ended>) {
+    let recorder = CallRecorder::start(&db.store, Arc::new(Noon));
+    let written: Vec<_> = ended.into_iter().map(|ended| recorder.record(ended)).collect();
+    for written in written {
+        written.await.unwrap();
+    }
+}
+
+async fn charges(db: &Fixture) -> Vec<(String, i64)> {
+    let mut conn = db.store.read().await.unwrap();
+    let found = call_records::list(&mut conn, Filter::Organization(ORG), None, 100).await.unwrap();
+    found.into_iter().map(|record| (record.id, record.charge.micros())).collect()
+}
+
+async fn what_is_leased_and_spent_adds_up(db: Fixture) {
+    with_credits(&db, 1_000).await;
+    assert_eq!(lease(&db, wish("lse_1", 300)).await.unwrap().amount, micros(300));
+    assert_eq!((available(&db).await, account(&db).await.account.committed), (700, micros(300)));
+    end(&db, vec![ended(1, "lse_1", 100, false), ended(2, "lse_1", 50, false)]).await;
+    end(&db, vec![ended(3, "lse_1", 20, true)]).await;
+    let sums = [("credits", 830), ("leased", 0), ("paid_in", -1_000), ("spent", 170)];
+    assert_eq!(books(&db).await, sums.map(|(account, sum)| (account.to_owned(), sum)));
+    assert_eq!(account(&db).await.account.committed, micros(170));
+    // Closed again, by its host or by another, nothing changes.
+    close(&db, "lse_1").await;
+    assert_eq!(sweep(&db, day("2027-01-01")).await, 0);
+    assert_eq!(available(&db).await, 830);
+    let charged: i64 = charges(&db).await.into_iter().map(|(_, charge)| charge).sum();
+    assert_eq!(charged, 170);
+}
+
+async fn a_lease_is_no_more_than_there_is(db: Fixture) {
+    with_credits(&db, 1_000).await;
+    assert_eq!(lease(&db, wish("lse_1", 1_001)).await, Err(Short::Balance { left: micros(1_000) }));
+    let budget = Budget { spend_cap: Some(micros(600)), ..Budget::default() };
+    let set = db.store.write(Lane::Request, move |tx| Box::pin(credits::set_budget(tx, ORG, budget)));
+    set.await.unwrap();
+    assert!(lease(&db, wish("lse_2", 500)).await.is_ok());
+    let short = Short::SpendCap { left: micros(100), cap: micros(600) };
+    assert_eq!(lease(&db, wish("lse_3", 101)).await, Err(short));
+    // What was not needed is there again.
+    close(&db, "lse_2").await;
+    assert!(lease(&db, wish("lse_4", 600)).await.is_ok());
+    books(&db).await;
+}
+
+async fn a_new_month_begins_with_what_the_plan_adds(db: Fixture) {
+    with_credits(&db, 0).await;
+    let monthly = |lease, now: &str| {
+        let now = day(now);
+        Wish {
+            monthly: micros(500),
+            now,
+            expires_at: now.plus(std::time::Duration::from_secs(60)),
+            ..wish(lease, 100)
+        }
+    };
+    assert!(lease(&db, monthly("lse_1", "2026-03-30")).await.is_ok());
+    assert!(lease(&db, monthly("lse_2", "2026-03-31")).await.is_ok());
+    assert_eq!((available(&db).await, account(&db).await.account.committed), (300, micros(200)));
+    assert!(lease(&db, monthly("lse_3", "2026-04-01")).await.is_ok());
+    assert_eq!((available(&db).await, account(&db).await.account.committed), (700, micros(100)));
+    // What is left of a lease of the month before takes nothing from what this one has committed.
+    close(&db, "lse_1").await;
+    assert_eq!((available(&db).await, account(&db).await.account.committed), (800, micros(100)));
+    // A host whose clock is behind does not begin that month again.
+    assert!(lease(&db, monthly("lse_4", "2026-03-31")).await.is_ok());
+    assert_eq!((available(&db).await, account(&db).await.account.committed), (700, micros(200)));
+    books(&db).await;
+}
+
+async fn a_payment_of_one_name_comes_once(db: Fixture) {
+    with_credits(&db, 1_000).await;
+    let pay = || {
+        db.store.write(Lane::Request, |tx| {
+            Box::pin(credits::pay_in(tx, ORG, "first", "top_up", micros(1_000), day("2026-03-02")))
+        })
+    };
+    assert!(matches!(pay().await, Err(StoreError::Duplicate { .. })));
+    assert_eq!(available(&db).await, 1_000);
+    assert!(credits::is_transferred(&mut db.store.read().await.unwrap(), "first").await.unwrap());
+}
+
+async fn what_was_spent_of_a_lease_that_was_taken_back_is_charged_to_its_organisation(db: Fixture) {
+    with_credits(&db, 1_000).await;
+    lease(&db, wish("lse_1", 600)).await.unwrap();
+    assert_eq!(sweep(&db, day("2026-03-11")).await, 1);
+    assert_eq!(available(&db).await, 1_000);
+    // Somebody else leases most of it meanwhile: what the late ones cost is charged as far as there is money.
+    lease(&db, wish("lse_2", 850)).await.unwrap();
+    end(&db, vec![ended(1, "lse_1", 100, false), ended(2, "lse_1", 100, true)]).await;
+    assert_eq!(available(&db).await, 0);
+    let mut charged = charges(&db).await;
+    charged.sort_by_key(|(_, charge)| *charge);
+    assert_eq!(charged.iter().map(|(_, charge)| *charge).collect::<Vec<_>>(), [50, 100]);
+    close(&db, "lse_2").await;
+    let sums = [("credits", 850), ("leased", 0), ("paid_in", -1_000), ("spent", 150)];
+    assert_eq!(books(&db).await, sums.map(|(account, sum)| (account.to_owned(), sum)));
+}
+
+async fn note(db: &Fixture, lease: &'static str, ended: &Ended) {
+    let record = ended.record.clone();
+    let write = db
+        .store
+        .write(Lane::Bulk, move |tx| Box::pin(async move { progress::put(tx, lease, &record).await }));
+    write.await.unwrap();
+}
+
+async fn who_takes_a_lease_back_charges_what_its_requests_had_cost(db: Fixture) {
+    with_credits(&db, 1_000).await;
+    lease(&db, wish("lse_1", 300)).await.unwrap();
+    note(&db, "lse_1", &ended(1, "lse_1", 40, false)).await;
+    // The later word counts. Together they cannot have cost more than was leased.
+    note(&db, "lse_1", &ended(1, "lse_1", 100, false)).await;
+    note(&db, "lse_1", &ended(2, "lse_1", 250, false)).await;
+    assert_eq!(sweep(&db, day("2026-03-10")).await, 0, "not yet");
+    assert_eq!(sweep(&db, day("2026-03-11")).await, 1);
+    let mut charged: Vec<i64> = charges(&db).await.into_iter().map(|(_, charge)| charge).collect();
+    charged.sort_unstable();
+    assert_eq!(charged.iter().sum::<i64>(), 300, "{charged:?}");
+    let sums = [("credits", 700), ("leased", 0), ("paid_in", -1_000), ("spent", 300)];
+    assert_eq!(books(&db).await, sums.map(|(account, sum)| (account.to_owned(), sum)));
+    // Their host was only asleep: they have their records, and are charged once.
+    let before = charges(&db).await;
+    end(&db, vec![ended(1, "lse_1", 120, false), ended(2, "lse_1", 250, true)]).await;
+    assert_eq!((charges(&db).await, available(&db).await), (before, 700));
+}
+
+async fn a_request_that_ended_is_not_charged_again_by_who_takes_its_lease_back(db: Fixture) {
+    with_credits(&db, 1_000).await;
+    lease(&db, wish("lse_1", 300)).await.unwrap();
+    let done = ended(1, "lse_1", 100, false);
+    end(&db, vec![done.clone()]).await;
+    // Noted by a worker that was slower than the request.
+    note(&db, "lse_1", &done).await;
+    assert_eq!(sweep(&db, day("2026-03-11")).await, 1);
+    let sums = [("credits", 900), ("leased", 0), ("paid_in", -1_000), ("spent", 100)];
+    assert_eq!(books(&db).await, sums.map(|(account, sum)| (account.to_owned(), sum)));
+}
+
+async fn hosts_that_lease_at_once_get_all_of_it_and_no_more(db: Fixture) {
+    with_credits(&db, 5_000_000).await;
+    let hosts = [Arc::new(db.twin().await), Arc::new(db.twin().await)];
+    let leases = (0..200).map(|number| {
+        let host = Arc::clone(&hosts[number % 2]);
+        // Each wants more than a block of what is left.
+        tokio::spawn(async move { lease(&host, wish(&format!("lse_{number}"), 70_000)).await })
+    });
+    let (mut granted, mut refused) = (0, 0);
+    for lease in leases.collect::<Vec<_>>() {
+        match lease.await.unwrap() {
+            Ok(grant) => granted += grant.amount.micros(),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 0);
+    assert!((5_000_000 - 70_000..=5_000_000).contains(&granted), "{granted}");
+    assert_eq!(available(&db).await, 5_000_000 - granted);
+    books(&db).await;
+}
+
+async fn a_lease_that_is_renewed_is_not_taken_back(db: Fixture) {
+    with_credits(&db, 1_000).await;
+    lease(&db, wish("lse_1", 300)).await.unwrap();
+    let renew = |ids: &[&str], until: Timestamp| {
+        let ids = ids.iter().map(ToString::to_string).collect();
+        db.store.write(Lane::Bulk, move |tx| Box::pin(leases::renew(tx, ids, until)))
+    };
+    assert_eq!(renew(&["lse_1"], day("2026-03-20")).await.unwrap(), Vec::<String>::new());
+    assert_eq!(sweep(&db, day("2026-03-19")).await, 0);
+    assert_eq!(sweep(&db, day("2026-03-21")).await, 1);
+    assert_eq!(renew(&["lse_1", "gone"], day("2026-03-22")).await.unwrap(), ["gone", "lse_1"]);
+    assert!(
+        !leases::any_expired(&mut db.store.read().await.unwrap(), at(i64::MAX / 2_000_000)).await.unwrap()
+    );
+}
