@@ -36,6 +36,8 @@ pub enum FailureKind {
     Plugin,
     /// No room: too many calls of this plugin at the moment.
     Busy,
+    /// It failed so often in a row for this organisation that it is not asked for a while.
+    Paused,
 }
 
 impl FailureKind {
@@ -56,10 +58,12 @@ impl FailureKind {
             Self::Denied => "denied",
             Self::Plugin => "plugin",
             Self::Busy => "busy",
+            Self::Paused => "paused",
         }
     }
 
-    /// Whether another attempt, here or at a fallback, may succeed where this one failed.
+    /// Whether another attempt, here or at a fallback, may succeed where this one failed. One that comes before a
+    /// pause is over never does.
     pub fn is_transient(self) -> bool {
         use FailureKind::*;
         matches!(self, RateLimited | Overloaded | Upstream | Protocol | Connect | Timeout | Reset | Busy)

@@ -8,6 +8,7 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{InstanceMode, Kind};
 use hardpoint_domain::origin::Origin;
+use hardpoint_domain::time::Timestamp;
 use tokio::sync::OnceCell;
 
 use crate::breaker::Breaker;
@@ -140,7 +141,12 @@ impl Binding {
 
     /// Whether its breaker refuses calls at the moment.
     pub fn is_broken(&self) -> bool {
-        self.breaker.is_open(self.generation.host.services.clock.now())
+        self.paused_until().is_some()
+    }
+
+    /// Until when its breaker refuses some organisation's calls; none where it refuses nobody's.
+    pub fn paused_until(&self) -> Option<Timestamp> {
+        self.breaker.open_until(self.generation.host.services.clock.now())
     }
 
     /// `id@version`, for headers and records.
@@ -267,7 +273,7 @@ impl Binding {
             "binding {} is paused after repeated faults of plugin {}: see `hardpoint plugin inspect {}`",
             self.spec.name, self.spec.plugin, self.spec.plugin
         );
-        let mut failure = Failure::new(FailureKind::Busy, message);
+        let mut failure = Failure::new(FailureKind::Paused, message);
         failure.retry_after = Some(pause);
         failure
     }

@@ -70,9 +70,12 @@ impl Breaker {
         self.count.store(troubled.len(), Relaxed);
     }
 
-    /// Whether any organisation's calls are being refused at `now`.
-    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
-        self.lock().values().any(|state| state.open_until.is_some_and(|until| now < until))
+    /// Until when some organisation's calls are refused; none where all pass at `now`.
+    pub(crate) fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.count.load(Relaxed) == 0 {
+            return None;
+        }
+        self.lock().values().filter_map(|state| state.open_until).filter(|until| now < *until).max()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, State>> {
@@ -104,11 +107,12 @@ mod tests {
         assert_eq!(breaker.admit("a", at(5)), Ok(()), "one probe");
         assert!(breaker.admit("a", at(5)).is_err(), "and only one");
         breaker.faulted("a", at(6));
+        assert_eq!(breaker.open_until(at(6)), Some(at(16)));
         assert_eq!(breaker.admit("a", at(6)), Err(Duration::from_secs(10)), "the pause doubles");
         assert_eq!(breaker.admit("a", at(16)), Ok(()));
         breaker.succeeded("a");
         assert_eq!(breaker.admit("a", at(16)), Ok(()));
-        assert!(!breaker.is_open(at(16)));
+        assert_eq!(breaker.open_until(at(16)), None);
     }
 
     #[test]

@@ -202,6 +202,17 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message).retry_after(seconds)
     }
 
+    /// 503: what would serve this failed several times in a row for the caller's organisation, and is left alone for
+    /// so many seconds.
+    pub fn plugin_paused(seconds: u64) -> Self {
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let message = format!(
+            "The plugin that serves this failed several times in a row for your organisation, so it is not asked \
+             for a while. Retry after {seconds} {unit}."
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "plugin_paused", message).retry_after(seconds)
+    }
+
     /// 502: a tool that was called answered with a failure of its own, for this reason.
     pub fn tool_failed(reason: impl fmt::Display) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "tool_failed", format!("The tool failed: {reason}"))

@@ -26,6 +26,7 @@ use crate::service::rates::Rates;
 use crate::state::{App, Stop};
 use crate::worker::last_used::{self, LastUsed};
 use crate::worker::leases;
+use crate::worker::pauses;
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
@@ -55,7 +56,7 @@ pub struct Server {
     pub router: Router,
     /// The first operator key, if it was made just now.
     pub first_key: Option<KeyText>,
-    workers: [JoinHandle<()>; 4],
+    workers: Vec<JoinHandle<()>>,
 }
 
 /// Opens the store that a configuration names.
@@ -163,11 +164,13 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         reload,
         stop,
     });
-    let keeper = tokio::spawn(reload::run(app.clone(), folder, orders, stopping));
-    let bookkeeper = tokio::spawn(refusals::run(app.clone()));
-    let timekeeper = tokio::spawn(last_used::run(app.clone()));
-    let treasurer = tokio::spawn(leases::run(app.clone()));
-    let workers = [keeper, bookkeeper, timekeeper, treasurer];
+    let workers = vec![
+        tokio::spawn(reload::run(app.clone(), folder, orders, stopping)),
+        tokio::spawn(refusals::run(app.clone())),
+        tokio::spawn(last_used::run(app.clone())),
+        tokio::spawn(pauses::run(app.clone())),
+        tokio::spawn(leases::run(app.clone())),
+    ];
     Ok(Server { router: router(app.clone()), app, first_key, workers })
 }
 

@@ -100,7 +100,7 @@ async fn a_machine_that_never_finishes_opens_its_breaker() {
         complete(&binding, "nothing").await.1.unwrap_err();
     }
     assert!(binding.is_broken());
-    assert_eq!(complete(&binding, "behave").await.1.unwrap_err().kind, FailureKind::Busy);
+    assert_eq!(complete(&binding, "behave").await.1.unwrap_err().kind, FailureKind::Paused);
     // Another organisation is not refused for it.
     let mut other = binding.complete(context_of("org_b"), &request("behave"), "model").await.unwrap();
     assert!(matches!(other.next().await, Some(Ok(Delta::Text(_)))));

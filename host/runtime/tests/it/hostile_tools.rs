@@ -119,6 +119,6 @@ async fn a_binding_that_keeps_failing_is_paused() {
     assert!(binding.is_broken());
     let outcome = binding.call_tool(context(), r#"{"do":"count"}"#).await;
     let Err(ToolError::Stopped(failure)) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(failure.kind, FailureKind::Busy);
+    assert_eq!(failure.kind, FailureKind::Paused);
     assert!(failure.retry_after.is_some());
 }

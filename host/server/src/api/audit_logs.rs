@@ -76,7 +76,7 @@ pub struct RejectedEvent {
         (status = 404, description = "No such exporter, or not your organisation", body = ErrorBody),
         (status = 422, description = "An address that was not allowed, or no secret for it", body = ErrorBody),
         (status = 502, description = "The other side failed, or the plugin", body = ErrorBody),
-        (status = 503, description = "Too busy", body = ErrorBody),
+        (status = 503, description = "Too busy, or the exporter is paused after repeated faults", body = ErrorBody),
         (status = 504, description = "The other side did not answer in time", body = ErrorBody),
     )
 )]

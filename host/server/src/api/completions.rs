@@ -45,7 +45,7 @@ const ACCOUNTED: u64 = 16;
         (status = 422, description = "A model or tool that there is not, or that cannot do what is asked", body = ErrorBody),
         (status = 429, description = "Too many requests, here or at the provider", body = ErrorBody),
         (status = 502, description = "The provider or the plugin failed", body = ErrorBody),
-        (status = 503, description = "The model is not available, or too busy", body = ErrorBody),
+        (status = 503, description = "The model is not available, too busy, or paused after repeated faults", body = ErrorBody),
         (status = 504, description = "The provider did not answer in time", body = ErrorBody),
     )
 )]

@@ -87,7 +87,7 @@ pub async fn list(
         (status = 404, description = "There is no such tool", body = ErrorBody),
         (status = 422, description = "The arguments do not fit; the message says why", body = ErrorBody),
         (status = 502, description = "The tool failed or was stopped", body = ErrorBody),
-        (status = 503, description = "Too many calls are under way", body = ErrorBody),
+        (status = 503, description = "Too many calls are under way, or the plugin is paused after repeated faults", body = ErrorBody),
     )
 )]
 pub async fn call(

@@ -87,6 +87,10 @@ impl From<Failure> for ApiError {
                 "Too many requests are under way here. Retry later.",
             )
             .retry_after(wait.unwrap_or(1)),
+            Paused => {
+                let seconds = wait.unwrap_or(1).max(1);
+                Self::plugin_paused(seconds).caused_by(&failure.message)
+            }
         };
         // `cpu`, `memory`, `trap` …: the class of the cause, for those who wrote the plugin.
         if let (Plugin, Some(cause)) = (failure.kind, failure.code.as_deref()) {

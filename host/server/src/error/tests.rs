@@ -90,6 +90,7 @@ fn failures_of_providers_by_kind() {
         (Denied, 503, "model_unavailable", None, false),
         (Plugin, 502, "plugin_failed", None, false),
         (Busy, 503, "overloaded", Some("1"), false),
+        (Paused, 503, "plugin_paused", Some("1"), false),
     ];
     for (kind, status, name, retry_after, told) in table {
         let error = ApiError::from(Failure::new(kind, "org-secret at 10.0.0.7"));
@@ -117,6 +118,11 @@ fn what_a_failure_knows_is_passed_on() {
     let mut busy = Failure::new(FailureKind::RateLimited, "slow down");
     busy.retry_after = Some(Duration::from_millis(2_100));
     insta::assert_snapshot!(body(&ApiError::from(busy), Shape::Standard), @r#"{"error":{"type":"upstream_rate_limited","message":"The model's provider takes no more requests at the moment. Retry later.","retry_after":3}}"#);
+
+    let mut paused =
+        Failure::new(FailureKind::Paused, "binding b is paused after repeated faults of plugin p");
+    paused.retry_after = Some(Duration::from_millis(4_200));
+    insta::assert_snapshot!(body(&ApiError::from(paused), Shape::Standard), @r#"{"error":{"type":"plugin_paused","message":"The plugin that serves this failed several times in a row for your organisation, so it is not asked for a while. Retry after 5 seconds.","retry_after":5}}"#);
 
     let filtered = ApiError::from(Failure::new(FailureKind::ContentFiltered, "refused by policy"));
     insta::assert_snapshot!(body(&filtered, Shape::OpenAi), @r#"{"error":{"type":"content_filtered","message":"refused by policy","code":"content_filter","param":null}}"#);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{Lane, StoreError, keys};
-use tokio::time::{MissedTickBehavior, interval};
 
-use crate::state::{App, stopped};
+use super::Rounds;
+use crate::state::App;
 
 /// How often they are written down.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -60,15 +60,8 @@ impl LastUsed {
 
 /// Writes uses down every few seconds, and once more at the end.
 pub async fn run(app: Arc<App>) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stopping = app.stop.subscribe();
-    let mut goes_on = true;
-    while goes_on {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stopped(&mut stopping) => goes_on = false,
-        }
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
         if let Err(error) = write(&app).await {
             tracing::warn!(%error, "when keys were last used was not written down");
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_store::{Lane, StoreError, leases, progress};
-use tokio::time::{MissedTickBehavior, interval};
 
+use super::Rounds;
 use crate::service::billing::{LEASE_LIFE, Purse};
-use crate::state::{App, stopped};
+use crate::state::App;
 
 /// How often.
 pub const PERIOD: Duration = Duration::from_secs(2);
@@ -18,14 +18,8 @@ const BATCH: usize = 50;
 
 /// Looks after leases until the server stops, and gives everything back then.
 pub async fn run(app: Arc<App>) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stopping = app.stop.subscribe();
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stopped(&mut stopping) => break,
-        }
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
         if let Err(error) = look(&app).await {
             tracing::warn!(%error, "leases of credits were not looked after; it is tried again");
         }

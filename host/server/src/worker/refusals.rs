@@ -11,10 +11,10 @@ use hardpoint_domain::id;
 use hardpoint_domain::time::{Rng, Timestamp};
 use hardpoint_store::{Lane, StoreError};
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
 
+use super::Rounds;
 use crate::caller::Caller;
-use crate::state::{App, stopped};
+use crate::state::App;
 
 /// How often they are written down.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -96,15 +96,8 @@ fn event(source: Source, tally: Tally, rng: &dyn Rng) -> Event {
 
 /// Writes refusals down every minute, and once more at the end.
 pub async fn run(app: Arc<App>) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stopping = app.stop.subscribe();
-    let mut goes_on = true;
-    while goes_on {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stopped(&mut stopping) => goes_on = false,
-        }
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
         if let Err(error) = write(&app).await {
             tracing::warn!(%error, "refusals were not written down");
         }

@@ -8,7 +8,7 @@ use hardpoint_store::blobs::BlobKey;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, is_file, look, no_store};
+use super::{Failure, is_file, look, no_store, paused};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::Desk;
@@ -16,6 +16,7 @@ use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::service::plugins::settings;
 use crate::service::plugins::view::ReachView;
+use crate::worker::pauses;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -70,6 +71,9 @@ struct Binding {
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
     warnings: Vec<String>,
+    /// Until when the host over this data folder refuses some organisation's calls, after repeated faults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_until: Option<String>,
 }
 
 pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
@@ -111,6 +115,11 @@ async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report,
         if let Some(off) = desk.config.declared_off(&id) {
             report.reason = Some(off);
         }
+    }
+    let paused = pauses::read(&desk.config.server.data, desk.clock.now());
+    for binding in &mut report.bindings {
+        let pause = paused.iter().find(|pause| pause.binding == binding.name);
+        binding.paused_until = pause.map(|pause| pause.until.to_rfc3339());
     }
     desk.store.close().await;
     Ok(report)
@@ -158,6 +167,7 @@ fn binding(plugin: &str, planned: &Planned) -> Binding {
         missing,
         remedy: planned.remedy(plugin),
         warnings: planned.warnings.clone(),
+        paused_until: None,
     }
 }
 
@@ -185,6 +195,9 @@ fn print(report: &Report) {
     println!("Open to  {}", report.open_to);
     for binding in &report.bindings {
         println!("Binding  {}: {}", binding.name, if binding.ready { "ready" } else { "waits" });
+        if let Some(until) = &binding.paused_until {
+            println!("  {}", paused(&report.id, until));
+        }
         for missing in &binding.missing {
             println!("  not allowed: {missing}");
         }

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{Failure, count, look, no_store};
+use super::{Failure, count, look, no_store, paused};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::view::{FileView, Overview, PluginView};
+use crate::system;
+use crate::worker::pauses::{self, Pause};
 use crate::worker::reload::folder::{Entry, Folder};
 
 #[derive(Args)]
@@ -31,6 +33,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
         return Err(no_store(&config));
     };
     add_unseen_files(&folder, &mut overview);
+    mark_paused(&pauses::read(&config.server.data, system::clock().now()), &mut overview);
     if arguments.json {
         return print_json(&overview);
     }
@@ -93,6 +96,11 @@ fn print_plugins(plugins: &[PluginView]) {
                 binding.missing.join("; ")
             );
         }
+        for binding in &plugin.bindings {
+            if let Some(until) = &binding.paused_until {
+                println!("    binding {}: {}", binding.name, paused(&plugin.id, until));
+            }
+        }
         if let Some(candidate) = &plugin.candidate {
             let reason = candidate.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
             println!("    version {}: {}{reason}", candidate.version, candidate.state);
@@ -107,6 +115,16 @@ fn kind(plugin: &PluginView) -> &'static str {
         Kind::Exporter => "exporter",
         Kind::Tool => "tool",
         Kind::Retriever => "retriever",
+    }
+}
+
+/// Bindings that the host over this data folder pauses at the moment.
+fn mark_paused(paused: &[Pause], overview: &mut Overview) {
+    for binding in overview.plugins.iter_mut().flat_map(|plugin| &mut plugin.bindings) {
+        if let Some(pause) = paused.iter().find(|pause| pause.binding == binding.name) {
+            binding.paused = Some(true);
+            binding.paused_until = Some(pause.until.to_rfc3339());
+        }
     }
 }
 

@@ -269,6 +269,14 @@ fn cache_home() -> anyhow::Result<PathBuf> {
 /// Components whose code is kept; one in Python takes 50 MB.
 const MOST_KEPT: usize = 32;
 
+/// What is said of a binding that the host pauses.
+fn paused(plugin: &str, until: &str) -> String {
+    format!(
+        "paused until {until} for an organisation whose calls failed several times in a row; the `errors` of \
+         GET /api/v1/plugins/{plugin} say why"
+    )
+}
+
 /// `1 plugin`, `2 plugins`.
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })

@@ -226,6 +226,9 @@ fn cut(events: Vec<OutgoingEvent>, (most, bytes): (usize, usize)) -> VecDeque<Ba
 
 /// An exporter's failure, for an administrator: what the plugin says holds no secret.
 fn failed(failure: Failure, offered: usize) -> ApiError {
+    if failure.kind == FailureKind::Paused {
+        return failure.into();
+    }
     let (status, kind) = match failure.kind {
         FailureKind::InvalidRequest | FailureKind::Unsupported => {
             (StatusCode::UNPROCESSABLE_ENTITY, "validation_error")
@@ -260,6 +263,13 @@ mod tests {
 
     fn sizes(events: Vec<OutgoingEvent>, limits: (usize, usize)) -> Vec<usize> {
         cut(events, limits).iter().map(|batch| batch.events.len()).collect()
+    }
+
+    #[test]
+    fn a_pause_is_told_as_one() {
+        let error = failed(Failure::new(FailureKind::Paused, "binding b is paused"), 3);
+        assert_eq!((error.status().as_u16(), error.kind()), (503, "plugin_paused"));
+        assert!(!error.message().contains("unknown"), "nothing was offered: {}", error.message());
     }
 
     #[test]

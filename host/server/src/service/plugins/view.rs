@@ -6,6 +6,7 @@ use std::fmt;
 
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_domain::reach::Reach;
+use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Catalogue, LastError, Percentiles, Runtime};
 use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{StoreError, plugin_files};
@@ -132,9 +133,12 @@ pub struct BindingView {
     /// What keeps it from working fully.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Whether it is paused after repeated faults; only from a running server.
+    /// Whether some organisation's calls are refused after repeated faults; only where a server runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+    /// Until when they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<String>,
 }
 
 /// A version that waits, or that could not take over.
@@ -406,6 +410,8 @@ fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) 
         Some(Written::Configuration { .. }) => "hardpoint.toml",
         Some(Written::Store) => "store",
     };
+    let live = running.and_then(|running| running.catalogue.binding(&planned.name));
+    let paused_until = live.map(|binding| binding.paused_until());
     BindingView {
         name: planned.name.clone(),
         state: state.to_owned(),
@@ -416,7 +422,8 @@ fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) 
         missing,
         remedy: planned.remedy(plugin),
         warnings: planned.warnings.clone(),
-        paused: running.and_then(|running| Some(running.catalogue.binding(&planned.name)?.is_broken())),
+        paused: paused_until.map(|until| until.is_some()),
+        paused_until: paused_until.flatten().map(Timestamp::to_rfc3339),
     }
 }
 

@@ -81,6 +81,7 @@ async fn what_is_tried_again_and_where_by_kind() {
         (Plugin, 1, true),
         (Timeout, 1, true),
         (Busy, 1, true),
+        (Paused, 1, true),
         (RateLimited, 3, true),
         (Upstream, 3, true),
         (Protocol, 3, true),
@@ -100,6 +101,9 @@ async fn what_is_tried_again_and_where_by_kind() {
     let only = Script::new((0..3).map(|_| Scene::Refuse(failure(Busy))).collect());
     run(&[&only], false, &[]).open().await.unwrap_err();
     assert_eq!(only.asked().len(), 3, "with nowhere else to go, room is waited for");
+    let only = Script::new(vec![Scene::Refuse(failure(Paused))]);
+    run(&[&only], false, &[]).open().await.unwrap_err();
+    assert_eq!(only.asked().len(), 1, "the end of a pause is not");
 }
 
 #[tokio::test(start_paused = true)]
