@@ -5,8 +5,11 @@ use std::process::{Command, Output, Stdio};
 
 use hardpoint_tests::component::fixture;
 use hardpoint_tests::host::{Host, Options, binary};
+use hardpoint_tests::patience::until;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::operator::call;
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -45,6 +48,31 @@ async fn plugins_are_looked_at_granted_and_called_beside_a_running_host() {
     assert!(!granted.contains("hardpoint plugin grant prober"), "{granted}");
     let unknown = host.command(&["plugin", "grant", "nobody", "--yes"]);
     assert!(!unknown.status.success() && said(&unknown).contains("nobody"), "{}", said(&unknown));
+}
+
+/// The commands ask no running host, and know all the same what it refuses at the moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_binding_is_told() {
+    let host = Host::start(Options::new().fixture("hostile")).await;
+    let client = host.client();
+    let before = json(&host.command(&["plugin", "list", "--json"]));
+    assert!(before["plugins"][0]["bindings"][0]["paused"].is_null(), "{before}");
+    let told = until("the pause to be told", || async {
+        // A pause lasts for seconds only; a machine that is busy gets a longer one.
+        call(&client, "hostile", serde_json::json!({ "do": "trap" })).await;
+        let listed = json(&host.command(&["plugin", "list", "--json"]));
+        let binding = listed["plugins"][0]["bindings"][0].clone();
+        (binding["paused"] == true).then_some(binding)
+    });
+    let told = told.await;
+    assert!(told["paused_until"].as_str().is_some_and(|until| until.ends_with('Z')), "{told}");
+    for command in [["plugin", "list"].as_slice(), &["plugin", "inspect", "hostile"]] {
+        until("the pause to be told in words", || async {
+            call(&client, "hostile", serde_json::json!({ "do": "trap" })).await;
+            said(&host.command(command)).contains("paused until").then_some(())
+        })
+        .await;
+    }
 }
 
 #[test]

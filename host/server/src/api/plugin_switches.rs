@@ -1,10 +1,11 @@
 //! `/plugins/{id}/pause`, `resume` and `rollback`, for operators.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::plugins::{PATIENCE, view};
@@ -24,6 +25,17 @@ use crate::worker::reload::Retry;
 pub struct Rollback {
     /// SHA-256 of the component; the version that served before where left out.
     digest: Option<String>,
+}
+
+/// A plugin that was taken back to an earlier version.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RolledBackView {
+    /// The plugin afterwards.
+    #[serde(flatten)]
+    plugin: PluginView,
+    /// What its bindings were allowed and this version does not ask for, in plain words by binding. When the version
+    /// serves it is allowed no longer.
+    taken_back: BTreeMap<String, Vec<String>>,
 }
 
 /// Takes a plugin out of service; what is under way is finished, and nothing is taken from it.
@@ -70,7 +82,7 @@ pub async fn resume(
 #[utoipa::path(post, path = "/plugins/{id}/rollback", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
     request_body = Option<Rollback>,
     responses(
-        (status = 200, description = "The plugin afterwards", body = PluginView),
+        (status = 200, description = "The plugin afterwards, and what it is no longer allowed", body = RolledBackView),
         (status = 401, description = "No valid credential", body = ErrorBody),
         (status = 403, description = "Not an operator", body = ErrorBody),
         (status = 404, description = "No such plugin", body = ErrorBody),
@@ -83,9 +95,9 @@ pub async fn roll_back(
     Operator(caller): Operator,
     Path(id): Path<String>,
     body: JsonBytes,
-) -> Result<Json<PluginView>, ApiError> {
+) -> Result<Json<RolledBackView>, ApiError> {
     let wanted: Rollback = body.parse()?;
-    Desk::of(&app).roll_back(&Author::from(&caller), &id, wanted.digest.as_deref()).await?;
+    let back = Desk::of(&app).roll_back(&Author::from(&caller), &id, wanted.digest.as_deref()).await?;
     app.reload.settle(Retry::None, PATIENCE).await;
-    view(&app, &id).await.map(Json)
+    Ok(Json(RolledBackView { plugin: view(&app, &id).await?, taken_back: back.taken_back }))
 }

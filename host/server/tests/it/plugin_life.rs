@@ -78,6 +78,42 @@ async fn a_version_is_rolled_back_and_stays_so() {
     assert_eq!(back(&app).await.expect(200)["version"], "1.2.0");
 }
 
+/// What an older version does not ask for is taken from it, and whoever goes back reads that then and there.
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_tells_what_is_no_longer_allowed() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ASKS))]).await;
+    let approve = async |of: &str| {
+        let plugin = app.plugin("echo").await;
+        let digest = &if of.is_empty() { plugin } else { plugin[of].clone() }["digest"];
+        app.post("/api/v1/plugins/echo/approve", &json!({ "digest": digest })).await.expect(200);
+    };
+    approve("").await;
+    app.publish("echo.wasm", &echo("2.0.0", &format!("kv = true\n{ASKS}"))).await;
+    approve("candidate").await;
+    let run = |more: &[&str]| {
+        let rollback = ["plugin", "rollback", "echo", "--config", "hardpoint.toml", "--data", "data"];
+        let done = hardpoint(app.folder(), &[&rollback[..], more].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        said(&done)
+    };
+    insta::assert_snapshot!(run(&[]), @r"
+    echo 1.0.0 serves as soon as it may; see `hardpoint plugin list`. A running server follows within a second.
+    When it serves, what it does not ask for is no longer allowed:
+      binding echo: keep small values for each organisation (kv)
+    ");
+    app.settle().await;
+    assert_eq!(app.plugin("echo").await["version"], "1.0.0");
+    // The way back to the newer one takes nothing, and another approval.
+    let told: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    assert_eq!((&told["version"], &told["taken_back"]), (&json!("2.0.0"), &json!({})));
+    app.settle().await;
+    approve("candidate").await;
+    let back = app.post("/api/v1/plugins/echo/rollback", &json!({})).await.expect(200);
+    assert_eq!(back["version"], "1.0.0");
+    let kv = json!({ "echo": ["keep small values for each organisation (kv)"] });
+    assert_eq!(back["taken_back"], kv);
+}
+
 /// Nothing is kept, and everything is told: what it asks for, its limits, its schema, who stands on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_publishing_would_change_is_told() {

@@ -90,3 +90,37 @@ async fn what_cannot_be_called() {
     }
     "#);
 }
+
+/// Who is refused learns why and for how long, its operator too, and nobody else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_keeps_failing_is_paused() {
+    let app = app().await;
+    let other = app.stranger().await;
+    for _ in 0..5 {
+        assert_eq!(call(&app, "hostile", &json!({"arguments": {"do": "trap"}})).await.status, 502);
+    }
+    let count = json!({"arguments": {"do": "count"}});
+    let refused = call(&app, "hostile", &count).await;
+    assert_eq!(refused.header("retry-after"), "5");
+    insta::assert_snapshot!(refused.shown(), @r#"
+    503
+    {
+      "error": {
+        "message": "The plugin that serves this failed several times in a row for your organisation, so it is not asked for a while. Retry after 5 seconds.",
+        "retry_after": 5,
+        "type": "plugin_paused"
+      }
+    }
+    "#);
+    let binding = app.plugin("hostile").await["bindings"][0].clone();
+    assert_eq!(binding["paused"], true, "{binding}");
+    assert!(
+        binding["paused_until"].as_str().is_some_and(|until| until.starts_with("2023-11-14T22:13:2")),
+        "{binding}"
+    );
+    assert_eq!(app.post_as(&other, "/api/v1/tools/hostile/call", &count).await.status, 200);
+    app.clock().advance(std::time::Duration::from_secs(5));
+    assert_eq!(call(&app, "hostile", &count).await.status, 200);
+    let binding = app.plugin("hostile").await["bindings"][0].clone();
+    assert_eq!((&binding["paused"], &binding["paused_until"]), (&json!(false), &Value::Null));
+}

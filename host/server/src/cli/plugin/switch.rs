@@ -8,6 +8,8 @@ use super::{Failure, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
+use crate::service::plugins::narrow::TakenBack;
+use crate::service::plugins::switch::RolledBack;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -46,9 +48,30 @@ pub(super) async fn resume(config: Config, arguments: &Arguments) -> Result<(), 
 
 pub(super) async fn roll_back(config: Config, arguments: &RollbackArguments) -> Result<(), Failure> {
     let desk = present(config).await?;
-    let next = desk.roll_back(&Author::cli(), &arguments.id, arguments.digest.as_deref()).await?;
+    let RolledBack { version: next, taken_back } =
+        desk.roll_back(&Author::cli(), &arguments.id, arguments.digest.as_deref()).await?;
     desk.store.close().await;
-    tell(&next, arguments.json, "serves as soon as it may; see `hardpoint plugin list`")
+    if arguments.json {
+        let Plugin { id, version, digest, .. } = next;
+        return print_json(
+            &json!({ "id": id, "version": version, "digest": digest, "taken_back": taken_back }),
+        );
+    }
+    tell(&next, false, "serves as soon as it may; see `hardpoint plugin list`")?;
+    show_taken_back(&taken_back, "When it serves, what it does not ask for is no longer allowed:");
+    Ok(())
+}
+
+/// What bindings are no longer allowed.
+pub(super) fn show_taken_back(taken_back: &TakenBack, title: &str) {
+    if !taken_back.is_empty() {
+        println!("{title}");
+    }
+    for (binding, allowed) in taken_back {
+        for item in allowed {
+            println!("  binding {binding}: {item}");
+        }
+    }
 }
 
 fn tell(version: &Plugin, as_json: bool, what: &str) -> Result<(), Failure> {

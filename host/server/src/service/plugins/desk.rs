@@ -8,7 +8,7 @@ use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_store::plugins::{self, Plugin, State};
-use hardpoint_store::{Lane, Store, StoreError, Tx, begin_change, bindings, grants};
+use hardpoint_store::{Lane, Store, StoreError, begin_change, bindings, grants};
 use serde_json::json;
 
 use super::REVOKED;
@@ -374,50 +374,15 @@ pub(super) fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) 
         .is_ok_and(|manifest| plan(config, arranged, &manifest).iter().any(Planned::is_ready))
 }
 
-/// Takes back what the plugin's bindings were allowed and its version that becomes active does not ask for,
-/// and what bindings were allowed that there are no more: an older version or a binding that comes again would
-/// have it without anybody's leave. Gives what was taken back, in plain words by binding, for the event.
-///
-/// # Errors
-/// The store's.
-pub(crate) async fn narrow(
-    tx: &mut Tx,
-    config: &Config,
-    active: &Plugin,
-) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
-    let mut taken_back = BTreeMap::new();
-    // One whose manifest is not understood does not become active.
-    let Ok(manifest) = Manifest::from_toml(&active.manifest) else { return Ok(taken_back) };
-    let planned = plan(config, &Arranged::read(tx).await?.without_grants(), &manifest);
-    for row in grants::list(tx).await? {
-        let Some(allowed) = stored(&row, &active.id) else { continue };
-        let narrowed = match planned.iter().find(|planned| planned.name == row.binding) {
-            None => Permissions::default(),
-            Some(planned) if planned.declared || matches!(planned.readiness, Readiness::Unfit(_)) => continue,
-            Some(planned) => planned.asked.intersect(&allowed),
-        };
-        if narrowed == allowed {
-            continue;
-        }
-        taken_back.insert(row.binding.clone(), allowed.missing_from(&narrowed));
-        if narrowed.is_empty() {
-            grants::revoke(tx, &row.binding).await?;
-        } else {
-            grants::put(tx, &grants::Grant { permissions: as_text(&narrowed)?, ..row }).await?;
-        }
-    }
-    Ok(taken_back)
-}
-
 /// What a row allows the plugin.
-fn stored(row: &grants::Grant, plugin: &str) -> Option<Permissions> {
+pub(super) fn stored(row: &grants::Grant, plugin: &str) -> Option<Permissions> {
     read_grants(vec![row.clone()])
         .remove(&row.binding)
         .filter(|(of, _)| of == plugin)
         .map(|(_, permissions)| permissions)
 }
 
-fn as_text(permissions: &Permissions) -> Result<String, StoreError> {
+pub(super) fn as_text(permissions: &Permissions) -> Result<String, StoreError> {
     serde_json::to_string(permissions)
         .map_err(|error| StoreError::Unavailable(format!("permissions cannot be written down: {error}")))
 }

@@ -4,11 +4,12 @@ pub mod arranged;
 pub mod bind;
 pub mod desk;
 pub mod enable;
+pub mod narrow;
 pub mod plan;
 pub mod rehearsal;
 pub mod review;
 pub mod settings;
-mod switch;
+pub mod switch;
 pub mod upload;
 pub mod view;
 

@@ -5,8 +5,18 @@ use hardpoint_store::Lane;
 use hardpoint_store::plugins::{self, Plugin, State};
 use serde_json::json;
 
+use super::narrow::{TakenBack, would_narrow};
 use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
+
+/// A version that was gone back to.
+#[derive(Clone, Debug)]
+pub struct RolledBack {
+    /// The next to serve.
+    pub version: Plugin,
+    /// What its bindings were allowed for a later version: it is taken back when this one becomes active.
+    pub taken_back: TakenBack,
+}
 
 impl Desk {
     /// Takes a plugin out of service without taking anything from it. What is under way is finished.
@@ -72,13 +82,13 @@ impl Desk {
         author: &Author,
         id: &str,
         digest: Option<&str>,
-    ) -> Result<Plugin, DeskError> {
+    ) -> Result<RolledBack, DeskError> {
         let present = self.version(id, None).await?;
         if let Some(digest) = digest {
             self.check_pin(id, digest)?;
         }
         let now = self.clock.now();
-        let (author, rng) = (author.clone(), self.rng.clone());
+        let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
         let (plugin, wanted) = (id.to_owned(), digest.map(str::to_owned));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
@@ -93,13 +103,14 @@ impl Desk {
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
                 // Other bytes may have come under the same version since: these are the ones that are meant.
                 plugins::approve(tx, &plugin, &row.digest, &author.name(), now).await?;
+                let taken_back = would_narrow(tx, &config, &row).await?;
                 let after = json!({
                     "from": { "version": present.version, "digest": present.digest },
                     "to": { "version": row.version, "digest": row.digest },
                 });
                 let event = author.event(now, &*rng, "plugin.rolled_back", events::plugin(&plugin), after);
                 tx.append(&event, &[]).await?;
-                Ok(Some(row))
+                Ok(Some(RolledBack { version: row, taken_back }))
             })
         });
         write.await?.ok_or_else(|| match digest {

@@ -14,7 +14,7 @@ use super::Keeper;
 use super::decide::{Change, Decision, Loaded, decide};
 use crate::service::events::{self, Author};
 use crate::service::plugins::arranged::Arranged;
-use crate::service::plugins::desk::narrow;
+use crate::service::plugins::narrow::narrow;
 
 /// A change can make another one due (a candidate that is rejected lets an older one in), but not for ever.
 const ROUNDS: usize = 8;
