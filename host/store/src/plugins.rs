@@ -120,6 +120,8 @@ statements! {
     SUPERSEDE: "UPDATE plugins SET state = 'superseded', reason = NULL, updated_at = $3 \
                 WHERE id = $1 AND digest <> $2 AND state = 'active'";
     APPROVE: "UPDATE plugins SET approved_by = $3, approved_at = $4, updated_at = $4 WHERE id = $1 AND digest = $2";
+    DISAPPROVE: "UPDATE plugins SET approved_by = NULL, approved_at = NULL, updated_at = $3 \
+                 WHERE id = $1 AND digest = $2";
 }
 
 /// Publishes a version. One that is known keeps its state, reason and approval, and takes over where it
@@ -206,6 +208,12 @@ pub async fn approve(
 ) -> Result<bool, StoreError> {
     raise(tx).await?;
     Ok(execute!(tx, APPROVE, id, digest, by, now.micros())? == 1)
+}
+
+/// Forgets who approved a version's bytes; false where they are unknown.
+pub async fn disapprove(tx: &mut Tx, id: &str, digest: &str, now: Timestamp) -> Result<bool, StoreError> {
+    raise(tx).await?;
+    Ok(execute!(tx, DISAPPROVE, id, digest, now.micros())? == 1)
 }
 
 /// One version.

@@ -146,6 +146,38 @@ async fn what_publishing_would_change_is_told() {
     assert_eq!(kinds_of_events(&app).await.iter().filter(|kind| *kind == "plugin.published").count(), 1);
 }
 
+/// What was removed is forgotten, its approval too: the same bytes wait as bytes that never were here.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_removed_waits_for_another_approval() {
+    let app = TestApp::start().await;
+    std::fs::write(app.folder().join("echo.wasm"), echo("1.0.0", "")).unwrap();
+    let run = |arguments: &[&str]| {
+        let data = ["--config", "hardpoint.toml", "--data", "data"];
+        let done = hardpoint(app.folder(), &[&["plugin"], arguments, &data].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        crate::support::mask(&said(&done))
+    };
+    let first = run(&["publish", "echo.wasm"]);
+    insta::assert_snapshot!(first, @r"
+    echo 1.0.0 is kept (pending_approval).
+    See what it asks for and allow it: hardpoint plugin grant echo --digest sha256:…
+    ");
+    run(&["grant", "echo", "--yes"]);
+    app.settle().await;
+    assert_eq!(app.call("echo").await, 200);
+    assert!(run(&["publish", "echo.wasm"]).ends_with("These bytes serve already.\n"));
+    run(&["remove", "echo", "--yes"]);
+    app.settle().await;
+    assert_eq!(run(&["publish", "echo.wasm"]), first);
+    app.settle().await;
+    assert_eq!(app.call("echo").await, 404);
+    let told: serde_json::Value = serde_json::from_str(&run(&["publish", "echo.wasm", "--json"])).unwrap();
+    assert_eq!(told["next"], "hardpoint plugin grant echo --digest sha256:…");
+    run(&["grant", "echo", "--yes"]);
+    app.settle().await;
+    assert_eq!(app.call("echo").await, 200);
+}
+
 /// No host has looked yet, so the store still says what each version waited for.
 #[test]
 fn what_was_allowed_since_is_told_as_allowed_and_nothing_else_is() {

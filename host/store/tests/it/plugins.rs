@@ -135,6 +135,16 @@ async fn approval_is_of_a_digest(db: Fixture) {
     );
     assert_eq!((aa.approved_by.as_deref(), aa.approved_at), (Some("key_9"), Some(at(7))));
     assert_eq!((bb.approved_by, bb.approved_at), (None, None));
+    drop(conn);
+    let disapprove = |digest: &'static str| {
+        db.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { plugins::disapprove(tx, "openai", digest, at(8)).await })
+        })
+    };
+    assert!(disapprove("aa").await.unwrap());
+    assert!(!disapprove("zz").await.unwrap());
+    let aa = plugins::get(&mut db.store.read().await.unwrap(), "openai", "aa").await.unwrap().unwrap();
+    assert_eq!((aa.approved_by, aa.approved_at, aa.updated_at), (None, None, at(8)));
 }
 
 async fn the_same_again_changes_nothing(db: Fixture) {

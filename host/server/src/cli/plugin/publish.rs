@@ -7,7 +7,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 use hardpoint_runtime::HostServices;
-use hardpoint_store::plugins::Source;
+use hardpoint_store::plugins::{Plugin, Source, State};
 use serde_json::json;
 
 use super::{Failure, desk, look, passing, workbench};
@@ -48,15 +48,31 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
     let kept = desk.upload(&Author::cli(), bytes, Source::Upload, name).await.map_err(anyhow::Error::from)?;
     desk.store.close().await;
     let (id, version, digest) = (&kept.id, &kept.version, &kept.digest);
+    let (state, next) = (kept.state.as_str(), next(&kept));
     if arguments.json {
-        let state = kept.state.as_str();
-        return print_json(&json!({ "id": id, "version": version, "digest": digest, "state": state }));
+        return print_json(
+            &json!({ "id": id, "version": version, "digest": digest, "state": state, "next": next }),
+        );
     }
-    println!("{id} {version} is kept ({}).", kept.state.as_str());
-    if kept.approved_by.is_none() {
-        println!("See what it asks for and allow it: hardpoint plugin grant {id} --digest {digest}");
+    println!("{id} {version} is kept ({state}).");
+    match (kept.state, next) {
+        (State::Paused, Some(command)) => println!("Let it serve again: {command}"),
+        (State::Superseded, Some(command)) => println!("Go back to it: {command}"),
+        (_, Some(command)) => println!("See what it asks for and allow it: {command}"),
+        (_, None) => println!("These bytes serve already."),
     }
     Ok(())
+}
+
+/// The command that lets a version serve; none for the one that does.
+fn next(kept: &Plugin) -> Option<String> {
+    let Plugin { id, digest, .. } = kept;
+    match kept.state {
+        State::Active => None,
+        State::Paused => Some(format!("hardpoint plugin resume {id}")),
+        State::Superseded => Some(format!("hardpoint plugin rollback {id} --digest {digest}")),
+        _ => Some(format!("hardpoint plugin grant {id} --digest {digest}")),
+    }
 }
 
 /// Keeps nothing but what was compiled: beside what the host compiles, if that is here.

@@ -330,12 +330,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes a plugin away, with its bindings and what they were allowed. A file in the folder stays, and is
+    /// Takes a plugin away, with its bindings, what they were allowed, and the approval of its bytes. A file in the folder stays, and is
     /// taken up again when it changes.
     pub async fn remove(&self, author: &Author, id: &str) -> Result<(), DeskError> {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         // Those that served once go too: nothing is left that could come again, or holds on to a name.
-        let there: Vec<Plugin> = versions.into_iter().filter(|row| row.state != State::Removed).collect();
+        let is_there = |row: &&Plugin| row.state != State::Removed;
+        let there: Vec<Plugin> = versions.iter().filter(is_there).cloned().collect();
         if there.iter().all(|row| row.state == State::Superseded) {
             return Err(DeskError::NoPlugin(id.to_owned()));
         }
@@ -347,6 +348,10 @@ impl Desk {
             Box::pin(async move {
                 for row in &there {
                     plugins::set_state(tx, &row.id, &row.digest, State::Removed, Some(&reason), now).await?;
+                }
+                // Whichever of them comes again waits again.
+                for row in &versions {
+                    plugins::disapprove(tx, &row.id, &row.digest, now).await?;
                 }
                 let (mut allowed, mut bound) = (BTreeMap::new(), BTreeSet::new());
                 for row in grants::list(tx).await?.into_iter().filter(|row| row.plugin_id == plugin) {

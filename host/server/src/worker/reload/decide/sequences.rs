@@ -22,7 +22,7 @@ use super::{Change, Decision, Loaded, candidate, decide, specs};
 use crate::config::{Config, Sources};
 use crate::service::events::Author;
 use crate::service::plugins::bind::NewBinding;
-use crate::service::plugins::desk::narrow;
+use crate::service::plugins::narrow::narrow;
 use crate::service::plugins::plan::plan;
 use crate::service::plugins::{Desk, DeskError};
 use crate::worker::reload::scan::take_in;
@@ -228,7 +228,7 @@ impl World {
             }
             Step::RollBack(which) => {
                 let row = self.desk.roll_back(&author, ID, digest(which).as_deref()).await;
-                self.approved.extend(done(row).map(|row| row.digest));
+                self.approved.extend(done(row).map(|back| back.version.digest));
             }
             Step::Bind(which) => {
                 let settings = json!({ "base": BASES[*which] });
@@ -251,6 +251,7 @@ impl World {
             Step::Remove => {
                 if done(self.desk.remove(&author, ID).await).is_some() {
                     self.allowed.clear();
+                    self.approved.clear();
                     self.made = false;
                 }
             }
