@@ -71,6 +71,7 @@ pub const BASE: &str = "/api/v1";
         plugin_switches::pause,
         plugin_switches::resume,
         plugin_switches::roll_back,
+        plugin_switches::discard,
         plugin_bindings::put,
         plugin_bindings::remove,
         plugin_reach::list,

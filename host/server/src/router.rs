@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use hardpoint_domain::access::Role::{Admin, Member, Operator, Viewer};
 use hardpoint_domain::access::{Role, Rule};
 use http::{Method, StatusCode};
@@ -131,6 +131,7 @@ fn plugin_routes() -> Router<Arc<App>> {
         .route("/plugins/{id}/pause", post(plugin_switches::pause))
         .route("/plugins/{id}/resume", post(plugin_switches::resume))
         .route("/plugins/{id}/rollback", post(plugin_switches::roll_back))
+        .route("/plugins/{id}/waiting", delete(plugin_switches::discard))
         .route("/plugins/{id}/bindings/{name}", put(plugin_bindings::put).delete(plugin_bindings::remove))
         .route("/plugins/{id}/organizations", get(plugin_reach::list).put(plugin_reach::put_others))
         .route("/plugins/{id}/organizations/{org}", put(plugin_reach::put).delete(plugin_reach::clear))

@@ -167,6 +167,7 @@ fn looking_makes_nothing() {
         &["pause", "echo"],
         &["resume", "echo"],
         &["rollback", "echo"],
+        &["discard", "echo"],
         &["remove", "echo", "--yes"],
     ] {
         let output = hardpoint(folder.path(), &[&["plugin"], arguments].concat());

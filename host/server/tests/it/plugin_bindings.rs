@@ -409,6 +409,9 @@ async fn only_the_bytes_that_the_configuration_names_serve() {
     assert_eq!(kinds_of_events(&app).await, before);
     let refused = app.post("/api/v1/plugins/echo/approve", &json!({"digest": digest})).await;
     assert!(refused.status == 409 && message(&refused).contains("[plugins.echo]"), "{}", refused.text());
+    // It waits in the store, and serves here.
+    let refused = app.delete("/api/v1/plugins/echo/waiting").await;
+    assert!(refused.status == 409 && message(&refused).contains("[plugins.echo]"), "{}", refused.text());
     assert_eq!((app.call("echo").await, app.plugin("echo").await["version"].clone()), (200, json!("1.1.0")));
     app.configure("[plugins.echo]\nenabled = false\n");
     let app = app.restart().await;

@@ -146,6 +146,64 @@ async fn what_publishing_would_change_is_told() {
     assert_eq!(kinds_of_events(&app).await.iter().filter(|kind| *kind == "plugin.published").count(), 1);
 }
 
+/// What waits goes alone, with what was allowed for its sake; what serves stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_waits_is_discarded() {
+    let toml = "[bindings.mine]\nplugin = \"echo\"\n[bindings.other]\nplugin = \"echo\"\n";
+    let app = TestApp::with(toml, &[("echo.wasm", echo("1.0.0", ASKS))]).await;
+    let discard = async |more: &str| app.delete(&format!("/api/v1/plugins/echo/waiting{more}")).await;
+    assert_eq!(app.delete("/api/v1/plugins/nobody/waiting").await.status, 404);
+    insta::assert_snapshot!(discard("").await.shown(), @r#"
+    409
+    {
+      "error": {
+        "message": "No other version of `echo` serves: take the plugin away with `hardpoint plugin remove echo`.",
+        "type": "conflict"
+      }
+    }
+    "#);
+    let approve = async |digest: &serde_json::Value, binding: Option<&str>| {
+        let body = json!({ "digest": digest, "binding": binding });
+        app.post("/api/v1/plugins/echo/approve", &body).await.expect(200)
+    };
+    approve(&app.plugin("echo").await["digest"], None).await;
+    let nothing_waits = discard("").await;
+    assert!(nothing_waits.status == 409 && nothing_waits.text().contains("waits"), "{}", nothing_waits.text());
+    // Approved for one binding of two, it waits on; that one may do more already.
+    app.publish("echo.wasm", &echo("2.0.0", &format!("kv = true\n{ASKS}"))).await;
+    let waiting = app.plugin("echo").await["candidate"]["digest"].clone();
+    assert_eq!(approve(&waiting, Some("mine")).await["candidate"]["digest"], waiting);
+    assert_eq!(discard(&format!("?digest=sha256:{}", "0".repeat(64))).await.status, 422);
+    assert_eq!(discard("?digst=x").await.status, 400);
+    let told = discard("").await.expect(200);
+    assert_eq!(told["taken_back"], json!({ "mine": ["keep small values for each organisation (kv)"] }));
+    assert_eq!((&told["version"], told.get("candidate")), (&json!("1.0.0"), None));
+    assert_eq!(app.call("mine").await, 200);
+    // Its file is no news, and its approval is gone with it.
+    let app = app.restart().await;
+    assert!(app.plugin("echo").await.get("candidate").is_none());
+    app.publish("echo.wasm", &echo("2.0.0", &format!("kv = true\n{ASKS}"))).await;
+    assert!(app.plugin("echo").await["approved_by"].is_string(), "of the version that serves");
+
+    let run = |more: &[&str]| {
+        let discard = ["plugin", "discard", "echo", "--config", "hardpoint.toml", "--data", "data"];
+        hardpoint(app.folder(), &[&discard[..], more].concat())
+    };
+    let told = run(&[]);
+    assert!(told.status.success(), "{}", said(&told));
+    insta::assert_snapshot!(crate::support::mask(&said(&told)), @r"
+    echo 2.0.0 (sha256:…) is discarded. What serves goes on.
+    The file echo.wasm stays in the plugins folder, and is taken up again when it changes.
+    ");
+    let again = run(&["--json"]);
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+    let events = kinds_of_events(&app).await;
+    assert_eq!(events.iter().filter(|kind| *kind == "plugin.discarded").count(), 2, "{events:?}");
+    let key = app.stranger().await;
+    let path = "/api/v1/plugins/echo/waiting";
+    assert_eq!(app.ask(&key, Method::DELETE, path, None).await.status, 403);
+}
+
 /// What was removed is forgotten, its approval too: the same bytes wait as bytes that never were here.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_removed_waits_for_another_approval() {

@@ -112,6 +112,11 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
   hardpoint plugin rollback my-exporter
   hardpoint plugin rollback openai --digest sha256:4f2a…")]
     Rollback(switch::RollbackArguments),
+    /// Discard the version that waits, and leave the one that serves as it is.
+    #[command(after_help = "Examples:
+  hardpoint plugin discard my-exporter
+  hardpoint plugin discard openai --digest sha256:4f2a…")]
+    Discard(switch::DiscardArguments),
     /// Take a plugin away, with its bindings and what they were allowed.
     #[command(after_help = "Examples:
   hardpoint plugin remove my-exporter
@@ -168,6 +173,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Publish(arguments) => publish::run(config, &arguments).await,
             Command::Pause(arguments) => switch::pause(config, &arguments).await,
             Command::Resume(arguments) => switch::resume(config, &arguments).await,
+            Command::Discard(arguments) => switch::discard(config, &arguments).await,
             Command::Rollback(arguments) => switch::roll_back(config, &arguments).await,
             Command::Call(arguments) => call::run(config, data, &arguments).await,
             Command::Test(arguments) => test::run(data, &arguments).await,

@@ -1,13 +1,14 @@
-//! `hardpoint plugin pause`, `resume` and `rollback`.
+//! `hardpoint plugin pause`, `resume`, `rollback` and `discard`.
 
 use clap::Args;
-use hardpoint_store::plugins::Plugin;
+use hardpoint_store::plugins::{Plugin, Source};
 use serde_json::json;
 
 use super::{Failure, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
+use crate::service::plugins::discard::Discarded;
 use crate::service::plugins::narrow::TakenBack;
 use crate::service::plugins::switch::RolledBack;
 
@@ -25,6 +26,18 @@ pub(in crate::cli) struct RollbackArguments {
     /// The plugin's id.
     id: String,
     /// Exactly this version; the one that served before where left out.
+    #[arg(long, value_name = "SHA256")]
+    digest: Option<String>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct DiscardArguments {
+    /// The plugin's id.
+    id: String,
+    /// Exactly this version, where more than one waits; the one that would serve next where left out.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
     /// For programs.
@@ -62,8 +75,27 @@ pub(super) async fn roll_back(config: Config, arguments: &RollbackArguments) -> 
     Ok(())
 }
 
+pub(super) async fn discard(config: Config, arguments: &DiscardArguments) -> Result<(), Failure> {
+    let desk = present(config).await?;
+    let digest = arguments.digest.as_deref();
+    let Discarded { version: gone, taken_back } = desk.discard(&Author::cli(), &arguments.id, digest).await?;
+    desk.store.close().await;
+    let Plugin { id, version, digest, source, file_name, .. } = gone;
+    if arguments.json {
+        return print_json(
+            &json!({ "id": id, "version": version, "digest": digest, "taken_back": taken_back }),
+        );
+    }
+    println!("{id} {version} ({digest}) is discarded. What serves goes on.");
+    show_taken_back(&taken_back, "What was allowed for its sake is taken back:");
+    if let (Source::Folder, Some(file)) = (source, file_name) {
+        println!("The file {file} stays in the plugins folder, and is taken up again when it changes.");
+    }
+    Ok(())
+}
+
 /// What bindings are no longer allowed.
-pub(super) fn show_taken_back(taken_back: &TakenBack, title: &str) {
+fn show_taken_back(taken_back: &TakenBack, title: &str) {
     if !taken_back.is_empty() {
         println!("{title}");
     }

@@ -3,6 +3,7 @@
 pub mod arranged;
 pub mod bind;
 pub mod desk;
+pub mod discard;
 pub mod enable;
 pub mod narrow;
 pub mod plan;

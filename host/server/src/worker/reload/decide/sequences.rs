@@ -99,6 +99,7 @@ enum Step {
     Unbind,
     Pause,
     Resume,
+    Discard,
     Remove,
 }
 
@@ -127,6 +128,7 @@ fn life() -> impl Strategy<Value = (bool, Vec<Bytes>, Vec<Step>)> {
         1 => Just(Step::Unbind),
         1 => Just(Step::Pause),
         2 => Just(Step::Resume),
+        1 => Just(Step::Discard),
         1 => Just(Step::Remove),
     ];
     // Most lives begin with something that serves: there is more to lose.
@@ -248,6 +250,11 @@ impl World {
             }
             Step::Pause => drop(done(self.desk.pause(&author, ID).await)),
             Step::Resume => drop(done(self.desk.resume(&author, ID).await)),
+            Step::Discard => {
+                if let Some(gone) = done(self.desk.discard(&author, ID, None).await) {
+                    self.approved.remove(&gone.version.digest);
+                }
+            }
             Step::Remove => {
                 if done(self.desk.remove(&author, ID).await).is_some() {
                     self.allowed.clear();
