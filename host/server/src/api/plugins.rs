@@ -385,7 +385,7 @@ impl From<DeskError> for ApiError {
     fn from(error: DeskError) -> Self {
         let text = format!("{error}.");
         match error {
-            DeskError::NoPlugin(id) => Self::not_found(format_args!("plugin `{id}`")),
+            DeskError::NoPlugin { id, .. } => Self::not_found(format_args!("plugin `{id}`")),
             DeskError::NoVersion { .. } => Self::impossible("digest", "exists", capitalised(text)),
             DeskError::NoBinding { .. } | DeskError::Unfit { .. } => {
                 Self::impossible("binding", "exists", capitalised(text))

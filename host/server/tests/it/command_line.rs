@@ -284,6 +284,9 @@ fn a_plugin_is_looked_at_and_tried_out_before_it_is_published() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("--allow"), "{}", said(&refused));
     assert_eq!(json(&call(&["--allow"])), serde_json::json!({"a": 1}));
+    let unbound = call(&["--binding", "nosuch"]);
+    assert_eq!(unbound.status.code(), Some(2));
+    insta::assert_snapshot!(said(&unbound), @"hardpoint: plugin `echo` has no binding `nosuch`; it has echo");
     let described = json(&call(&["--allow", "--describe"]));
     assert_eq!(described["description"], "Answers with its arguments.");
     let wrong =
@@ -298,6 +301,8 @@ fn grants_are_given_without_a_server() {
     std::fs::write(folder.path().join("data/plugins/mine.wasm"), echo("1.0.0", ASKS)).unwrap();
     let listed = said(&hardpoint(folder.path(), &["plugin", "list"]));
     assert!(listed.contains("mine.wasm: new"), "{listed}");
+    let misspelt = hardpoint(folder.path(), &["plugin", "grant", "ehco", "--yes"]);
+    assert!(said(&misspelt).contains("there is no plugin `ehco`, but `echo`, neither"), "{}", said(&misspelt));
     // Nobody is there to confirm it.
     let unconfirmed = hardpoint(folder.path(), &["plugin", "grant", "echo"]);
     assert_eq!(unconfirmed.status.code(), Some(1));
@@ -311,7 +316,9 @@ fn grants_are_given_without_a_server() {
     assert_eq!(revoked["bindings"], serde_json::json!(["echo"]));
     let unknown = hardpoint(folder.path(), &["plugin", "revoke", "nobody", "--yes"]);
     assert_eq!(unknown.status.code(), Some(1));
-    insta::assert_snapshot!(said(&unknown), @"hardpoint: there is no plugin `nobody`");
+    insta::assert_snapshot!(said(&unknown), @"hardpoint: there is no plugin `nobody`; `hardpoint plugin list` tells those that there are");
+    let misspelt = hardpoint(folder.path(), &["plugin", "pause", "ecco"]);
+    insta::assert_snapshot!(said(&misspelt), @"hardpoint: there is no plugin `ecco`, but `echo`; `hardpoint plugin list` tells those that there are");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,6 +53,11 @@ fn a_removed_plugin_whose_file_stays_is_not_there() {
     let declared = "[plugins.echo]\nenabled = true\n";
     let there = check(folder.path(), declared);
     assert!(!said(&there).contains("Warning"), "{}", said(&there));
+    let misspelt = said(&check(folder.path(), "[plugins.ehco]\n[bindings.b]\nplugin = \"ech0\"\n"));
+    insta::assert_snapshot!(misspelt.lines().take(2).collect::<Vec<_>>().join("\n"), @r"
+    Warning: bindings.b.plugin: there is no plugin `ech0` here yet, but `echo` (hardpoint.toml, line 3)
+    Warning: plugins.ehco: there is no plugin `ehco` here yet, but `echo` (hardpoint.toml, line 1)
+    ");
     for arguments in [["grant", "echo", "--yes"], ["remove", "echo", "--yes"]] {
         assert!(hardpoint(folder.path(), &[&["plugin"][..], &arguments].concat()).status.success());
     }

@@ -127,14 +127,16 @@ async fn bind(
     let arranged = desk.arranged().await?;
     let config = with_settings(desk, &arranged, &manifest.id, arguments.binding.as_deref(), settings)?;
     let mut planned = plan(&config, &arranged, &manifest);
+    let names: Vec<String> = planned.iter().map(|planned| planned.name.clone()).collect();
     if let Some(name) = &arguments.binding {
         planned.retain(|planned| planned.name == *name);
     }
     let [one] = planned.as_mut_slice() else {
-        let names: Vec<&str> = planned.iter().map(|planned| planned.name.as_str()).collect();
-        return Err(Failure::Misuse(match names.as_slice() {
-            [] => format!("{} has no such binding", manifest.id),
-            names => format!("say which binding with --binding: {}", names.join(", ")),
+        let (id, names) = (&manifest.id, names.join(", "));
+        return Err(Failure::Misuse(match &arguments.binding {
+            _ if names.is_empty() => format!("plugin `{id}` has no binding: its name is that of another plugin's"),
+            Some(name) => format!("plugin `{id}` has no binding `{name}`; it has {names}"),
+            None => format!("say which binding with --binding: {names}"),
         }));
     };
     if arguments.allow && !matches!(one.readiness, Readiness::Unfit(_)) {

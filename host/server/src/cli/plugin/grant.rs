@@ -10,6 +10,7 @@ use super::{Failure, confirm, desk, has_store, no_store, present};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
+use crate::service::plugins::near::{but, near};
 use crate::service::plugins::plan::Planned;
 use crate::service::plugins::{Desk, DeskError, Granted};
 use crate::worker::reload::folder::{Content, Entry, Folder};
@@ -53,13 +54,13 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
         if !config.plugins_folder().is_dir() {
             return Err(no_store(&config));
         }
-        in_folder(&config, &arguments.id)?;
+        in_folder(&config, &arguments.id, &[])?;
     }
     let desk = desk(config).await?;
     let (id, digest, binding) = (&arguments.id, arguments.digest.as_deref(), arguments.binding.as_deref());
     let preview = match desk.preview(id, digest, binding).await {
-        Err(DeskError::NoPlugin(_)) if digest.is_none() => {
-            take_from_folder(&desk, id).await?;
+        Err(DeskError::NoPlugin { near, .. }) if digest.is_none() => {
+            take_from_folder(&desk, id, &near).await?;
             desk.preview(id, digest, binding).await?
         }
         preview => preview?,
@@ -116,23 +117,29 @@ pub(super) async fn revoke(config: Config, arguments: &RevokeArguments) -> Resul
 }
 
 /// Takes a plugin out of the folder that no server has looked at yet.
-async fn take_from_folder(desk: &Desk, id: &str) -> Result<(), Failure> {
-    let (name, bytes) = in_folder(&desk.config, id)?;
+async fn take_from_folder(desk: &Desk, id: &str, published: &[String]) -> Result<(), Failure> {
+    let (name, bytes) = in_folder(&desk.config, id, published)?;
     let taken = desk.upload(&Author::cli(), bytes, Source::Folder, Some(name)).await;
     taken.map(drop).map_err(|error| Failure::Other(error.into()))
 }
 
-/// The file of a plugin in the folder: its name and its bytes.
-fn in_folder(config: &Config, id: &str) -> Result<(String, Bytes), Failure> {
+/// The file of a plugin in the folder: its name and its bytes. `published` are those that may have been meant.
+fn in_folder(config: &Config, id: &str, published: &[String]) -> Result<(String, Bytes), Failure> {
     let path = config.plugins_folder();
-    let found = path.is_dir().then(|| find(config, id).ok().flatten()).flatten();
+    let mut others = published.to_vec();
+    let found = path.is_dir().then(|| find(config, id, &mut others).ok().flatten()).flatten();
     found.ok_or_else(|| {
-        let path = path.display();
-        Failure::Other(anyhow::anyhow!("there is no plugin `{id}`, neither published nor in {path}"))
+        let (near, path) = (near(id, others.iter().map(String::as_str)), path.display());
+        let but = but(&near);
+        Failure::Other(anyhow::anyhow!(
+            "there is no plugin `{id}`{but}, neither published nor in {path}; `hardpoint plugin list` tells those \
+             that there are"
+        ))
     })
 }
 
-fn find(config: &Config, id: &str) -> std::io::Result<Option<(String, Bytes)>> {
+/// Adds the plugins that it meets before it finds this one to `others`.
+fn find(config: &Config, id: &str, others: &mut Vec<String>) -> std::io::Result<Option<(String, Bytes)>> {
     let folder = Folder::at(&config.plugins_folder())?;
     let limit = config.plugins.max_component_bytes.0;
     for (name, entry) in folder.entries()? {
@@ -141,9 +148,12 @@ fn find(config: &Config, id: &str) -> std::io::Result<Option<(String, Bytes)>> {
             continue;
         }
         if let Content::Whole(bytes) = folder.read(&name, signature)
-            && inspect(&bytes).is_ok_and(|inspection| inspection.manifest.id == id)
+            && let Ok(inspection) = inspect(&bytes)
         {
-            return Ok(Some((name, bytes)));
+            if inspection.manifest.id == id {
+                return Ok(Some((name, bytes)));
+            }
+            others.push(inspection.manifest.id);
         }
     }
     Ok(None)

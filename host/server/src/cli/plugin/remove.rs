@@ -24,7 +24,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
     let desk = present(config).await?;
     let id = &arguments.id;
     let Some(there) = desk.plugin(id, None).await? else {
-        return Err(crate::service::plugins::DeskError::NoPlugin(id.clone()).into());
+        return Err(desk.no_plugin(id).await.into());
     };
     if !(arguments.yes || arguments.json) {
         let names: Vec<&str> = there.bindings.iter().map(|binding| binding.name.as_str()).collect();

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::REVOKED;
 use super::arranged::{Arranged, read_grants};
+use super::near::{but, near};
 use super::plan::{Planned, Readiness, plan};
 use crate::config::{Binding, Config, Written};
 use crate::service::events::{self, Author};
@@ -36,8 +37,13 @@ pub struct Desk {
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
     /// There is no such plugin.
-    #[error("there is no plugin `{0}`")]
-    NoPlugin(String),
+    #[error("there is no plugin `{id}`{}; `hardpoint plugin list` tells those that there are", but(near))]
+    NoPlugin {
+        /// What was asked for.
+        id: String,
+        /// What may have been meant.
+        near: Vec<String>,
+    },
     /// There is no such version of it.
     #[error("there is no version of `{id}` with the digest {digest}")]
     NoVersion {
@@ -133,11 +139,23 @@ impl Desk {
         let active =
             || versions.iter().find(|version| matches!(version.state, State::Active | State::Paused));
         let newest = || versions.iter().find(|version| version.state != State::Removed);
-        candidate(&versions)
-            .or_else(active)
-            .or_else(newest)
-            .cloned()
-            .ok_or_else(|| DeskError::NoPlugin(id.to_owned()))
+        match candidate(&versions).or_else(active).or_else(newest) {
+            Some(version) => Ok(version.clone()),
+            None => Err(self.no_plugin(id).await),
+        }
+    }
+
+    /// That there is none of this id, with those that may have been meant.
+    pub async fn no_plugin(&self, id: &str) -> DeskError {
+        let known = async { plugins::list(&mut self.store.read().await?).await };
+        match known.await {
+            Ok(rows) => {
+                let there = rows.iter().filter(|row| row.state != State::Removed);
+                let near = near(id, there.map(|row| row.id.as_str()));
+                DeskError::NoPlugin { id: id.to_owned(), near }
+            }
+            Err(error) => error.into(),
+        }
     }
 
     /// What `grant` with the same arguments would allow.
@@ -338,7 +356,7 @@ impl Desk {
         let is_there = |row: &&Plugin| row.state != State::Removed;
         let there: Vec<Plugin> = versions.iter().filter(is_there).cloned().collect();
         if there.iter().all(|row| row.state == State::Superseded) {
-            return Err(DeskError::NoPlugin(id.to_owned()));
+            return Err(self.no_plugin(id).await);
         }
         let plugin = id.to_owned();
         let now = self.clock.now();

@@ -6,6 +6,7 @@ pub mod desk;
 pub mod discard;
 pub mod enable;
 pub mod narrow;
+pub mod near;
 pub mod plan;
 pub mod rehearsal;
 pub mod review;

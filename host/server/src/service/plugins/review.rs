@@ -9,6 +9,7 @@ use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Store, StoreError, organizations};
 
 use super::arranged::Arranged;
+use super::near::{but, near};
 use super::plan::{Planned, Readiness, misdirected, plan, unfit};
 use crate::config::{Config, DeclaredPlugin, Problem, Written};
 
@@ -103,7 +104,7 @@ impl Known {
             if matches!(&binding.written, Written::Configuration { table, .. } if table.starts_with("bindings."))
                 && !self.kinds.contains_key(plugin)
             {
-                review.warnings.push(config.problem(format!("bindings.{name}.plugin"), absent(plugin)));
+                review.warnings.push(config.problem(format!("bindings.{name}.plugin"), self.absent(plugin)));
             }
         }
         for (id, declared) in &config.declared {
@@ -148,12 +149,16 @@ impl Known {
         self.kinds.get(bound.unwrap_or(name)).copied()
     }
 
+    fn absent(&self, id: &str) -> String {
+        format!("there is no plugin `{id}` here yet{}", but(&near(id, self.kinds.keys().map(String::as_str))))
+    }
+
     /// What is declared of one plugin.
     fn judge(&self, config: &Config, id: &str, declared: &DeclaredPlugin, review: &mut Review) {
         let key = |member: &str| format!("plugins.{id}.{member}");
         let kind = self.kinds.get(id).copied();
         if kind.is_none() {
-            review.warnings.push(config.problem(format!("plugins.{id}"), absent(id)));
+            review.warnings.push(config.problem(format!("plugins.{id}"), self.absent(id)));
         } else if let Some(digest) = &declared.digest
             && !self.versions.contains(&(id.to_owned(), digest.clone()))
         {
@@ -179,10 +184,6 @@ impl Known {
             }
         }
     }
-}
-
-fn absent(id: &str) -> String {
-    format!("there is no plugin `{id}` here yet")
 }
 
 fn word(kind: Kind) -> String {
