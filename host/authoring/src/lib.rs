@@ -14,5 +14,5 @@ pub mod toolchain;
 
 pub use error::Error;
 pub use new::new;
-pub use pack::pack;
+pub use pack::{pack, pack_checked};
 pub use project::{Language, Project};

@@ -13,12 +13,29 @@ use crate::error::{Error, at};
 /// # Errors
 /// If the manifest is wrong, the component is none, or a file cannot be read or written.
 pub fn pack(component: &Path, manifest_file: &Path, into: &Path) -> Result<PathBuf, Error> {
+    pack_checked(component, manifest_file, into, |_| Ok(()))
+}
+
+/// The same, unless `refuse` has a reason against what was packed: nothing is written then.
+///
+/// # Errors
+/// As for [`pack`], and the reason that `refuse` has.
+pub fn pack_checked(
+    component: &Path,
+    manifest_file: &Path,
+    into: &Path,
+    refuse: impl Fn(&[u8]) -> Result<(), String>,
+) -> Result<PathBuf, Error> {
     let text = fs::read_to_string(manifest_file).map_err(at(manifest_file))?;
     let manifest = Manifest::from_toml(&text)
         .map_err(|source| Error::Manifest { path: manifest_file.to_owned(), source })?;
     let bytes = fs::read(component).map_err(at(component))?;
     check(component, &bytes)?;
     let packed = manifest::embed(&manifest::strip(&bytes), &text);
+    refuse(&packed).map_err(|reason| {
+        let (component, manifest_file) = (component.display(), manifest_file.display());
+        Error::Refused(format!("{component} cannot be packed with {manifest_file}: {reason}"))
+    })?;
     fs::create_dir_all(into).map_err(at(into))?;
     let plugin = into.join(format!("{}.wasm", manifest.id));
     if fs::read(&plugin).ok().as_deref() != Some(packed.as_slice()) {

@@ -63,6 +63,20 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     })
 }
 
+/// Looks whether a component that was packed is of the world of its manifest's kind, whether or not this host serves
+/// that kind.
+///
+/// # Errors
+/// If it exports another interface, imports what its manifest does not ask for, or is no whole component.
+pub fn check_packed(bytes: &[u8]) -> Result<(), LoadError> {
+    let outline = outline(bytes)?;
+    let manifest =
+        read_manifest(&outline.manifest).map_err(|error| LoadError::Manifest(error.to_string()))?;
+    check_world(manifest.kind, &outline.exports)?;
+    // What a retriever may import is settled with the host that serves it.
+    if manifest.kind == Kind::Retriever { Ok(()) } else { check_imports(&manifest, &outline.imports) }
+}
+
 struct Outline {
     manifest: String,
     imports: Vec<String>,
@@ -111,7 +125,9 @@ fn outline(bytes: &[u8]) -> Result<Outline, LoadError> {
     }
     let [manifest] = manifests[..] else {
         let count = manifests.len();
-        let reason = format!("{count} sections named {SECTION}, not one: embed plugin.toml when packing");
+        let reason = format!(
+            "{count} sections named {SECTION}, not one: put plugin.toml into it with `hardpoint plugin pack`"
+        );
         return Err(LoadError::Manifest(reason));
     };
     let manifest =
@@ -134,6 +150,10 @@ fn check_exports(kind: Kind, exports: &[String]) -> Result<(), LoadError> {
     if kind == Kind::Retriever {
         return Err(LoadError::WrongWorld("this version of the host serves no retrievers yet".into()));
     }
+    check_world(kind, exports)
+}
+
+fn check_world(kind: Kind, exports: &[String]) -> Result<(), LoadError> {
     let wanted = export_of(kind);
     if exports.contains(&wanted) {
         return Ok(());

@@ -45,7 +45,7 @@ pub use binding::{Binding, BindingSpec};
 pub use catalogue::Catalogue;
 pub use compile::compile_child_main;
 pub use completion::Completion;
-pub use component::{INTERFACE_VERSION, Inspection, digest, inspect};
+pub use component::{INTERFACE_VERSION, Inspection, check_packed, digest, inspect};
 pub use config::{CompilerCommand, HostServices, KvBackend, KvError, KvSpace, RuntimeConfig};
 pub use delivery::{Delivery, DeliveryReport, OutgoingEvent, Verdict};
 pub use door::Opening;

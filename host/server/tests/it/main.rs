@@ -4,6 +4,7 @@
 
 mod api_key_powers;
 mod api_keys;
+mod authors;
 mod bad_fields;
 mod bad_manifests;
 mod billing;

@@ -11,7 +11,7 @@ use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
-use super::{Failure, has_store, is_file, passing, present, workbench};
+use super::{Failure, component, has_store, is_file, passing, present, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::{self, Config};
@@ -54,11 +54,10 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
         (present(config).await?, None)
     };
     let bytes: Bytes = if is_file(&arguments.target) {
-        std::fs::read(&arguments.target)
-            .with_context(|| format!("{} cannot be read", arguments.target))?
-            .into()
+        component::read(Path::new(&arguments.target))?
     } else {
-        let version = desk.serving(&arguments.target).await?;
+        let target = &arguments.target;
+        let version = desk.serving(target).await.map_err(|error| component::missing(target, error))?;
         blob(&desk, &version.digest).await?
     };
     let binding = bind(&desk, bytes, arguments, settings).await?;

@@ -1,5 +1,7 @@
 //! `hardpoint plugin inspect`.
 
+use std::path::Path;
+
 use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
@@ -8,7 +10,7 @@ use hardpoint_store::blobs::BlobKey;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, is_file, look, no_store, paused};
+use super::{Failure, component, is_file, look, no_store, paused};
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::plugins::Desk;
@@ -78,16 +80,19 @@ struct Binding {
 
 pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let report = if is_file(&arguments.target) {
-        let bytes = std::fs::read(&arguments.target)
-            .with_context(|| format!("{} cannot be read", arguments.target))?;
+        let bytes = component::read(Path::new(&arguments.target))?;
         let inspection = inspect(&bytes).with_context(|| format!("{} is no plugin", arguments.target))?;
         match look(&config).await? {
             Some(desk) => published_report(&desk, inspection).await?,
             None => report(&config, inspection, &Arranged::default()),
         }
     } else {
-        let desk = look(&config).await?.ok_or_else(|| no_store(&config))?;
-        let version = desk.version(&arguments.target, None).await?;
+        let target = &arguments.target;
+        let desk = look(&config).await?.ok_or_else(|| match Path::new(target) {
+            path if path.is_dir() => component::folder(path),
+            _ => no_store(&config),
+        })?;
+        let version = desk.version(target, None).await.map_err(|error| component::missing(target, error))?;
         let bytes = blob(&desk, &version.digest).await?;
         let inspection = inspect(&bytes).context("the stored component cannot be read")?;
         published_report(&desk, inspection).await?

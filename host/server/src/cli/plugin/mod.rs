@@ -2,6 +2,7 @@
 
 mod bind;
 mod call;
+mod component;
 mod dev;
 mod enable;
 mod grant;

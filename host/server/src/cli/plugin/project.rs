@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use hardpoint_authoring::toolchain::never_install;
-use hardpoint_authoring::{Error, Language, Project};
+use hardpoint_authoring::{Error, Language, Project, pack_checked};
 use hardpoint_domain::manifest::Kind;
-use hardpoint_runtime::read_manifest;
+use hardpoint_runtime::{check_packed, read_manifest};
 use serde_json::json;
 
 use super::Failure;
@@ -132,14 +132,20 @@ pub(super) fn build(arguments: &BuildArguments) -> Result<(), Failure> {
         project.test().map_err(failure)?;
     }
     let component = project.build(&never_install).map_err(failure)?;
-    let packed = project.pack(&component, arguments.into.as_deref()).map_err(failure)?;
-    tell(&packed, arguments.json)
+    let into = arguments.into.as_deref().unwrap_or(project.folder());
+    let packed = pack_checked(&component, &project.folder().join("plugin.toml"), into, of_its_world);
+    tell(&packed.map_err(failure)?, arguments.json)
 }
 
 pub(super) fn pack(arguments: &PackArguments) -> Result<(), Failure> {
     check(&arguments.manifest)?;
-    let packed = hardpoint_authoring::pack(&arguments.component, &arguments.manifest, &arguments.into);
+    let packed = pack_checked(&arguments.component, &arguments.manifest, &arguments.into, of_its_world);
     tell(&packed.map_err(failure)?, arguments.json)
+}
+
+/// What a host would refuse is not packed.
+fn of_its_world(packed: &[u8]) -> Result<(), String> {
+    check_packed(packed).map_err(|error| error.to_string())
 }
 
 /// As a host will: packing knows less of schemas. A file that cannot be read is for packing to name.

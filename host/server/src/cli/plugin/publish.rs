@@ -10,7 +10,7 @@ use hardpoint_runtime::HostServices;
 use hardpoint_store::plugins::{Plugin, Source, State};
 use serde_json::json;
 
-use super::{Failure, desk, look, passing, workbench};
+use super::{Failure, component, desk, look, passing, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::Config;
@@ -34,8 +34,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let file = arguments.file.display();
-    let bytes: Bytes =
-        std::fs::read(&arguments.file).with_context(|| format!("{file} cannot be read"))?.into();
+    let bytes = component::read(&arguments.file)?;
     // No store is made, nor brought to another version, for what is no plugin.
     let inspected = inspect_upload(&config, bytes.clone()).await;
     inspected.with_context(|| format!("{file} cannot be published"))?;

@@ -9,7 +9,7 @@ use hardpoint_recording::Recording;
 use hardpoint_runtime::egress::EgressConfig;
 use serde_json::json;
 
-use super::{Failure, count, workbench};
+use super::{Failure, component, count, workbench};
 use crate::author::bench::Bench;
 use crate::author::recorder::Recorder;
 use crate::author::replay;
@@ -36,8 +36,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     let secrets = secrets(&arguments.secret)?;
-    let component = std::fs::read(&arguments.file)
-        .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
+    let component = component::read(&arguments.file)?;
     let question = arguments.question.display();
     let text =
         std::fs::read_to_string(&arguments.question).with_context(|| format!("{question} cannot be read"))?;
@@ -51,7 +50,7 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
         ..EgressConfig::default()
     };
     let bench =
-        Bench::open(component.into(), &workbench(data)?, compiler()?, egress, recorder.clone()).await?;
+        Bench::open(component, &workbench(data)?, compiler()?, egress, recorder.clone()).await?;
     let binding = bench.bind(&recording.settings, |name| secrets.get(name).cloned())?;
     recording.expect = replay::run(&bench, &binding, asked).await?;
     recording.exchanges = recorder.exchanges();

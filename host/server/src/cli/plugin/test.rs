@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::call::object;
-use super::{Failure, count, workbench};
+use super::{Failure, component, count, workbench};
 use crate::author::bench::Bench;
 use crate::author::conformance::{Stubborn, conformance};
 use crate::author::replay::{Player, replay};
@@ -47,9 +47,7 @@ struct Line {
 
 pub(super) async fn run(data: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
-    let component: Bytes = std::fs::read(&arguments.file)
-        .with_context(|| format!("{} cannot be read", arguments.file.display()))?
-        .into();
+    let component = component::read(&arguments.file)?;
     let home = workbench(data)?;
     let beside = arguments.file.with_file_name("recordings");
     let folder = arguments
