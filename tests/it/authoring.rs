@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use hardpoint_tests::component;
 use hardpoint_tests::double::openai::{KEY, OpenAi, Reply};
-use hardpoint_tests::host::binary;
+use hardpoint_tests::host::{Host, Options, binary};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -28,6 +28,33 @@ fn every_shipped_plugin_bears_what_every_plugin_must() {
         assert!(tested.status.success(), "{}: {}", file.display(), said(&tested));
         let lines: Vec<Value> = serde_json::from_slice(&tested.stdout).unwrap();
         assert!(lines.len() > 10, "{}: {lines:?}", file.display());
+    }
+}
+
+/// A key that opens nothing is told before anything is built, and which one would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_tried_before_the_first_build() {
+    let host = Host::start(Options::new()).await;
+    let folder = TempDir::new().unwrap();
+    let made = run(folder.path(), &["plugin", "new", "tool", "count"]);
+    assert!(made.status.success(), "{}", said(&made));
+    let new = host.command(&["key", "text"]);
+    let unknown = String::from_utf8(new.stdout).unwrap();
+    let listed = host.command(&["org", "list", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let org = listed[0]["id"].as_str().unwrap_or_else(|| panic!("{listed}")).to_owned();
+    let made = host.command(&["key", "new", "--org", &org, "--role", "admin", "--json"]);
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|_| panic!("{}", said(&made)));
+    for (key, words) in
+        [(unknown.trim(), "does not take this key"), (made["key"].as_str().unwrap(), "is no operator's")]
+    {
+        let dev = run(folder.path(), &["plugin", "dev", "count", "--server", host.origin(), "--key", key]);
+        let told = said(&dev);
+        assert!(
+            !dev.status.success() && told.contains(words) && told.contains("HARDPOINT_API_KEY"),
+            "{told}"
+        );
+        assert!(!told.contains("building") && !told.contains(key), "{told}");
     }
 }
 

@@ -6,7 +6,7 @@ use hardpoint_domain::manifest;
 use tempfile::TempDir;
 
 use crate::command_line::{hardpoint, said};
-use crate::support::{echo, fixture, repacked};
+use crate::support::{echo, fixture};
 
 /// What a command that could not do it said, and its exit code.
 fn refused(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
@@ -20,7 +20,8 @@ fn a_folder_is_no_component() {
     let place = TempDir::new().unwrap();
     let folder = place.path();
     assert!(hardpoint(folder, &["plugin", "new", "tool", "count"]).status.success());
-    let build = "hardpoint: count is the folder of a project: build it first, with `hardpoint plugin build count`\n";
+    let build =
+        "hardpoint: count is the folder of a project: build it first, with `hardpoint plugin build count`\n";
     for arguments in [
         ["inspect", "count"].as_slice(),
         &["publish", "count"],
@@ -70,4 +71,23 @@ fn what_no_host_would_take_is_not_packed() {
     write("echo", tool);
     assert!(hardpoint(folder, &["plugin", "pack", "bare.wasm"]).status.success());
     assert!(hardpoint(folder, &["plugin", "inspect", "mine.wasm"]).status.success());
+}
+
+/// A build takes a while, and what can be known before is told before.
+#[test]
+fn a_host_and_settings_are_looked_at_before_anything_is_built() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path();
+    assert!(hardpoint(folder, &["plugin", "new", "tool", "count"]).status.success());
+    let dev = |more: &[&str]| {
+        let (code, told) = refused(folder, &[&["dev", "count"], more].concat());
+        assert!(!told.contains("building"), "{told}");
+        (code, told)
+    };
+    let server = ["--server", "http://127.0.0.1:1", "--key", "hp_live_x"];
+    assert!(dev(&server).1.contains("no host answers at http://127.0.0.1:1/api/v1"));
+    let (code, told) = dev(&["--settings", r#"{"ignored": 1, "colour": 2}"#]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(told, @r#"hardpoint: --settings: `ignored`: 1 is not of type "array"; `colour`: unknown; there are ignored"#);
+    assert_eq!(std::fs::read_dir(folder.join("count/build")).map_or(0, Iterator::count), 0);
 }

@@ -122,6 +122,23 @@ impl Host {
         &self.base
     }
 
+    /// Makes sure that it is there, and that the key opens it.
+    ///
+    /// # Errors
+    /// If it cannot be reached, or the key is no operator's.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        let asked = self.send("GET", "/plugins?page_size=1", "", Bytes::new()).await;
+        let answer = asked.with_context(|| format!("no host answers at {}", self.base))?;
+        match answer.status {
+            200 => Ok(()),
+            401 => bail!(
+                "the host does not take this key: set HARDPOINT_API_KEY to one of its operators', or add --key"
+            ),
+            403 => bail!("the key is no operator's: set HARDPOINT_API_KEY to one that is, or add --key"),
+            status => bail!("there is no host at {}: the answer has status {status}", self.base),
+        }
+    }
+
     /// Uploads a component.
     ///
     /// # Errors

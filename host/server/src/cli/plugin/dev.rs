@@ -11,7 +11,7 @@ use hardpoint_authoring::Project;
 use hardpoint_domain::key::{KeyText, Mode};
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::Model;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use super::Failure;
@@ -20,6 +20,7 @@ use crate::author::dev::{Dev, Host, News, Tell, is_exposed};
 use crate::cli::serve::{compiler, connections, url};
 use crate::config::{Config, without_users};
 use crate::serve::serve;
+use crate::service::plugins::plan::unfit;
 use crate::start::{Parts, Server, start};
 use crate::system;
 
@@ -54,6 +55,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
     let project = Project::open(&arguments.folder).map_err(super::project::failure)?;
+    check_settings(&project, settings.as_ref())?;
     let mut own = None;
     let (address, key) = match &arguments.server {
         Some(server) => {
@@ -81,6 +83,10 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
         }
     };
     let host = Host::at(&address, &key)?;
+    if own.is_none() {
+        // A first build may take minutes, and would be for nothing.
+        host.check().await?;
+    }
     // What stands in the environment need not stand on the screen.
     let shown = own.as_ref().map_or("$HARDPOINT_API_KEY", |_| key.as_str());
     let tell = if arguments.json { as_json() } else { in_words(project.folder(), &host, shown) };
@@ -101,6 +107,18 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
         own.finish().await;
     }
     Ok(())
+}
+
+fn check_settings(project: &Project, settings: Option<&Map<String, Value>>) -> Result<(), Failure> {
+    let Some(settings) = settings else { return Ok(()) };
+    let manifest = project.manifest();
+    let misfits = unfit(manifest, &manifest.with_defaults(&Value::Object(settings.clone())));
+    let misfits = misfits.map_err(|reason| Failure::Misuse(format!("plugin.toml: {reason}")))?;
+    let told: Vec<String> = misfits
+        .into_iter()
+        .map(|(path, reason)| if path.is_empty() { reason } else { format!("`{path}`: {reason}") })
+        .collect();
+    if told.is_empty() { Ok(()) } else { Err(Failure::Misuse(format!("--settings: {}", told.join("; ")))) }
 }
 
 /// A host for one project, in this process.
