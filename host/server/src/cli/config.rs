@@ -74,7 +74,9 @@ fn check(sources: &Sources, as_json: bool) -> Result<(), Failure> {
 
 fn tell(sources: &Sources, config: &Config) {
     match sources.path() {
-        Some(path) => println!("{} is fine.", path.display()),
+        Some(path) => {
+            println!("{} is fine. A host reads it when it starts: restart one that runs.", path.display())
+        }
         None => println!("There is no {}; the defaults and the environment are fine.", config::DEFAULT_FILE),
     }
     println!(

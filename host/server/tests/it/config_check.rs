@@ -123,6 +123,56 @@ fn secrets_are_those_that_are_asked_for() {
     ");
 }
 
+/// What a grant in the file says is all that a plugin may do: what it leaves out, no command allows.
+#[test]
+fn grants_are_as_wide_as_what_is_asked() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    let asks = "kv = true\n[[http]]\nhost = \"a.example\"\nmethods = [\"POST\"]\npath = \"/v1\"\n";
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", asks)).unwrap();
+    let with = |grant: &str| {
+        let told = check(folder.path(), &format!("[bindings.b]\nplugin = \"echo\"\n[bindings.b.grant]\n{grant}\n"));
+        assert!(told.status.success(), "{}", said(&told));
+        said(&told)
+    };
+    // Wider than what is asked is no mistake.
+    let wide = with("http = [\"GET,POST https://*.a.example\", \"POST https://a.example\"]\nkv = true");
+    assert_eq!(wide.matches("Warning").count(), 1, "{wide}");
+    let told = with("http = [\"POST https://a.example/v1\", \"GET https://b.example\"]\nscratch = true");
+    insta::assert_snapshot!(told.lines().take(3).collect::<Vec<_>>().join("\n"), @r"
+    Warning: bindings.b.grant: plugin echo 1.0.0 waits: it is not allowed to keep small values for each organisation (kv); add it here (hardpoint.toml, line 3)
+    Warning: bindings.b.grant.http.1: plugin echo never asks to send GET https://b.example/, so this changes nothing (hardpoint.toml, line 4)
+    Warning: bindings.b.grant.scratch: plugin echo never asks to use an empty folder while a call lasts (scratch), so this changes nothing (hardpoint.toml, line 5)
+    ");
+    // What is bound to an address by a setting is judged with that setting.
+    let asks = "[[http]]\nhost = \"{settings.site}\"\n[settings]\ntype = \"object\"\nproperties.site.type = \"string\"\n";
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", asks)).unwrap();
+    let grant = "http = [\"GET https://a.example\"]\n";
+    assert!(!with(grant).contains("Warning"), "{}", with(grant));
+    let told = with(&format!("{grant}[bindings.b.settings]\nsite = \"https://b.example\""));
+    assert_eq!(told.matches("Warning").count(), 2, "{told}");
+}
+
+#[test]
+fn a_model_that_nobody_answers_is_told() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/model.wasm"), fixture("hostile-model")).unwrap();
+    let with = |enabled: bool| {
+        let toml = format!(
+            "[plugins.hostile-model]\nenabled = {enabled}\n\n[bindings.bound]\nplugin = \"hostile-model\"\n\n\
+             [[models]]\nid = \"one\"\nbinding = \"bound\"\nfallbacks = [\"two\"]\n\n\
+             [[models]]\nid = \"two\"\nbinding = \"bound\"\n"
+        );
+        said(&check(folder.path(), &toml))
+    };
+    assert!(!with(true).contains("Warning"), "{}", with(true));
+    insta::assert_snapshot!(with(false).lines().take(2).collect::<Vec<_>>().join("\n"), @r"
+    Warning: plugins.hostile-model.enabled: nobody answers for model `one`: nothing else serves it (hardpoint.toml, line 2)
+    Warning: plugins.hostile-model.enabled: nobody answers for model `two`: nothing else serves it (hardpoint.toml, line 2)
+    ");
+}
+
 #[test]
 fn a_variable_that_is_no_text_is_reported() {
     let folder = TempDir::new().unwrap();

@@ -77,7 +77,7 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
         let bindings: Vec<_> = granted
             .bindings
             .iter()
-            .map(|planned| json!({ "name": planned.name, "allowed": planned.asked.describe(), "declared": planned.declared }))
+            .map(|planned| json!({ "name": planned.name, "allowed": planned.asked.describe(), "declared": planned.declared, "configured": planned.table().is_some() }))
             .collect();
         let version = &granted.version;
         return print_json(
@@ -90,6 +90,13 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
     }
     for planned in granted.bindings.iter().filter(|planned| planned.declared) {
         println!("What binding {} may do stands in hardpoint.toml, and was left as it is.", planned.name);
+    }
+    // The command has read what the host may have been started before.
+    for planned in granted.bindings.iter().filter(|planned| planned.table().is_some()) {
+        let name = &planned.name;
+        println!(
+            "Binding {name} stands in hardpoint.toml: restart a host that was started before it stood there."
+        );
     }
     Ok(())
 }

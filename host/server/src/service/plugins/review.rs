@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::model::Model;
 use hardpoint_runtime::Inspection;
 use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Store, StoreError, organizations};
@@ -11,7 +13,8 @@ use hardpoint_store::{Store, StoreError, organizations};
 use super::arranged::Arranged;
 use super::near::{but, near};
 use super::plan::{Planned, Readiness, misdirected, plan, unfit};
-use crate::config::{Config, DeclaredPlugin, Problem, Written};
+use crate::config::{Binding, Config, DeclaredPlugin, Problem, Written};
+use crate::service::models::with_fallbacks;
 
 /// What is there already.
 #[derive(Debug, Default)]
@@ -96,7 +99,11 @@ impl Known {
             for planned in plan(config, &self.arranged, manifest) {
                 review.problems.extend(misfits(config, manifest, &planned));
                 review.problems.extend(secrets(config, manifest, &planned));
+                review.warnings.extend(waits(config, manifest, &planned));
             }
+        }
+        for (name, binding) in &config.bindings {
+            review.warnings.extend(self.unasked(config, name, binding));
         }
         self.judge_models(config, &mut review);
         for (name, binding) in &config.bindings {
@@ -149,6 +156,54 @@ impl Known {
         self.kinds.get(bound.unwrap_or(name)).copied()
     }
 
+    /// What a binding's grant allows and no version of its plugin that is here asks for.
+    fn unasked(&self, config: &Config, name: &str, binding: &Binding) -> Vec<Problem> {
+        let (Some(grant), Written::Configuration { table, .. }) = (&binding.grant, &binding.written) else {
+            return Vec::new();
+        };
+        let plugin = binding.plugin.as_str();
+        let of_it = self.manifests.iter().filter(|manifest| manifest.id == plugin);
+        let planned: Vec<(&Manifest, Planned)> = of_it
+            .flat_map(|manifest| {
+                plan(config, &self.arranged, manifest).into_iter().map(move |one| (manifest, one))
+            })
+            .filter(|(_, planned)| planned.name == name)
+            .collect();
+        let may_be_asked = |one: &GrantedItem| {
+            planned.iter().any(|(manifest, planned)| {
+                // What no setting says yet, an export may.
+                let is_open = one.is_http() && planned.asked.http.len() < manifest.http.len();
+                let is_judged = !matches!(planned.readiness, Readiness::Unfit(_));
+                is_open || !is_judged || !planned.asked.intersect(&one.permissions).is_empty()
+            })
+        };
+        if planned.is_empty() {
+            return Vec::new();
+        }
+        let unasked = granted_items(grant).into_iter().filter(|one| !may_be_asked(one));
+        unasked
+            .map(|GrantedItem { key, permissions }| {
+                let what = permissions.describe().join(", ");
+                let message = format!("plugin {plugin} never asks to {what}, so this changes nothing");
+                config.problem(format!("{table}.grant.{key}"), message)
+            })
+            .collect()
+    }
+
+    /// Models that nobody answers, because this plugin and those of their fallbacks are switched off.
+    fn silenced<'a>(&'a self, config: &'a Config, id: &'a str) -> impl Iterator<Item = &'a str> {
+        let plugin_of = |model: &'a Model| {
+            let bound = self.arranged.binding(config, &model.binding);
+            bound.map_or(model.binding.as_str(), |binding| binding.plugin.as_str())
+        };
+        let is_off = move |model: &'a Model| config.declared_off(plugin_of(model)).is_some();
+        let models = config
+            .models
+            .iter()
+            .filter(move |model| plugin_of(model) == id && with_fallbacks(&config.models, model).all(is_off));
+        models.map(|model| model.id.as_str())
+    }
+
     fn absent(&self, id: &str) -> String {
         format!("there is no plugin `{id}` here yet{}", but(&near(id, self.kinds.keys().map(String::as_str))))
     }
@@ -164,6 +219,12 @@ impl Known {
         {
             let message = format!("no version of `{id}` that is here has this digest, so none of it serves");
             review.warnings.push(config.problem(key("digest"), message));
+        }
+        if !declared.enabled {
+            for model in self.silenced(config, id) {
+                let message = format!("nobody answers for model `{model}`: nothing else serves it");
+                review.warnings.push(config.problem(key("enabled"), message));
+            }
         }
         let named = declared.reach.iter().flat_map(|reach| &reach.except);
         for stranger in named.filter(|named| !self.organizations.contains(*named)) {
@@ -207,6 +268,49 @@ fn secrets(config: &Config, manifest: &Manifest, planned: &Planned) -> Vec<Probl
         Some(config.problem(format!("{table}.secrets.{name}"), message))
     };
     binding.secrets.iter().filter_map(wrong).collect()
+}
+
+/// One thing that a grant in the configuration allows.
+struct GrantedItem {
+    /// `http.0`, `kv`.
+    key: String,
+    /// It alone.
+    permissions: Permissions,
+}
+
+impl GrantedItem {
+    fn is_http(&self) -> bool {
+        !self.permissions.http.is_empty()
+    }
+}
+
+/// What a grant allows, one by one, but for secrets: those that a plugin does not ask for are problems already.
+fn granted_items(grant: &Permissions) -> Vec<GrantedItem> {
+    let nothing = Permissions::default;
+    let http = grant.http.iter().enumerate().map(|(at, rule)| GrantedItem {
+        key: format!("http.{at}"),
+        permissions: Permissions { http: vec![rule.clone()], ..nothing() },
+    });
+    let flags = [
+        ("kv", Permissions { kv: grant.kv, ..nothing() }),
+        ("index", Permissions { index: grant.index, ..nothing() }),
+        ("embed", Permissions { embed: grant.embed, ..nothing() }),
+        ("scratch", Permissions { scratch: grant.scratch, ..nothing() }),
+    ];
+    let flags = flags.into_iter().filter(|(_, permissions)| !permissions.is_empty());
+    http.chain(flags.map(|(key, permissions)| GrantedItem { key: key.to_owned(), permissions })).collect()
+}
+
+/// What a grant in the configuration leaves out, so that a version waits that nobody can allow by command.
+fn waits(config: &Config, manifest: &Manifest, planned: &Planned) -> Option<Problem> {
+    let (Some(table), Readiness::Pending(missing), true) =
+        (planned.table(), &planned.readiness, planned.declared)
+    else {
+        return None;
+    };
+    let (id, version, missing) = (&manifest.id, &manifest.version, missing.join(", nor to "));
+    let message = format!("plugin {id} {version} waits: it is not allowed to {missing}; add it here");
+    Some(config.problem(format!("{table}.grant"), message))
 }
 
 /// What is wrong with the settings of a binding that stands in the configuration.
