@@ -22,10 +22,11 @@ mod plugin;
 mod serve;
 mod terminal;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Sources};
 use crate::service::accounts::Accounts;
@@ -133,7 +134,7 @@ impl NotConfig for crate::error::ApiError {}
 
 /// What `main` does.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(understood(std::env::args_os().collect()));
     let done = match cli.command {
         Command::CompileComponent(arguments) => return compile::run(&arguments),
         Command::Serve(arguments) => serve::run(&cli.common, &arguments),
@@ -162,6 +163,21 @@ pub fn main() -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// What somebody wrote, without the flag of `help --help`: clap takes it for the name of a command there.
+fn understood(mut words: Vec<OsString>) -> Vec<OsString> {
+    let is_flag = |word: &OsString| word == "--help" || word == "-h";
+    let mut command = Cli::command();
+    for at in 1..words.len() {
+        if words[at] == "help" && command.has_subcommands() {
+            words.truncate(words.iter().rposition(|word| !is_flag(word)).map_or(at, |last| last + 1));
+            break;
+        }
+        let Some(next) = command.find_subcommand(&words[at]) else { break };
+        command = next.clone();
+    }
+    words
 }
 
 impl Common {
@@ -194,7 +210,6 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {
@@ -213,6 +228,24 @@ mod tests {
             below.into_iter().chain(lacks.then(|| command.get_name().to_owned())).collect()
         }
         assert_eq!(without(&Cli::command()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn help_of_help_is_help() {
+        let shown = |words: &str| {
+            let words = understood(words.split(' ').map(OsString::from).collect());
+            Cli::try_parse_from(words).err().map(|error| (error.kind(), error.to_string()))
+        };
+        for of in ["hardpoint", "hardpoint plugin", "hardpoint config"] {
+            let help = shown(&format!("{of} help"));
+            assert_eq!(help.as_ref().map(|(kind, _)| *kind), Some(clap::error::ErrorKind::DisplayHelp));
+            assert_eq!(shown(&format!("{of} help --help")), help, "{of}");
+            assert_eq!(shown(&format!("{of} help -h")), help, "{of}");
+        }
+        assert_eq!(shown("hardpoint plugin help pack --help"), shown("hardpoint plugin help pack"));
+        // A plugin may be called so.
+        assert!(shown("hardpoint plugin pause help").is_none());
+        assert_eq!(shown("hardpoint plugin pause help --help"), shown("hardpoint plugin pause --help"));
     }
 
     #[test]

@@ -284,6 +284,9 @@ fn a_plugin_is_looked_at_and_tried_out_before_it_is_published() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("--allow"), "{}", said(&refused));
     assert_eq!(json(&call(&["--allow"])), serde_json::json!({"a": 1}));
+    let misfit = call(&["--settings", r#"{"depth": "deep"}"#]);
+    assert_eq!(misfit.status.code(), Some(2));
+    insta::assert_snapshot!(said(&misfit), @r#"hardpoint: --settings: the settings do not fit: `depth`: "deep" is not of type "integer""#);
     let unbound = call(&["--binding", "nosuch"]);
     assert_eq!(unbound.status.code(), Some(2));
     insta::assert_snapshot!(said(&unbound), @"hardpoint: plugin `echo` has no binding `nosuch`; it has echo");
@@ -302,7 +305,11 @@ fn grants_are_given_without_a_server() {
     let listed = said(&hardpoint(folder.path(), &["plugin", "list"]));
     assert!(listed.contains("mine.wasm: new"), "{listed}");
     let misspelt = hardpoint(folder.path(), &["plugin", "grant", "ehco", "--yes"]);
-    assert!(said(&misspelt).contains("there is no plugin `ehco`, but `echo`, neither"), "{}", said(&misspelt));
+    assert!(
+        said(&misspelt).contains("there is no plugin `ehco`, but `echo`, neither"),
+        "{}",
+        said(&misspelt)
+    );
     // Nobody is there to confirm it.
     let unconfirmed = hardpoint(folder.path(), &["plugin", "grant", "echo"]);
     assert_eq!(unconfirmed.status.code(), Some(1));
@@ -406,6 +413,15 @@ fn a_call_is_recorded_and_replayed() {
             "file": "project/recordings/one.json", "requests": 0, "expect": { "result": { "a": 1 } },
         })
     );
+    let again = run(&[&record[..], &to_file].concat());
+    assert_eq!(again.status.code(), Some(2));
+    insta::assert_snapshot!(said(&again), @"hardpoint: project/recordings/one.json is there already: name another file, or add --force");
+    let forced = run(&[&record[..], &to_file[1..], &["--force"]].concat());
+    assert!(forced.status.success(), "{}", said(&forced));
+    assert!(said(&forced).contains("The plugin sent no request"), "{}", said(&forced));
+    let stranger = run(&[&record[..], &["--secret", "token=PATH"]].concat());
+    assert_eq!(stranger.status.code(), Some(2));
+    insta::assert_snapshot!(said(&stranger), @"hardpoint: --secret: plugin echo asks for no secret `token`, but for none");
     assert_eq!(
         json(&run(&record))["expect"],
         recorded["expect"],

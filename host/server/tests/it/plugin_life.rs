@@ -131,7 +131,11 @@ async fn what_publishing_would_change_is_told() {
     assert_eq!(told["bindings"][0]["asks_more"], json!(["send GET https://api.example.com/"]));
     assert_eq!(told["limits"][0], json!({"name": "cpu_ms", "from": "250", "to": "500"}));
     assert_eq!(told["tool"], json!([]));
+    let told = rehearse(echo("1.0.0", "")).await.expect(200);
+    let unchanged = (json!(true), json!("change nothing: these bytes serve already"));
+    assert_eq!((&told["unchanged"], &told["would"]), (&unchanged.0, &unchanged.1), "{told}");
     let told = rehearse(echo("1.0.1", "")).await.expect(200);
+    assert_eq!(told["unchanged"], false);
     assert!(told["would"].as_str().unwrap().starts_with("serve at once from the plugins folder"), "{told}");
     // Another tool under the same name: its schema is another.
     let hostile =
@@ -168,7 +172,11 @@ async fn a_version_that_waits_is_discarded() {
     };
     approve(&app.plugin("echo").await["digest"], None).await;
     let nothing_waits = discard("").await;
-    assert!(nothing_waits.status == 409 && nothing_waits.text().contains("waits"), "{}", nothing_waits.text());
+    assert!(
+        nothing_waits.status == 409 && nothing_waits.text().contains("waits"),
+        "{}",
+        nothing_waits.text()
+    );
     // Approved for one binding of two, it waits on; that one may do more already.
     app.publish("echo.wasm", &echo("2.0.0", &format!("kv = true\n{ASKS}"))).await;
     let waiting = app.plugin("echo").await["candidate"]["digest"].clone();

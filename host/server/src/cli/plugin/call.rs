@@ -124,6 +124,7 @@ async fn bind(
         )));
     }
     let arranged = desk.arranged().await?;
+    let given = settings.is_some();
     let config = with_settings(desk, &arranged, &manifest.id, arguments.binding.as_deref(), settings)?;
     let mut planned = plan(&config, &arranged, &manifest);
     let names: Vec<String> = planned.iter().map(|planned| planned.name.clone()).collect();
@@ -133,12 +134,22 @@ async fn bind(
     let [one] = planned.as_mut_slice() else {
         let (id, names) = (&manifest.id, names.join(", "));
         return Err(Failure::Misuse(match &arguments.binding {
-            _ if names.is_empty() => format!("plugin `{id}` has no binding: its name is that of another plugin's"),
+            _ if names.is_empty() => {
+                format!("plugin `{id}` has no binding: its name is that of another plugin's")
+            }
             Some(name) => format!("plugin `{id}` has no binding `{name}`; it has {names}"),
             None => format!("say which binding with --binding: {names}"),
         }));
     };
-    if arguments.allow && !matches!(one.readiness, Readiness::Unfit(_)) {
+    // No leave makes them fit.
+    if let Readiness::Unfit(reason) = &one.readiness {
+        let obstacle = one.obstacle(&manifest.id).unwrap_or_default();
+        return Err(match given {
+            true => Failure::Misuse(format!("--settings: {reason}")),
+            false => Failure::Other(anyhow!("{obstacle}")),
+        });
+    }
+    if arguments.allow {
         one.permissions = one.asked.clone();
         one.readiness = Readiness::Ready;
     }
@@ -177,7 +188,11 @@ fn with_settings(
         };
         bound.push((plugin.as_str().to_owned(), own));
     }
-    for (name, binding) in bound {
+    for (name, mut binding) in bound {
+        // Where the others were written says nothing of these.
+        if let config::Written::Configuration { lines, .. } = &mut binding.written {
+            *lines = Default::default();
+        }
         config.bindings.insert(name, config::Binding { settings: settings.clone(), ..binding });
     }
     Ok(config)

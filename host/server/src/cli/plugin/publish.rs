@@ -97,6 +97,7 @@ async fn rehearse(config: Config, bytes: Bytes) -> Result<Rehearsal, Failure> {
 fn show(rehearsal: &Rehearsal) -> Result<(), Failure> {
     let Rehearsal { id, version, digest, .. } = rehearsal;
     match &rehearsal.replaces {
+        Some(_) if rehearsal.unchanged => println!("{id} {version} ({digest})"),
         Some(old) => println!("{id} {version} in the place of {old} ({digest})"),
         None => println!("{id} {version}, which is not here yet ({digest})"),
     }

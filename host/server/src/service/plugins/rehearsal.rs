@@ -33,6 +33,8 @@ pub struct Rehearsal {
     /// The version that serves now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
+    /// Whether exactly these bytes are what serves, or is paused: publishing them changes nothing.
+    pub unchanged: bool,
     /// What would become of it: that it may serve at once, or what it would wait for.
     pub would: String,
     /// Binding by binding.
@@ -107,10 +109,16 @@ impl Desk {
             }
             _ => Vec::new(),
         };
+        let is_there = present.filter(|row| row.digest == digest);
         let is_known = versions.iter().any(|row| row.digest == digest && row.approved_by.is_some());
         let changed = other_bytes(&versions, &manifest.version, &digest);
         Ok(Rehearsal {
-            would: verdict(&manifest, &planned, &planned_before, is_known, changed),
+            unchanged: is_there.is_some(),
+            would: match is_there.map(|row| row.state) {
+                Some(State::Paused) => "change nothing: these bytes are here, and paused".to_owned(),
+                Some(_) => "change nothing: these bytes serve already".to_owned(),
+                None => verdict(&manifest, &planned, &planned_before, is_known, changed),
+            },
             replaces: present.map(|row| row.version.clone()),
             bindings: planned.iter().map(|after| binding_change(after, &planned_before)).collect(),
             limits: limit_changes(before.as_ref(), &manifest),
