@@ -18,6 +18,11 @@ pub(crate) fn tell(line: &str) {
 /// Shows the command, runs it with our own output, and fails if it does.
 pub(crate) fn show_and_run(command: &mut Command) -> Result<(), Error> {
     tell(&format!("$ {}", describe(command)));
+    run_quietly(command)
+}
+
+/// The same without showing the command, unless it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<(), Error> {
     let status = command.status().map_err(|error| cannot_start(command, &error))?;
     if status.success() { Ok(()) } else { Err(failed(command, status.to_string())) }
 }

@@ -2,7 +2,7 @@
 
 use crate::db::Statement;
 pub use crate::migrate::{MIGRATIONS, Migration};
-use crate::{Conn, StoreError};
+use crate::{Conn, Lane, Store, StoreError};
 
 pub mod cluster;
 
@@ -37,6 +37,12 @@ pub fn statements() -> Vec<Statement> {
         crate::workspaces::ALL,
     ]
     .concat()
+}
+
+/// Makes a database look as if a program had left it that knew one migration less.
+pub async fn seem_older(store: &Store) -> Result<(), StoreError> {
+    let forget = "DELETE FROM migrations WHERE version = (SELECT MAX(version) FROM migrations)";
+    store.write(Lane::Request, move |tx| Box::pin(async move { raw(tx, forget).await })).await
 }
 
 /// Runs text on a connection as it is.

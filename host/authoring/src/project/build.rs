@@ -1,13 +1,16 @@
 //! From a project's sources to a component.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use hardpoint_domain::manifest::Kind;
 
 use super::world::{self, WORLD};
 use super::{Language, Project};
-use crate::error::Error;
-use crate::process::show_and_run;
+use crate::error::{Error, at};
+use crate::process::{run_quietly, show_and_run};
 use crate::toolchain::{Install, JavaScript, Python, Rust};
 
 /// Where the interfaces are in a project.
@@ -57,11 +60,29 @@ impl Project {
 
     fn build_javascript(&self, javascript: &JavaScript) -> Result<PathBuf, Error> {
         let source = self.source("plugin.js")?;
+        self.check_syntax()?;
         let out = self.build_folder()?;
         let wit = world::write(&self.manifest, &self.folder.join(WIT), &out)?;
         let component = out.join("component.wasm");
         show_and_run(javascript.componentize(&source, &wit, WORLD, &component).current_dir(&self.folder))?;
         Ok(component)
+    }
+
+    /// Has node read the project's own modules: componentize-js names neither file nor line of what it cannot read.
+    fn check_syntax(&self) -> Result<(), Error> {
+        // Without it node would take them for scripts, where componentize-js does not.
+        let package = fs::read_to_string(self.folder.join("package.json")).unwrap_or_default();
+        let package: serde_json::Value = serde_json::from_str(&package).unwrap_or_default();
+        let is_read = |file: &PathBuf| match file.extension().and_then(OsStr::to_str) {
+            Some("js") => package["type"] == "module",
+            ending => ending == Some("mjs"),
+        };
+        let entries = fs::read_dir(&self.folder).map_err(at(&self.folder))?;
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_read).collect();
+        files.sort();
+        files.iter().try_for_each(|file| {
+            run_quietly(Command::new("node").arg("--check").arg(file).current_dir(&self.folder))
+        })
     }
 
     /// The file that a build begins with.

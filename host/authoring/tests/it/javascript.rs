@@ -3,8 +3,10 @@ use std::process::Command;
 
 use hardpoint_authoring::Language;
 use hardpoint_domain::manifest::Kind;
+use hardpoint_tests::host::binary;
 
-use super::{guided, template};
+use super::place::Place;
+use super::{guided, made, template};
 
 #[test]
 fn tool() {
@@ -32,4 +34,20 @@ fn sdk() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/js");
     let status = Command::new("npm").args(["test", "--silent"]).current_dir(folder).status().unwrap();
     assert!(status.success());
+}
+
+/// What cannot be read is told with its file and its line.
+#[test]
+fn a_slip_has_a_line() {
+    let place = Place::new();
+    let project = made(&place, Kind::Tool, Language::JavaScript);
+    let source = project.folder().join("plugin.js");
+    let text = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, format!("{text}\nconst = 1;\n")).unwrap();
+    let mut build = Command::new(binary());
+    let built = build.args(["plugin", "build"]).arg(project.folder()).output().unwrap();
+    let told = String::from_utf8_lossy(&built.stderr);
+    let line = text.lines().count() + 2;
+    assert!(!built.status.success() && told.contains(&format!("plugin.js:{line}\n")), "{told}");
+    assert!(told.contains("SyntaxError") && told.contains("`node --check plugin.js` failed"), "{told}");
 }

@@ -123,6 +123,35 @@ fn secrets_are_those_that_are_asked_for() {
     ");
 }
 
+/// Who checks before a roll-out has not rolled out yet: the store is then none of this program's, and no fault of the
+/// file.
+#[tokio::test]
+async fn a_store_of_an_older_program_is_a_warning() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("mine.wasm"), echo("1.0.0", "")).unwrap();
+    assert!(hardpoint(folder.path(), &["plugin", "publish", "mine.wasm"]).status.success());
+    let store = hardpoint_store::StoreConfig {
+        data: folder.path().join("data"),
+        url: None,
+        durability: hardpoint_store::Durability::Process,
+    };
+    let clock = std::sync::Arc::new(crate::support::FakeClock::default());
+    let store = hardpoint_store::Store::open(&store, clock).await.unwrap();
+    hardpoint_store::testing::seem_older(&store).await.unwrap();
+    store.close().await;
+    let told = check(folder.path(), "[server]\nlisten = \"127.0.0.1:80\"\n");
+    assert!(told.status.success(), "{}", said(&told));
+    let told = said(&told);
+    assert!(
+        told.starts_with("Warning: database: no plugin was looked at: ") && told.contains("is fine"),
+        "{told}"
+    );
+    // What is wrong with the file is a problem all the same, and the store was left as it was.
+    let wrong = check(folder.path(), "[server]\nlisten = \"nowhere\"\n");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(said(&wrong).contains("no plugin was looked at"), "{}", said(&wrong));
+}
+
 /// What a grant in the file says is all that a plugin may do: what it leaves out, no command allows.
 #[test]
 fn grants_are_as_wide_as_what_is_asked() {
@@ -131,7 +160,8 @@ fn grants_are_as_wide_as_what_is_asked() {
     let asks = "kv = true\n[[http]]\nhost = \"a.example\"\nmethods = [\"POST\"]\npath = \"/v1\"\n";
     std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", asks)).unwrap();
     let with = |grant: &str| {
-        let told = check(folder.path(), &format!("[bindings.b]\nplugin = \"echo\"\n[bindings.b.grant]\n{grant}\n"));
+        let told =
+            check(folder.path(), &format!("[bindings.b]\nplugin = \"echo\"\n[bindings.b.grant]\n{grant}\n"));
         assert!(told.status.success(), "{}", said(&told));
         said(&told)
     };
