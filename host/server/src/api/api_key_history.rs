@@ -88,8 +88,8 @@ pub async fn calls(
 ) -> Result<Json<Page<KeyCall>>, ApiError> {
     let place = paging.usual()?;
     let by = Principal::from(caller);
-    let (calls, total) = Accounts::of(&app).key_calls(&by, &id, place.window()).await?;
-    Ok(Json(place.page(calls.into_iter().map(KeyCall::from).collect(), total)))
+    let calls = Accounts::of(&app).key_calls(&by, &id, place.window()).await?;
+    Ok(Json(place.page(calls, KeyCall::from)))
 }
 
 /// For which time, and in which steps.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::paging::{Page, Paging};
+use super::whose::Whose;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
@@ -209,20 +210,6 @@ fn time(field: &str, text: &str) -> Result<Timestamp, ApiError> {
     })
 }
 
-/// Whose keys.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Whose {
-    /// The caller's own organisation where left out. Another one is for operators.
-    organization_id: Option<String>,
-}
-
-impl Whose {
-    pub(super) fn organization(&self) -> Option<&str> {
-        self.organization_id.as_deref()
-    }
-}
-
 /// Makes a key. Its text is shown in the answer and never again. It can do no more than the caller.
 #[utoipa::path(post, path = "/api_keys", tag = "API keys", request_body = CreateApiKey,
     responses(
@@ -257,8 +244,8 @@ pub async fn list(
 ) -> Result<Json<Page<ApiKey>>, ApiError> {
     let place = paging.place(PAGE_SIZE)?;
     let by = Principal::from(caller);
-    let (keys, total) = Accounts::of(&app).keys(&by, whose.organization(), place.window()).await?;
-    Ok(Json(place.page(keys.into_iter().map(|key| ApiKey::of(&app, key)).collect(), total)))
+    let found = Accounts::of(&app).keys(&by, whose.organization(), place.window()).await?;
+    Ok(Json(place.page(found, |key| ApiKey::of(&app, key))))
 }
 
 /// One key.

@@ -24,5 +24,6 @@ mod produced;
 pub mod tools;
 pub mod usage;
 pub mod users;
+pub mod whose;
 pub mod workspace_members;
 pub mod workspaces;

@@ -99,9 +99,9 @@ impl Place {
         Window { limit: number(self.page_size), offset: number(self.before()) }
     }
 
-    /// The page of rows that were looked up, of so many in all.
-    pub fn page<T>(self, data: Vec<T>, total: i64) -> Page<T> {
-        let total = usize::try_from(total).unwrap_or(0);
+    /// The page of rows that were looked up, of so many in all, each as it is shown.
+    pub fn page<R, T>(self, (rows, total): (Vec<R>, i64), shown: impl FnMut(R) -> T) -> Page<T> {
+        let (data, total) = (rows.into_iter().map(shown).collect(), usize::try_from(total).unwrap_or(0));
         Page { data, total, page: self.page, page_size: self.page_size }
     }
 

@@ -10,8 +10,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::api_keys::Whose;
 use super::paging::{Page, Paging};
+use super::whose::Whose;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
@@ -105,8 +105,8 @@ pub async fn list(
 ) -> Result<Json<Page<User>>, ApiError> {
     let place = paging.usual()?;
     let by = Principal::from(caller);
-    let (found, total) = Accounts::of(&app).users(&by, whose.organization(), place.window()).await?;
-    Ok(Json(place.page(found.into_iter().map(User::from).collect(), total)))
+    let found = Accounts::of(&app).users(&by, whose.organization(), place.window()).await?;
+    Ok(Json(place.page(found, User::from)))
 }
 
 /// Invites somebody into an organisation.

@@ -76,8 +76,8 @@ pub async fn list(
 ) -> Result<Json<Page<Member>>, ApiError> {
     let place = paging.usual()?;
     let by = Principal::from(caller);
-    let (found, total) = Accounts::of(&app).members(&by, &org_id, &id, place.window()).await?;
-    Ok(Json(place.page(found.into_iter().map(Member::from).collect(), total)))
+    let found = Accounts::of(&app).members(&by, &org_id, &id, place.window()).await?;
+    Ok(Json(place.page(found, Member::from)))
 }
 
 /// Puts a user into a workspace, or gives them another role there.

@@ -88,8 +88,8 @@ pub async fn list(
 ) -> Result<Json<Page<Workspace>>, ApiError> {
     let place = paging.usual()?;
     let by = Principal::from(caller);
-    let (found, total) = Accounts::of(&app).workspaces(&by, &org_id, place.window()).await?;
-    Ok(Json(place.page(found.into_iter().map(Workspace::from).collect(), total)))
+    let found = Accounts::of(&app).workspaces(&by, &org_id, place.window()).await?;
+    Ok(Json(place.page(found, Workspace::from)))
 }
 
 /// Makes a workspace.
