@@ -110,8 +110,10 @@ async fn what_is_saved_is_what_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_runs_already_is_asked_to_allow_it() {
     let place = Place::new();
-    let project = made(&place, Kind::Tool, Language::Rust);
-    let id = name(Kind::Tool, Language::Rust);
+    // Not the other test's name: what one cargo makes in the shared target folder another would take for its own.
+    let id = name(Kind::Tool, Language::Rust) + "-allowed";
+    let folder = place.path().join("project");
+    let project = hardpoint_authoring::new(Kind::Tool, &id, Language::Rust, &folder).unwrap();
     let host = Host::start(Options::new()).await;
     let server = ["--server", host.origin()];
     let dev = Dev::start(project.folder(), &server, Some(host.key()));
