@@ -362,6 +362,6 @@ pub async fn approvals(
 ) -> Result<Json<Page<Approval>>, ApiError> {
     let place = paging.usual()?;
     let by = Principal::from(caller);
-    let (found, total) = Accounts::of(&app).approvals(&by, None, place.window()).await?;
-    Ok(Json(place.page(found.into_iter().map(Approval::from).collect(), total)))
+    let found = Accounts::of(&app).approvals(&by, None, place.window()).await?;
+    Ok(Json(place.page(found, Approval::from)))
 }
