@@ -17,7 +17,7 @@ pub enum Outcome {
 }
 
 /// Who acted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Actor {
     /// `key`, `user`, `cli`, `system` or `anonymous`.
     pub kind: String,

@@ -1,5 +1,5 @@
-//! The text of an API key. Only its SHA-256 is ever stored; a mistyped key is refused by its checksum
-//! before anything is looked up.
+//! The text of an API key, and of a session's token. Only its SHA-256 is ever stored; a mistyped one is refused by
+//! its checksum before anything is looked up.
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use crate::time::Rng;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LIVE: &str = "hp_live_";
 const TEST: &str = "hp_test_";
+const SESSION: &str = "adm_";
 /// 160 bits in base62.
 const RANDOM_DIGITS: usize = 27;
 /// 32 bits in base62.
@@ -43,14 +44,7 @@ pub struct KeyText(String);
 impl KeyText {
     /// A new key.
     pub fn generate(mode: Mode, rng: &dyn Rng) -> Self {
-        let mut random = [0; 20];
-        rng.fill(&mut random);
-        let prefix = if mode == Mode::Live { LIVE } else { TEST };
-        let mut text = String::with_capacity(prefix.len() + RANDOM_DIGITS + CHECK_DIGITS);
-        text.push_str(prefix);
-        text.push_str(&base62::<RANDOM_DIGITS>(random));
-        text.push_str(&checksum(&text));
-        Self(text)
+        Self(random_text(if mode == Mode::Live { LIVE } else { TEST }, rng))
     }
 
     /// A key that somebody sent.
@@ -58,13 +52,7 @@ impl KeyText {
     /// # Errors
     /// If the text is no key, or its checksum does not fit.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let digits = text.strip_prefix(LIVE).or_else(|| text.strip_prefix(TEST)).ok_or(KeyError::Shape)?;
-        if digits.len() != RANDOM_DIGITS + CHECK_DIGITS || !digits.bytes().all(|b| b.is_ascii_alphanumeric())
-        {
-            return Err(KeyError::Shape);
-        }
-        let (body, check) = text.split_at(text.len() - CHECK_DIGITS);
-        if checksum(body) == check { Ok(Self(text.to_owned())) } else { Err(KeyError::Checksum) }
+        checked(text, &[LIVE, TEST]).map(Self)
     }
 
     /// What the store keeps in the key's place: SHA-256 of the whole text.
@@ -93,6 +81,67 @@ impl fmt::Debug for KeyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyText({})", self.hint())
     }
+}
+
+/// The token of somebody who logged in: `adm_`, then as in a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionToken(String);
+
+impl SessionToken {
+    /// A new token.
+    pub fn generate(rng: &dyn Rng) -> Self {
+        Self(random_text(SESSION, rng))
+    }
+
+    /// Whether a text means to be a token and not a key.
+    pub fn is_meant(text: &str) -> bool {
+        text.starts_with(SESSION)
+    }
+
+    /// A token that somebody sent.
+    ///
+    /// # Errors
+    /// If the text is no token, or its checksum does not fit.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        checked(text, &[SESSION]).map(Self)
+    }
+
+    /// What the store keeps in its place: SHA-256 of the whole text.
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    /// The whole text, to be shown to its holder once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionToken(…)")
+    }
+}
+
+/// A prefix, 160 random bits and a CRC32 of both.
+fn random_text(prefix: &str, rng: &dyn Rng) -> String {
+    let mut random = [0; 20];
+    rng.fill(&mut random);
+    let mut text = String::with_capacity(prefix.len() + RANDOM_DIGITS + CHECK_DIGITS);
+    text.push_str(prefix);
+    text.push_str(&base62::<RANDOM_DIGITS>(random));
+    text.push_str(&checksum(&text));
+    text
+}
+
+/// The text, if it is one of [`random_text`] with one of these prefixes.
+fn checked(text: &str, prefixes: &[&str]) -> Result<String, KeyError> {
+    let digits = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).ok_or(KeyError::Shape)?;
+    if digits.len() != RANDOM_DIGITS + CHECK_DIGITS || !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(KeyError::Shape);
+    }
+    let (body, check) = text.split_at(text.len() - CHECK_DIGITS);
+    if checksum(body) == check { Ok(text.to_owned()) } else { Err(KeyError::Checksum) }
 }
 
 fn checksum(body: &str) -> String {
@@ -154,6 +203,20 @@ mod tests {
         }
         assert_eq!(KeyText::parse(&good.replace("live", "test")), Err(KeyError::Checksum));
         assert_eq!(KeyText::parse(&format!("{}ä", &good[..good.len() - 2])), Err(KeyError::Shape));
+    }
+
+    #[test]
+    fn a_token_is_no_key() {
+        let token = SessionToken::generate(&Fixed([7; 20]));
+        assert_eq!(SessionToken::parse(token.reveal()), Ok(token.clone()));
+        assert_eq!(KeyText::parse(token.reveal()), Err(KeyError::Shape));
+        let last = if token.reveal().ends_with('0') { '1' } else { '0' };
+        let mistyped = format!("{}{last}", &token.reveal()[..token.reveal().len() - 1]);
+        assert_eq!(SessionToken::parse(&mistyped), Err(KeyError::Checksum));
+        let key = KeyText::generate(Mode::Live, &Fixed([7; 20]));
+        assert_eq!(SessionToken::parse(key.reveal()), Err(KeyError::Shape));
+        assert!(SessionToken::is_meant(token.reveal()) && !SessionToken::is_meant(key.reveal()));
+        assert!(!format!("{token:?}").contains(&token.reveal()[4..9]));
     }
 
     proptest! {

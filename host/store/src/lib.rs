@@ -39,6 +39,9 @@ pub mod grants;
 pub mod keys;
 pub mod kv;
 pub mod leases;
+pub mod logins;
+pub mod mails;
+mod mails_dialect;
 pub mod members;
 // Public for the tests of every statement and migration.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
@@ -55,6 +58,8 @@ pub mod quotas;
 pub mod rates;
 pub mod recorder;
 mod revision;
+pub mod secrets;
+pub mod settings;
 mod sqlite;
 mod sqlite_tx;
 #[cfg(feature = "testing")]

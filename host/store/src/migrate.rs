@@ -38,7 +38,8 @@ migrations! {
     4 "0004_users.sql" "users",
     5 "0005_call_errors.sql" "call_errors",
     6 "0006_quotas.sql" "quotas",
-    7 "0007_ledger.sql" "ledger",
+    7 "0007_sealed_secrets.sql" "sealed_secrets",
+    8 "0008_ledger.sql" "ledger",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -57,7 +57,9 @@ statements! {
     INSERT: "INSERT INTO users (id, organization_id, email, name, role, state, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     GET: select!("WHERE organization_id = $1 AND id = $2");
+    FIND: select!("WHERE id = $1");
     LIST: select!("WHERE organization_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3");
+    OF_ADDRESS: select!("WHERE email = $1 ORDER BY created_at, id LIMIT 100");
     COUNT: "SELECT COUNT(*) FROM users WHERE organization_id = $1";
     OTHER_OWNERS: "SELECT COUNT(*) FROM users \
                    WHERE organization_id = $1 AND id <> $2 AND role = 'owner' AND state <> 'deactivated'";
@@ -78,9 +80,19 @@ pub async fn get(conn: &mut Conn, organization_id: &str, id: &str) -> Result<Opt
     fetch!(conn, fetch_optional, User, GET, organization_id, id)
 }
 
+/// A user of any organisation.
+pub async fn find(conn: &mut Conn, id: &str) -> Result<Option<User>, StoreError> {
+    fetch!(conn, fetch_optional, User, FIND, id)
+}
+
 /// An organisation's users, newest first.
 pub async fn list(conn: &mut Conn, organization_id: &str, window: Window) -> Result<Vec<User>, StoreError> {
     fetch!(conn, fetch_all, User, LIST, organization_id, window.limit, window.offset)
+}
+
+/// The users of an address in all organisations, in lower case; the oldest first, at most 100, deactivated ones too.
+pub async fn of_address(conn: &mut Conn, email: &str) -> Result<Vec<User>, StoreError> {
+    fetch!(conn, fetch_all, User, OF_ADDRESS, email)
 }
 
 /// How many users an organisation has, deactivated ones too.

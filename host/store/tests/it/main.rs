@@ -13,11 +13,14 @@ mod keys;
 mod kill;
 mod kv;
 mod ledger;
+mod logins;
+mod mails;
 mod migrations;
 mod outbox;
 mod plugins;
 mod postgres_gone;
 mod quotas;
+mod secrets;
 mod statements;
 mod support;
 mod usage;
@@ -37,10 +40,13 @@ const ON_BOTH: usize = blobs::COUNT
     + keys::COUNT
     + kv::COUNT
     + ledger::COUNT
+    + logins::COUNT
+    + mails::COUNT
     + migrations::COUNT
     + outbox::COUNT
     + plugins::COUNT
     + quotas::COUNT
+    + secrets::COUNT
     + statements::COUNT
     + usage::COUNT
     + users::COUNT
