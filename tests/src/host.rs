@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -188,11 +188,20 @@ impl Host {
 
     /// A command of the same binary, on the same configuration and data: `plugin list`, `config check` …
     pub fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(arguments, "")
+    }
+
+    /// The same, with this on its standard input.
+    pub fn command_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(binary());
         command.current_dir(self.folder.path()).args(arguments);
         command.args(["--config", "hardpoint.toml", "--data", "data"]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.output().expect("the binary runs")
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        // Whether or not it reads: what asks for nothing is over by then.
+        drop(child.stdin.take().expect("a pipe").write_all(input.as_bytes()));
+        child.wait_with_output().expect("it ends")
     }
 
     /// Ends it as a power cut would, as far as a process can.

@@ -86,7 +86,7 @@ pub struct Facts {
     pub error: Option<String>,
     /// The error's message, as the client sees it.
     pub error_message: Option<String>,
-    /// The key that called and its organisation.
+    /// Who called: a key, or somebody who logged in.
     pub caller: Option<Caller>,
     /// The id of the model that was asked for.
     pub model: Option<String>,
@@ -194,6 +194,11 @@ impl CallNote {
         if let Some(facts) = self.facts().as_mut() {
             change(facts);
         }
+    }
+
+    /// `req_…`.
+    pub fn request_id(&self) -> Arc<str> {
+        self.0.request_id.clone()
     }
 
     /// Who is calling, as far as that is known.

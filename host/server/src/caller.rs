@@ -10,17 +10,22 @@ use hardpoint_domain::access::{Powers, Refusal};
 use hardpoint_domain::plan::{Rates, Terms};
 use http::request::Parts;
 
+use crate::call::CallNote;
 use crate::error::ApiError;
+use crate::middleware::entry::Peer;
 use crate::service::limits::Quota;
+use crate::service::login::Visitor;
 
 /// What a credential stands for: the part of a caller that is the same in all of a key's requests,
 /// shared by them through the key cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `key_…`.
+    /// `key_…`, or `ses_…` of somebody who logged in.
     pub key_id: String,
     /// The key's label, for events.
     pub label: Option<String>,
+    /// Who logged in; none for a key.
+    pub user: Option<SessionUser>,
     /// `org_…`.
     pub organization_id: String,
     /// The only workspace that it may be used in; all of them where there is none.
@@ -37,6 +42,15 @@ pub struct Identity {
     pub own_rates: Rates,
     /// What its requests count against.
     pub quota: Quota,
+}
+
+/// Who logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionUser {
+    /// `user_…`.
+    pub id: String,
+    /// Their address.
+    pub email: String,
 }
 
 impl Identity {
@@ -77,6 +91,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthenticated)
+    }
+}
+
+/// As an extractor it takes anybody.
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let note = parts.extensions.get::<CallNote>();
+        let request_id =
+            note.ok_or_else(|| ApiError::internal("a request came in beside the door"))?.request_id();
+        Ok(Self { request_id, ip: parts.extensions.get::<Peer>().map(|peer| peer.0) })
     }
 }
 

@@ -6,8 +6,8 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health, limits, me,
-    models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
+    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health,
+    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
     workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
@@ -28,6 +28,9 @@ pub const BASE: &str = "/api/v1";
         models::get,
         tools::list,
         tools::call,
+        admin_auth::request_pin,
+        admin_auth::verify_pin,
+        admin_auth::log_out,
         me::get,
         billing::get,
         billing::set_budget,
@@ -89,6 +92,7 @@ pub const BASE: &str = "/api/v1";
         (name = "completions", description = "Conversations with models, as OpenAI's clients know them"),
         (name = "models", description = "What can be asked"),
         (name = "tools", description = "Tools that plugins offer"),
+        (name = "login", description = "Sessions of people, by a PIN that is sent by mail"),
         (name = "organisations", description = "Who is calling, organisations and their workspaces"),
         (name = "billing", description = "Credits, what things cost, budgets, usage and limits"),
         (name = "API keys", description = "Keys, what they may do, and what was done with them"),

@@ -11,8 +11,8 @@ use hardpoint_domain::access::{Role, Rule};
 use http::{Method, StatusCode};
 
 use crate::api::{
-    api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health, limits, me,
-    models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
+    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health,
+    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
     workspace_members, workspaces,
 };
 use crate::error::ApiError;
@@ -144,14 +144,17 @@ fn upload_routes() -> Router<Arc<App>> {
     Router::new().route("/plugins", get(plugins::list).post(plugins::upload))
 }
 
-/// Under each mount, for whoever has a good key, whatever it may do.
+/// Under each mount, for whoever has a good key or session, whatever it may do.
 fn key_routes() -> Router<Arc<App>> {
-    Router::new().route("/me", get(me::get))
+    Router::new().route("/me", get(me::get)).route("/admin/auth/logout", post(admin_auth::log_out))
 }
 
 /// Under each mount, for anybody.
 fn open_routes() -> Router<Arc<App>> {
-    Router::new().route("/openapi.json", get(docs::openapi))
+    Router::new()
+        .route("/openapi.json", get(docs::openapi))
+        .route("/admin/auth/request-pin", post(admin_auth::request_pin))
+        .route("/admin/auth/verify-pin", post(admin_auth::verify_pin))
 }
 
 /// At the root, for anybody.

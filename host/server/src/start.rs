@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use axum::Router;
 use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::{Clock, Rng};
@@ -19,13 +20,18 @@ use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::router::router;
 use crate::service::billing::Billing;
+use crate::service::effective::Effective;
 use crate::service::kv::StoredKv;
 use crate::service::limits::Limits;
+use crate::service::login::Throttle;
+use crate::service::mail::Post;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::rates::Rates;
 use crate::state::{App, Stop};
+use crate::worker::forgetting;
 use crate::worker::last_used::{self, LastUsed};
 use crate::worker::leases;
+use crate::worker::mail;
 use crate::worker::pauses;
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
@@ -133,6 +139,10 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let Parts { config, clock, rng, compiler, first_key } = parts;
     let config = Arc::new(config);
     let store = open_store(&config, &clock).await?;
+    let effective = Effective::read(&mut store.read().await?, &config).await?;
+    for (name, reason) in &effective.unopened {
+        tracing::error!(secret = name, reason, "a secret of the store cannot be opened, and is not used");
+    }
     let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;
     let kv = Arc::new(StoredKv(store.clone()));
     let runtime =
@@ -155,8 +165,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         limits: Limits::default(),
         billing: Billing::default(),
         rates,
+        throttle: Throttle::default(),
+        post: Post::open(&config, rng.clone())?,
         refusals: Refusals::default(),
         config,
+        latest: ArcSwap::from_pointee(effective),
         store,
         runtime,
         clock,
@@ -170,6 +183,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(last_used::run(app.clone())),
         tokio::spawn(pauses::run(app.clone())),
         tokio::spawn(leases::run(app.clone())),
+        tokio::spawn(mail::run(app.clone())),
+        tokio::spawn(forgetting::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::Runtime;
 use hardpoint_store::{CallRecorder, Store};
@@ -11,7 +12,10 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::service::billing::Billing;
+use crate::service::effective::Effective;
 use crate::service::limits::Limits;
+use crate::service::login::Throttle;
+use crate::service::mail::Post;
 use crate::service::rates::Rates;
 use crate::worker::last_used::LastUsed;
 use crate::worker::refusals::Refusals;
@@ -21,6 +25,8 @@ use crate::worker::reload::Reload;
 pub struct App {
     /// As loaded at start.
     pub config: Arc<Config>,
+    /// With what the store adds; see [`App::effective`].
+    pub latest: ArcSwap<Effective>,
     /// Everything durable.
     pub store: Store,
     /// Everything sandboxed; `runtime.snapshot()` is the catalogue, one snapshot a request.
@@ -43,12 +49,41 @@ pub struct App {
     pub billing: Billing,
     /// What models cost.
     pub rates: Rates,
+    /// How often PINs are asked for and tried.
+    pub throttle: Throttle,
+    /// Where mail is handed in.
+    pub post: Post,
     /// Requests that were refused, counted until they are written down together.
     pub refusals: Refusals,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.
     pub reload: Reload,
     /// Whether the server is to stop.
     pub stop: Stop,
+}
+
+impl App {
+    /// The configuration as it is now. What this host heard of it is at most half a second old.
+    pub fn effective(&self) -> Arc<Effective> {
+        self.latest.load_full()
+    }
+
+    /// Goes on with this configuration, unless it is older than the one that holds.
+    pub fn adopt(&self, effective: Effective) {
+        let before = self.latest.load_full();
+        if effective.revision < before.revision {
+            return;
+        }
+        for (name, reason) in &effective.unopened {
+            if !before.unopened.contains_key(name) {
+                tracing::error!(
+                    secret = name,
+                    reason,
+                    "a secret of the store cannot be opened, and is not used"
+                );
+            }
+        }
+        self.latest.store(Arc::new(effective));
+    }
 }
 
 /// Whether the server is to stop; clones share it.

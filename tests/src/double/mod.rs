@@ -12,5 +12,6 @@ pub mod pagerduty;
 pub mod plain;
 pub mod script;
 pub mod server;
+pub mod smtp;
 pub mod splunk;
 pub mod vendor;

@@ -1,5 +1,6 @@
 //! One file per resource: from JSON to the domain's values, one call of a service, and back.
 
+pub mod admin_auth;
 pub mod api_key_history;
 pub mod api_keys;
 mod approval;

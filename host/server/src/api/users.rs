@@ -24,20 +24,20 @@ use crate::state::App;
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct User {
     /// `user_…`.
-    id: String,
+    pub id: String,
     /// Where.
     organization_id: String,
     /// In lower case.
     #[schema(example = "admin@example.com")]
-    email: String,
+    pub email: String,
     /// For people; may be empty.
-    name: String,
+    pub name: String,
     /// `viewer`, `member`, `admin`, `owner` or `operator`.
     #[schema(value_type = String, example = "member")]
-    role: Role,
+    pub role: Role,
     /// `invited`, `active` or `deactivated`.
     #[schema(value_type = String, example = "invited")]
-    status: users::State,
+    pub status: users::State,
     /// When they were invited, RFC 3339.
     created_at: String,
     /// When anything of this was last changed.
@@ -109,7 +109,7 @@ pub async fn list(
     Ok(Json(place.page(found, User::from)))
 }
 
-/// Invites somebody into an organisation.
+/// Invites somebody into an organisation, by mail.
 #[utoipa::path(post, path = "/users", tag = "organisations", params(Whose), request_body = InviteUser,
     responses(
         (status = 201, description = "The user", body = User),
@@ -216,5 +216,6 @@ async fn change(
 ) -> Result<Json<User>, ApiError> {
     let by = Principal::from(caller);
     let changed = Accounts::of(app).change_user(&by, whose.organization(), id, change).await?;
+    app.keys.clear();
     Ok(Json(changed.into()))
 }

@@ -1,5 +1,7 @@
 //! `hardpoint config`.
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use hardpoint_runtime::inspect;
 use hardpoint_store::StoreError;
@@ -7,6 +9,7 @@ use serde_json::json;
 
 use super::{Common, Failure, block_on, print_json};
 use crate::config::{self, Config, ConfigError, Draft, Problem, Sources};
+use crate::service::effective::Effective;
 use crate::service::plugins::review::{Known, Review};
 use crate::start::open_store_to_read;
 use crate::worker::reload::folder::{Content, Entry, Folder};
@@ -95,9 +98,9 @@ fn review(draft: &Draft) -> Result<Review, Failure> {
     // Where it is not known which store is meant, another one would be looked at.
     let names_store = |key: &str| key.starts_with("database") || matches!(key, "server" | "server.data");
     let is_known = !problems.iter().any(|problem| names_store(&problem.key));
-    let found = if is_known { block_on(in_store(config))? } else { Ok(Known::default()) };
-    let mut known = match found {
-        Ok(known) => known,
+    let found = if is_known { block_on(in_store(config))? } else { Ok(nothing(config)) };
+    let (mut known, effective) = match found {
+        Ok(found) => found,
         // Without what the store holds, what stands there would be missed here. An older one is no fault of the
         // configuration: who checks before a roll-out has not rolled out yet.
         Err(error) => {
@@ -111,17 +114,23 @@ fn review(draft: &Draft) -> Result<Review, Failure> {
         }
     };
     in_folder(config, &mut known);
-    let found = known.review(config);
+    let found = known.review(&effective.config);
+    problems.extend(effective.missing());
     problems.extend(found.problems);
     Ok(Review { problems, ..found })
 }
 
-/// What the store holds, which is nothing where there is none.
-async fn in_store(config: &Config) -> Result<Known, StoreError> {
-    let Some(store) = open_store_to_read(config).await? else { return Ok(Known::default()) };
+/// What the store holds and adds to the configuration, which is nothing where there is none.
+async fn in_store(config: &Config) -> Result<(Known, Effective), StoreError> {
+    let Some(store) = open_store_to_read(config).await? else { return Ok(nothing(config)) };
     let known = Known::read(&store, config).await?;
+    let effective = Effective::read(&mut store.read().await?, &Arc::new(config.clone())).await?;
     store.close().await;
-    Ok(known)
+    Ok((known, effective))
+}
+
+fn nothing(config: &Config) -> (Known, Effective) {
+    (Known::default(), Effective::loaded(Arc::new(config.clone())))
 }
 
 /// Adds the plugins of the folder; looking makes none.

@@ -19,8 +19,10 @@ mod credits;
 mod key;
 mod org;
 mod plugin;
+mod secrets;
 mod serve;
 mod terminal;
+mod user;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Sources};
 use crate::service::accounts::Accounts;
+use crate::service::mail::Post;
 use crate::start::open_store;
 use crate::{openapi, system};
 
@@ -93,6 +96,12 @@ enum Command {
     /// Make API keys, renew them, take them away.
     #[command(subcommand)]
     Key(key::Command),
+    /// Invite people, say what they are, let them in or not.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Keep secrets, sealed, for plugins and the host.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Compile a component from standard input; the host starts this itself.
     #[command(hide = true)]
     CompileComponent(compile::Arguments),
@@ -147,6 +156,8 @@ pub fn main() -> ExitCode {
         Command::Org(command) => org::run(&cli.common, command),
         Command::Credits(command) => credits::run(&cli.common, command),
         Command::Key(command) => key::run(&cli.common, command),
+        Command::User(command) => user::run(&cli.common, command),
+        Command::Secrets(command) => secrets::run(&cli.common, command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -193,7 +204,8 @@ impl Common {
 /// Organisations and keys in the configured store.
 async fn accounts(config: &Config) -> anyhow::Result<Accounts> {
     let (clock, rng) = (system::clock(), system::rng());
-    Ok(Accounts { store: open_store(config, &clock).await?, clock, rng })
+    let store = open_store(config, &clock).await?;
+    Ok(Accounts { store, post: Post::open(config, rng.clone())?, clock, rng })
 }
 
 /// Runs a command that waits for things, on as many threads as it needs: one.

@@ -96,8 +96,14 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
     app.reload.settle(Retry::None, PATIENCE).await;
     match Known::read(&app.store, &app.config).await {
         Ok(known) => {
-            let Review { problems, warnings } = known.review(&app.config);
-            problems.iter().chain(&warnings).for_each(|found| tracing::warn!("{found}"));
+            let effective = app.effective();
+            let Review { problems, warnings } = known.review(&effective.config);
+            effective
+                .missing()
+                .iter()
+                .chain(&problems)
+                .chain(&warnings)
+                .for_each(|found| tracing::warn!("{found}"));
         }
         Err(error) => tracing::error!(%error, "the configuration cannot be compared with the plugins"),
     }

@@ -87,6 +87,21 @@ pub fn no_secret<'a>(known: impl IntoIterator<Item = &'a String>) -> String {
     )
 }
 
+/// A secret that a binding of the configuration names and the configuration does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The binding.
+    pub binding: String,
+    /// Where it names it: `bindings.NAME.secrets.ASKED`.
+    pub key: String,
+    /// The manifest's name for it.
+    pub asked: String,
+    /// The secret's own name.
+    pub secret: String,
+    /// Whether the binding's grant allows it.
+    pub is_granted: bool,
+}
+
 /// Where a binding stands in the configuration.
 pub(super) struct Place<'a> {
     /// `bindings.NAME` or `plugins.ID`.
@@ -95,18 +110,28 @@ pub(super) struct Place<'a> {
     pub(super) lines: Lines,
 }
 
+/// The secrets that bindings may name.
+pub(super) struct Nameable<'a> {
+    /// The names of all secrets in the configuration; what is wrong with those that are not in `secrets` was said
+    /// already.
+    pub(super) written: &'a BTreeSet<String>,
+    /// Those of them that are good.
+    pub(super) secrets: &'a BTreeMap<String, ConfiguredSecret>,
+    /// Those that only the store may have, as they are found; none where it can have no secret.
+    pub(super) awaited: Option<&'a mut Vec<Awaited>>,
+}
+
 impl BindingConfig {
-    /// Checks names, and that every secret exists; none where it says of no plugin. `written` are the names of
-    /// all secrets in the configuration; what is wrong with those that are not in `secrets` was said already.
+    /// Checks names, and that every secret exists; none where it says of no plugin.
     pub(super) fn resolve(
         self,
         name: &str,
         place: Place<'_>,
-        written: &BTreeSet<String>,
-        secrets: &BTreeMap<String, ConfiguredSecret>,
+        nameable: &mut Nameable<'_>,
         problems: &mut Vec<Problem>,
     ) -> Option<Binding> {
         let Place { table, lines } = place;
+        let Nameable { written, secrets, awaited } = nameable;
         let key = |member: &str| format!("{table}.{member}");
         if let Err(error) = BindingName::parse(name) {
             problems.push(Problem::new(table, error.to_string()));
@@ -116,8 +141,18 @@ impl BindingConfig {
             problems.push(Problem::new(key("plugin"), error.to_string()));
         }
         for (asked, secret) in &self.secrets {
-            if !written.contains(secret) {
-                problems.push(Problem::new(key(&format!("secrets.{asked}")), no_secret(written)));
+            if written.contains(secret) {
+                continue;
+            }
+            let key = key(&format!("secrets.{asked}"));
+            // Whoever mistakes the place writes the secret itself there: only what may be a name is looked for.
+            match awaited.as_mut().filter(|_| BindingName::parse(secret).is_ok()) {
+                Some(awaited) => {
+                    let is_granted = self.grant.as_ref().is_some_and(|grant| grant.secrets.contains(asked));
+                    let (binding, asked, secret) = (name.to_owned(), asked.clone(), secret.clone());
+                    awaited.push(Awaited { binding, key, asked, secret, is_granted });
+                }
+                None => problems.push(Problem::new(key, no_secret(*written))),
             }
         }
         let mut grant = None;

@@ -1,12 +1,13 @@
 //! A configuration as far as it can be read: whoever reports what is wrong with it reports everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use figment::Figment;
 use figment::value::{Dict, Value};
 use hardpoint_domain::model::Model;
 
-use super::bindings::{BindingConfig, Place};
+use super::bindings::{BindingConfig, Nameable, Place};
 use super::declared::{self, PluginConfig, Stated};
 use super::environment::{Variable, garbled};
 use super::file::File;
@@ -14,7 +15,7 @@ use super::lines::{self, Lines};
 use super::places::Places;
 use super::read::{Problem, Reader};
 use super::secrets::SecretConfig;
-use super::{Config, ConfigError, Sources, built_in_model, check, plans};
+use super::{Config, ConfigError, Sources, built_in_model, check, plans, sealing};
 
 /// What can be configured, as far as it can be read.
 #[derive(Clone, Debug)]
@@ -69,6 +70,7 @@ impl Draft {
         let mut reader = Reader::default();
         let mut sections = merged.into_dict().unwrap_or_default();
         let declared = split_off_plugins(&mut sections);
+        let master_key_file = split_off_master_key(&mut sections);
         let mut section = |name: &str| sections.remove(name);
         macro_rules! read_section {
             ($name:literal) => {
@@ -81,6 +83,7 @@ impl Draft {
         let egress = read_section!("egress");
         let completions = read_section!("completions");
         let log = read_section!("log");
+        let mail: super::MailConfig = read_section!("mail");
         let written: Vec<(String, SecretConfig)> =
             section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
         let bound: Vec<(String, BindingConfig)> =
@@ -90,8 +93,13 @@ impl Draft {
         let models: Vec<(usize, Model)> =
             section("models").map(|value| reader.read_list("models", value)).unwrap_or_default();
         reader.refuse_rest(sections, &SECTIONS);
+        let key = format!("secrets.{}", sealing::KEY);
+        let master_key_file: Option<PathBuf> = master_key_file.and_then(|value| reader.read(&key, value));
 
         let mut problems = reader.problems;
+        let master_keys = sources.variable(sealing::VARIABLE);
+        let keyring = sealing::read(master_key_file.as_deref(), master_keys.as_deref(), &mut problems);
+        mail.check(&mut problems);
         for problem in problems.iter_mut().filter(|problem| lines::parent(&problem.key) == "plugins.ceilings")
         {
             problem.message += CEILINGS;
@@ -122,11 +130,17 @@ impl Draft {
                 })),
             }
         }
-        let mut bindings = BTreeMap::new();
+        let (mut bindings, mut awaited) = (BTreeMap::new(), Vec::new());
+        let mut nameable = Nameable {
+            written: &written_secrets,
+            secrets: &secrets,
+            // Without a master key the store keeps no secret.
+            awaited: (!keyring.is_empty()).then_some(&mut awaited),
+        };
         for Stated { section, name, binding } in bound {
             let lines = source.map(|source| Lines::of(source, &[section, &name, "settings"]));
             let place = Place { table: &format!("{section}.{name}"), lines: lines.unwrap_or_default() };
-            if let Some(binding) = binding.resolve(&name, place, &written_secrets, &secrets, &mut problems) {
+            if let Some(binding) = binding.resolve(&name, place, &mut nameable, &mut problems) {
                 bindings.insert(name, binding);
             }
         }
@@ -143,8 +157,11 @@ impl Draft {
             egress,
             completions,
             log,
+            mail,
             plans,
             secrets,
+            keyring,
+            awaited,
             bindings,
             models,
             places,
@@ -167,10 +184,18 @@ fn split_off_plugins(sections: &mut Dict) -> Value {
     tables.into()
 }
 
+/// Takes what says where the master keys are out of `[secrets]`.
+fn split_off_master_key(sections: &mut Dict) -> Option<Value> {
+    match sections.get_mut("secrets") {
+        Some(Value::Dict(_, members)) => members.remove(sealing::KEY),
+        _ => None,
+    }
+}
+
 /// What is said to those who may have meant a plugin.
 const CEILINGS: &str = " (a plugin called `ceilings` cannot be declared here: bind it under [bindings.ceilings], and say the rest by command)";
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "server",
     "database",
     "plugins",
@@ -178,6 +203,7 @@ const SECTIONS: [&str; 11] = [
     "egress",
     "completions",
     "log",
+    "mail",
     "plans.NAME",
     "secrets.NAME",
     "bindings.NAME",

@@ -14,10 +14,12 @@ mod environment;
 mod file;
 mod lines;
 mod log;
+mod mail;
 mod places;
 mod plans;
 mod plugins;
 mod read;
+mod sealing;
 mod secrets;
 mod server;
 mod units;
@@ -33,8 +35,9 @@ use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model, Prices};
 use hardpoint_domain::plan::Rates;
+use hardpoint_domain::seal::Keyring;
 
-pub use bindings::{Binding, BindingConfig, GrantConfig, Written, no_secret};
+pub use bindings::{Awaited, Binding, BindingConfig, GrantConfig, Written, no_secret};
 pub use completions::CompletionsConfig;
 pub use database::{DatabaseConfig, DurabilityConfig};
 pub use declared::{DeclaredPlugin, PluginConfig};
@@ -42,9 +45,11 @@ pub use draft::Draft;
 pub use egress::EgressConfig;
 pub use lines::Lines;
 pub use log::{LogConfig, LogFormat};
+pub use mail::{MailConfig, MailTls};
 pub use places::Places;
 pub use plugins::{Ceilings, PluginsConfig};
 pub use read::{Problem, without_users};
+pub use sealing::VARIABLE as MASTER_KEY_VARIABLE;
 pub use secrets::{ConfiguredSecret, SecretConfig, SecretText};
 pub use server::{MetricsAccess, ServerConfig};
 pub use units::{Size, Span};
@@ -75,10 +80,16 @@ pub struct Config {
     pub completions: CompletionsConfig,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[mail]`.
+    pub mail: MailConfig,
     /// `[plans.NAME]`, by the plan's id.
     pub plans: BTreeMap<String, Rates>,
     /// `[secrets.NAME]`.
     pub secrets: BTreeMap<String, ConfiguredSecret>,
+    /// The master keys: `secrets.master_key_file`, and the environment.
+    pub keyring: Keyring,
+    /// Secrets that bindings name and that the configuration does not have: the store may.
+    pub awaited: Vec<Awaited>,
     /// `[bindings.NAME]`, and what `[plugins.ID]` holds of the kind. A plugin without one here has one of
     /// its own id by itself, beside those of the store.
     pub bindings: BTreeMap<String, Binding>,

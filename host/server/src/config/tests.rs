@@ -154,7 +154,7 @@ fn everything_wrong_is_reported_at_once() {
       bindings.b.grant.http.0: `POST api.example.com` is no HTTP rule: the scheme is missing (write `POST https://host/path` or `GET,POST https://*.example.com:8443`) (FILE, line 32)
       models.1.colour: unknown key; there are id, description, binding, upstream, context_length, max_output_tokens, capabilities, prices, fallbacks, tools (FILE, line 41)
       models.2.id: is missing (FILE, line 42)
-      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
+      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, mail, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
       secrets.gone.file: cannot be read: No such file or directory (os error 2) (FILE, line 25)
       secrets.none: needs one of `value`, `env` and `file` (FILE, line 19)
       secrets.none.audience: is missing: add `audience = "https://…"` under [secrets.none], the only origin it may be sent to (FILE, line 19)
@@ -249,7 +249,7 @@ fn the_environment_is_named_where_it_is_to_blame() {
     insta::assert_snapshot!(error, @r"
     the configuration has 2 problems:
       server.port: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (environment variable HARDPOINT__SERVER__PORT)
-      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, plans.NAME, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
+      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, mail, plans.NAME, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
     ");
 }
 
@@ -380,4 +380,79 @@ fn a_declared_grant_takes_its_audience_from_the_secret() {
     let grant = config.bindings["b"].grant.clone().unwrap();
     assert_eq!(grant.secret_audience("api_key").unwrap().to_string(), "https://a.example");
     assert_eq!(grant.describe().len(), 3);
+}
+
+#[test]
+fn master_keys_are_in_a_file_and_in_the_environment() {
+    use hardpoint_domain::seal::MasterKey;
+    let key = |start: u8| {
+        struct From(u8);
+        impl hardpoint_domain::time::Rng for From {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill(self.0);
+            }
+        }
+        MasterKey::generate(&From(start))
+    };
+    let (old, new) = (key(1), key(2));
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "# made in spring\n{}", old.reveal()).unwrap();
+    let toml = format!("[secrets]\nmaster_key_file = \"{}\"\n", file.path().display());
+    let config = load_with(&toml, &[("HARDPOINT_MASTER_KEY", &new.reveal())]).unwrap();
+    assert_eq!(config.keyring.ids().collect::<Vec<_>>(), [old.id(), new.id()]);
+    assert_eq!(config.keyring.newest(), Some(&new));
+    assert!(!format!("{config:?}").contains(&old.reveal()[10..20]));
+
+    let wrong = format!("{}0", old.reveal());
+    let told =
+        load_with("[secrets]\nmaster_key_file = 7\n", &[("HARDPOINT_MASTER_KEY", &wrong)]).unwrap_err();
+    let told = told.to_string();
+    assert!(told.contains("secrets.master_key_file: is a number"), "{told}");
+    assert!(told.contains("not a master key") && !told.contains(&wrong[10..20]), "{told}");
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    for (path, says) in
+        [("/nowhere/key", "cannot be read"), (empty.path().to_str().unwrap(), "without a key")]
+    {
+        let told = problems(&format!("[secrets]\nmaster_key_file = \"{path}\"\n"));
+        assert!(told.contains(says), "{told}");
+    }
+}
+
+#[test]
+fn a_secret_that_only_the_store_can_have_is_awaited() {
+    let toml = "[bindings.b]\nplugin = \"p\"\nsecrets = { api_key = \"kept\" }\n[bindings.b.grant]\nsecrets = [\"api_key\"]\n";
+    assert!(problems(toml).contains("is not the name of a secret"));
+    let key = hardpoint_domain::seal::MasterKey::generate(&crate::system::SystemRng).reveal();
+    let config = load_with(toml, &[("HARDPOINT_MASTER_KEY", &key)]).unwrap();
+    let awaited = &config.awaited[0];
+    assert_eq!((awaited.secret.as_str(), awaited.key.as_str()), ("kept", "bindings.b.secrets.api_key"));
+    assert!(awaited.is_granted && config.bindings["b"].grant.as_ref().unwrap().secrets.is_empty());
+    // What can be no name is a secret in the wrong place.
+    let told = load_with(&toml.replace("kept", "sk-Live!"), &[("HARDPOINT_MASTER_KEY", &key)]).unwrap_err();
+    assert!(!told.to_string().contains("sk-Live"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_mail() {
+    let told = problems(
+        "[mail]\nfrom = \"nobody\"\nhost = \"smtp://a\"\nuser = \"u\"\ntls = \"ssl\"\npassword_secret = \"x\"\npassword = \"pw-canary\"\n",
+    );
+    for says in [
+        "mail.tls: `ssl` is none of",
+        "mail.from: `nobody` is no sender",
+        "mail.host: is no name",
+        "mail.password_secret: stands beside",
+    ] {
+        assert!(told.contains(says), "{says}: {told}");
+    }
+    assert!(!told.contains("pw-canary"));
+    assert!(problems("[mail]\nuser = \"u\"\n").contains("mail.host: is missing"));
+    assert!(
+        problems("[mail]\nhost = \"h\"\nuser = \"u\"\n")
+            .contains("one of `user` and the password is missing")
+    );
+    let config =
+        load_with("[mail]\nhost = \"h\"\nuser = \"u\"\n", &[("HARDPOINT__MAIL__PASSWORD", "007")]).unwrap();
+    assert_eq!(config.mail.password.as_ref().unwrap().reveal(), "007");
+    assert_eq!(config.mail.port(), 587);
 }

@@ -4,19 +4,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use hardpoint_domain::key::KeyText;
+use hardpoint_domain::key::{KeyError, KeyText, SessionToken};
 use hardpoint_domain::plan::Rates;
 use hardpoint_domain::time::Timestamp;
-use hardpoint_store::keys;
+use hardpoint_store::users::State;
+use hardpoint_store::{Conn, keys, logins};
 use http::{HeaderMap, header};
 
-use crate::caller::Identity;
+use crate::caller::{Identity, SessionUser};
 use crate::error::ApiError;
 use crate::service::limits::Quota;
 use crate::state::App;
 
-/// How long an answer of the store is believed. A revoked key is refused everywhere after this time,
-/// and at once on the host that revoked it.
+/// How long an answer of the store is believed. A revoked key, and a session that was ended or whose user may do
+/// less, is refused everywhere after this time, and at once on the host that did it.
 const BELIEVED: Duration = Duration::from_secs(1);
 
 /// More keys than this within one second are not kept.
@@ -29,7 +30,7 @@ pub struct KeyCache {
     known: RwLock<HashMap<[u8; 32], Known>>,
 }
 
-/// A key that was found good.
+/// A key or a session that was found good.
 struct Known {
     since: Timestamp,
     /// When it must be asked for again: after [`BELIEVED`], or when it ends.
@@ -59,7 +60,7 @@ impl KeyCache {
         }
     }
 
-    /// Forgets everything: after a key was revoked or changed on this host.
+    /// Forgets everything: after a key was revoked, or somebody came to be less, on this host.
     pub fn clear(&self) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -68,23 +69,65 @@ impl KeyCache {
 /// Who the request's credential stands for; a 401 where there is none or it is not good.
 pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Arc<Identity>, ApiError> {
     let text = presented(headers).ok_or_else(ApiError::unauthenticated)?;
-    let key = KeyText::parse(text).map_err(|_| ApiError::unauthenticated())?;
-    let (hash, now) = (key.hash(), app.clock.now());
+    let is_session = SessionToken::is_meant(text);
+    let (hash, now) = (hash(text, is_session).map_err(|_| ApiError::unauthenticated())?, app.clock.now());
     if let Some(identity) = app.keys.find(&hash, now) {
         return Ok(identity);
     }
-    let found = look_up(app, &hash, now).await?;
+    let mut conn = app.store.read().await?;
+    let found = match is_session {
+        true => look_up_session(app, &mut conn, &hash, now).await?,
+        false => look_up_key(app, &mut conn, &hash, now).await?,
+    };
+    drop(conn);
     let identity = found.identity.clone();
-    // Asked for once a second at most, so that noting it here costs requests nothing.
-    app.last_used.note(&identity.key_id, now);
+    if !is_session {
+        // Asked for once a second at most, so that noting it here costs requests nothing.
+        app.last_used.note(&identity.key_id, now);
+    }
     app.keys.keep(hash, now, found);
     Ok(identity)
 }
 
-async fn look_up(app: &App, hash: &[u8; 32], now: Timestamp) -> Result<Known, ApiError> {
-    let mut conn = app.store.read().await?;
-    let found = keys::find_by_hash(&mut conn, hash).await?.ok_or_else(ApiError::unauthenticated)?;
-    let plan = app.config.rates(&found.plan);
+fn hash(text: &str, is_session: bool) -> Result<[u8; 32], KeyError> {
+    match is_session {
+        true => Ok(SessionToken::parse(text)?.hash()),
+        false => Ok(KeyText::parse(text)?.hash()),
+    }
+}
+
+/// Somebody who logged in may do what they may do now, in their organisation.
+async fn look_up_session(
+    app: &App,
+    conn: &mut Conn,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Known, ApiError> {
+    let found = logins::find(conn, hash).await?.ok_or_else(ApiError::unauthenticated)?;
+    let (user, end) = (found.user, found.session_end);
+    if end <= now || user.state == State::Deactivated {
+        return Err(ApiError::unauthenticated());
+    }
+    let plan = app.effective().config.rates(&found.plan);
+    let identity = Identity {
+        quota: Quota::new(&user.organization_id, &plan, &user.id, &Rates::default()),
+        key_id: found.session_id,
+        label: None,
+        organization_id: user.organization_id,
+        workspace_id: None,
+        role: user.role,
+        scopes: Vec::new(),
+        livemode: true,
+        terms: app.effective().config.terms(&found.plan),
+        own_rates: Rates::default(),
+        user: Some(SessionUser { id: user.id, email: user.email }),
+    };
+    Ok(Known { since: now, until: end.min(now.plus(BELIEVED)), identity: Arc::new(identity) })
+}
+
+async fn look_up_key(app: &App, conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Known, ApiError> {
+    let found = keys::find_by_hash(conn, hash).await?.ok_or_else(ApiError::unauthenticated)?;
+    let plan = app.effective().config.rates(&found.plan);
     let key = found.key;
     if key.archived_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
         return Err(ApiError::unauthenticated());
@@ -106,8 +149,9 @@ async fn look_up(app: &App, hash: &[u8; 32], now: Timestamp) -> Result<Known, Ap
         role: key.role,
         scopes: key.scopes,
         livemode: key.livemode,
-        terms: app.config.terms(&found.plan),
+        terms: app.effective().config.terms(&found.plan),
         own_rates: own,
+        user: None,
     };
     Ok(Known { since: now, until, identity: Arc::new(identity) })
 }

@@ -3,9 +3,11 @@
 use hardpoint_domain::event::{Actor, Event, Outcome, Target};
 use hardpoint_domain::id;
 use hardpoint_domain::time::{Rng, Timestamp};
+use hardpoint_store::users::User;
 use serde_json::Value;
 
 use crate::caller::Caller;
+use crate::service::login::Visitor;
 
 /// Who acts, and in which request.
 #[derive(Clone, Debug)]
@@ -31,6 +33,15 @@ impl Author {
         Self { actor: Actor { kind: "cli".to_owned(), id: None, name }, request_id: None, source_ip: None }
     }
 
+    /// Somebody who is just logging in.
+    pub fn visitor(user: &User, visitor: &Visitor) -> Self {
+        Self {
+            actor: of_user(&user.id, &user.email),
+            request_id: Some(visitor.request_id.to_string()),
+            source_ip: visitor.ip.map(|ip| ip.to_string()),
+        }
+    }
+
     /// In one word or two: `key_…`, `cli (alice)`, `system`.
     pub fn name(&self) -> String {
         match (&self.actor.id, &self.actor.name) {
@@ -38,6 +49,11 @@ impl Author {
             (None, Some(name)) => format!("{} ({name})", self.actor.kind),
             (None, None) => self.actor.kind.clone(),
         }
+    }
+
+    /// Who it is, for an event that is put together elsewhere.
+    pub fn actor(&self) -> Actor {
+        self.actor.clone()
     }
 
     /// An event of the platform, of which this is the author.
@@ -61,16 +77,17 @@ impl Author {
 
 impl From<&Caller> for Author {
     fn from(caller: &Caller) -> Self {
+        let key = || Actor::key(&caller.key_id, caller.label.clone());
         Self {
-            actor: Actor {
-                kind: "key".to_owned(),
-                id: Some(caller.key_id.clone()),
-                name: caller.label.clone(),
-            },
+            actor: caller.user.as_ref().map_or_else(key, |user| of_user(&user.id, &user.email)),
             request_id: Some(caller.request_id.to_string()),
             source_ip: caller.ip.map(|ip| ip.to_string()),
         }
     }
+}
+
+fn of_user(id: &str, email: &str) -> Actor {
+    Actor { kind: "user".to_owned(), id: Some(id.to_owned()), name: Some(email.to_owned()) }
 }
 
 /// The plugin that something was done to.

@@ -3,12 +3,16 @@
 pub mod accounts;
 pub mod billing;
 pub mod completions;
+pub mod effective;
 pub mod embeddings;
 pub mod events;
 pub mod exporters;
 pub mod kv;
 pub mod limits;
+pub mod login;
+pub mod mail;
 pub mod models;
 pub mod plugins;
 pub mod rates;
 pub mod tools;
+pub mod vault;

@@ -7,8 +7,10 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::state::{App, stopped};
 
+pub mod forgetting;
 pub mod last_used;
 pub mod leases;
+pub mod mail;
 pub mod pauses;
 pub mod refusals;
 pub mod reload;

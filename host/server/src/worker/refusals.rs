@@ -1,4 +1,4 @@
-//! Refused requests (401, 403, 429), written down by source and minute. One event each would let
+//! Refused requests (401, 403, 429) and failed logins, written down by source and minute. One event each would let
 //! strangers fill the disk.
 
 use std::collections::HashMap;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use hardpoint_domain::event::{Actor, Event, Outcome, Target};
 use hardpoint_domain::id;
 use hardpoint_domain::time::{Rng, Timestamp};
+use hardpoint_store::users::User;
 use hardpoint_store::{Lane, StoreError};
 use serde_json::json;
 
 use super::Rounds;
 use crate::caller::Caller;
+use crate::service::events::Author;
 use crate::state::App;
 
 /// How often they are written down.
@@ -25,11 +27,19 @@ const SOURCES: usize = 1_000;
 /// What is told apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Source {
-    status: u16,
-    kind: String,
+    what: What,
     ip: Option<IpAddr>,
-    /// The key and its organisation.
-    key: Option<(String, String)>,
+    /// Who called, and their organisation.
+    caller: Option<(Actor, String)>,
+}
+
+/// What was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum What {
+    /// A request, with this status and error.
+    Request(u16, String),
+    /// A PIN, and whose it was not, with their organisation.
+    Login(Option<(String, String)>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +56,24 @@ pub struct Refusals(Mutex<HashMap<Source, Tally>>);
 impl Refusals {
     /// Counts one.
     pub fn note(&self, status: u16, kind: &str, ip: Option<IpAddr>, caller: Option<&Caller>, now: Timestamp) {
-        let key = caller.map(|caller| (caller.key_id.clone(), caller.organization_id.clone()));
-        let mut source = Source { status, kind: kind.to_owned(), ip, key };
+        let caller = caller.map(|caller| (Author::from(caller).actor(), caller.organization_id.clone()));
+        self.count(Source { what: What::Request(status, kind.to_owned()), ip, caller }, now);
+    }
+
+    /// Counts a PIN that was not the one.
+    pub fn note_failed_login(&self, user: Option<&User>, ip: Option<IpAddr>, now: Timestamp) {
+        let whose = user.map(|user| (user.id.clone(), user.organization_id.clone()));
+        self.count(Source { what: What::Login(whose), ip, caller: None }, now);
+    }
+
+    fn count(&self, mut source: Source, now: Timestamp) {
         let mut tallies = self.tallies();
         if tallies.len() >= SOURCES && !tallies.contains_key(&source) {
-            source = Source { ip: None, key: None, ..source };
+            let what = match source.what {
+                What::Login(_) => What::Login(None),
+                request => request,
+            };
+            source = Source { what, ip: None, caller: None };
         }
         let tally = tallies.entry(source).or_insert(Tally { count: 0, first: now, last: now });
         tally.count += 1;
@@ -70,27 +93,31 @@ impl Refusals {
     }
 }
 
-fn event(source: Source, tally: Tally, rng: &dyn Rng) -> Event {
-    let (key_id, organization_id) = source.key.unzip();
-    let kind = if key_id.is_some() { "key" } else { "anonymous" };
+fn event(Source { what, ip, caller }: Source, tally: Tally, rng: &dyn Rng) -> Event {
+    let (actor, organization_id) = caller.unzip();
+    let mut after = json!({ "count": tally.count, "since": tally.first.to_rfc3339() });
+    let (kind, target, organization_id) = match what {
+        What::Request(status, error) => {
+            (after["status"], after["error"]) = (status.into(), error.into());
+            ("request.refused", Target::new("api", "api"), organization_id)
+        }
+        What::Login(whose) => {
+            let (user, organization) = whose.unzip();
+            ("login.failed", Target::new("user", user.unwrap_or_default()), organization)
+        }
+    };
     Event {
-        id: id::prefixed("evt", tally.last, rng),
-        time: tally.last,
         organization_id,
-        workspace_id: None,
-        kind: "request.refused".to_owned(),
-        actor: Actor { kind: kind.to_owned(), id: key_id, name: None },
-        target: Target { kind: "api".to_owned(), id: "api".to_owned() },
         outcome: Outcome::Refused,
-        request_id: None,
-        source_ip: source.ip.map(|ip| ip.to_string()),
-        before: None,
-        after: Some(json!({
-            "status": source.status,
-            "error": source.kind,
-            "count": tally.count,
-            "since": tally.first.to_rfc3339(),
-        })),
+        source_ip: ip.map(|ip| ip.to_string()),
+        after: Some(after),
+        ..Event::new(
+            id::prefixed("evt", tally.last, rng),
+            tally.last,
+            kind,
+            actor.unwrap_or_else(Actor::anonymous),
+            target,
+        )
     }
 }
 

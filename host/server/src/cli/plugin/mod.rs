@@ -26,6 +26,7 @@ use tempfile::TempDir;
 
 use super::{Common, Failure, block_on};
 use crate::config::{Config, Sources};
+use crate::service::effective::Effective;
 use crate::service::plugins::Desk;
 use crate::start::{open_store, open_store_to_read};
 use crate::system;
@@ -187,7 +188,8 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
 async fn desk(config: Config) -> Result<Desk, Failure> {
     let (clock, rng) = (system::clock(), system::rng());
     let store = open_store(&config, &clock).await?;
-    Ok(Desk { config: Arc::new(config), store, clock, rng })
+    let config = Effective::read(&mut store.read().await?, &Arc::new(config)).await?.config;
+    Ok(Desk { config, store, clock, rng })
 }
 
 /// The operator's desk for who only looks: makes and changes nothing. None where there is no store.
@@ -195,7 +197,8 @@ async fn look(config: &Config) -> Result<Option<Desk>, Failure> {
     let Some(store) = open_store_to_read(config).await.context("the store cannot be opened")? else {
         return Ok(None);
     };
-    Ok(Some(Desk { config: Arc::new(config.clone()), store, clock: system::clock(), rng: system::rng() }))
+    let config = Effective::read(&mut store.read().await?, &Arc::new(config.clone())).await?.config;
+    Ok(Some(Desk { config, store, clock: system::clock(), rng: system::rng() }))
 }
 
 /// A desk where there is no store, over one that goes with the folder: trying something out leaves nothing behind

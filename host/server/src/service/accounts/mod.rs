@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::events::Author;
+use crate::service::mail::Post;
 use crate::state::App;
 
 /// What this needs.
@@ -32,6 +33,8 @@ pub struct Accounts {
     pub clock: Arc<dyn Clock>,
     /// For ids and keys.
     pub rng: Arc<dyn Rng>,
+    /// For invitations.
+    pub post: Post,
 }
 
 /// Who acts.
@@ -46,7 +49,8 @@ pub enum Principal {
 impl Accounts {
     /// Of a running server.
     pub fn of(app: &App) -> Self {
-        Self { store: app.store.clone(), clock: app.clock.clone(), rng: app.rng.clone() }
+        let (clock, rng) = (app.clock.clone(), app.rng.clone());
+        Self { store: app.store.clone(), clock, rng, post: app.post.clone() }
     }
 
     /// An event of an organisation.

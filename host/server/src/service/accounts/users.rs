@@ -1,17 +1,23 @@
 //! The people of an organisation.
 
+use std::time::Duration;
+
 use hardpoint_domain::access::{Excess, Role};
 use hardpoint_domain::event::Target;
 use hardpoint_domain::{email, id};
 use hardpoint_store::users::{self, State, User};
-use hardpoint_store::{Lane, StoreError, Window, organizations};
+use hardpoint_store::{Lane, StoreError, Window, logins, mails, organizations};
 use serde_json::{Value, json};
 
 use super::workspaces::is_unbound;
 use super::{Accounts, Happened, Principal, shown, text};
 use crate::error::ApiError;
+use crate::service::mail::letters;
 
 const LONGEST_NAME: usize = 200;
+
+/// How long a server that takes no mail is asked again to take an invitation.
+const INVITATION_LIFE: Duration = Duration::from_secs(3 * 86_400);
 
 /// What of a user is to be written; the rest stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +75,19 @@ impl Accounts {
         found.ok_or_else(|| no_user(id))
     }
 
-    /// Notes that somebody is to be let in.
+    /// The organisation that a user is in; for the command line, which sees all of them.
+    ///
+    /// # Errors
+    /// 404 where there is no such user.
+    pub async fn organization_of_user(&self, id: &str) -> Result<String, ApiError> {
+        let found = match id::looks_like("user", id) {
+            true => users::find(&mut self.store.read().await?, id).await?,
+            false => None,
+        };
+        found.map(|user| user.organization_id).ok_or_else(|| no_user(id))
+    }
+
+    /// Lets somebody in, and writes to them.
     ///
     /// # Errors
     /// 400 names the field; 403 for a role above the caller's own; 404 for no such organisation; 409 for
@@ -87,11 +105,13 @@ impl Accounts {
         })?;
         text::line("name", &name, LONGEST_NAME)?;
         may_change(by, role)?;
-        let organization_id = self.existing(by, organization_id).await?;
+        let organization = self.organization(by, organization_id).await?;
         let now = self.clock.now();
+        let letter = letters::invitation(&email, &organization.name, role, now);
+        let mail = self.post.seal(&letter, INVITATION_LIFE, true)?;
         let user = User {
             id: id::prefixed("user", now, &*self.rng),
-            organization_id,
+            organization_id: organization.id,
             email,
             name,
             role,
@@ -104,6 +124,7 @@ impl Accounts {
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 users::create(tx, &new).await?;
+                mails::insert(tx, &mail).await?;
                 tx.append(&event, &[]).await
             })
         });
@@ -112,7 +133,11 @@ impl Accounts {
                 let message = "There is a user of this address already.";
                 Err(ApiError::conflict(message).with_detail("field", "email"))
             }
-            written => Ok(written.map(|()| user)?),
+            written => {
+                written?;
+                self.post.ring();
+                Ok(user)
+            }
         }
     }
 
@@ -168,6 +193,10 @@ impl Accounts {
                 }
                 if !users::update(tx, &new).await? {
                     return Ok(Changed::NotThere);
+                }
+                if new.state == State::Deactivated {
+                    // Who is let in again later logs in again.
+                    logins::end_all(tx, &new.id).await?;
                 }
                 tx.append(&event, &[]).await?;
                 Ok(Changed::Done)

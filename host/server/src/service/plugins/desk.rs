@@ -112,7 +112,7 @@ impl Desk {
     /// The desk of a running server.
     pub fn of(app: &App) -> Self {
         Self {
-            config: app.config.clone(),
+            config: app.effective().config.clone(),
             store: app.store.clone(),
             clock: app.clock.clone(),
             rng: app.rng.clone(),

@@ -12,6 +12,7 @@ use tokio::task::JoinError;
 
 use super::Keeper;
 use super::decide::{Change, Decision, Loaded, decide};
+use crate::service::effective::Effective;
 use crate::service::events::{self, Author};
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::narrow::narrow;
@@ -51,12 +52,13 @@ impl Keeper {
                 Err(error) => return self.store_trouble("reading the desired plugins", &error),
             };
             self.revision = Some(desired.revision);
+            let config = self.app.effective().config.clone();
             let mut changes = self.removals(&desired);
             let mut decisions = Vec::new();
             if changes.is_empty() {
                 for versions in desired.versions.values() {
                     let loaded = |digest: &str| self.loaded.get(digest).cloned().unwrap_or(Loaded::NotYet);
-                    let decision = decide(&self.app.config, versions, &desired.arranged, &loaded);
+                    let decision = decide(&config, versions, &desired.arranged, &loaded);
                     for (digest, change) in &decision.changes {
                         changes
                             .extend(find(versions, digest).map(|row| (row.clone(), change.clone().into())));
@@ -65,7 +67,7 @@ impl Keeper {
                 }
             }
             if changes.is_empty() {
-                self.load_and_publish(decisions, desired.arranged.openings(&self.app.config));
+                self.load_and_publish(decisions, desired.arranged.openings(&config));
                 return;
             }
             for (row, change) in changes {
@@ -87,6 +89,7 @@ impl Keeper {
             versions.entry(row.id.clone()).or_default().push(row);
         }
         let arranged = Arranged::read(&mut conn).await?;
+        self.app.adopt(Effective::read(&mut conn, &self.app.config).await?);
         Ok(Desired { versions, arranged, revision })
     }
 
@@ -132,7 +135,7 @@ impl Keeper {
         if state == State::Active {
             self.app.metrics.plugin_load("activated");
         }
-        let config = self.app.config.clone();
+        let config = self.app.effective().config.clone();
         let write = self.app.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 if state == row.state {

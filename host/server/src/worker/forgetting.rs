@@ -1,0 +1,37 @@
+//! Takes away what has ended and is worth nothing any more: PINs, sessions, counts, mail that came too late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_domain::login::DAY;
+use hardpoint_store::{Lane, StoreError, logins, mails};
+
+use super::Rounds;
+use crate::state::App;
+
+/// How often.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Forgets every minute, and once more when the server stops.
+pub async fn run(app: Arc<App>) {
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
+        if let Err(error) = forget(&app).await {
+            tracing::warn!(%error, "what has ended was not forgotten");
+        }
+    }
+}
+
+async fn forget(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let write = app.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move {
+            logins::forget(tx, now, now.minus(DAY)).await?;
+            mails::forget(tx, now).await
+        })
+    });
+    for mail in write.await? {
+        tracing::error!(mail, "mail was not sent in time, and is given up");
+    }
+    Ok(())
+}
