@@ -57,18 +57,22 @@ async fn what_was_decided_survives_a_kill() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_host_on_postgresql_serves_the_same() {
+/// The address of an empty database on the PostgreSQL that tests are given.
+pub(crate) fn new_database(name: &str) -> String {
     let server = std::env::var("HARDPOINT_TEST_POSTGRES")
         .expect("HARDPOINT_TEST_POSTGRES names no PostgreSQL: run `cargo xtask test --only blackbox`");
-    let name = format!("blackbox_{}", std::process::id());
+    let name = format!("{name}_{}", std::process::id());
     let made = std::process::Command::new("createdb").args(["--maintenance-db", &server, &name]).output();
     let made = made.expect("createdb, of PostgreSQL's clients");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let (address, options) = server.split_once('?').unwrap_or((&server, ""));
     let (address, _) = address.rsplit_once('/').expect("a database in the address");
-    let url = format!("{address}/{name}?{options}");
+    format!("{address}/{name}?{options}")
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_on_postgresql_serves_the_same() {
+    let url = new_database("blackbox");
     let options =
         Options::new().shipped("extractive").shipped("calculator").env("HARDPOINT__DATABASE__URL", &url);
     let mut host = Host::start(options).await;

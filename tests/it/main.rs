@@ -21,6 +21,7 @@ mod first_steps;
 mod gemini;
 mod hostile_guests;
 mod hot_reload;
+mod idempotency;
 mod lifecycle;
 mod login;
 mod operator;

@@ -72,6 +72,24 @@ impl Client {
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 
+    /// Any request, to a host that may die over it.
+    ///
+    /// # Errors
+    /// Where it is not answered to the end.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, String> {
+        let request = self.request(method, path, headers, body.into());
+        let response = soon(path, self.pool.request(request)).await.map_err(|error| error.to_string())?;
+        let (head, body) = response.into_parts();
+        let body = soon("the body of an answer", body.collect()).await.map_err(|error| error.to_string())?;
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
+    }
+
     /// `POST` of JSON whose answer is read event by event.
     pub async fn stream(&self, path: &str, body: &Value) -> Events {
         let headers = [("content-type", "application/json"), ("accept", "text/event-stream")];
@@ -87,6 +105,18 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Response<Incoming> {
+        let request = self.request(method, path, headers, body);
+        let response = soon(&format!("the head of the answer to {path}"), self.pool.request(request)).await;
+        response.unwrap_or_else(|error| panic!("{path} was not answered: {error:?}"))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.origin));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -94,9 +124,7 @@ impl Client {
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let request = request.body(Full::new(body)).unwrap();
-        let response = soon(&format!("the head of the answer to {path}"), self.pool.request(request)).await;
-        response.unwrap_or_else(|error| panic!("{path} was not answered: {error:?}"))
+        request.body(Full::new(body)).unwrap()
     }
 }
 

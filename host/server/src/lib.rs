@@ -21,6 +21,7 @@ pub mod openapi;
 pub mod router;
 pub mod serve;
 pub mod service;
+pub mod shown_once;
 pub mod stall;
 pub mod start;
 pub mod state;

@@ -1,6 +1,7 @@
 //! OpenAPI 3.1 of exactly what is served; a test compares it with the router.
 
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -12,6 +13,7 @@ use crate::api::{
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 
+use crate::service::idempotency::HEADER;
 /// Where the API is described as being; it is the same under `/v1`.
 pub const BASE: &str = "/api/v1";
 
@@ -127,12 +129,39 @@ struct Common;
 impl Modify for Common {
     fn modify(&self, document: &mut Document) {
         for item in document.paths.paths.values_mut() {
+            if let Some(operation) = item.post.as_mut().filter(|operation| operation.security.is_none()) {
+                add_name(operation);
+            }
             let operations =
                 [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
             for operation in operations.into_iter().flatten() {
                 add_common(operation);
             }
         }
+    }
+}
+
+/// Adds what every `POST` takes: a name, under which it is carried out once.
+fn add_name(operation: &mut Operation) {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some("^[ -~]+$"));
+    let name = ParameterBuilder::new()
+    .name(HEADER)
+    .parameter_in(ParameterIn::Header)
+    .description(Some(
+        "Names the request, among those of this key: however often it is sent within 24 hours, it is carried \
+         out once, and what succeeded is answered as it was the first time, with `Idempotency-Replayed: true`.",
+    ))
+    .schema(Some(text));
+    operation.parameters.get_or_insert_default().push(name.build().into());
+    for (status, description) in [
+        ("409", "The first request of this `Idempotency-Key` is under way, or its answer is not there"),
+        ("422", "This `Idempotency-Key` was used for another request"),
+    ] {
+        add_error(operation, status, description);
     }
 }
 
@@ -157,14 +186,22 @@ fn add_common(operation: &mut Operation) {
         (needs_key, "503", "The host is too busy, or its database out of reach"),
     ];
     for (applies, status, description) in common {
-        if applies && !operation.responses.responses.contains_key(status) {
-            let schema = Ref::from_schema_name("ErrorBody");
-            let content = ContentBuilder::new().schema(Some(schema)).build();
-            let response =
-                ResponseBuilder::new().description(description).content("application/json", content).build();
-            operation.responses.responses.insert(status.to_owned(), response.into());
+        if applies {
+            add_error(operation, status, description);
         }
     }
+}
+
+/// Adds an error, unless the operation describes it itself.
+fn add_error(operation: &mut Operation, status: &str, description: &str) {
+    if operation.responses.responses.contains_key(status) {
+        return;
+    }
+    let schema = Ref::from_schema_name("ErrorBody");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let response =
+        ResponseBuilder::new().description(description).content("application/json", content).build();
+    operation.responses.responses.insert(status.to_owned(), response.into());
 }
 
 /// The document.

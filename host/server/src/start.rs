@@ -10,7 +10,9 @@ use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::egress::{EgressConfig, Timeouts};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
-use hardpoint_store::{CallRecorder, Durability, Store, StoreConfig, StoreError};
+use hardpoint_store::{
+    CallRecorder, Durability, Engine, Lane, Store, StoreConfig, StoreError, idempotency as requests,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -21,6 +23,7 @@ use crate::middleware::credential::KeyCache;
 use crate::router::router;
 use crate::service::billing::Billing;
 use crate::service::effective::Effective;
+use crate::service::idempotency::Claims;
 use crate::service::kv::StoredKv;
 use crate::service::limits::Limits;
 use crate::service::login::Throttle;
@@ -29,6 +32,7 @@ use crate::service::plugins::arranged::Arranged;
 use crate::service::rates::Rates;
 use crate::state::{App, Stop};
 use crate::worker::forgetting;
+use crate::worker::idempotency;
 use crate::worker::last_used::{self, LastUsed};
 use crate::worker::leases;
 use crate::worker::mail;
@@ -143,6 +147,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     for (name, reason) in &effective.unopened {
         tracing::error!(secret = name, reason, "a secret of the store cannot be opened, and is not used");
     }
+    lose_requests(&store, &clock).await.context("the store cannot be written")?;
     let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;
     let kv = Arc::new(StoredKv(store.clone()));
     let runtime =
@@ -167,6 +172,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         rates,
         throttle: Throttle::default(),
         post: Post::open(&config, rng.clone())?,
+        claims: Claims::default(),
         refusals: Refusals::default(),
         config,
         latest: ArcSwap::from_pointee(effective),
@@ -185,8 +191,19 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(leases::run(app.clone())),
         tokio::spawn(mail::run(app.clone())),
         tokio::spawn(forgetting::run(app.clone())),
+        tokio::spawn(idempotency::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers })
+}
+
+/// Gives up requests that were under way when the host before this one ended. Where hosts share a database, others
+/// may be at work on theirs: there the leases tell.
+async fn lose_requests(store: &Store, clock: &Arc<dyn Clock>) -> Result<(), StoreError> {
+    if store.engine() == Engine::Postgres {
+        return Ok(());
+    }
+    let now = clock.now();
+    store.write(Lane::Request, move |tx| Box::pin(requests::lose_all(tx, now))).await
 }
 
 impl Server {
@@ -198,6 +215,9 @@ impl Server {
     /// Finishes what is under way beside requests, and closes the store. After the listener.
     pub async fn finish(self) {
         self.app.stop.stop();
+        if tokio::time::timeout(LAST_WORK, self.app.claims.idle()).await.is_err() {
+            tracing::warn!("some requests whose clients have left were not carried out to their end");
+        }
         if tokio::time::timeout(LAST_WORK, self.app.calls.flush()).await.is_err() {
             tracing::warn!("some records of abandoned requests were not written in time");
         }

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::service::billing::Billing;
 use crate::service::effective::Effective;
+use crate::service::idempotency::Claims;
 use crate::service::limits::Limits;
 use crate::service::login::Throttle;
 use crate::service::mail::Post;
@@ -53,6 +54,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Where mail is handed in.
     pub post: Post,
+    /// Requests that are carried out under an `Idempotency-Key`.
+    pub claims: Claims,
     /// Requests that were refused, counted until they are written down together.
     pub refusals: Refusals,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

@@ -36,6 +36,7 @@ pub mod enablement;
 mod error;
 pub mod events;
 pub mod grants;
+pub mod idempotency;
 pub mod keys;
 pub mod kv;
 pub mod leases;

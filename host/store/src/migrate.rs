@@ -40,6 +40,7 @@ migrations! {
     6 "0006_quotas.sql" "quotas",
     7 "0007_sealed_secrets.sql" "sealed_secrets",
     8 "0008_ledger.sql" "ledger",
+    9 "0009_idempotency.sql" "idempotency",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.
@@ -50,7 +51,7 @@ const CREATE_LIST: &str = "CREATE TABLE IF NOT EXISTS migrations \
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7521983763898558830)";
 
 /// The version that this program knows.
-pub(crate) const KNOWN: i64 = MIGRATIONS.len() as i64;
+pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 statements! {
     NEWEST: "SELECT COALESCE(MAX(version), 0) FROM migrations";

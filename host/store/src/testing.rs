@@ -17,6 +17,7 @@ pub fn statements() -> Vec<Statement> {
         crate::enablement::ALL,
         crate::events::ALL,
         crate::grants::ALL,
+        crate::idempotency::ALL,
         crate::keys::ALL,
         crate::kv::ALL,
         crate::leases::ALL,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::Response;
 use hardpoint_domain::access::Role;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::keys::Key;
@@ -20,6 +21,7 @@ use crate::error::schema::ErrorBody;
 use crate::extract::{self, JsonBytes, Path, Query};
 use crate::service::accounts::keys::{Made, PER_HOUR, PER_MINUTE, Wanted};
 use crate::service::accounts::{Accounts, Principal};
+use crate::shown_once::shown_once;
 use crate::state::App;
 
 /// Keys on a page where a request does not say.
@@ -101,12 +103,19 @@ impl ApiKey {
     }
 }
 
+/// What stands in the place of a key's text.
+const SHOWN_BEFORE: &str = "The key was made by the first of these requests, and shown in the answer to that alone. \
+                            Where it was lost, rotate or delete this key.";
+
 /// A key that was just made.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NewApiKey {
-    /// The key's text. It is shown here, and never again.
+    /// The key's text. It is shown here, and never again: null where the same request is answered once more.
     #[schema(example = "hp_live_4b…")]
-    pub key: String,
+    pub key: Option<String>,
+    /// Why there is no `key`; only where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<&'static str>,
     /// The key.
     #[serde(flatten)]
     pub record: ApiKey,
@@ -115,7 +124,13 @@ pub struct NewApiKey {
 impl NewApiKey {
     /// What its maker is shown.
     pub fn new(made: Made, now: Timestamp) -> Self {
-        Self { key: made.text.reveal().to_owned(), record: ApiKey::new(made.key, now, None) }
+        let key = Some(made.text.reveal().to_owned());
+        Self { key, notice: None, record: ApiKey::new(made.key, now, None) }
+    }
+
+    /// What is shown to who asks for it again.
+    fn again(&self) -> Self {
+        Self { key: None, notice: Some(SHOWN_BEFORE), record: self.record.clone() }
     }
 }
 
@@ -223,10 +238,11 @@ pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     body: JsonBytes,
-) -> Result<(StatusCode, Json<NewApiKey>), ApiError> {
+) -> Result<Response, ApiError> {
     let wanted = body.parse::<CreateApiKey>()?.wanted()?;
     let made = Accounts::of(&app).create_key(&Principal::from(caller), wanted).await?;
-    Ok((StatusCode::CREATED, Json(NewApiKey::new(made, app.clock.now()))))
+    let made = NewApiKey::new(made, app.clock.now());
+    Ok(shown_once(StatusCode::CREATED, &made, &made.again()))
 }
 
 /// Lists an organisation's keys, newest first, archived ones too.
@@ -311,7 +327,7 @@ pub async fn rotate(
     caller: Caller,
     Path(id): Path<String>,
     request: Request,
-) -> Result<(StatusCode, Json<RotatedApiKey>), ApiError> {
+) -> Result<Response, ApiError> {
     let body = extract::read(request).await?;
     let asked: RotateApiKey =
         if body.is_empty() { RotateApiKey::default() } else { extract::parse_json(&body)? };
@@ -321,7 +337,9 @@ pub async fn rotate(
     let rotated = Accounts::of(&app).rotate_key(&Principal::from(caller), &id, overlap, expires_at).await?;
     app.keys.clear();
     let made = NewApiKey::new(rotated.made, app.clock.now());
-    Ok((StatusCode::CREATED, Json(RotatedApiKey { made, previous: ApiKey::of(&app, rotated.previous) })))
+    let previous = ApiKey::of(&app, rotated.previous);
+    let again = RotatedApiKey { made: made.again(), previous: previous.clone() };
+    Ok(shown_once(StatusCode::CREATED, &RotatedApiKey { made, previous }, &again))
 }
 
 /// How a key is taken away.

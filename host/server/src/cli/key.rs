@@ -208,7 +208,7 @@ impl One {
 }
 
 fn tell_made(made: &NewApiKey) -> Result<(), Failure> {
-    println!("{}", made.key);
+    println!("{}", made.key.as_deref().unwrap_or_default());
     println!("It is shown this once.");
     tell(&made.record);
     Ok(())

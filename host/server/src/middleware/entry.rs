@@ -24,7 +24,9 @@ use crate::call::{CallGuard, CallNote, Facts, RecordedBody};
 use crate::caller::Caller;
 use crate::error::{ApiError, Shape};
 use crate::extract::BodyLimit;
+use crate::middleware::idempotency::{self, Answering};
 use crate::middleware::{credential, rate_headers};
+use crate::service::idempotency::Begun;
 use crate::service::limits::{Pass, Refused};
 use crate::state::App;
 
@@ -73,10 +75,18 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
     };
     let span = tracing::info_span!("request", id = &*request_id, method = facts.method, route = facts.route);
     let mut guard = CallGuard::new(CallNote::open(entry.app.clone(), request_id.clone(), facts));
+    let once = idempotency::applies(&entry, &request);
 
-    let answering = async {
+    let answering = async move {
+        let mut held = None;
         let answer = AssertUnwindSafe(async {
             admit(&entry, &mut request, &mut guard, &request_id, ip).await?;
+            if once {
+                match Box::pin(idempotency::begin(&entry, &mut request)).await? {
+                    Begun::First(name) => held = Some(name),
+                    Begun::Again(kept) => return Ok(idempotency::again(kept)),
+                }
+            }
             Ok::<_, Refused>(next.run(request).await)
         });
         let answered = answer.catch_unwind().await;
@@ -100,6 +110,7 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
                 response = error.render(shape);
             }
         }
+        let held = held.map(|held| Answering::new(held, &mut response));
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -115,12 +126,25 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         });
         if size.is_some() {
             guard.note().commit().await;
-            response
+            match held {
+                Some(held) => held.whole(response).await,
+                None => response,
+            }
         } else {
-            response.map(|body| Body::new(RecordedBody::new(body, guard)))
+            let response = response.map(|body| Body::new(RecordedBody::new(body, guard)));
+            match held {
+                Some(held) => held.stream(response),
+                None => response,
+            }
         }
     };
-    answering.instrument(span).await
+    let answering = answering.instrument(span);
+    if once { to_the_end(answering, shape).await } else { answering.await }
+}
+
+/// Carries a request out also if its client leaves: who sent a name may come again for the answer.
+async fn to_the_end(answering: impl Future<Output = Response> + Send + 'static, shape: Shape) -> Response {
+    tokio::spawn(answering).await.unwrap_or_else(|error| ApiError::internal(error).render(shape))
 }
 
 /// Lets a request in, or says why not.

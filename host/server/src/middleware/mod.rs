@@ -2,4 +2,5 @@
 
 pub mod credential;
 pub mod entry;
+mod idempotency;
 mod rate_headers;

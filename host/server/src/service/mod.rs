@@ -7,6 +7,7 @@ pub mod effective;
 pub mod embeddings;
 pub mod events;
 pub mod exporters;
+pub mod idempotency;
 pub mod kv;
 pub mod limits;
 pub mod login;

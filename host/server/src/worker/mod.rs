@@ -8,6 +8,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::state::{App, stopped};
 
 pub mod forgetting;
+pub mod idempotency;
 pub mod last_used;
 pub mod leases;
 pub mod mail;

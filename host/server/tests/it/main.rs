@@ -14,6 +14,7 @@ mod completions;
 mod config_check;
 mod entry;
 mod exports;
+mod idempotency;
 mod limits;
 mod login;
 mod looking;

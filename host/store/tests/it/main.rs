@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod grants;
 mod group_commit;
+mod idempotency;
 mod keys;
 mod kill;
 mod kv;
@@ -37,6 +38,7 @@ const ON_BOTH: usize = blobs::COUNT
     + faults::COUNT
     + grants::COUNT
     + group_commit::COUNT
+    + idempotency::COUNT
     + keys::COUNT
     + kv::COUNT
     + ledger::COUNT

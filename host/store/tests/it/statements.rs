@@ -92,6 +92,12 @@ const HOT: &[&str] = &[
     "grants::GET",
     "quotas::GRANT",
     "enablement::GET",
+    "idempotency::FIND",
+    "idempotency::ANSWER",
+    "idempotency::TOO_LONG",
+    "idempotency::LEASE",
+    "idempotency::RELEASE",
+    "idempotency::SWEEP",
 ];
 
 async fn hot_statements_use_an_index(db: Fixture) {
