@@ -26,6 +26,7 @@ mod lifecycle;
 mod login;
 mod operator;
 mod pagerduty;
+mod plans;
 mod real_clients;
 mod reload_under_load;
 mod scene;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::feature::Feature;
+
 /// What a holder is, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -111,6 +113,8 @@ pub struct Rule {
     pub read: Role,
     /// The least role that does anything else.
     pub write: Role,
+    /// What the organisation's plan must include.
+    pub feature: Option<Feature>,
 }
 
 impl Rule {
@@ -121,6 +125,17 @@ impl Rule {
             Verb::Write => self.write,
         };
         Need { role, verb, resource: self.resource }
+    }
+
+    /// The same, for those whose plan includes this.
+    #[must_use]
+    pub const fn paid(self, feature: Feature) -> Self {
+        Self { feature: Some(feature), ..self }
+    }
+
+    /// What the plan of who is this must include. Operators are on no plan.
+    pub fn asks_of_plan(&self, role: Role) -> Option<Feature> {
+        self.feature.filter(|_| role != Role::Operator)
     }
 }
 
@@ -292,10 +307,13 @@ mod tests {
             let powers = powers(Role::Member, &scopes);
             assert_eq!((powers.permit(read), powers.permit(write)), (reading, writing), "{scopes:?}");
         }
-        let rule = Rule { resource: "users", read: Role::Member, write: Role::Admin };
+        let rule = Rule { resource: "users", read: Role::Member, write: Role::Admin, feature: None };
         assert_eq!(powers(Role::Member, &[]).permit(rule.need(Verb::Read)), Ok(()));
         let refused = powers(Role::Member, &[]).permit(rule.need(Verb::Write)).unwrap_err();
         assert_eq!(refused.to_string(), "this needs the role `admin`; this key's is `member`");
+        let paid = rule.paid(Feature::SiemExport);
+        assert_eq!((rule.asks_of_plan(Role::Admin), paid.asks_of_plan(Role::Operator)), (None, None));
+        assert_eq!(paid.asks_of_plan(Role::Owner), Some(Feature::SiemExport));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 pub mod access;
 pub mod address;
 pub mod budget;
+pub mod catalogue;
 pub mod email;
 pub mod event;
 pub mod failure;
+pub mod feature;
 pub mod grant;
 pub mod id;
 pub mod key;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use crate::money::Credits;
 use crate::quota::{Count, Limit, Meter, Window};
 
@@ -31,8 +29,7 @@ pub struct Terms {
 }
 
 /// What may come in of an organisation, or with a key; what is left out is not limited.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     /// Requests in a minute.
     pub requests_per_minute: Option<u64>,

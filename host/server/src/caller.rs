@@ -28,6 +28,8 @@ pub struct Identity {
     pub user: Option<SessionUser>,
     /// `org_…`.
     pub organization_id: String,
+    /// The name of the plan that it is on.
+    pub plan: String,
     /// The only workspace that it may be used in; all of them where there is none.
     pub workspace_id: Option<String>,
     /// What it may do.

@@ -12,10 +12,11 @@ use std::fmt;
 
 use axum::response::{IntoResponse, Response};
 use hardpoint_domain::access::{Excess, Refusal, Role};
+use hardpoint_domain::catalogue::{Upgrade, Used};
 use hardpoint_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// How an error's body looks. Which one applies is a matter of the path alone; see [`Shape::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -408,6 +409,22 @@ impl From<Refusal> for ApiError {
                 Self::forbidden(format!("This key lacks the scope `{scope}`.")).with_detail("scope", scope)
             }
         }
+    }
+}
+
+/// An organisation whose plan does not allow it.
+impl From<Upgrade> for ApiError {
+    fn from(upgrade: Upgrade) -> Self {
+        let code = format!("{}_REQUIRES_UPGRADE", upgrade.lacks.to_ascii_uppercase());
+        let mut error =
+            Self::payment_required("plan_limit_exceeded", upgrade.to_string()).with_member("code", code);
+        if let Some(plan) = upgrade.required_plan {
+            error = error.with_member("required_plan", plan);
+        }
+        if let Some(Used { current, max }) = upgrade.used {
+            error = error.with_member("current_usage", json!({ "current": current, "max": max }));
+        }
+        error.with_member("upgrade_url", upgrade.url)
     }
 }
 

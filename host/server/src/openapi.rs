@@ -8,12 +8,12 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::{
     admin_auth, api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health,
-    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
-    workspace_members, workspaces,
+    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools, usage,
+    users, workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
-
 use crate::service::idempotency::HEADER;
+
 /// Where the API is described as being; it is the same under `/v1`.
 pub const BASE: &str = "/api/v1";
 
@@ -44,6 +44,7 @@ pub const BASE: &str = "/api/v1";
         usage::get,
         limits::get,
         org::get,
+        tiers::list,
         workspaces::list,
         workspaces::create,
         workspaces::get,

@@ -8,12 +8,13 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post, put};
 use hardpoint_domain::access::Role::{Admin, Member, Operator, Viewer};
 use hardpoint_domain::access::{Role, Rule};
+use hardpoint_domain::feature::Feature;
 use http::{Method, StatusCode};
 
 use crate::api::{
     admin_auth, api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health,
-    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tools, usage, users,
-    workspace_members, workspaces,
+    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools, usage,
+    users, workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Entry, entry};
@@ -48,7 +49,7 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// What scopes call the resource, the least role that reads it, and the least that does anything else.
 const fn rule(resource: &'static str, read: Role, write: Role) -> Rule {
-    Rule { resource, read, write }
+    Rule { resource, read, write, feature: None }
 }
 
 const PLUGINS: Rule = rule("plugins", Operator, Operator);
@@ -114,7 +115,7 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                 .route("/api_keys/{id}/usage", get(api_key_history::usage)),
         ),
         (
-            rule("audit_logs", Admin, Admin),
+            rule("audit_logs", Admin, Admin).paid(Feature::SiemExport),
             routes().route("/audit-logs/siem/{exporter}/export", post(audit_logs::export)),
         ),
         (PLUGINS, plugin_routes()),
@@ -146,7 +147,10 @@ fn upload_routes() -> Router<Arc<App>> {
 
 /// Under each mount, for whoever has a good key or session, whatever it may do.
 fn key_routes() -> Router<Arc<App>> {
-    Router::new().route("/me", get(me::get)).route("/admin/auth/logout", post(admin_auth::log_out))
+    Router::new()
+        .route("/me", get(me::get))
+        .route("/tiers", get(tiers::list))
+        .route("/admin/auth/logout", post(admin_auth::log_out))
 }
 
 /// Under each mount, for anybody.

@@ -101,6 +101,8 @@ statements! {
     COUNT: "SELECT COUNT(*) FROM api_keys";
     COUNT_OF: "SELECT COUNT(*) FROM api_keys \
                WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
+    COUNT_GOOD: "SELECT COUNT(*) FROM api_keys \
+                 WHERE organization_id = $1 AND archived_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
     COUNT_BOUND: "SELECT COUNT(*) FROM api_keys WHERE workspace_id = $1 AND archived_at IS NULL";
     UNBIND: "UPDATE api_keys SET workspace_id = NULL WHERE workspace_id = $1 AND archived_at IS NOT NULL";
     ARCHIVE: "UPDATE api_keys SET archived_at = $2 WHERE id = $1 AND archived_at IS NULL";
@@ -169,6 +171,12 @@ pub async fn count_of(
     workspace_id: Option<&str>,
 ) -> Result<i64, StoreError> {
     let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_OF, organization_id, workspace_id)?;
+    Ok(count)
+}
+
+/// How many keys of an organisation are good at `now`.
+pub async fn count_good(conn: &mut Conn, organization_id: &str, now: Timestamp) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_GOOD, organization_id, now.micros())?;
     Ok(count)
 }
 

@@ -61,6 +61,7 @@ statements! {
     LIST: select!("WHERE organization_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3");
     OF_ADDRESS: select!("WHERE email = $1 ORDER BY created_at, id LIMIT 100");
     COUNT: "SELECT COUNT(*) FROM users WHERE organization_id = $1";
+    COUNT_SEATS: "SELECT COUNT(*) FROM users WHERE organization_id = $1 AND state <> 'deactivated'";
     OTHER_OWNERS: "SELECT COUNT(*) FROM users \
                    WHERE organization_id = $1 AND id <> $2 AND role = 'owner' AND state <> 'deactivated'";
     UPDATE: "UPDATE users SET name = $3, role = $4, state = $5, updated_at = $6 WHERE organization_id = $1 AND id = $2";
@@ -98,6 +99,12 @@ pub async fn of_address(conn: &mut Conn, email: &str) -> Result<Vec<User>, Store
 /// How many users an organisation has, deactivated ones too.
 pub async fn count(conn: &mut Conn, organization_id: &str) -> Result<i64, StoreError> {
     let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT, organization_id)?;
+    Ok(count)
+}
+
+/// How many users an organisation has, without those who were deactivated.
+pub async fn count_seats(conn: &mut Conn, organization_id: &str) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_SEATS, organization_id)?;
     Ok(count)
 }
 

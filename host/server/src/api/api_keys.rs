@@ -17,7 +17,7 @@ use super::paging::{Page, Paging};
 use super::whose::Whose;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::error::schema::ErrorBody;
+use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::{self, JsonBytes, Path, Query};
 use crate::service::accounts::keys::{Made, PER_HOUR, PER_MINUTE, Wanted};
 use crate::service::accounts::{Accounts, Principal};
@@ -229,6 +229,7 @@ fn time(field: &str, text: &str) -> Result<Timestamp, ApiError> {
 #[utoipa::path(post, path = "/api_keys", tag = "API keys", request_body = CreateApiKey,
     responses(
         (status = 201, description = "The key, with its text", body = NewApiKey),
+        (status = 402, description = "The plan has no room for one more", body = FlatErrorBody),
         (status = 403, description = "The caller may not make keys, or not one that may do so much", body = ErrorBody),
         (status = 404, description = "No such organisation", body = ErrorBody),
         (status = 422, description = "No such workspace, or an end that is over", body = ErrorBody),

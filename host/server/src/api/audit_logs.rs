@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::error::schema::ErrorBody;
+use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::{JsonBytes, Path};
 use crate::service::exporters::{self, Export};
 use crate::state::App;
@@ -72,6 +72,7 @@ pub struct RejectedEvent {
         (status = 200, description = "What became of them", body = ExportAnswer),
         (status = 400, description = "Options that do not fit", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 402, description = "The plan does not include it", body = FlatErrorBody),
         (status = 403, description = "Not an administrator", body = ErrorBody),
         (status = 404, description = "No such exporter, or not your organisation", body = ErrorBody),
         (status = 422, description = "An address that was not allowed, or no secret for it", body = ErrorBody),

@@ -22,6 +22,7 @@ pub mod plugin_reach;
 pub mod plugin_switches;
 pub mod plugins;
 mod produced;
+pub mod tiers;
 pub mod tools;
 pub mod usage;
 pub mod users;

@@ -14,7 +14,7 @@ use super::paging::{Page, Paging};
 use super::whose::Whose;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::error::schema::ErrorBody;
+use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::{JsonBytes, Path, Query};
 use crate::service::accounts::users::Change;
 use crate::service::accounts::{Accounts, Principal};
@@ -113,6 +113,7 @@ pub async fn list(
 #[utoipa::path(post, path = "/users", tag = "organisations", params(Whose), request_body = InviteUser,
     responses(
         (status = 201, description = "The user", body = User),
+        (status = 402, description = "The plan has no seat left", body = FlatErrorBody),
         (status = 403, description = "The caller may not, or the role is above the caller's own", body = ErrorBody),
         (status = 404, description = "No such organisation", body = ErrorBody),
         (status = 409, description = "The address is there already", body = ErrorBody),
@@ -154,6 +155,7 @@ pub async fn get(
     request_body = UpdateUser,
     responses(
         (status = 200, description = "The user as they are now", body = User),
+        (status = 402, description = "They were deactivated meanwhile, and the plan has no seat left", body = FlatErrorBody),
         (status = 403, description = "The caller may not, or one of the roles is above the caller's own", body = ErrorBody),
         (status = 404, description = "No such user", body = ErrorBody),
         (status = 409, description = "Nobody would own the organisation any more", body = ErrorBody),
@@ -194,6 +196,7 @@ pub async fn deactivate(
     params(("id" = String, Path, description = "The user"), Whose),
     responses(
         (status = 200, description = "The user as they are now", body = User),
+        (status = 402, description = "The plan has no seat left", body = FlatErrorBody),
         (status = 403, description = "The caller may not, or the user's role is above the caller's own", body = ErrorBody),
         (status = 404, description = "No such user", body = ErrorBody),
     )

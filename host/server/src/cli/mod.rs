@@ -205,7 +205,7 @@ impl Common {
 async fn accounts(config: &Config) -> anyhow::Result<Accounts> {
     let (clock, rng) = (system::clock(), system::rng());
     let store = open_store(config, &clock).await?;
-    Ok(Accounts { store, post: Post::open(config, rng.clone())?, clock, rng })
+    Ok(Accounts { store, post: Post::open(config, rng.clone())?, clock, rng, plans: config.plans.clone() })
 }
 
 /// Runs a command that waits for things, on as many threads as it needs: one.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use figment::Figment;
 use figment::value::{Dict, Value};
+use hardpoint_domain::catalogue::Catalogue;
 use hardpoint_domain::model::Model;
 
 use super::bindings::{BindingConfig, Nameable, Place};
@@ -112,7 +113,7 @@ impl Draft {
             server.data.clone_from(data);
             places.say("server.data", "--data");
         }
-        let plans = plans::by_id(plans, &mut problems);
+        let plans = Catalogue::new(plans::by_id(plans, &mut problems), server.upgrade_url.clone());
         let written_secrets: BTreeSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
         let (declared, bound) = declared::merge(declared, bound, &mut problems);
         let written_bindings: BTreeSet<String> = bound.iter().map(|stated| stated.name.clone()).collect();
@@ -158,7 +159,7 @@ impl Draft {
             completions,
             log,
             mail,
-            plans,
+            plans: plans.into(),
             secrets,
             keyring,
             awaited,

@@ -30,11 +30,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use hardpoint_domain::catalogue::Catalogue;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model, Prices};
-use hardpoint_domain::plan::Rates;
 use hardpoint_domain::seal::Keyring;
 
 pub use bindings::{Awaited, Binding, BindingConfig, GrantConfig, Written, no_secret};
@@ -82,8 +83,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[mail]`.
     pub mail: MailConfig,
-    /// `[plans.NAME]`, by the plan's id.
-    pub plans: BTreeMap<String, Rates>,
+    /// The plans: `[plans.NAME]`, and what is built in.
+    pub plans: Arc<Catalogue>,
     /// `[secrets.NAME]`.
     pub secrets: BTreeMap<String, ConfiguredSecret>,
     /// The master keys: `secrets.master_key_file`, and the environment.

@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Span,
     /// Who may read `/metrics`.
     pub metrics: MetricsAccess,
+    /// Where those are sent whose plan does not allow what they ask: an address, or a path of this host's.
+    pub upgrade_url: String,
 }
 
 /// Who may read `/metrics`.
@@ -52,6 +54,7 @@ impl Default for ServerConfig {
             max_connections: 10_000,
             shutdown_grace: Span::seconds(30),
             metrics: MetricsAccess::Open,
+            upgrade_url: "/billing".to_owned(),
         }
     }
 }

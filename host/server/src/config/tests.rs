@@ -145,7 +145,7 @@ fn everything_wrong_is_reported_at_once() {
     "#;
     insta::assert_snapshot!(problems(text), @r#"
     the configuration has 26 problems:
-      server.listne: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (FILE, line 5)
+      server.listne: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics, upgrade_url (FILE, line 5)
       server.max_upload: `big` is not a size such as "10MB" or 65536 (FILE, line 6)
       server.metrics: `everybody` is none of open, operator (FILE, line 7)
       plugins.ceilings.tool.cpu: unknown key; there are memory_mib, cpu_ms, exchange_cpu_ms, wall_ms, output_kib, http_calls, concurrency (FILE, line 11)
@@ -248,7 +248,7 @@ fn the_environment_is_named_where_it_is_to_blame() {
         load_with("", &[("HARDPOINT__SERVER__PORT", "1"), ("HARDPOINT__SEVRER__X", "1")]).unwrap_err();
     insta::assert_snapshot!(error, @r"
     the configuration has 2 problems:
-      server.port: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (environment variable HARDPOINT__SERVER__PORT)
+      server.port: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics, upgrade_url (environment variable HARDPOINT__SERVER__PORT)
       sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, mail, plans.NAME, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
     ");
 }

@@ -40,4 +40,23 @@ pub struct FlatErrorBody {
     pub message: String,
     /// Whole seconds to wait before another attempt.
     pub retry_after: Option<u64>,
+    /// Where the plan lacks something: what, for programs.
+    #[schema(example = "SIEM_EXPORT_REQUIRES_UPGRADE")]
+    pub code: Option<String>,
+    /// The least plan that has it; left out where none has.
+    #[schema(example = "professional")]
+    pub required_plan: Option<String>,
+    /// Where another plan is chosen.
+    pub upgrade_url: Option<String>,
+    /// For what is counted.
+    pub current_usage: Option<CurrentUsage>,
+}
+
+/// How much of what a plan includes is in use.
+#[derive(ToSchema)]
+pub struct CurrentUsage {
+    /// So many there are.
+    pub current: u64,
+    /// So many there may be.
+    pub max: u64,
 }

@@ -119,6 +119,7 @@ async fn look_up_session(
         scopes: Vec::new(),
         livemode: true,
         terms: app.effective().config.terms(&found.plan),
+        plan: found.plan,
         own_rates: Rates::default(),
         user: Some(SessionUser { id: user.id, email: user.email }),
     };
@@ -145,11 +146,12 @@ async fn look_up_key(app: &App, conn: &mut Conn, hash: &[u8; 32], now: Timestamp
         key_id: key.id,
         label: (!key.label.is_empty()).then_some(key.label),
         organization_id: key.organization_id,
+        terms: app.effective().config.terms(&found.plan),
+        plan: found.plan,
         workspace_id: key.workspace_id,
         role: key.role,
         scopes: key.scopes,
         livemode: key.livemode,
-        terms: app.effective().config.terms(&found.plan),
         own_rates: own,
         user: None,
     };

@@ -102,7 +102,7 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             error.log(&request_id);
             guard.note().error(error.kind(), error.message());
-            if matches!(error.status().as_u16(), 401 | 403 | 429) {
+            if matches!(error.status().as_u16(), 401..=403 | 429) {
                 let caller = guard.note().caller();
                 entry.app.refusals.note(error.status().as_u16(), error.kind(), ip, caller.as_ref(), started);
             }
@@ -163,6 +163,9 @@ async fn admit(
             let reads = matches!(*request.method(), Method::GET | Method::HEAD);
             let need = rule.need(if reads { Verb::Read } else { Verb::Write });
             caller.powers().permit(need).map_err(ApiError::from)?;
+            if let Some(feature) = rule.asks_of_plan(caller.role) {
+                entry.app.config.plans.include(&caller.plan, feature).map_err(ApiError::from)?;
+            }
         }
         guard.keep(count(entry, &caller).await?);
         request.extensions_mut().insert(caller);

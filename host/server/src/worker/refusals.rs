@@ -1,4 +1,4 @@
-//! Refused requests (401, 403, 429) and failed logins, written down by source and minute. One event each would let
+//! Refused requests (401, 402, 403, 429) and failed logins, written down by source and minute. One event each would let
 //! strangers fill the disk.
 
 use std::collections::HashMap;

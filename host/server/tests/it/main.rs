@@ -22,6 +22,7 @@ mod manifest_keys;
 mod manifest_powers;
 mod models;
 mod openapi;
+mod plans;
 mod plugin_bindings;
 mod plugin_life;
 mod plugins;

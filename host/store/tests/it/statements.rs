@@ -29,6 +29,7 @@ const HOT: &[&str] = &[
     "keys::FIND",
     "keys::LIST",
     "keys::COUNT_OF",
+    "keys::COUNT_GOOD",
     "keys::COUNT_BOUND",
     "keys::UNBIND",
     "keys::TOUCH",
@@ -37,6 +38,7 @@ const HOT: &[&str] = &[
     "users::GET",
     "users::LIST",
     "users::COUNT",
+    "users::COUNT_SEATS",
     "users::OTHER_OWNERS",
     "users::OF_ADDRESS",
     "users::FIND",
@@ -91,13 +93,13 @@ const HOT: &[&str] = &[
     "plugins::GET",
     "grants::GET",
     "quotas::GRANT",
-    "enablement::GET",
     "idempotency::FIND",
     "idempotency::ANSWER",
     "idempotency::TOO_LONG",
     "idempotency::LEASE",
     "idempotency::RELEASE",
     "idempotency::SWEEP",
+    "enablement::GET",
 ];
 
 async fn hot_statements_use_an_index(db: Fixture) {

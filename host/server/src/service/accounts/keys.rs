@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use hardpoint_domain::access::{Powers, Role, is_scope};
+use hardpoint_domain::catalogue::Counted;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::id;
 use hardpoint_domain::key::{KeyText, Mode};
@@ -84,7 +85,8 @@ impl Accounts {
     /// Makes a key that can do no more than who makes it.
     ///
     /// # Errors
-    /// 400 and 422 name the field; 403 says what the key would have more; 404 for no such organisation.
+    /// 400 and 422 name the field; 402 where the plan has no room for one more; 403 says what the key would have
+    /// more; 404 for no such organisation.
     pub async fn create_key(&self, by: &Principal, wanted: Wanted) -> Result<Made, ApiError> {
         let now = self.clock.now();
         check(&wanted, now)?;
@@ -109,16 +111,21 @@ impl Accounts {
         by.powers().cover(&powers(&key))?;
         self.check_workspace(&key).await?;
         let (new, event) = (NewKey { key: key.clone(), hash: text.hash() }, self.created(by, &key, now));
+        let allowance = self.allowance(by);
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                keys::insert(tx, &new).await?;
-                tx.append(&event, &[]).await
+                let room = allowance.room(tx, &new.key.organization_id, Counted::ApiKeys, now).await?;
+                if room.is_ok() {
+                    keys::insert(tx, &new).await?;
+                    tx.append(&event, &[]).await?;
+                }
+                Ok(room)
             })
         });
         match write.await {
             // Its organisation stays, but the workspace may have gone meanwhile.
             Err(StoreError::Dangling) => Err(no_workspace()),
-            written => Ok(written.map(|()| Made { key, text })?),
+            written => Ok(written?.map(|()| Made { key, text })?),
         }
     }
 

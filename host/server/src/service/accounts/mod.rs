@@ -1,6 +1,7 @@
 //! Organisations, their people, workspaces and keys: over a store alone, so that the command line does the
 //! same as the API, whether or not a server is running.
 
+mod allowance;
 pub mod credits;
 pub mod history;
 pub mod keys;
@@ -13,6 +14,7 @@ pub mod workspaces;
 use std::sync::Arc;
 
 use hardpoint_domain::access::{Powers, Role};
+use hardpoint_domain::catalogue::Catalogue;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_store::Store;
@@ -35,6 +37,8 @@ pub struct Accounts {
     pub rng: Arc<dyn Rng>,
     /// For invitations.
     pub post: Post,
+    /// What each plan includes.
+    pub plans: Arc<Catalogue>,
 }
 
 /// Who acts.
@@ -49,8 +53,13 @@ pub enum Principal {
 impl Accounts {
     /// Of a running server.
     pub fn of(app: &App) -> Self {
-        let (clock, rng) = (app.clock.clone(), app.rng.clone());
-        Self { store: app.store.clone(), clock, rng, post: app.post.clone() }
+        Self {
+            store: app.store.clone(),
+            clock: app.clock.clone(),
+            rng: app.rng.clone(),
+            post: app.post.clone(),
+            plans: app.config.plans.clone(),
+        }
     }
 
     /// An event of an organisation.

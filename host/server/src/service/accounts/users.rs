@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use hardpoint_domain::access::{Excess, Role};
+use hardpoint_domain::catalogue::{Counted, Upgrade};
 use hardpoint_domain::event::Target;
 use hardpoint_domain::{email, id};
 use hardpoint_store::users::{self, State, User};
-use hardpoint_store::{Lane, StoreError, Window, logins, mails, organizations};
+use hardpoint_store::{Lane, StoreError, Tx, Window, logins, mails, organizations};
 use serde_json::{Value, json};
 
 use super::workspaces::is_unbound;
@@ -36,6 +37,8 @@ enum Changed {
     NotThere,
     /// Nobody else owns the organisation.
     LastOwner,
+    /// They would need a seat, and the plan has none left.
+    NoSeat(Upgrade),
 }
 
 impl Accounts {
@@ -90,8 +93,8 @@ impl Accounts {
     /// Lets somebody in, and writes to them.
     ///
     /// # Errors
-    /// 400 names the field; 403 for a role above the caller's own; 404 for no such organisation; 409 for
-    /// an address that is there already.
+    /// 400 names the field; 402 where the plan has no seat left; 403 for a role above the caller's own; 404 for no
+    /// such organisation; 409 for an address that is there already.
     pub async fn invite_user(
         &self,
         by: &Principal,
@@ -121,11 +124,16 @@ impl Accounts {
         };
         let happened = Happened::new(now, "user.created", target(&user.id), described(&user));
         let (event, new) = (self.event(by, &user.organization_id, happened), user.clone());
+        let allowance = self.allowance(by);
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                users::create(tx, &new).await?;
-                mails::insert(tx, &mail).await?;
-                tx.append(&event, &[]).await
+                let room = allowance.room(tx, &new.organization_id, Counted::Seats, now).await?;
+                if room.is_ok() {
+                    users::create(tx, &new).await?;
+                    mails::insert(tx, &mail).await?;
+                    tx.append(&event, &[]).await?;
+                }
+                Ok(room)
             })
         });
         match write.await {
@@ -134,7 +142,7 @@ impl Accounts {
                 Err(ApiError::conflict(message).with_detail("field", "email"))
             }
             written => {
-                written?;
+                written??;
                 self.post.ring();
                 Ok(user)
             }
@@ -144,8 +152,8 @@ impl Accounts {
     /// Changes what somebody is called or is, or whether they may come in.
     ///
     /// # Errors
-    /// 400 names the field; 403 for somebody, or a role, above the caller's own; 404; 409 where nobody
-    /// would own the organisation any more.
+    /// 400 names the field; 402 where the plan has no seat left for somebody who had none; 403 for somebody, or a
+    /// role, above the caller's own; 404; 409 where nobody would own the organisation any more.
     pub async fn change_user(
         &self,
         by: &Principal,
@@ -181,7 +189,7 @@ impl Accounts {
         let event = self.event(by, &after.organization_id, happened);
         let is_owner = |user: &User| user.role == Role::Owner && user.state != State::Deactivated;
         let loses_owner = is_owner(&before) && !is_owner(&after);
-        let new = after.clone();
+        let (new, allowance) = (after.clone(), self.allowance(by));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 if loses_owner {
@@ -190,6 +198,13 @@ impl Accounts {
                     if users::other_owners(tx, &new.organization_id, &new.id).await? == 0 {
                         return Ok(Changed::LastOwner);
                     }
+                }
+                if new.state != State::Deactivated
+                    && has_no_seat(tx, &new).await?
+                    && let Err(upgrade) =
+                        allowance.room(tx, &new.organization_id, Counted::Seats, now).await?
+                {
+                    return Ok(Changed::NoSeat(upgrade));
                 }
                 if !users::update(tx, &new).await? {
                     return Ok(Changed::NotThere);
@@ -205,11 +220,18 @@ impl Accounts {
         match write.await? {
             Changed::Done => Ok(after),
             Changed::NotThere => Err(no_user(id)),
+            Changed::NoSeat(upgrade) => Err(upgrade.into()),
             Changed::LastOwner => Err(ApiError::conflict(
                 "Nobody else owns this organisation. Make somebody else an owner first.",
             )),
         }
     }
+}
+
+/// Whether somebody is deactivated as it stands: who was so when the change began may not be any more.
+async fn has_no_seat(tx: &mut Tx, user: &User) -> Result<bool, StoreError> {
+    let found = users::get(tx, &user.organization_id, &user.id).await?;
+    Ok(found.is_some_and(|found| found.state == State::Deactivated))
 }
 
 /// Nobody gives, takes or changes more than they are.
