@@ -28,6 +28,7 @@ binding = "hostile-model"
 [completions]
 attempts = 1
 [plans.professional]
+credits = 0
 "#;
 
 const COST: i64 = 8_000;

@@ -41,7 +41,7 @@ fn configuration() {
     assert_eq!(wrong.status.code(), Some(2));
     insta::assert_snapshot!(said(&wrong), @r"
     hardpoint: the configuration has 2 problems:
-      server.colour: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics (wrong.toml, line 2)
+      server.colour: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics, upgrade_url (wrong.toml, line 2)
       models.0.binding: is missing (wrong.toml, line 3)
     ");
     std::fs::write(folder.path().join("unbound.toml"), "[[models]]\nid = \"m\"\nbinding = \"nobody\"\n")
