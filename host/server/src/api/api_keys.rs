@@ -19,7 +19,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::{self, JsonBytes, Path, Query};
-use crate::service::accounts::keys::{Made, PER_HOUR, PER_MINUTE, Wanted};
+use crate::service::accounts::keys::{Made, PER_HOUR, PER_MINUTE, Wanted, check_label};
 use crate::service::accounts::{Accounts, Principal};
 use crate::shown_once::shown_once;
 use crate::state::App;
@@ -202,6 +202,9 @@ impl CreateApiKey {
         if self.label.is_some() && self.name.is_some() {
             let message = "The 'name' field means the same as 'label'; leave one of them out.";
             return Err(ApiError::bad_field("name", "exclusive", message));
+        }
+        if let Some(name) = &self.name {
+            check_label("name", name)?;
         }
         Ok(Wanted {
             organization_id: self.organization_id,

@@ -23,7 +23,7 @@ async fn fields_of_a_new_key() {
         (json!({"label": 7}), 400, "label"),
         (json!({"label": "x".repeat(201)}), 400, "label"),
         (json!({"label": "a\0b"}), 400, "label"),
-        (json!({"name": "a\r\nX-Admin: yes"}), 400, "label"),
+        (json!({"name": "a\r\nX-Admin: yes"}), 400, "name"),
         (json!({"label": "one", "name": "other"}), 400, "name"),
         (json!({"role": "king"}), 400, "role"),
         (json!({"role": null}), 400, "role"),

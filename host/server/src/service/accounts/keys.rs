@@ -318,8 +318,16 @@ impl Accounts {
     }
 }
 
+/// Checks a key's label, which some call otherwise.
+///
+/// # Errors
+/// 400, naming the field.
+pub fn check_label(field: &str, label: &str) -> Result<(), ApiError> {
+    text::line(field, label, LONGEST_LABEL)
+}
+
 fn check(wanted: &Wanted, now: Timestamp) -> Result<(), ApiError> {
-    text::line("label", &wanted.label, LONGEST_LABEL)?;
+    check_label("label", &wanted.label)?;
     if wanted.scopes.len() > MOST_SCOPES {
         let message = format!("The 'scopes' field takes at most {MOST_SCOPES} scopes.");
         return Err(ApiError::bad_field("scopes", "max_items", message));
