@@ -1,4 +1,4 @@
-//! Mail on its way to a real SMTP conversation, and logging in with what was in it.
+//! Mail on its way to a real SMTP conversation, and logging in with what was in it; the log that is told to tell more.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use hardpoint_tests::client::Client;
 use hardpoint_tests::double::smtp::Smtp;
 use hardpoint_tests::host::{Host, Options};
 use hardpoint_tests::patience::until;
+use http::Method;
 use serde_json::{Value, json};
 
 const ASK: &str = "/api/v1/admin/auth/request-pin";
@@ -119,6 +120,27 @@ async fn without_a_server_mail_becomes_files_for_nobody_else_to_read() {
         |path: &std::path::Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(&folder)), (0o600, 0o700));
     assert!(std::fs::read_to_string(&file).expect("text").contains(&format!("To: {email}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_more_when_it_is_told_to() {
+    let host = Host::start(Options::new()).await;
+    let client = host.client();
+    client.get("/api/v1/me").await.expect(200);
+    let tells = || host.log().contains("\"level\":\"DEBUG\"");
+    assert!(!tells());
+    let (change, headers) = (json!({"log": {"level": "debug"}}), [("content-type", "application/json")]);
+    client.send(Method::PUT, "/api/v1/configs", &headers, change.to_string()).await.expect(200);
+    until("the log to tell more", || async {
+        client.get("/api/v1/me").await.expect(200);
+        tells().then_some(())
+    })
+    .await;
+    let shown = host.command(&["config", "show"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("log.level = \"debug\"  # changed over /configs"), "{shown}");
+    assert!(shown.contains("server.max_upload = 100000000  # default"), "{shown}");
+    assert!(shown.contains("server.data = \"data\"  # --data"), "{shown}");
 }
 
 /// The operators' organisation.

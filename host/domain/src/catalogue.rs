@@ -130,6 +130,12 @@ impl Catalogue {
         self.written.get(id).cloned().or_else(|| Plan::built_in(id)).unwrap_or_default()
     }
 
+    /// Lets a plan let in what it says here; all else of it stays.
+    pub fn set_rates(&mut self, plan: &str, rates: Rates) {
+        let changed = Plan { rates, ..self.plan(plan) };
+        self.written.insert(known(plan), changed);
+    }
+
     /// Whether a plan includes something.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::money::Credits;
 use crate::quota::{Count, Limit, Meter, Window};
 
@@ -29,7 +31,8 @@ pub struct Terms {
 }
 
 /// What may come in of an organisation, or with a key; what is left out is not limited.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Rates {
     /// Requests in a minute.
     pub requests_per_minute: Option<u64>,

@@ -7,9 +7,9 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health,
-    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools, usage,
-    users, workspace_members, workspaces,
+    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, docs, embeddings,
+    health, limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools,
+    usage, users, workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::service::idempotency::HEADER;
@@ -45,6 +45,8 @@ pub const BASE: &str = "/api/v1";
         limits::get,
         org::get,
         tiers::list,
+        org::list,
+        org::create,
         workspaces::list,
         workspaces::create,
         workspaces::get,
@@ -87,6 +89,8 @@ pub const BASE: &str = "/api/v1";
         plugins::reload_one,
         plugins::logs,
         audit_logs::export,
+        configs::get,
+        configs::update,
         docs::openapi,
     ),
     components(schemas(ErrorBody, FlatErrorBody)),

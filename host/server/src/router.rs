@@ -12,12 +12,12 @@ use hardpoint_domain::feature::Feature;
 use http::{Method, StatusCode};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, docs, embeddings, health,
-    limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools, usage,
-    users, workspace_members, workspaces,
+    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, docs, embeddings,
+    health, limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools,
+    usage, users, workspace_members, workspaces,
 };
 use crate::error::ApiError;
-use crate::middleware::entry::{Access, Entry, entry};
+use crate::middleware::entry::{Access, Bodies, Entry, entry};
 use crate::state::App;
 
 /// Where the API is mounted.
@@ -25,10 +25,9 @@ pub const MOUNTS: [&str; 2] = ["/api/v1", "/v1"];
 
 /// The whole server.
 pub fn router(app: Arc<App>) -> Router {
-    let server = &app.config.server;
-    let open = Entry { app: app.clone(), access: Access::Open, body_limit: server.max_json_body.in_memory() };
+    let open = Entry { app: app.clone(), access: Access::Open, bodies: Bodies::Json };
     let of = |access: Access| Entry { access, ..open.clone() };
-    let upload = Entry { body_limit: server.max_upload.in_memory(), ..of(Access::Resource(PLUGINS)) };
+    let upload = Entry { bodies: Bodies::Uploads, ..of(Access::Resource(PLUGINS)) };
     let guarded = |routes: Router<Arc<App>>, entry_of: Entry| {
         routes.method_not_allowed_fallback(method_not_allowed).layer(from_fn_with_state(entry_of, entry))
     };
@@ -83,6 +82,10 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
         (rule("limits", Viewer, Admin), routes().route("/limits", get(limits::get))),
         (rule("org", Viewer, Admin), routes().route("/org", get(org::get))),
         (
+            rule("organizations", Operator, Operator),
+            routes().route("/orgs", get(org::list).post(org::create)),
+        ),
+        (
             rule("workspaces", Viewer, Admin),
             routes()
                 .route("/orgs/{org_id}/workspaces", get(workspaces::list).post(workspaces::create))
@@ -117,6 +120,10 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
         (
             rule("audit_logs", Admin, Admin).paid(Feature::SiemExport),
             routes().route("/audit-logs/siem/{exporter}/export", post(audit_logs::export)),
+        ),
+        (
+            rule("configs", Operator, Operator),
+            routes().route("/configs", get(configs::get).put(configs::update)),
         ),
         (PLUGINS, plugin_routes()),
     ]

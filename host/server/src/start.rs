@@ -31,6 +31,7 @@ use crate::service::mail::Post;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::rates::Rates;
 use crate::state::{App, Stop};
+use crate::telemetry::LogLevel;
 use crate::worker::forgetting;
 use crate::worker::idempotency;
 use crate::worker::last_used::{self, LastUsed};
@@ -56,6 +57,8 @@ pub struct Parts {
     pub compiler: CompilerCommand,
     /// The first operator key, where the environment names one.
     pub first_key: Option<String>,
+    /// What is told in the log, where that was started.
+    pub log_level: LogLevel,
 }
 
 /// A server, running but for its listener.
@@ -140,7 +143,7 @@ pub fn open_runtime(
 /// # Errors
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn start(parts: Parts) -> anyhow::Result<Server> {
-    let Parts { config, clock, rng, compiler, first_key } = parts;
+    let Parts { config, clock, rng, compiler, first_key, log_level } = parts;
     let config = Arc::new(config);
     let store = open_store(&config, &clock).await?;
     let effective = Effective::read(&mut store.read().await?, &config).await?;
@@ -148,6 +151,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tracing::error!(secret = name, reason, "a secret of the store cannot be opened, and is not used");
     }
     lose_requests(&store, &clock).await.context("the store cannot be written")?;
+    log_level.set(&effective.config.log);
     let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;
     let kv = Arc::new(StoredKv(store.clone()));
     let runtime =
@@ -176,6 +180,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         refusals: Refusals::default(),
         config,
         latest: ArcSwap::from_pointee(effective),
+        log_level,
         store,
         runtime,
         clock,

@@ -18,6 +18,7 @@ use crate::service::limits::Limits;
 use crate::service::login::Throttle;
 use crate::service::mail::Post;
 use crate::service::rates::Rates;
+use crate::telemetry::LogLevel;
 use crate::worker::last_used::LastUsed;
 use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
@@ -28,6 +29,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// With what the store adds; see [`App::effective`].
     pub latest: ArcSwap<Effective>,
+    /// What is told in the log.
+    pub log_level: LogLevel,
     /// Everything durable.
     pub store: Store,
     /// Everything sandboxed; `runtime.snapshot()` is the catalogue, one snapshot a request.
@@ -84,6 +87,9 @@ impl App {
                     "a secret of the store cannot be opened, and is not used"
                 );
             }
+        }
+        if effective.config.log.level != before.config.log.level {
+            self.log_level.set(&effective.config.log);
         }
         self.latest.store(Arc::new(effective));
     }

@@ -1,23 +1,40 @@
 //! What the server says of itself, on standard error.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterFn, filter_fn};
 use tracing_subscriber::fmt;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{LogConfig, LogFormat};
+
+/// What is told in the log, to be changed while the process runs. By default there is no log, and nothing to change.
+#[derive(Clone, Default)]
+pub struct LogLevel(Option<Arc<dyn Fn(EnvFilter) + Send + Sync>>);
+
+impl LogLevel {
+    /// Tells this much from now on; as before, if the level is no filter.
+    pub fn set(&self, config: &LogConfig) {
+        match (&self.0, config.filter()) {
+            (Some(set), Ok(filter)) => set(filter),
+            (None, _) => {}
+            (_, Err(error)) => tracing::warn!(%error, "the log goes on as before"),
+        }
+    }
+}
 
 /// Starts logging for the whole process.
 ///
 /// # Errors
 /// If the level is no filter, or logging was started before.
-pub fn init(config: &LogConfig) -> anyhow::Result<()> {
-    let filtered = filtered(config.filter()?);
+pub fn init(config: &LogConfig) -> anyhow::Result<LogLevel> {
+    let (wanted, handle) = reload::Layer::new(config.filter()?);
+    let filtered = filtered(wanted);
     // That nobody reads standard error any more is no reason to panic, which reporting it there would.
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
@@ -30,13 +47,20 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
         }
         LogFormat::Pretty => filtered.with(lines.with_target(false)).try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))?;
+    // It fails only where there is no log any more.
+    Ok(LogLevel(Some(Arc::new(move |filter| drop(handle.reload(filter))))))
 }
 
 /// What may be told at all, of that what the operator wants.
-fn filtered(wanted: EnvFilter) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
-    Registry::default().with(filter_fn(may_be_told)).with(wanted)
+fn filtered(
+    wanted: impl Layer<Tellable> + Send + Sync,
+) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+    Registry::default().with(filter_fn(may_be_told as fn(&Metadata<'_>) -> bool)).with(wanted)
 }
+
+/// All that may be told.
+type Tellable = Layered<FilterFn<fn(&Metadata<'_>) -> bool>, Registry>;
 
 /// The sandbox's library tells of every call that a guest makes of WASI, with the names of files in it: a guest
 /// chooses those, and nobody has looked for secrets there. No level brings that out.
@@ -47,7 +71,7 @@ fn may_be_told(what: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 

@@ -7,6 +7,7 @@ mod approval;
 pub mod audit_logs;
 pub mod billing;
 pub mod completions;
+pub mod configs;
 pub mod docs;
 pub mod embeddings;
 mod followed_log;

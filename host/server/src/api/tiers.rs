@@ -75,6 +75,6 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<Tier>>, ApiError> {
-    let tiers = plan::IDS.into_iter().map(|id| Tier::new(id, app.config.plans.plan(id)));
+    let tiers = plan::IDS.into_iter().map(|id| Tier::new(id, app.effective().config.plans.plan(id)));
     Ok(Json(paging.of(tiers.collect())?))
 }

@@ -1,11 +1,12 @@
 //! `hardpoint config`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use hardpoint_runtime::inspect;
 use hardpoint_store::StoreError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Common, Failure, block_on, print_json};
 use crate::config::{self, Config, ConfigError, Draft, Problem, Sources};
@@ -25,6 +26,11 @@ pub(super) enum Command {
   hardpoint config check --json | jq -r '.problems[] | \"\\(.line): \\(.message)\"'
   HARDPOINT__SERVER__LISTEN=0.0.0.0:80 hardpoint config check")]
     Check(CheckArguments),
+    /// Show the configuration as it is now, secrets masked, and where each value comes from.
+    #[command(after_help = "Examples:
+  hardpoint config show
+  hardpoint config show --json | jq -r '.origins[\"server.listen\"]'")]
+    Show(CheckArguments),
     /// Print a configuration with a comment for every key.
     #[command(after_help = "Example:
   hardpoint config example > hardpoint.toml")]
@@ -44,6 +50,7 @@ pub(super) fn run(common: &Common, command: &Command) -> Result<(), Failure> {
             print!("{}", config::EXAMPLE);
             Ok(())
         }
+        Command::Show(arguments) => show(common.load()?, arguments.json),
         Command::Check(arguments) => check(&common.sources(), arguments.json),
     }
 }
@@ -73,6 +80,43 @@ fn check(sources: &Sources, as_json: bool) -> Result<(), Failure> {
         }
         _ => Err(ConfigError(problems).into()),
     }
+}
+
+fn show(config: Config, as_json: bool) -> Result<(), Failure> {
+    let (_, effective) = block_on(in_store(&config))??;
+    let masked = effective.config.masked();
+    let mut values = BTreeMap::new();
+    flatten("", &masked, &mut values);
+    let origins: BTreeMap<&String, String> =
+        values.keys().map(|key| (key, origin(&effective, key))).collect();
+    if as_json {
+        return print_json(&json!({ "config": masked, "origins": origins }));
+    }
+    for (key, value) in &values {
+        println!("{key} = {value}  # {}", origins[key]);
+    }
+    Ok(())
+}
+
+/// Every key that is no table, with its value.
+fn flatten(key: &str, value: &Value, values: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, member)| {
+            let below = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            flatten(&below, member, values);
+        }),
+        Value::Null => {}
+        value => drop(values.insert(key.to_owned(), value.clone())),
+    }
+}
+
+/// Where a value comes from.
+fn origin(effective: &Effective, key: &str) -> String {
+    let is_changed = |name: &String| key == name || key.starts_with(&format!("{name}."));
+    if effective.changed.iter().any(is_changed) {
+        return "changed over /configs".to_owned();
+    }
+    effective.config.places.origin(key).unwrap_or_else(|| "default".to_owned())
 }
 
 fn tell(sources: &Sources, config: &Config) {

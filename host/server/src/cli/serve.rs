@@ -18,6 +18,7 @@ use crate::serve::{Connections, serve};
 use crate::service::plugins::review::{Known, Review};
 use crate::start::{Parts, Server, start};
 use crate::state::App;
+use crate::telemetry::LogLevel;
 use crate::worker::reload::Retry;
 use crate::{system, telemetry};
 
@@ -40,10 +41,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&Sources { listen: arguments.listen.clone(), ..common.sources() })?;
-    telemetry::init(&config.log)?;
+    let log_level = telemetry::init(&config.log)?;
     system::raise_open_files();
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(threads.block_on(run_server(config))?)
+    Ok(threads.block_on(run_server(config, log_level))?)
 }
 
 /// The program that compiles components: this one.
@@ -52,7 +53,7 @@ pub(super) fn compiler() -> anyhow::Result<CompilerCommand> {
     Ok(CompilerCommand { program, args: vec!["compile-component".into()] })
 }
 
-async fn run_server(config: Config) -> anyhow::Result<()> {
+async fn run_server(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
     let address = config.server.listen.clone();
     let connections = connections(&config);
     let listener = TcpListener::bind(&address).await.with_context(|| {
@@ -62,7 +63,7 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     // Set to nothing is not set: so do compose files and CI leave out what they have no value for.
     let first_key = std::env::var(bootstrap::VARIABLE).ok().filter(|text| !text.trim().is_empty());
     let (clock, rng) = (system::clock(), system::rng());
-    let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key }).await?;
+    let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key, log_level }).await?;
     mention(format_args!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address)));
     let welcome = tokio::spawn(welcome(server.app.clone(), address, server.first_key.clone()));
     let signals = tokio::spawn(follow_signals(server.app.clone()));

@@ -1,6 +1,6 @@
 //! `[database]`: where state lives.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::secrets::SecretText;
 
@@ -15,7 +15,7 @@ pub struct DatabaseConfig {
 }
 
 /// What an answer waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DurabilityConfig {
     /// The disk has it: survives a power cut.

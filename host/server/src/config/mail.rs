@@ -1,6 +1,6 @@
 //! `[mail]`: how PINs and invitations reach people.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::read::Problem;
 use super::secrets::SecretText;
@@ -26,7 +26,7 @@ pub struct MailConfig {
 }
 
 /// How the conversation with an SMTP server is kept from others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTls {
     /// TLS is begun in the conversation; without it there is none.

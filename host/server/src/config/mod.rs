@@ -22,6 +22,7 @@ mod read;
 mod sealing;
 mod secrets;
 mod server;
+mod show;
 mod units;
 
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub use read::{Problem, without_users};
 pub use sealing::VARIABLE as MASTER_KEY_VARIABLE;
 pub use secrets::{ConfiguredSecret, SecretConfig, SecretText};
 pub use server::{MetricsAccess, ServerConfig};
+pub use show::MASK;
 pub use units::{Size, Span};
 
 /// What is read where no file is named.

@@ -59,6 +59,12 @@ impl Places {
         self.others.contains_key(key) || self.lines.line(key).is_some()
     }
 
+    /// Where exactly this key was written; none where it has its default.
+    pub fn origin(&self, key: &str) -> Option<String> {
+        let line = || self.lines.line(key).map(|line| format!("{}, line {line}", self.file));
+        self.others.get(key).cloned().or_else(line)
+    }
+
     /// A key that an option of the command line said.
     pub(super) fn say(&mut self, key: &str, option: &str) {
         self.others.insert(key.to_owned(), option.to_owned());

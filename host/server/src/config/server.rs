@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::units::{Size, Span};
 
@@ -33,7 +33,7 @@ pub struct ServerConfig {
 }
 
 /// Who may read `/metrics`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsAccess {
     /// Whoever reaches the listener.

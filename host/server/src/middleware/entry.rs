@@ -22,6 +22,7 @@ use tracing::Instrument;
 
 use crate::call::{CallGuard, CallNote, Facts, RecordedBody};
 use crate::caller::Caller;
+use crate::config::ServerConfig;
 use crate::error::{ApiError, Shape};
 use crate::extract::BodyLimit;
 use crate::middleware::idempotency::{self, Answering};
@@ -48,6 +49,25 @@ pub enum Access {
     Resource(Rule),
 }
 
+/// What is sent to a group of routes, which says how large it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bodies {
+    /// JSON.
+    Json,
+    /// Files.
+    Uploads,
+}
+
+impl Bodies {
+    /// The largest body, in bytes.
+    fn limit(self, server: &ServerConfig) -> usize {
+        match self {
+            Self::Json => server.max_json_body.in_memory(),
+            Self::Uploads => server.max_upload.in_memory(),
+        }
+    }
+}
+
 /// What the layer needs to know of a group of routes.
 #[derive(Clone)]
 pub struct Entry {
@@ -55,8 +75,8 @@ pub struct Entry {
     pub app: Arc<App>,
     /// Who may come in.
     pub access: Access,
-    /// The largest body; an extension of the request, for whoever reads it.
-    pub body_limit: usize,
+    /// What is sent there.
+    pub bodies: Bodies,
 }
 
 /// The layer; see the module's text.
@@ -164,7 +184,7 @@ async fn admit(
             let need = rule.need(if reads { Verb::Read } else { Verb::Write });
             caller.powers().permit(need).map_err(ApiError::from)?;
             if let Some(feature) = rule.asks_of_plan(caller.role) {
-                entry.app.config.plans.include(&caller.plan, feature).map_err(ApiError::from)?;
+                entry.app.effective().config.plans.include(&caller.plan, feature).map_err(ApiError::from)?;
             }
         }
         guard.keep(count(entry, &caller).await?);
@@ -172,10 +192,11 @@ async fn admit(
     }
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: usize| length > entry.body_limit) {
-        return Err(ApiError::too_large(entry.body_limit).into());
+    let limit = entry.bodies.limit(&entry.app.latest.load().config.server);
+    if declared.is_some_and(|length: usize| length > limit) {
+        return Err(ApiError::too_large(limit).into());
     }
-    request.extensions_mut().insert(BodyLimit(entry.body_limit));
+    request.extensions_mut().insert(BodyLimit(limit));
     request.extensions_mut().insert(guard.note().clone());
     Ok(())
 }

@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::extract::{media_type, read_body};
+use crate::extract::{BodyLimit, media_type, read_body};
 use crate::middleware::entry::{Access, Entry};
 use crate::router::MOUNTS;
 use crate::service::idempotency::{self, Begun, HEADER, Held, Kept, LONGEST, Named};
@@ -50,8 +50,9 @@ pub(super) fn applies(entry: &Entry, request: &Request) -> bool {
 pub(super) async fn begin(entry: &Entry, request: &mut Request) -> Result<Begun, ApiError> {
     let name = name_of(request.headers())?;
     let caller = request.extensions().get::<Caller>().cloned().ok_or_else(ApiError::unauthenticated)?;
+    let limit = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
     let (parts, body) = std::mem::take(request).into_parts();
-    let body = read_body(body, entry.body_limit).await?;
+    let body = read_body(body, limit).await?;
     let fingerprint = fingerprint(&parts, &body);
     *request = Request::from_parts(parts, body.into());
     idempotency::begin(&entry.app, &caller, Named { name, fingerprint }).await

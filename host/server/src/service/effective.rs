@@ -1,14 +1,16 @@
-//! The configuration as it is now: as it was loaded, with what the store adds to it. Hosts read it anew whenever
+//! The configuration as it is now: as it was loaded, with what the store adds to it: secrets that were kept by command,
+//! and what operators changed since. Hosts read it anew whenever
 //! the store's revision was raised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hardpoint_domain::grant::SecretRule;
 use hardpoint_domain::origin::Origin;
 use hardpoint_store::secrets::{self, PLATFORM};
-use hardpoint_store::{Conn, StoreError, revision};
+use hardpoint_store::{Conn, StoreError, revision, settings};
 
+use super::settings::apply;
 use super::vault;
 use crate::config::{Awaited, Config, ConfiguredSecret, Problem, SecretText, no_secret};
 
@@ -19,6 +21,8 @@ pub struct Effective {
     pub config: Arc<Config>,
     /// The values of the store's secrets, by name.
     stored: BTreeMap<String, SecretText>,
+    /// Keys that operators changed, in the place of what the files say.
+    pub changed: BTreeSet<String>,
     /// Secrets of the store that cannot be opened, and why.
     pub unopened: BTreeMap<String, String>,
     /// The store's revision when it was read, or an earlier one.
@@ -28,7 +32,8 @@ pub struct Effective {
 impl Effective {
     /// Without a store.
     pub fn loaded(config: Arc<Config>) -> Self {
-        Self { config, stored: BTreeMap::new(), unopened: BTreeMap::new(), revision: 0 }
+        let (stored, unopened) = (BTreeMap::new(), BTreeMap::new());
+        Self { config, stored, changed: BTreeSet::new(), unopened, revision: 0 }
     }
 
     /// What the store adds to a configuration.
@@ -39,6 +44,11 @@ impl Effective {
         // The revision first: what is read after it is at least as new.
         let revision = revision(conn).await?;
         let mut effective = Self { revision, ..Self::loaded(Arc::clone(loaded)) };
+        let changed = settings::list(conn).await?;
+        if !changed.is_empty() {
+            apply(Arc::make_mut(&mut effective.config), &changed);
+            effective.changed.extend(changed.into_iter().map(|setting| setting.name));
+        }
         for secret in secrets::list(conn, PLATFORM).await? {
             effective.add(secret);
         }

@@ -15,5 +15,6 @@ pub mod mail;
 pub mod models;
 pub mod plugins;
 pub mod rates;
+pub mod settings;
 pub mod tools;
 pub mod vault;

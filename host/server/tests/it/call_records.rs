@@ -103,7 +103,7 @@ async fn who_leaves_while_the_record_waits_for_room_takes_nothing_away() {
         let layer = hardpoint_server::middleware::entry::Entry {
             app: shared.clone(),
             access: hardpoint_server::middleware::entry::Access::Key,
-            body_limit: 1_000,
+            bodies: hardpoint_server::middleware::entry::Bodies::Json,
         };
         let handler = move |caller: hardpoint_server::caller::Caller| async move {
             *keep.lock().unwrap() = Some(caller);

@@ -304,9 +304,9 @@ async fn the_documentation_needs_nothing_from_outside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_panics_is_a_500_with_its_request() {
-    use hardpoint_server::middleware::entry::{Access, Entry, entry};
+    use hardpoint_server::middleware::entry::{Access, Bodies, Entry, entry};
     let app = TestApp::start().await;
-    let layer = Entry { app: app.app().clone(), access: Access::Key, body_limit: 1_000 };
+    let layer = Entry { app: app.app().clone(), access: Access::Key, bodies: Bodies::Json };
     let panics = || async {
         let nothing: Vec<u8> = Vec::new();
         nothing[1].to_string()

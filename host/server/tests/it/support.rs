@@ -103,6 +103,7 @@ impl TestApp {
             rng: rng.clone(),
             compiler,
             first_key: Some(key.reveal().to_owned()),
+            log_level: Default::default(),
         };
         let server = start(parts).await.unwrap();
         Self { server, folder, clock, rng, key }

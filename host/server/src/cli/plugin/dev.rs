@@ -23,6 +23,7 @@ use crate::serve::serve;
 use crate::service::plugins::plan::unfit;
 use crate::start::{Parts, Server, start};
 use crate::system;
+use crate::telemetry::LogLevel;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -147,7 +148,15 @@ impl OwnHost {
         let key = KeyText::generate(Mode::Live, &*rng);
         let connections = connections(&config);
         let first_key = Some(key.reveal().to_owned());
-        let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key }).await?;
+        let server = start(Parts {
+            config,
+            clock,
+            rng,
+            compiler: compiler()?,
+            first_key,
+            log_level: LogLevel::default(),
+        })
+        .await?;
         let serving = tokio::spawn(serve(listener, server.router.clone(), connections, server.stopping()));
         Ok(Self { address, key, server, serving })
     }

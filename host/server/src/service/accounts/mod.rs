@@ -58,7 +58,7 @@ impl Accounts {
             clock: app.clock.clone(),
             rng: app.rng.clone(),
             post: app.post.clone(),
-            plans: app.config.plans.clone(),
+            plans: app.effective().config.plans.clone(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 const LONGEST_NAME: usize = 100;
 
 impl Accounts {
-    /// Makes an organisation, for the command line.
+    /// Makes an organisation, for operators.
     ///
     /// # Errors
     /// 400 for a name that is none; 422 for no such plan.
@@ -43,7 +43,7 @@ impl Accounts {
         Ok(organization)
     }
 
-    /// All organisations, newest first, and how many there are; for the command line.
+    /// All organisations, newest first, and how many there are; for operators.
     ///
     /// # Errors
     /// The store's.

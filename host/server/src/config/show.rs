@@ -1,0 +1,121 @@
+//! The configuration for people to look at: what is secret in it is masked, and what might be is left out.
+
+use hardpoint_domain::plan;
+use serde_json::{Map, Value, json};
+
+use super::{Config, Size, Span, without_users};
+
+/// In the place of what is not shown.
+pub const MASK: &str = "********";
+
+impl Config {
+    /// All of it. Of settings of plugins only the names: somebody may have written a secret there by mistake.
+    pub fn masked(&self) -> Value {
+        json!({
+            "server": self.shown_server(),
+            "database": { "url": self.database.url.as_ref().map(|_| MASK), "durability": self.database.durability },
+            "plugins": self.shown_plugins(),
+            "egress": self.shown_egress(),
+            "completions": {
+                "attempts": self.completions.attempts,
+                "retry_base": span(self.completions.retry_base),
+                "retry_cap": span(self.completions.retry_cap),
+                "retry_after_cap": span(self.completions.retry_after_cap),
+                "tool_rounds": self.completions.tool_rounds,
+            },
+            "log": { "format": self.log.format, "level": self.log.level },
+            "mail": self.shown_mail(),
+            "plans": plan::IDS.iter().map(|id| ((*id).to_owned(), json!(self.rates(id)))).collect::<Map<_, _>>(),
+            "secrets": self.shown_secrets(),
+            "master_keys": self.keyring.ids().collect::<Vec<_>>(),
+            "bindings": self.shown_bindings(),
+            "models": self.models,
+        })
+    }
+
+    fn shown_server(&self) -> Value {
+        let server = &self.server;
+        json!({
+            "listen": server.listen,
+            "data": server.data,
+            "max_json_body": bytes(server.max_json_body),
+            "max_upload": bytes(server.max_upload),
+            "header_timeout": span(server.header_timeout),
+            "stall_timeout": span(server.stall_timeout),
+            "max_connections": server.max_connections,
+            "shutdown_grace": span(server.shutdown_grace),
+            "metrics": server.metrics,
+        })
+    }
+
+    fn shown_plugins(&self) -> Value {
+        let plugins = &self.plugins;
+        json!({
+            "folder": self.plugins_folder(),
+            "scan_interval": span(plugins.scan_interval),
+            "settle": span(plugins.settle),
+            "max_component_bytes": bytes(plugins.max_component_bytes),
+            "sandboxes": plugins.sandboxes,
+            "sandboxes_per_organization": plugins.sandboxes_per_organization,
+            "sandbox_memory": bytes(plugins.sandbox_memory),
+            "drain_calls": span(plugins.drain_calls),
+            "drain_streams": span(plugins.drain_streams),
+            "declared": self.declared.keys().collect::<Vec<_>>(),
+        })
+    }
+
+    fn shown_egress(&self) -> Value {
+        let egress = &self.egress;
+        json!({
+            "allow_internal": egress.allow_internal,
+            "proxy": egress.proxy.as_deref().map(without_users),
+            "connect_timeout": span(egress.connect_timeout),
+            "first_byte_timeout": span(egress.first_byte_timeout),
+            "gap_timeout": span(egress.gap_timeout),
+            "max_response": bytes(egress.max_response),
+            "max_request": bytes(egress.max_request),
+            "extra_roots": egress.extra_roots,
+        })
+    }
+
+    fn shown_mail(&self) -> Value {
+        let mail = &self.mail;
+        json!({
+            "from": mail.from,
+            "host": mail.host,
+            "port": mail.host.as_ref().map(|_| mail.port()),
+            "tls": mail.tls,
+            "user": mail.user,
+            "password": mail.password.as_ref().map(|_| MASK),
+            "password_secret": mail.password_secret,
+        })
+    }
+
+    fn shown_secrets(&self) -> Map<String, Value> {
+        let shown = |(name, secret): (&String, &super::ConfiguredSecret)| {
+            (name.clone(), json!({ "value": MASK, "audience": secret.audience }))
+        };
+        self.secrets.iter().map(shown).collect()
+    }
+
+    fn shown_bindings(&self) -> Map<String, Value> {
+        let shown = |(name, binding): (&String, &super::Binding)| {
+            let settings: Vec<&String> = binding.settings.keys().collect();
+            let secrets: Vec<&String> = binding.secrets.keys().collect();
+            (name.clone(), json!({ "plugin": binding.plugin, "settings": settings, "secrets": secrets }))
+        };
+        self.bindings.iter().map(shown).collect()
+    }
+}
+
+fn bytes(Size(bytes): Size) -> u64 {
+    bytes
+}
+
+/// `30s`, or `250ms` where it is no whole number of seconds.
+fn span(Span(span): Span) -> String {
+    match span.subsec_millis() {
+        0 => format!("{}s", span.as_secs()),
+        _ => format!("{}ms", span.as_millis()),
+    }
+}
