@@ -145,3 +145,49 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     part.sync_all()?;
     std::fs::rename(&unfinished, folder.join(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hardpoint_domain::time::Timestamp;
+
+    use super::*;
+    use crate::config::Sources;
+
+    fn transport(variables: &[(&str, &str)]) -> anyhow::Result<Transport> {
+        let env =
+            variables.iter().map(|(name, text)| (format!("HARDPOINT__MAIL__{name}"), (*text).to_owned()));
+        let sources = Sources { env: env.collect(), only_named: true, ..Sources::default() };
+        Transport::new(&Effective::loaded(Arc::new(Config::load(&sources)?)))
+    }
+
+    #[test]
+    fn every_way_can_be_taken() {
+        for tls in ["none", "starttls", "tls"] {
+            let found =
+                transport(&[("HOST", "smtp.example.com"), ("TLS", tls), ("USER", "u"), ("PASSWORD", "p")]);
+            assert!(matches!(found.unwrap().way, Way::Smtp(_)), "{tls}");
+        }
+        assert!(matches!(transport(&[]).unwrap().way, Way::Folder(_)));
+        let missing = transport(&[("HOST", "h"), ("USER", "u"), ("PASSWORD_SECRET", "smtp")]);
+        let told = missing.err().unwrap().to_string();
+        assert!(told.contains("password_secret"), "{told}");
+    }
+
+    #[test]
+    fn no_text_becomes_a_header() {
+        let letter = Letter {
+            to: "a@b.cd".to_owned(),
+            subject: "You are invited to A\r\nBcc: x@y.zz".to_owned(),
+            body: "Grüße\r\n.\r\nQUIT\r\n".to_owned(),
+            written_at: Timestamp::from_micros(1_700_000_000_000_000),
+        };
+        let message = transport(&[]).unwrap().message("mail_1", &letter).unwrap().formatted();
+        let text = String::from_utf8(message).unwrap();
+        let head = text.split("\r\n\r\n").next().unwrap();
+        assert!(head.contains("Message-ID: <mail_1@localhost.localdomain>"), "{head}");
+        assert!(head.contains("Date: Tue, 14 Nov 2023 22:13:20"), "{head}");
+        assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
+    }
+}
