@@ -51,6 +51,20 @@ impl Shape {
     }
 }
 
+/// The longest message, in characters.
+const LONGEST: usize = 1_000;
+
+/// Text that may repeat what a client sent, of at most so many characters: what is too long is without its middle.
+pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    let count = text.chars().count();
+    if count <= most {
+        return text.into();
+    }
+    let end = most / 3;
+    let (start, end) = (text.chars().take(most - end - 3), text.chars().skip(count - end));
+    start.chain(" … ".chars()).chain(end).collect::<String>().into()
+}
+
 /// An answer that is not what the client hoped for.
 #[derive(Clone)]
 pub struct ApiError(Box<Inner>);
@@ -74,10 +88,14 @@ struct Inner {
 impl ApiError {
     /// An error of any status and type.
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        let message = match message.into() {
+            Cow::Owned(text) => shortened(&text, LONGEST).into_owned().into(),
+            fixed => fixed,
+        };
         Self(Box::new(Inner {
             status,
             kind,
-            message: message.into(),
+            message,
             details: Map::new(),
             retry_after: None,
             code: None,

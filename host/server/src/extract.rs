@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, header};
 use http_body::Body as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, shortened};
 use crate::stall::Stalled;
 
 /// A JSON body. Whether unknown members are refused is up to `T`.
@@ -167,9 +167,13 @@ fn is_misfit(error: &serde_json::Error, text: &[u8]) -> bool {
     error.is_data() || serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
+/// The longest part of a message that repeats what a client sent, in characters.
+const LONGEST: usize = 300;
+
 /// The field that serde's `reason` is about.
 /// `missing field` names its field in serde's text alone, the path being that of the object around it.
 fn misfit(path: &str, reason: &str) -> ApiError {
+    let (path, reason) = (&*shortened(path, LONGEST), &*shortened(reason, LONGEST));
     let named = |prefix: &str| {
         let name = reason.strip_prefix(prefix)?.split('`').next()?;
         Some(if path == "." { name.to_owned() } else { format!("{path}.{name}") })

@@ -131,3 +131,13 @@ fn what_a_failure_knows_is_passed_on() {
     trapped.code = Some("plugin_trap".to_owned());
     insta::assert_snapshot!(body(&ApiError::from(trapped), Shape::OpenAi), @r#"{"error":{"type":"plugin_failed","message":"The plugin that serves this was stopped or broke its interface's rules.","details":{"cause":"trap"},"code":"plugin_trap","param":null}}"#);
 }
+
+#[test]
+fn what_a_client_sent_is_repeated_within_bounds() {
+    let long = "é".repeat(5_000);
+    let error = ApiError::not_found(format_args!("chat `{long}`"));
+    assert_eq!(error.message().chars().count(), 1_000);
+    assert!(error.message().starts_with("There is no chat `é") && error.message().ends_with("é`."));
+    assert_eq!(shortened("short", 5), "short");
+    assert_eq!(shortened("0123456789abc", 12), "01234 … 9abc");
+}
