@@ -10,6 +10,7 @@ mod anthropic;
 mod authoring;
 mod command_line;
 mod completions;
+mod described;
 mod doubles;
 mod egress;
 mod elastic;

@@ -52,7 +52,7 @@ fn command(package: Package) -> Command {
 }
 
 /// Where `cargo xtask clients` keeps them.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let caches = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
     caches.unwrap_or_else(home).join("hardpoint")

@@ -15,11 +15,19 @@ pub(crate) struct Clients {
     pub(crate) python: PathBuf,
     /// The folder with `node_modules`.
     pub(crate) javascript: PathBuf,
+    /// The program that makes requests from the API's description.
+    pub(crate) schemathesis: PathBuf,
 }
 
 pub(crate) fn run() -> Result<()> {
     let clients = prepare()?;
-    println!("python: {}\njavascript: {}", clients.python.display(), clients.javascript.display());
+    for (name, path) in [
+        ("python", &clients.python),
+        ("javascript", &clients.javascript),
+        ("schemathesis", &clients.schemathesis),
+    ] {
+        println!("{name}: {}", path.display());
+    }
     Ok(())
 }
 
@@ -27,17 +35,10 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn prepare() -> Result<Clients> {
     let pins = places::root().join("tests/clients");
     let cache = places::cache()?.join("clients");
-    let python = cache.join("python");
-    up_to_date(&python, &[pins.join("python/requirements.txt")], |folder, pins| {
-        if !run::on_path("python3") || !has_venv() {
-            debian::install(&["python3", "python3-venv"], "testing with Python clients")?;
-        }
-        run::show_and_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        let mut pip = Command::new(folder.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
-            .arg(&pins[0]);
-        run::show_and_run(&mut pip)
-    })?;
+    let (python, schemathesis) = (cache.join("python"), cache.join("schemathesis"));
+    // Apart: neither decides what the other is made of.
+    up_to_date(&python, &[pins.join("python/requirements.txt")], from_pypi)?;
+    up_to_date(&schemathesis, &[pins.join("schemathesis/requirements.txt")], from_pypi)?;
     let javascript = cache.join("javascript");
     let pinned = [pins.join("javascript/package.json"), pins.join("javascript/package-lock.json")];
     up_to_date(&javascript, &pinned, |folder, pins| {
@@ -52,7 +53,20 @@ pub(crate) fn prepare() -> Result<Clients> {
             Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(folder),
         )
     })?;
-    Ok(Clients { python: python.join("bin/python"), javascript })
+    let (python, schemathesis) = (python.join("bin/python"), schemathesis.join("bin/schemathesis"));
+    Ok(Clients { python, javascript, schemathesis })
+}
+
+/// A virtual environment with what the first of the pins names.
+fn from_pypi(folder: &Path, pins: &[PathBuf]) -> Result<()> {
+    if !run::on_path("python3") || !has_venv() {
+        debian::install(&["python3", "python3-venv"], "testing with Python clients")?;
+    }
+    run::show_and_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
+        .arg(&pins[0]);
+    run::show_and_run(&mut pip)
 }
 
 fn has_venv() -> bool {

@@ -59,9 +59,16 @@ const GUEST_WORKSPACES: [&str; 2] = ["plugins", "tests/fixtures"];
 pub(crate) struct Needs {
     database: Option<Cluster>,
     built_guests: bool,
+    /// Requests that are made of each described operation.
+    examples: u32,
 }
 
 impl Needs {
+    /// Nothing is made yet.
+    pub(crate) fn new(examples: u32) -> Self {
+        Self { examples, ..Self::default() }
+    }
+
     /// The address of a PostgreSQL: the caller's own, or a throw-away one that ends with us.
     fn postgres(&mut self) -> Result<String> {
         if let Ok(url) = std::env::var(VARIABLE)
@@ -172,7 +179,7 @@ fn host() -> Result<PathBuf> {
 fn blackbox(needs: &mut Needs) -> Result<()> {
     let database = needs.postgres()?;
     needs.guests()?;
-    let Clients { python, javascript } = clients::prepare()?;
+    let Clients { python, javascript, schemathesis } = clients::prepare()?;
     if !run::on_path("curl") {
         debian::install(&["curl", "ca-certificates"], "testing the lines of the README")?;
     }
@@ -180,6 +187,7 @@ fn blackbox(needs: &mut Needs) -> Result<()> {
     let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "blackbox"]);
     test.env("HARDPOINT_BIN", host).env(VARIABLE, database);
     test.env("HARDPOINT_PYTHON", python).env("HARDPOINT_JAVASCRIPT", javascript);
+    test.env("HARDPOINT_SCHEMATHESIS", schemathesis).env("HARDPOINT_EXAMPLES", needs.examples.to_string());
     run::show_and_run(with_guests(&mut test))
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
     /// Name the steps and do nothing.
     #[arg(long)]
     list: bool,
+    /// Requests that schemathesis makes of each operation of the API, as each of three callers (blackbox).
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    examples: u32,
 }
 
 enum Outcome {
@@ -43,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn run_steps(arguments: &Arguments) -> Vec<(&'static Step, Outcome)> {
     disk::warn_if_small();
-    let mut needs = Needs::default();
+    let mut needs = Needs::new(arguments.examples);
     let mut outcomes = Vec::new();
     let mut stopped = false;
     for (step, number) in STEPS.iter().zip(1..) {
