@@ -80,6 +80,21 @@ impl<'a> Operation<'a> {
         Some((members, required))
     }
 
+    /// The least body that it takes, as far as types tell.
+    fn least(&self) -> Option<Map<String, Value>> {
+        let (members, required) = self.members()?;
+        let least = required.iter().map(|name| {
+            let value = match (*name, members[*name]["type"].as_str()) {
+                ("role", _) => json!("member"),
+                ("email", _) => json!("bob@example.com"),
+                (_, Some("string")) => json!("x"),
+                _ => Value::Null,
+            };
+            ((*name).to_owned(), value)
+        });
+        Some(least.collect())
+    }
+
     /// The path with each parameter in its place.
     fn at(&self, value: impl Fn(&str) -> String) -> String {
         self.parameters("path")
@@ -369,13 +384,7 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
                     true => id.clone(),
                     false => scene.good(operation.path, name),
                 });
-                let (members, required) = operation.members().unwrap_or_default();
-                let body = required.iter().map(|name| match members[*name]["type"].as_str() {
-                    _ if *name == "role" => ((*name).to_owned(), json!("member")),
-                    Some("string") => ((*name).to_owned(), json!("x")),
-                    _ => ((*name).to_owned(), Value::Null),
-                });
-                let body = operation.members().map(|_| bytes(&body.collect()));
+                let body = operation.least().map(|least| bytes(&least));
                 let answer = scene.send(&operation, &path, body).await;
                 assert_eq!(answer.status, 404, "{} {path}: {}", operation.method, answer.text());
                 told.push(answer.text().replace(id.as_str(), "…"));
@@ -393,4 +402,45 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
     ] {
         scene.app.get_as(&theirs.key, &path).await.expect(200);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_names_another_tenant_learns_nothing() {
+    let scene = Scene::start().await;
+    let theirs = scene.app.tenant("Theirs").await;
+    let (_, workspace) = belongings(&scene.app, &theirs).await;
+    let mut count = 0;
+    // Operators see every organisation.
+    for operation in Operation::all(&scene.document).iter().filter(|one| !one.path.contains("/plugins")) {
+        let path = operation.at(|name| scene.good(operation.path, name));
+        for (name, their_id, prefix) in
+            [("organization_id", &theirs.organization, "org"), ("workspace_id", &workspace, "ws")]
+        {
+            let never = format!("{prefix}_{}", "0".repeat(32));
+            let mut told = Vec::new();
+            for id in [their_id, &never] {
+                if operation.parameters("query").contains(&name) {
+                    let body = operation.least().map(|least| bytes(&least));
+                    told.push((id, scene.send(operation, &format!("{path}?{name}={id}"), body).await));
+                }
+                if operation.members().is_some_and(|(members, _)| members.contains_key(name)) {
+                    let mut body = operation.least().unwrap();
+                    body.insert(name.to_owned(), json!(id));
+                    told.push((id, scene.send(operation, &path, Some(bytes(&body))).await));
+                }
+            }
+            for (id, answer) in &told {
+                let is_refused = matches!(answer.status.as_u16(), 404 | 422);
+                assert!(is_refused, "{} {path} {name} {id}: {}", operation.method, answer.text());
+                count += 1;
+            }
+            let shown = |(id, answer): &(&String, Answer)| answer.text().replace(id.as_str(), "…");
+            assert!(
+                told.iter().all(|one| shown(one) == shown(&told[0])),
+                "{} {path} {name}",
+                operation.method
+            );
+        }
+    }
+    assert!(count >= 16, "{count}");
 }
