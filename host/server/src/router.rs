@@ -72,10 +72,10 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
             routes()
                 .route("/billing", get(billing::get))
                 .route("/billing/budget", put(billing::set_budget))
-                .route("/billing/credits", post(billing::add_credits))
                 .route("/billing/rates", get(billing::rates))
                 .route("/billing/approvals", get(billing::approvals).post(billing::approve)),
         ),
+        (rule("billing", Operator, Operator), routes().route("/billing/credits", post(billing::add_credits))),
         // It changes nothing, and is for whoever may ask for the completion itself.
         (rule("completions", Member, Member), routes().route("/billing/quote", post(billing::quote))),
         (rule("usage", Viewer, Admin), routes().route("/usage", get(usage::get))),
