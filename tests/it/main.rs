@@ -25,6 +25,7 @@ mod hot_reload;
 mod idempotency;
 mod lifecycle;
 mod login;
+mod money;
 mod operator;
 mod pagerduty;
 mod plans;

@@ -150,6 +150,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     for (name, reason) in &effective.unopened {
         tracing::error!(secret = name, reason, "a secret of the store cannot be opened, and is not used");
     }
+    leases::take_back(&store, clock.now()).await.context("the store cannot be written")?;
     lose_requests(&store, &clock).await.context("the store cannot be written")?;
     log_level.set(&effective.config.log);
     let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;

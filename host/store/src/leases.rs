@@ -90,10 +90,10 @@ pub async fn any_expired(conn: &mut Conn, now: Timestamp) -> Result<bool, StoreE
     Ok(found.is_some())
 }
 
-/// Closes leases whose hosts were silent for too long, a few at a time, and charges what their requests were known to
+/// Closes leases that ended before `end`, their hosts being silent for too long, a few at a time, and charges what their requests were known to
 /// have cost: those get the call records that their hosts cannot write any more. Says how many leases there were.
-pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<usize, StoreError> {
-    let mut swept = fetch!(tx, fetch_all, Closed, SWEEP, now.micros(), SWEPT)?;
+pub async fn sweep(tx: &mut Tx, end: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
+    let mut swept = fetch!(tx, fetch_all, Closed, SWEEP, end.micros(), SWEPT)?;
     swept.sort_unstable_by(|one, other| one.id.cmp(&other.id));
     for lease in &mut swept {
         let noted = progress::take(tx, &lease.id).await?;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardpoint_store::{Lane, StoreError, leases, progress};
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::{Engine, Lane, Store, StoreError, leases, progress};
 
 use super::Rounds;
 use crate::service::billing::{LEASE_LIFE, Purse};
@@ -27,6 +28,17 @@ pub async fn run(app: Arc<App>) {
     if let Err(error) = give_back(&app).await {
         tracing::warn!(%error, "leases of credits were not given back; other hosts will take them");
     }
+}
+
+/// Takes back what the run before this one had leased, where nobody else has the database: its host is gone.
+///
+/// # Errors
+/// The store's.
+pub async fn take_back(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    if store.engine() == Engine::Sqlite {
+        sweep_until(store, now, now.plus(LEASE_LIFE).plus(LEASE_LIFE)).await?;
+    }
+    Ok(())
 }
 
 /// Once. Each step is good without the next.
@@ -97,9 +109,17 @@ async fn close(app: &App, ids: Vec<String>) -> Result<(), StoreError> {
 /// Takes back what hosts that were silent for too long have leased.
 async fn sweep(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now();
-    while leases::any_expired(&mut app.store.read().await?, now).await? {
-        let swept = app.store.write(Lane::Bulk, move |tx| Box::pin(leases::sweep(tx, now))).await?;
-        tracing::warn!(leases = swept, "took back leases of credits from hosts that were silent");
+    sweep_until(&app.store, now, now).await
+}
+
+/// Takes back leases that end before `end`.
+async fn sweep_until(store: &Store, now: Timestamp, end: Timestamp) -> Result<(), StoreError> {
+    while leases::any_expired(&mut store.read().await?, end).await? {
+        let swept = store.write(Lane::Bulk, move |tx| Box::pin(leases::sweep(tx, end, now))).await?;
+        tracing::warn!(
+            leases = swept,
+            "took back leases of credits from hosts that are gone, or were silent"
+        );
     }
     Ok(())
 }

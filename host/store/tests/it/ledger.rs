@@ -73,7 +73,7 @@ async fn close(db: &Fixture, lease: &str) {
 }
 
 async fn sweep(db: &Fixture, now: Timestamp) -> usize {
-    db.store.write(Lane::Bulk, move |tx| Box::pin(leases::sweep(tx, now))).await.unwrap()
+    db.store.write(Lane::Bulk, move |tx| Box::pin(leases::sweep(tx, now, now))).await.unwrap()
 }
 
 async fn account(db: &Fixture) -> Credited {
