@@ -14,6 +14,7 @@
 //! publishes it. A file that is removed takes the plugin that was published through it away; a file that
 //! turns bad does not.
 
+mod carry_out;
 pub mod decide;
 pub mod files;
 pub mod folder;

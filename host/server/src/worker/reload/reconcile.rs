@@ -7,15 +7,13 @@ use hardpoint_runtime::{BindingSpec, Generation, Opening};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, Source, State};
 use hardpoint_store::{Engine, Lane, StoreError, revision};
-use serde_json::json;
 use tokio::task::JoinError;
 
 use super::Keeper;
-use super::decide::{Change, Decision, Loaded, decide};
+use super::carry_out::{RowChange, carry_out};
+use super::decide::{Decision, Loaded, decide};
 use crate::service::effective::Effective;
-use crate::service::events::{self, Author};
 use crate::service::plugins::arranged::Arranged;
-use crate::service::plugins::narrow::narrow;
 
 /// A change can make another one due (a candidate that is rejected lets an older one in), but not for ever.
 const ROUNDS: usize = 8;
@@ -120,44 +118,21 @@ impl Keeper {
 
     async fn write(&self, row: Plugin, change: RowChange) -> Result<(), StoreError> {
         let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
-        let (state, kind, reason) = match change {
-            RowChange::Decided(Change::Activate) => (State::Active, Some("plugin.activated"), None),
-            RowChange::Decided(Change::Reject(reason)) => {
-                (State::Rejected, Some("plugin.rejected"), Some(reason))
-            }
-            RowChange::Decided(Change::Wait(reason)) => {
-                let kind = (row.state == State::Active).then_some("plugin.suspended");
-                (State::PendingApproval, kind, Some(reason))
-            }
-            RowChange::Remove(reason) => (State::Removed, Some("plugin.removed"), Some(reason)),
-        };
+        let config = self.app.effective().config.clone();
+        let (decided_on, wanted) = (row.clone(), change.clone());
+        let write = self.app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { carry_out(tx, &config, &decided_on, &wanted, now, &*rng).await })
+        });
+        if !write.await? {
+            tracing::debug!(plugin = row.id, version = row.version, "changed meanwhile: to be decided anew");
+            return Ok(());
+        }
+        let (state, reason) = (change.state(), change.reason());
         tracing::info!(plugin = row.id, version = row.version, state = state.as_str(), reason, "plugin");
         if state == State::Active {
             self.app.metrics.plugin_load("activated");
         }
-        let config = self.app.effective().config.clone();
-        let write = self.app.store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                if state == row.state {
-                    // It waits on: what came first stays first.
-                    plugins::set_reason(tx, &row.id, &row.digest, reason.as_deref()).await?;
-                } else {
-                    plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
-                }
-                let taken_back = match state {
-                    State::Active => narrow(tx, &config, &row).await?,
-                    _ => BTreeMap::new(),
-                };
-                let Some(kind) = kind else { return Ok(()) };
-                let mut after = json!({ "version": row.version, "digest": row.digest, "reason": reason });
-                if !taken_back.is_empty() {
-                    after["taken_back"] = json!(taken_back);
-                }
-                let event = Author::system().event(now, &*rng, kind, events::plugin(&row.id), after);
-                tx.append(&event, &[]).await
-            })
-        });
-        write.await
+        Ok(())
     }
 
     fn load_and_publish(&mut self, decisions: Vec<(&Vec<Plugin>, Decision)>, openings: Vec<Opening>) {
@@ -250,18 +225,6 @@ pub(super) struct Published {
     generations: Vec<u64>,
     bindings: Vec<BindingSpec>,
     openings: Vec<Opening>,
-}
-
-/// What happens to a version's row.
-enum RowChange {
-    Decided(Change),
-    Remove(String),
-}
-
-impl From<Change> for RowChange {
-    fn from(change: Change) -> Self {
-        Self::Decided(change)
-    }
 }
 
 fn find<'a>(versions: &'a [Plugin], digest: &str) -> Option<&'a Plugin> {

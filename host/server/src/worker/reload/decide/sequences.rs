@@ -22,10 +22,12 @@ use super::{Change, Decision, Loaded, candidate, decide, specs};
 use crate::config::{Config, Sources};
 use crate::service::events::Author;
 use crate::service::plugins::bind::NewBinding;
-use crate::service::plugins::narrow::narrow;
 use crate::service::plugins::plan::plan;
 use crate::service::plugins::{Desk, DeskError};
+use crate::worker::reload::carry_out::carry_out;
 use crate::worker::reload::scan::take_in;
+
+mod races;
 
 const ID: &str = "any";
 
@@ -316,7 +318,7 @@ impl World {
             }
             for (digest, change) in decision.changes {
                 let row = versions.iter().find(|row| row.digest == digest).unwrap().clone();
-                self.write(row, change).await.unwrap();
+                assert!(self.write(row, change).await.unwrap(), "nobody else is here");
             }
         }
         panic!("nothing comes of it")
@@ -329,14 +331,13 @@ impl World {
         assert!(!needs_approval || self.approved.contains(&next.digest), "{next:?} beside {versions:?}");
     }
 
-    async fn write(&mut self, row: Plugin, change: Change) -> Result<(), StoreError> {
-        let (now, config) = (self.desk.clock.now(), self.desk.config.clone());
-        let (state, reason) = match change {
-            Change::Activate => (State::Active, None),
-            Change::Wait(reason) => (State::PendingApproval, Some(reason)),
-            Change::Reject(reason) => panic!("{reason}"),
-        };
-        if state == State::Active {
+    /// As the keeper does it: false where it was not to be done any more.
+    async fn write(&mut self, row: Plugin, change: Change) -> Result<bool, StoreError> {
+        let (now, rng, config) = (self.desk.clock.now(), self.rng.clone(), self.desk.config.clone());
+        if let Change::Reject(reason) = &change {
+            panic!("{reason}");
+        }
+        if change == Change::Activate {
             // What an older version had beyond this is not to come again by itself, nor what a binding had
             // that there is no more.
             let gone: Vec<_> =
@@ -349,13 +350,7 @@ impl World {
             }
         }
         let write = self.desk.store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                plugins::set_state(tx, &row.id, &row.digest, state, reason.as_deref(), now).await?;
-                if state == State::Active {
-                    narrow(tx, &config, &row).await?;
-                }
-                Ok(())
-            })
+            Box::pin(async move { carry_out(tx, &config, &row, &change.into(), now, &*rng).await })
         });
         write.await
     }
