@@ -205,7 +205,7 @@ impl Desk {
     /// Allows what [`Desk::preview`] showed, if it is still what would be allowed.
     ///
     /// # Errors
-    /// If bindings or settings have changed since.
+    /// If bindings, settings or the version's state have changed since: what is gone by now is not approved.
     pub async fn grant_shown(&self, author: &Author, id: &str, granted: &Granted) -> Result<(), DeskError> {
         let version = granted.version.clone();
         let manifest =
@@ -237,6 +237,10 @@ impl Desk {
                     return Ok(false);
                 }
                 let rows = plugins::versions(tx, &version.id).await?;
+                let row = rows.iter().find(|row| row.digest == version.digest);
+                let Some(state) = row.map(|row| row.state).filter(|state| *state == version.state) else {
+                    return Ok(false);
+                };
                 let serves_another =
                     rows.iter().any(|row| row.state == State::Active && row.digest != version.digest);
                 for (binding, asked) in asked {
@@ -258,7 +262,7 @@ impl Desk {
                     grants::put(tx, &row).await?;
                 }
                 plugins::approve(tx, &version.id, &version.digest, &by, now).await?;
-                if !matches!(version.state, State::Active | State::Paused | State::PendingApproval) {
+                if !matches!(state, State::Active | State::Paused | State::PendingApproval) {
                     plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now)
                         .await?;
                 }
@@ -267,7 +271,7 @@ impl Desk {
             })
         });
         if !write.await? {
-            let reason = format!("the bindings of `{id}` changed meanwhile: look at what it asks for again");
+            let reason = format!("`{id}` or its bindings changed meanwhile: look at what it asks for again");
             return Err(DeskError::State(reason));
         }
         Ok(())

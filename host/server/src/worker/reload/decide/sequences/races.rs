@@ -47,3 +47,26 @@ async fn the_keeper_brings_nothing_back_by_an_older_decision() {
     assert!(!world.write(decided_on, Change::Wait("for nothing".to_owned())).await.unwrap());
     assert_eq!(world.row(1).await.state, State::Removed);
 }
+
+/// What was shown and is gone by the time somebody says yes stays gone, with nothing allowed for it.
+#[tokio::test]
+async fn a_version_that_is_gone_is_not_approved() {
+    for step in [Step::Discard, Step::Remove] {
+        let bytes = vec![Bytes::new(0, "1.0.0", &[]), Bytes::new(1, "2.0.0", &["kv = true\n"])];
+        let mut world = World::new(false, bytes).await;
+        world.take(&Step::Publish(0, Source::Folder)).await;
+        world.settle().await;
+        world.take(&Step::Publish(1, Source::Folder)).await;
+        let shown = world.desk.preview(ID, None, None).await.unwrap();
+        assert_eq!(shown.version.digest, world.bytes[1].digest);
+        world.take(&step).await;
+        let outcome = world.desk.grant_shown(&Author::cli(), ID, &shown).await;
+        assert!(matches!(outcome, Err(DeskError::State(_))), "after {step:?}: {outcome:?}");
+        let row = world.row(1).await;
+        assert_eq!((row.state, row.approved_by), (State::Removed, None), "after {step:?}");
+        assert!(world.desk.arranged().await.unwrap().grants.is_empty(), "after {step:?}");
+        // Who looks again may have it.
+        world.desk.grant(&Author::cli(), ID, Some(&shown.version.digest), None).await.unwrap();
+        assert_eq!(world.row(1).await.state, State::PendingApproval);
+    }
+}
