@@ -136,10 +136,7 @@ impl Desk {
             return found
                 .ok_or_else(|| DeskError::NoVersion { id: id.to_owned(), digest: digest.to_owned() });
         }
-        let active =
-            || versions.iter().find(|version| matches!(version.state, State::Active | State::Paused));
-        let newest = || versions.iter().find(|version| version.state != State::Removed);
-        match candidate(&versions).or_else(active).or_else(newest) {
+        match meant(&versions) {
             Some(version) => Ok(version.clone()),
             None => Err(self.no_plugin(id).await),
         }
@@ -297,6 +294,7 @@ impl Desk {
         let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                begin_change(tx).await?;
                 let mut granted = Vec::new();
                 for row in grants::list(tx).await? {
                     if row.plugin_id == id && binding.as_ref().is_none_or(|wanted| *wanted == row.binding) {
@@ -352,22 +350,22 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes a plugin away, with its bindings, what they were allowed, and the approval of its bytes. A file in the folder stays, and is
-    /// taken up again when it changes.
+    /// Takes a plugin away, with its bindings, what they were allowed, and the approval of its bytes. A file in
+    /// the folder stays, and is taken up again when it changes.
     pub async fn remove(&self, author: &Author, id: &str) -> Result<(), DeskError> {
-        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
-        // Those that served once go too: nothing is left that could come again, or holds on to a name.
-        let is_there = |row: &&Plugin| row.state != State::Removed;
-        let there: Vec<Plugin> = versions.iter().filter(is_there).cloned().collect();
-        if there.iter().all(|row| row.state == State::Superseded) {
-            return Err(self.no_plugin(id).await);
-        }
         let plugin = id.to_owned();
         let now = self.clock.now();
         let reason = format!("removed by {}", author.name());
         let (rng, author) = (self.rng.clone(), author.clone());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                begin_change(tx).await?;
+                let versions = plugins::versions(tx, &plugin).await?;
+                // Those that served once go too: nothing is left that could come again, or holds on to a name.
+                let there: Vec<&Plugin> = versions.iter().filter(|row| row.state != State::Removed).collect();
+                if there.iter().all(|row| row.state == State::Superseded) {
+                    return Ok(false);
+                }
                 for row in &there {
                     plugins::set_state(tx, &row.id, &row.digest, State::Removed, Some(&reason), now).await?;
                 }
@@ -388,11 +386,22 @@ impl Desk {
                 let digests: BTreeSet<&str> = there.iter().map(|row| row.digest.as_str()).collect();
                 let gone = json!({ "digests": digests, "bindings": bound, "taken_back": allowed });
                 let event = author.event(now, &*rng, "plugin.removed", events::plugin(&plugin), gone);
-                tx.append(&event, &[]).await
+                tx.append(&event, &[]).await?;
+                Ok(true)
             })
         });
-        Ok(write.await?)
+        match write.await? {
+            true => Ok(()),
+            false => Err(self.no_plugin(id).await),
+        }
     }
+}
+
+/// The version that a command without a digest means.
+pub(super) fn meant(versions: &[Plugin]) -> Option<&Plugin> {
+    let active = || versions.iter().find(|version| matches!(version.state, State::Active | State::Paused));
+    let newest = || versions.iter().find(|version| version.state != State::Removed);
+    candidate(versions).or_else(active).or_else(newest)
 }
 
 /// Whether a version may serve as things are arranged.

@@ -1,7 +1,7 @@
 //! A version that waits beside the one that serves, and is not wanted: it alone goes.
 
-use hardpoint_store::Lane;
 use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::{Lane, begin_change};
 use serde_json::json;
 
 use super::narrow::{TakenBack, narrow};
@@ -45,6 +45,7 @@ impl Desk {
         let (plugin, wanted) = (id.to_owned(), digest.map(str::to_owned));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
                 let waits = |row: &&Plugin| row.state == State::PendingApproval;
                 let found = match &wanted {

@@ -1,10 +1,11 @@
 //! The operator's switches: pause, resume, go back to the version before. Like the rest of the desk they work
 //! on the store alone; running servers follow.
 
-use hardpoint_store::Lane;
 use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::{Lane, begin_change};
 use serde_json::json;
 
+use super::desk::meant;
 use super::narrow::{TakenBack, would_narrow};
 use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
@@ -59,6 +60,7 @@ impl Desk {
         let (author, rng, plugin) = (author.clone(), self.rng.clone(), id.to_owned());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
                 let Some(row) = versions.into_iter().find(|row| row.state == from) else { return Ok(None) };
                 plugins::set_state(tx, &plugin, &row.digest, to, reason.as_deref(), now).await?;
@@ -83,7 +85,7 @@ impl Desk {
         id: &str,
         digest: Option<&str>,
     ) -> Result<RolledBack, DeskError> {
-        let present = self.version(id, None).await?;
+        self.version(id, None).await?;
         if let Some(digest) = digest {
             self.check_pin(id, digest)?;
         }
@@ -92,7 +94,9 @@ impl Desk {
         let (plugin, wanted) = (id.to_owned(), digest.map(str::to_owned));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
+                let Some(present) = meant(&versions).cloned() else { return Ok(None) };
                 let served = versions.into_iter().filter(|row| row.state == State::Superseded);
                 let found = match &wanted {
                     Some(wanted) => served.into_iter().find(|row| row.digest == *wanted),

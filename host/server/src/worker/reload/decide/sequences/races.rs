@@ -1,6 +1,26 @@
 //! What is decided on is not always so any more when it is written: the bad orders, one after the other.
 
+use std::sync::Mutex;
+
+use hardpoint_store::{events, revision};
+use tokio::sync::oneshot;
+
 use super::*;
+
+/// Tells when it is first asked: the desk asks before it writes, and after what it reads before that.
+struct Asked {
+    clock: Arc<dyn Clock>,
+    told: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Clock for Asked {
+    fn now(&self) -> Timestamp {
+        if let Some(told) = self.told.lock().unwrap().take() {
+            told.send(()).unwrap();
+        }
+        self.clock.now()
+    }
+}
 
 /// The first version serves, and the second waits with its approval: what the keeper would make active.
 async fn one_serves_and_one_is_approved() -> (World, Plugin) {
@@ -19,6 +39,53 @@ impl World {
     async fn row(&self, which: usize) -> Plugin {
         let digest = &self.bytes[which].digest;
         self.versions().await.into_iter().find(|row| row.digest == *digest).unwrap()
+    }
+
+    /// What the newest event of this kind tells.
+    async fn told(&self, kind: &str) -> Value {
+        let mut conn = self.desk.store.read().await.unwrap();
+        let all = events::list(&mut conn, None, None, 100).await.unwrap();
+        let found = all.into_iter().find(|stored| stored.event.kind == kind).unwrap();
+        serde_json::to_value(&found.event.after).unwrap()
+    }
+
+    async fn revision(&self) -> i64 {
+        revision(&mut self.desk.store.read().await.unwrap()).await.unwrap()
+    }
+
+    /// Lets a third version serve after the desk has looked, if it looks before its transaction, and before that
+    /// transaction begins.
+    async fn third_comes_before<T>(&self, act: impl AsyncFnOnce(Desk) -> T) -> T {
+        let (holding, held) = oneshot::channel();
+        let (asked, go_on) = oneshot::channel();
+        let third = NewPlugin {
+            id: ID.to_owned(),
+            digest: self.bytes[2].digest.clone(),
+            version: self.bytes[2].version.to_owned(),
+            kind: Kind::Tool,
+            size: 1,
+            manifest: self.bytes[2].manifest.clone(),
+            source: Source::Folder,
+            file_name: Some("any.wasm".to_owned()),
+        };
+        let now = self.desk.clock.now();
+        let first = self.desk.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                holding.send(()).unwrap();
+                go_on.await.unwrap();
+                plugins::upsert(tx, &third, State::PendingApproval, None, now).await?;
+                plugins::set_active(tx, ID, &third.digest, now).await
+            })
+        });
+        let clock = Arc::new(Asked { clock: self.desk.clock.clone(), told: Mutex::new(Some(asked)) });
+        let desk = Desk { clock, ..self.desk.clone() };
+        let second = async {
+            held.await.unwrap();
+            act(desk).await
+        };
+        let (first, second) = tokio::join!(first, second);
+        assert!(first.unwrap());
+        second
     }
 }
 
@@ -68,5 +135,37 @@ async fn a_version_that_is_gone_is_not_approved() {
         // Who looks again may have it.
         world.desk.grant(&Author::cli(), ID, Some(&shown.version.digest), None).await.unwrap();
         assert_eq!(world.row(1).await.state, State::PendingApproval);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_a_plugin_is_removed_goes_with_it() {
+    let (world, _) = one_serves_and_one_is_approved().await;
+    world.third_comes_before(async |desk| desk.remove(&Author::cli(), ID).await).await.unwrap();
+    let states: Vec<State> = world.versions().await.into_iter().map(|row| row.state).collect();
+    assert_eq!(states, [State::Removed; 3]);
+}
+
+#[tokio::test]
+async fn going_back_starts_from_what_serves_then() {
+    let (mut world, next) = one_serves_and_one_is_approved().await;
+    world.write(next, Change::Activate).await.unwrap();
+    let back = world.third_comes_before(async |desk| desk.roll_back(&Author::cli(), ID, None).await).await;
+    assert_eq!(back.unwrap().version.version, "2.0.0");
+    let told = world.told("plugin.rolled_back").await;
+    assert_eq!(told["from"]["version"], "3.0.0", "{told}");
+}
+
+/// Two hosts on one PostgreSQL would each decide on what the other is about to change. The lock is the revision's
+/// row, so that whoever takes it first raises the revision even where there turns out to be nothing to do.
+#[tokio::test]
+async fn the_desk_locks_before_it_looks() {
+    let (mut world, next) = one_serves_and_one_is_approved().await;
+    world.take(&Step::Discard).await;
+    assert_ne!(next.state, world.row(1).await.state);
+    for nothing_to_do in [Step::Discard, Step::Resume, Step::RollBack(None)] {
+        let before = world.revision().await;
+        world.take(&nothing_to_do).await;
+        assert_eq!(world.revision().await, before + 1, "{nothing_to_do:?}");
     }
 }
