@@ -41,6 +41,7 @@ migrations! {
     7 "0007_sealed_secrets.sql" "sealed_secrets",
     8 "0008_ledger.sql" "ledger",
     9 "0009_idempotency.sql" "idempotency",
+    10 "0010_plugins_served.sql" "plugins_served",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

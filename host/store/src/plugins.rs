@@ -94,6 +94,9 @@ pub struct Plugin {
     /// When they were approved.
     #[sqlx(try_from = "MaybeMicros")]
     pub approved_at: Option<Timestamp>,
+    /// When it last became active; none if it never did since it was last removed.
+    #[sqlx(try_from = "MaybeMicros")]
+    pub served_at: Option<Timestamp>,
     /// When it was first published.
     #[sqlx(try_from = "Micros")]
     pub created_at: Timestamp,
@@ -108,14 +111,17 @@ statements! {
              ON CONFLICT (id, digest) DO UPDATE SET source = excluded.source, file_name = excluded.file_name, \
              updated_at = excluded.updated_at";
     GET: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
-          approved_at, created_at, updated_at FROM plugins WHERE id = $1 AND digest = $2";
+          approved_at, served_at, created_at, updated_at FROM plugins WHERE id = $1 AND digest = $2";
     LIST: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
-           approved_at, created_at, updated_at FROM plugins ORDER BY id, created_at DESC, digest";
+           approved_at, served_at, created_at, updated_at FROM plugins ORDER BY id, created_at DESC, digest";
     LIST_VERSIONS: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
-                    approved_at, created_at, updated_at FROM plugins WHERE id = $1 ORDER BY created_at DESC, digest";
+                    approved_at, served_at, created_at, updated_at FROM plugins WHERE id = $1 ORDER BY created_at DESC, digest";
     DESIRED: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
-              approved_at, created_at, updated_at FROM plugins WHERE state = 'active' ORDER BY id";
-    SET_STATE: "UPDATE plugins SET state = $3, reason = $4, updated_at = $5 WHERE id = $1 AND digest = $2";
+              approved_at, served_at, created_at, updated_at FROM plugins WHERE state = 'active' ORDER BY id";
+    ACTIVATE: "UPDATE plugins SET state = 'active', reason = NULL, served_at = $3, updated_at = $3 \
+               WHERE id = $1 AND digest = $2";
+    SET_STATE: "UPDATE plugins SET state = $3, reason = $4, updated_at = $5, \
+                served_at = CASE WHEN $3 = 'removed' THEN NULL ELSE served_at END WHERE id = $1 AND digest = $2";
     SET_REASON: "UPDATE plugins SET reason = $3 WHERE id = $1 AND digest = $2";
     SUPERSEDE: "UPDATE plugins SET state = 'superseded', reason = NULL, updated_at = $3 \
                 WHERE id = $1 AND digest <> $2 AND state = 'active'";
@@ -167,11 +173,12 @@ pub async fn set_active(tx: &mut Tx, id: &str, digest: &str, now: Timestamp) -> 
         return Ok(false);
     }
     execute!(tx, SUPERSEDE, id, digest, now.micros())?;
-    execute!(tx, SET_STATE, id, digest, State::Active.as_str(), None::<&str>, now.micros())?;
+    execute!(tx, ACTIVATE, id, digest, now.micros())?;
     Ok(true)
 }
 
-/// Puts a version into a state and says why; false where it is unknown. For `Active` see [`set_active`].
+/// Puts a version into a state and says why; false where it is unknown. For `Active` see [`set_active`]. One that
+/// is removed has never served.
 pub async fn set_state(
     tx: &mut Tx,
     id: &str,

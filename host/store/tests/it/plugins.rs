@@ -9,6 +9,7 @@ on_both!(
     a_version_is_published_once,
     one_version_of_a_plugin_is_active,
     states_carry_their_reason,
+    what_served_is_known_until_it_is_removed,
     approval_is_of_a_digest,
     the_same_again_changes_nothing,
     the_revision_rises_with_each_change_and_only_then,
@@ -68,6 +69,7 @@ async fn a_version_is_published_once(db: Fixture) {
         reason: Some("new here".into()),
         approved_by: None,
         approved_at: None,
+        served_at: None,
         created_at: at(1),
         updated_at: at(1),
     };
@@ -115,6 +117,33 @@ async fn states_carry_their_reason(db: Fixture) {
     assert!(set(State::Active, Some("is no reason"), "aa").await.unwrap());
     let plugin = plugins::get(&mut db.store.read().await.unwrap(), "openai", "aa").await.unwrap().unwrap();
     assert_eq!((plugin.state, plugin.reason), (State::Active, None));
+}
+
+async fn what_served_is_known_until_it_is_removed(db: Fixture) {
+    for digest in ["aa", "bb"] {
+        publish(&db, version("openai", digest), State::PendingApproval).await;
+    }
+    activate(&db, "openai", "aa").await.unwrap();
+    let served = async |state: State| {
+        db.store
+            .write(Lane::Request, move |tx| {
+                Box::pin(async move {
+                    for digest in ["aa", "bb"] {
+                        plugins::set_state(tx, "openai", digest, state, None, at(5)).await?;
+                    }
+                    let versions = plugins::versions(tx, "openai").await?;
+                    Ok(versions.into_iter().map(|row| (row.digest, row.served_at)).collect::<Vec<_>>())
+                })
+            })
+            .await
+            .unwrap()
+    };
+    let told = |aa| [("aa".to_owned(), aa), ("bb".to_owned(), None)];
+    for state in [State::PendingApproval, State::Rejected, State::Superseded, State::Paused] {
+        assert_eq!(served(state).await, told(Some(at(2))), "{state:?}");
+    }
+    assert_eq!(served(State::Removed).await, told(None));
+    assert_eq!(served(State::PendingApproval).await, told(None), "what comes again is new");
 }
 
 async fn approval_is_of_a_digest(db: Fixture) {

@@ -1,4 +1,4 @@
-//! A version that waits beside the one that serves, and is not wanted: it alone goes.
+//! A version that waits beside the one that serves, and is not wanted: it alone goes, or goes back to where it was.
 
 use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Lane, begin_change};
@@ -27,8 +27,9 @@ enum Refused {
 
 impl Desk {
     /// Discards the version that waits, or the one of those that wait with this digest: its bytes' approval is
-    /// forgotten, and what bindings were allowed for its sake alone is taken back. A file of it in the folder
-    /// stays, and is taken up again when it changes.
+    /// forgotten, and what bindings were allowed for its sake alone is taken back. One that served before, and
+    /// waits because somebody went back to it, can be gone back to again, and keeps its approval. A file of it in
+    /// the folder stays, and is taken up again when it changes.
     ///
     /// # Errors
     /// There is no such plugin or version; none waits; no other serves, so that nothing would be left; or it is the
@@ -61,9 +62,13 @@ impl Desk {
                 let Some(serving) = versions.iter().find(serves) else {
                     return Ok(Err(Refused::NothingServes));
                 };
-                let reason = format!("discarded by {}", author.name());
-                plugins::set_state(tx, &plugin, &row.digest, State::Removed, Some(&reason), now).await?;
-                plugins::disapprove(tx, &plugin, &row.digest, now).await?;
+                if row.served_at.is_some() {
+                    plugins::set_state(tx, &plugin, &row.digest, State::Superseded, None, now).await?;
+                } else {
+                    let reason = format!("discarded by {}", author.name());
+                    plugins::set_state(tx, &plugin, &row.digest, State::Removed, Some(&reason), now).await?;
+                    plugins::disapprove(tx, &plugin, &row.digest, now).await?;
+                }
                 let taken_back = narrow(tx, &config, serving).await?;
                 let gone = json!({ "version": row.version, "digest": row.digest, "taken_back": taken_back });
                 let event = author.event(now, &*rng, "plugin.discarded", events::plugin(&plugin), gone);

@@ -100,8 +100,7 @@ impl Desk {
                 let served = versions.into_iter().filter(|row| row.state == State::Superseded);
                 let found = match &wanted {
                     Some(wanted) => served.into_iter().find(|row| row.digest == *wanted),
-                    // One that gives a reason never served.
-                    None => served.filter(|row| row.reason.is_none()).max_by_key(|row| row.updated_at),
+                    None => served.filter(|row| row.served_at.is_some()).max_by_key(|row| row.updated_at),
                 };
                 let Some(row) = found else { return Ok(None) };
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;

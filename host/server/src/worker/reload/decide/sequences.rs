@@ -253,7 +253,8 @@ impl World {
             Step::Pause => drop(done(self.desk.pause(&author, ID).await)),
             Step::Resume => drop(done(self.desk.resume(&author, ID).await)),
             Step::Discard => {
-                if let Some(gone) = done(self.desk.discard(&author, ID, None).await) {
+                let gone = done(self.desk.discard(&author, ID, None).await);
+                if let Some(gone) = gone.filter(|gone| gone.version.served_at.is_none()) {
                     self.approved.remove(&gone.version.digest);
                 }
             }

@@ -169,3 +169,27 @@ async fn the_desk_locks_before_it_looks() {
         assert_eq!(world.revision().await, before + 1, "{nothing_to_do:?}");
     }
 }
+
+/// Going back, thinking better of it, and going back all the same.
+#[tokio::test]
+async fn what_served_can_be_gone_back_to_after_it_was_discarded() {
+    let (mut world, next) = one_serves_and_one_is_approved().await;
+    world.write(next, Change::Activate).await.unwrap();
+    for _ in 0..2 {
+        world.take(&Step::RollBack(None)).await;
+        let waits = world.row(0).await;
+        assert_eq!(waits.state, State::PendingApproval);
+        world.take(&Step::Discard).await;
+        let discarded = world.row(0).await;
+        assert_eq!((discarded.state, discarded.reason), (State::Superseded, None));
+        assert_eq!(discarded.approved_by, waits.approved_by);
+    }
+    world.take(&Step::Remove).await;
+    world.take(&Step::Publish(1, Source::Folder)).await;
+    world.settle().await;
+    // Since it was removed it never served.
+    world.take(&Step::Publish(0, Source::Folder)).await;
+    world.take(&Step::Discard).await;
+    let discarded = world.row(0).await;
+    assert_eq!((discarded.state, discarded.approved_by), (State::Removed, None));
+}
