@@ -55,7 +55,7 @@ async fn customer(host: &Host, cents: i64) -> (String, String) {
     };
     let organization = run(&["org", "create", "Acme", "--plan", "professional", "--json"]);
     let organization = organization["id"].as_str().expect("an id").to_owned();
-    let key = run(&["key", "new", "--org", &organization, "--role", "admin", "--json"]);
+    let key = run(&["key", "new", "--org", &organization, "--role", "admin", "--unlimited", "--json"]);
     let body = json!({"organizationId": organization, "amountCents": cents});
     host.client().post("/api/v1/billing/credits", &body).await.expect(200);
     (organization, key["key"].as_str().expect("a key").to_owned())

@@ -79,7 +79,7 @@ impl Account {
         self.left().map_or(cost, |short| cost.min(short.left().max(Credits::ZERO)))
     }
 
-    /// Leases at least `need`, and as much as the requests that wait together want, or a block.
+    /// Leases at least `need`, and as much as the requests that wait together want where there is so much, or a block.
     ///
     /// # Errors
     /// What is short where even `need` is not there.
@@ -89,8 +89,11 @@ impl Account {
             None => (wanted.max(BLOCK), false),
             Some(short) if short.left() < need => return Err(short),
             Some(short) => {
-                let share = short.left().share(SHARE);
-                (wanted.max(share.min(BLOCK)).min(short.left()), share < BLOCK)
+                let left = short.left();
+                let share = left.share(SHARE).min(BLOCK);
+                // Not all that wait can have what they want: each is given what it needs, and others elsewhere too.
+                let amount = if wanted > left { need.max(share) } else { wanted.max(share) };
+                (amount, (left - amount).share(SHARE) < BLOCK)
             }
         };
         // A block that is not needed must not reach the soft cap before the money is spent.
@@ -149,7 +152,7 @@ mod tests {
     fn what_waits_together_is_leased_together() {
         let grant =
             |wanted| account(5_000_000, None, 0).grant(micros(10), micros(wanted)).unwrap().amount.micros();
-        assert_eq!((grant(4_000_000), grant(6_000_000)), (4_000_000, 5_000_000));
+        assert_eq!((grant(4_000_000), grant(6_000_000)), (4_000_000, 312_500));
     }
 
     #[test]

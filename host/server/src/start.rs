@@ -232,6 +232,10 @@ impl Server {
                 tracing::error!(%error, "a worker ended badly");
             }
         }
+        // What was leased while the last requests ended.
+        if let Err(error) = leases::give_back(&self.app).await {
+            tracing::warn!(%error, "leases of credits were not given back; other hosts will take them");
+        }
         self.app.store.close().await;
     }
 }

@@ -33,7 +33,7 @@ statements! {
     INSERT: "INSERT INTO spend_approvals (id, organization_id, most, approved_by, created_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6)";
     USE: "UPDATE spend_approvals SET request_id = $3 WHERE id = $1 AND organization_id = $2 AND request_id IS NULL \
-          AND expires_at > $4 AND most >= $5";
+          AND expires_at > $4 AND most >= $5 RETURNING most";
     LIST: "SELECT id, organization_id, most, approved_by, created_at, expires_at, request_id FROM spend_approvals \
            WHERE organization_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3";
     COUNT: "SELECT COUNT(*) FROM spend_approvals WHERE organization_id = $1";
@@ -46,7 +46,8 @@ pub async fn insert(tx: &mut Tx, approval: &Approval) -> Result<(), StoreError> 
     execute!(tx, INSERT, id, organization_id, most.micros(), approved_by, created, expires).map(drop)
 }
 
-/// Uses an approval for a request that may cost so much; false where it is not there, too small, over, or used.
+/// Uses an approval for a request that may cost so much, and says how much it is for; none where it is not there, too
+/// small, over, or used.
 pub async fn spend(
     tx: &mut Tx,
     organization_id: &str,
@@ -54,9 +55,11 @@ pub async fn spend(
     request_id: &str,
     estimate: Credits,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Credits>, StoreError> {
     let (now, estimate) = (now.micros(), estimate.micros());
-    Ok(execute!(tx, USE, id, organization_id, request_id, now, estimate)? == 1)
+    let found: Option<(i64,)> =
+        fetch!(tx, fetch_optional, (i64,), USE, id, organization_id, request_id, now, estimate)?;
+    Ok(found.map(|(most,)| Credits::from_micros(most)))
 }
 
 /// Approvals, newest first.

@@ -3,7 +3,7 @@
 //! A lease is closed once, by its host or, where that was silent for too long, by another. From then on nothing is
 //! spent from it: its id is the fence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hardpoint_domain::money::Credits;
 use hardpoint_domain::pool::Spent;
@@ -32,6 +32,7 @@ struct Closed {
 }
 
 statements! {
+    LOCK: "UPDATE credit_leases SET spent = spent WHERE id = $1";
     SPEND: "UPDATE credit_leases SET spent = spent + $2 WHERE id = $1 AND is_open";
     CLOSE: "UPDATE credit_leases SET is_open = FALSE WHERE id = $1 AND is_open \
             RETURNING id, organization_id, granted, spent, period_begin";
@@ -133,6 +134,16 @@ async fn settle(tx: &mut Tx, mut closed: Vec<Closed>, now: Timestamp) -> Result<
             Transfer { id: &format!("{id}:close"), organization_id: &organization_id, kind: "close", now };
         transfer.write(tx, &[("leased", -granted), ("spent", spent), ("credits", rest)]).await?;
         credits::give_back(tx, &organization_id, rest, period_begin).await?;
+    }
+    Ok(())
+}
+
+/// Lets nobody else take these leases back, or spend from them, until this transaction ends. What is read of their
+/// requests' records afterwards stays true.
+pub(crate) async fn lock(tx: &mut Tx, spent: &[Vec<Spent>]) -> Result<(), StoreError> {
+    let ids: BTreeSet<&str> = spent.iter().flatten().map(|part| &*part.block).collect();
+    for id in ids {
+        execute!(tx, LOCK, id)?;
     }
     Ok(())
 }

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hardpoint_domain::money::Credits;
 use hardpoint_domain::pool::Spent;
 use hardpoint_domain::time::{Clock, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call_records::{CallRecord, check, insert_whole, is_written};
 use crate::call_records_dialect::LARGEST;
-use crate::{Conn, Lane, Store, StoreError, Tx, leases, progress};
+use crate::{Lane, Store, StoreError, Tx, leases, progress};
 
 /// A batch of so many says that the next will be as large, if it is given the time: as PostgreSQL's
 /// `commit_siblings` has it.
@@ -19,7 +20,8 @@ const CROWD: usize = 4;
 /// How long a batch waits for its crowd, once; PostgreSQL's `commit_delay`. A commit takes as much work
 /// for one record as for many.
 const GATHER: Duration = Duration::from_millis(1);
-/// Attempts at a batch with money in it, while the database cannot be reached: half a minute of them.
+/// Attempts at a batch with money in it, while the database cannot be reached: half a minute of them at least, longer
+/// where each attempt waits for a connection.
 const ATTEMPTS: u32 = 60;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -138,15 +140,10 @@ async fn write_charged(store: &Store, clock: &Arc<dyn Clock>, batch: Arc<[Ended]
     loop {
         let (whole, now) = (Arc::clone(&batch), clock.now());
         let write = store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                if attempt > 1 && are_written(tx, &whole).await? {
-                    return Ok(());
-                }
-                write_down(tx, &whole, now).await
-            })
+            Box::pin(async move { write_down(tx, &whole, attempt > 1, now).await })
         });
         match write.await {
-            Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+            Err(error) if is_worth_repeating(&error) && attempt < ATTEMPTS => {
                 tracing::warn!(%error, attempt, "what was spent could not be written; it is tried again");
                 tokio::time::sleep(PAUSE).await;
                 attempt += 1;
@@ -159,22 +156,31 @@ async fn write_charged(store: &Store, clock: &Arc<dyn Clock>, batch: Arc<[Ended]
     }
 }
 
-/// All of them: some may have been written by whoever swept the lease of a host that was away.
-async fn are_written(conn: &mut Conn, batch: &[Ended]) -> Result<bool, StoreError> {
-    for ended in batch {
-        if !is_written(conn, &ended.record).await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Also where the database was too slow, or its disk full: what was spent is not to be forgotten for that.
+fn is_worth_repeating(error: &StoreError) -> bool {
+    error.is_transient() || matches!(error, StoreError::Undone(_) | StoreError::Full)
 }
 
-async fn write_down(tx: &mut Tx, batch: &[Ended], now: Timestamp) -> Result<(), StoreError> {
+/// `again` says that an earlier attempt may have come through.
+async fn write_down(tx: &mut Tx, batch: &[Ended], again: bool, now: Timestamp) -> Result<(), StoreError> {
+    let mut spent: Vec<Vec<Spent>> = batch.iter().map(|ended| ended.spent.clone()).collect();
+    if again || batch.iter().any(|ended| ended.noted) {
+        leases::lock(tx, &spent).await?;
+        for (ended, spent) in batch.iter().zip(&mut spent) {
+            // By that attempt, or by whoever took back the lease of a host that was away: with what it cost.
+            if is_written(tx, &ended.record).await? {
+                spent.iter_mut().for_each(|part| part.amount = Credits::ZERO);
+            }
+        }
+    }
     let records = batch.iter().map(|ended| ended.record.clone()).collect();
-    let spent: Vec<Vec<Spent>> = batch.iter().map(|ended| ended.spent.clone()).collect();
     leases::record(tx, records, &spent, now).await?;
-    for ended in batch.iter().filter(|ended| ended.noted) {
-        progress::forget(tx, &ended.record.request_id).await?;
+    let mut noted: Vec<&str> = Vec::new();
+    noted.extend(batch.iter().filter(|ended| ended.noted).map(|ended| &*ended.record.request_id));
+    // In the order in which they are noted, so that no two transactions wait for each other.
+    noted.sort_unstable();
+    for request_id in noted {
+        progress::forget(tx, request_id).await?;
     }
     Ok(())
 }

@@ -181,7 +181,8 @@ pub async fn add_credits(
 ) -> Result<Json<Billing>, ApiError> {
     let wanted: AddCredits = body.parse()?;
     let amount = Credits::from_cents(wanted.amount_cents).ok_or_else(|| too_much("amountCents"))?;
-    let transfer = wanted.reference.as_deref().map(reference).transpose()?;
+    let name = |text: &str| reference(&wanted.organization_id, text);
+    let transfer = wanted.reference.as_deref().map(name).transpose()?;
     let (by, organization) = (Principal::from(caller), wanted.organization_id);
     let terms = |plan: &str| app.config.terms(plan);
     let accounts = Accounts::of(&app);
@@ -190,11 +191,11 @@ pub async fn add_credits(
     standing(&app, &by, Some(&organization)).await
 }
 
-/// The name of a transfer, apart from those that the host makes.
-pub fn reference(text: &str) -> Result<String, ApiError> {
+/// The name of a transfer of an organisation, apart from those that the host makes.
+pub fn reference(organization: &str, text: &str) -> Result<String, ApiError> {
     let fits = (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits {
-        return Ok(format!("ref:{text}"));
+        return Ok(format!("ref:{organization}:{text}"));
     }
     let message = "The 'reference' field takes 1 to 100 visible ASCII characters.";
     Err(ApiError::bad_field("reference", "format", message))

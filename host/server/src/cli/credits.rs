@@ -98,7 +98,7 @@ async fn run_on(accounts: &Accounts, config: &Config, command: Command) -> Resul
     let (organization, json) = match command {
         Command::Show { organization, json } => (organization, json),
         Command::Add { organization, amount, reason, reference: name, json } => {
-            let name = name.as_deref().map(reference).transpose()?;
+            let name = name.as_deref().map(|text| reference(&organization, text)).transpose()?;
             let added =
                 accounts.add_credits(&by, &organization, amount, &reason, name.as_deref(), terms).await?;
             if !added {

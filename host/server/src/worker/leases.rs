@@ -17,7 +17,7 @@ pub const PERIOD: Duration = Duration::from_secs(2);
 /// Requests in one write, so that none holds up the others for long.
 const BATCH: usize = 50;
 
-/// Looks after leases until the server stops, and gives everything back then.
+/// Looks after leases until the server stops, and gives back then what nobody needs.
 pub async fn run(app: Arc<App>) {
     let mut rounds = Rounds::every(PERIOD, &app);
     while rounds.next().await {
@@ -53,7 +53,8 @@ pub async fn look(app: &App) -> Result<(), StoreError> {
 
 /// Notes what requests have cost so far that have been under way for a while.
 async fn note_progress(app: &App) -> Result<(), StoreError> {
-    let noted: Vec<_> = app.billing.open().iter().filter_map(|note| note.progress(PERIOD)).collect();
+    let mut noted: Vec<_> = app.billing.open().iter().filter_map(|note| note.progress(PERIOD)).collect();
+    noted.sort_unstable_by(|(_, one), (_, other)| one.request_id.cmp(&other.request_id));
     for batch in noted.chunks(BATCH) {
         let batch = batch.to_vec();
         let write = app.store.write(Lane::Bulk, |tx| {
@@ -91,7 +92,7 @@ async fn give_back_idle(app: &App) -> Result<(), StoreError> {
 }
 
 /// All that no request needs, at the end. Requests are over by then, or were given up.
-async fn give_back(app: &App) -> Result<(), StoreError> {
+pub async fn give_back(app: &App) -> Result<(), StoreError> {
     let held = app.billing.all().into_iter().flat_map(|purse| purse.pool(|pool| pool.empty()));
     close(app, held.map(|id| id.to_string()).collect()).await
 }

@@ -289,6 +289,11 @@ async fn a_quote_tells_the_most_and_reserves_nothing() {
         (&json!(MOST), &json!(72), &json!(20), &json!(false)),
         "{quote}"
     );
+    // What is passed on to the provider as it is may be read by it.
+    let mut more = says("m", "be good!");
+    more["documents"] = json!(["x".repeat(1_000)]);
+    let quote = app.post_as(&key, "/api/v1/billing/quote", &more).await.expect(200);
+    assert!(quote["maxInputTokens"].as_i64().unwrap() > 1_072, "{quote}");
     let free = app.post_as(&key, "/api/v1/billing/quote", &says("free", "be good!")).await.expect(200);
     assert_eq!(free["maxMicroCredits"], 0);
     app.post_as(&key, "/api/v1/billing/quote", &says("nobody", "be good!")).await.expect(422);
@@ -327,6 +332,10 @@ async fn money_is_its_organisation_s_alone() {
     app.post("/api/v1/billing/credits", &paid).await.expect(200);
     let again = app.post("/api/v1/billing/credits", &paid).await.expect(200);
     assert_eq!(micros(&again).0, 7_050_000);
+    // A name is its organisation's: another one's payment of that name is another payment.
+    let elsewhere =
+        json!({"organizationId": other.organization, "amountCents": 5, "reference": "invoice-17"});
+    assert_eq!(micros(&app.post("/api/v1/billing/credits", &elsewhere).await.expect(200)).0, 50_000);
     app.get_as(&key, "/api/v1/usage?range=2000d").await.expect(400);
     app.get_as(&key, "/api/v1/usage?group_by=colour").await.expect(400);
     let limits = app.get_as(&key, "/api/v1/limits").await.expect(200);

@@ -38,12 +38,19 @@ pub fn bound(request: &CompletionRequest) -> Bound {
         _ => 0,
     };
     let input = request.messages.iter().map(of_message).chain(tools).sum::<u64>() + format + AROUND;
+    let input = input + unknown(&request.extra);
     Bound { input, output: u64::from(request.max_tokens.unwrap_or(OUTPUT)) }
 }
 
 /// Of embeddings, which write nothing.
 pub fn bound_of_embeddings(request: &EmbeddingRequest) -> Bound {
-    Bound { input: request.inputs.iter().map(|text| AROUND + text.len() as u64).sum(), output: 0 }
+    let texts: u64 = request.inputs.iter().map(|text| AROUND + text.len() as u64).sum();
+    Bound { input: texts + unknown(&request.extra), output: 0 }
+}
+
+/// Members that are passed on as they are may be read too: documents, a prediction.
+fn unknown(extra: &serde_json::Map<String, serde_json::Value>) -> u64 {
+    extra.iter().map(|(name, value)| (name.len() + value.to_string().len()) as u64).sum()
 }
 
 fn of_message(message: &Message) -> u64 {

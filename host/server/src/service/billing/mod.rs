@@ -37,6 +37,10 @@ const BELIEVED: Duration = Duration::from_secs(1);
 /// Organisations of which something is known before those that are idle are forgotten.
 const CAPACITY: usize = 10_000;
 
+/// What is told to whoever asks for too much at once.
+const NEEDS_APPROVAL: &str = "This request may cost more than one request may without an approval. Let an administrator \
+    approve it with POST /billing/approvals and send the id as `X-Spend-Approval`.";
+
 /// The money of all organisations on this host, and the requests that it is for.
 #[derive(Default)]
 pub struct Billing {
@@ -55,6 +59,8 @@ pub(crate) struct Purse {
 #[derive(Default)]
 struct State {
     pool: Pool,
+    /// What the last refusal was for; it is believed as long as the pool says.
+    short: Option<Short>,
     /// What all that wait want together.
     wanted: Credits,
     /// The budget, and when it was looked at.
@@ -88,7 +94,8 @@ impl Billing {
         Ok(Reservation { purse, parts: vec![part] })
     }
 
-    /// Looks whether a request that may cost so much needs somebody's yes, and uses the one it brings.
+    /// Looks whether a request that may cost so much needs somebody's yes, and uses the one it brings. Answers with
+    /// the most that it may come to cost; none where the budget does not say.
     ///
     /// # Errors
     /// 402 where it brings none, or one that is not good.
@@ -98,18 +105,13 @@ impl Billing {
         caller: &Caller,
         estimate: Credits,
         approval: Option<&str>,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Option<Credits>, ApiError> {
         let budget = self.purse(&caller.organization_id, app.clock.now()).budget(app).await?;
         let Some(threshold) = budget.approval_threshold.filter(|threshold| estimate > *threshold) else {
-            return Ok(());
+            return Ok(budget.approval_threshold);
         };
         let refused = |message: &'static str| Err(approval_required(message, estimate, threshold));
-        let Some(approval) = approval else {
-            return refused(
-                "This request may cost more than one request may without an approval. Let an administrator \
-                            approve it with POST /billing/approvals and send the id as `X-Spend-Approval`.",
-            );
-        };
+        let Some(approval) = approval else { return refused(NEEDS_APPROVAL) };
         let (organization, id, request, now) = (
             caller.organization_id.clone(),
             approval.to_owned(),
@@ -121,15 +123,15 @@ impl Billing {
         let write = app.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 let is_good = approvals::spend(tx, &organization, &id, &request, estimate, now).await?;
-                if is_good {
+                if is_good.is_some() {
                     tx.append(&event, &[]).await?;
                 }
                 Ok(is_good)
             })
         });
         match write.await? {
-            true => Ok(()),
-            false => refused(
+            Some(most) => Ok(Some(most)),
+            None => refused(
                 "The approval in `X-Spend-Approval` is not there, used, over, or of less than this request \
                               may cost. Let an administrator give another with POST /billing/approvals.",
             ),
@@ -222,8 +224,9 @@ impl Purse {
             return Ok(Some(part));
         }
         match state.pool.known_scarce(need, now) {
-            // Why, is not remembered: who asks again after a second learns it.
-            Some(left) => Err(insufficient_balance(need, left)),
+            Some(left) => Err(state
+                .short
+                .map_or_else(|| insufficient_balance(need, left), |short| refusal(need, short))),
             None => Ok(None),
         }
     }
@@ -265,7 +268,10 @@ impl Purse {
                 Ok(Grant { amount, tight, .. }) => {
                     state.pool.receive(Block { id: lease.into(), amount, tight, since: now });
                 }
-                Err(short) => state.pool.note_scarce(short.left(), now),
+                Err(short) => {
+                    state.short = Some(short);
+                    state.pool.note_scarce(short.left(), now);
+                }
             }
             Ok::<_, StoreError>(granted)
         });
@@ -280,10 +286,7 @@ impl Purse {
 
     /// What is told to whoever is refused. That the cap is reached is an event, once a month and host.
     async fn refused(&self, app: &App, caller: &Caller, need: Credits, short: Short) -> ApiError {
-        let (left, cap) = match short {
-            Short::Balance { left } => return insufficient_balance(need, left),
-            Short::SpendCap { left, cap } => (left, cap),
-        };
+        let Short::SpendCap { left, cap } = short else { return refusal(need, short) };
         let month = app.clock.now().month_start();
         let is_told = self.state().told.replace((cap, month)) == Some((cap, month));
         if !is_told {
@@ -295,7 +298,7 @@ impl Purse {
                 tracing::warn!(%error, "the event of a spend cap that is reached was not written");
             }
         }
-        spend_cap_exceeded(need, left, cap)
+        refusal(need, short)
     }
 
     /// The budget as it was within the last second.
@@ -347,6 +350,13 @@ fn event(app: &App, caller: &Caller, kind: &str, after: Value) -> Event {
     Event {
         organization_id: Some(caller.organization_id.clone()),
         ..Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, after)
+    }
+}
+
+fn refusal(need: Credits, short: Short) -> ApiError {
+    match short {
+        Short::Balance { left } => insufficient_balance(need, left),
+        Short::SpendCap { left, cap } => spend_cap_exceeded(need, left, cap),
     }
 }
 

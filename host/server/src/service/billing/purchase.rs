@@ -40,6 +40,8 @@ pub struct Purchase {
     reservation: Reservation,
     /// All that is reserved.
     reserved: Credits,
+    /// The most that may be reserved without another approval; none where the budget has no threshold.
+    ceiling: Option<Credits>,
     /// Of the model that answers.
     prices: Prices,
     /// Of those that may.
@@ -65,11 +67,13 @@ pub async fn purchase(
     if !most.is_positive() || !caller.livemode {
         return Ok(());
     }
-    app.billing.approve(app, caller, most, approval).await?;
+    // An approval is used once, and by nobody who has no money: the reservation comes first.
     let reservation = app.billing.reserve(app, caller, most).await?;
+    let ceiling = app.billing.approve(app, caller, most, approval).await?;
     let purchase = Purchase {
         reservation,
         reserved: most,
+        ceiling,
         prices: offer.prices.first().copied().unwrap_or_default(),
         all: offer.prices,
         rates: Arc::clone(&app.rates.version),
@@ -83,11 +87,14 @@ pub async fn purchase(
 /// Reserves what another round may cost, beside what was used so far. Without effect for what is not charged.
 ///
 /// # Errors
-/// 402 where there is not so much.
+/// 402 where there is not so much, or it would be more than was approved.
 pub async fn extend(note: &CallNote, used: Usage, next: Bound) -> Result<(), ApiError> {
-    let mut more = None;
-    note.update(|facts| more = facts.purchase.as_ref().map(|purchase| purchase.lacks(used, next)));
-    let Some(more) = more.filter(|more| more.is_positive()) else { return Ok(()) };
+    let mut lack = None;
+    note.update(|facts| lack = facts.purchase.as_ref().map(|purchase| purchase.lacks(used, next)));
+    let Some((more, ceiling)) = lack.filter(|(more, _)| more.is_positive()) else { return Ok(()) };
+    if let Some((whole, ceiling)) = ceiling.filter(|(whole, ceiling)| whole > ceiling) {
+        return Err(super::approval_required(super::NEEDS_APPROVAL, whole, ceiling));
+    }
     let Some(caller) = note.caller() else { return Ok(()) };
     let app = note.app();
     let mut extension = app.billing.reserve(app, &caller, more).await?;
@@ -101,10 +108,11 @@ pub async fn extend(note: &CallNote, used: Usage, next: Bound) -> Result<(), Api
 }
 
 impl Purchase {
-    /// What is missing for another round.
-    fn lacks(&self, used: Usage, next: Bound) -> Credits {
+    /// What is missing for another round; and what all of it may cost then, with the ceiling that it must keep to.
+    fn lacks(&self, used: Usage, next: Bound) -> (Credits, Option<(Credits, Credits)>) {
         let most = |prices: &Prices| prices.cost(&used) + prices.most(next.input, next.output);
-        self.all.iter().map(most).max().unwrap_or_default() - self.reserved
+        let whole = self.all.iter().map(most).max().unwrap_or_default();
+        (whole - self.reserved, self.ceiling.map(|ceiling| (whole, ceiling)))
     }
 
     /// Notes that another of the models answers.
@@ -126,11 +134,13 @@ impl Purchase {
     pub(crate) fn settle(mut self, usage: &Usage, now: Timestamp) -> (Credits, Vec<Spent>) {
         let parts = std::mem::take(&mut self.reservation.parts);
         let cost = self.prices.cost(usage);
+        if cost > self.reserved {
+            let reserved = self.reserved;
+            tracing::warn!(%cost, %reserved, "a request cost more than was reserved for it; the rest is not charged");
+        }
+        let cost = cost.min(self.reserved);
         let mut spent = self.reservation.purse.pool(|pool| pool.settle(&parts, cost, now));
         let charge: Credits = spent.iter().map(|spent| spent.amount).sum();
-        if charge < cost {
-            tracing::warn!(%cost, %charge, "a request cost more than was reserved for it; the rest is not charged");
-        }
         spent.retain(|spent| spent.amount.is_positive() || spent.closes);
         (charge, spent)
     }

@@ -216,6 +216,7 @@ impl Run {
             tracing::warn!(request_id = %self.context.request_id, rounds = self.round, "the tool loop was cut off");
             return Ok(Some(FinishReason::Length));
         }
+        self.account();
         let answers = self.tools.run(&self.context, &calls).await;
         self.continue_with(said, calls, answers);
         if !self.afford_round().await {
