@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Header)]
 pub struct Approval {
     /// The id of an approval, for a request that may cost more than the threshold of the budget.
-    #[param(rename = "X-Spend-Approval", example = "apr_0192…")]
+    #[param(rename = "X-Spend-Approval")]
     id: Option<String>,
 }
 
