@@ -308,7 +308,7 @@ pub struct ApproveSpending {
 /// A yes to one request, given.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Approval {
+pub struct SpendApproval {
     /// `apr_…`: what the request sends as `X-Spend-Approval`.
     id: String,
     /// The most that the request may cost.
@@ -323,7 +323,7 @@ pub struct Approval {
     request_id: Option<String>,
 }
 
-impl From<hardpoint_store::approvals::Approval> for Approval {
+impl From<hardpoint_store::approvals::Approval> for SpendApproval {
     fn from(approval: hardpoint_store::approvals::Approval) -> Self {
         Self {
             id: approval.id,
@@ -338,13 +338,13 @@ impl From<hardpoint_store::approvals::Approval> for Approval {
 
 /// Approves one request above the approval threshold.
 #[utoipa::path(post, path = "/billing/approvals", tag = "billing", request_body = ApproveSpending,
-    responses((status = 201, description = "The approval", body = Approval))
+    responses((status = 201, description = "The approval", body = SpendApproval))
 )]
 pub async fn approve(
     State(app): State<Arc<App>>,
     caller: Caller,
     body: JsonBytes,
-) -> Result<(StatusCode, Json<Approval>), ApiError> {
+) -> Result<(StatusCode, Json<SpendApproval>), ApiError> {
     let wanted: ApproveSpending = body.parse()?;
     let most = Credits::from_cents(wanted.max_cents).ok_or_else(|| too_much("maxCents"))?;
     let lasts = wanted.expires_in_seconds.map(Duration::from_secs);
@@ -354,15 +354,15 @@ pub async fn approve(
 
 /// Lists approvals, newest first.
 #[utoipa::path(get, path = "/billing/approvals", tag = "billing", params(Paging),
-    responses((status = 200, description = "The approvals", body = Page<Approval>))
+    responses((status = 200, description = "The approvals", body = Page<SpendApproval>))
 )]
 pub async fn approvals(
     State(app): State<Arc<App>>,
     caller: Caller,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<Approval>>, ApiError> {
+) -> Result<Json<Page<SpendApproval>>, ApiError> {
     let place = paging.usual()?;
     let by = Principal::from(caller);
     let found = Accounts::of(&app).approvals(&by, None, place.window()).await?;
-    Ok(Json(place.page(found, Approval::from)))
+    Ok(Json(place.page(found, SpendApproval::from)))
 }
