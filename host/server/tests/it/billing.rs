@@ -149,12 +149,14 @@ async fn a_thousand_at_once_never_spend_more_than_there_is() {
     let app = app().await;
     let (key, _) = customer(&app, 500).await;
     budget(&app, &key, json!({"spendCapCents": 400})).await.expect(200);
-    let (mut answered, mut refused, mut at_once) = (0, 0, 1_000);
+    let (mut asked, mut answered, mut refused, mut at_once) = (0, 0, 0, 1_000);
     loop {
         let statuses = join_all((0..at_once).map(|_| async { complete(&app, &key).await.status })).await;
         let some = statuses.iter().filter(|status| **status == StatusCode::OK).count();
         refused += statuses.iter().filter(|status| **status == StatusCode::PAYMENT_REQUIRED).count();
-        answered += some;
+        (asked, answered) = (asked + at_once, answered + some);
+        // Nobody is told anything else than an answer or that there is no money.
+        assert_eq!(answered + refused, asked);
         let stands = settled(&app, &key).await;
         let (balance, spent) = micros(&stands);
         assert_eq!((balance + spent, spent), (5_000_000, COST * answered as i64));
