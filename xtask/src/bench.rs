@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{places, plugins, run};
+use crate::cluster::{Cluster, VARIABLE};
+use crate::{places, plugins, run, steps};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -26,6 +27,13 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
+    /// A completion with limits, reservation and settlement beside one without, on SQLite and PostgreSQL, in both
+    /// durabilities.
+    Governed {
+        /// Passed on to the load generator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
     /// Plugins in each language: calls, publishing, memory, a thousand of them. Takes half an hour.
     #[command(override_usage = "cargo xtask bench plugins [OPTIONS]", help_template = PLUGINS_HELP)]
     Plugins {
@@ -39,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         None => spine(&[]),
         Some(What::Spine { options }) => spine(options),
+        Some(What::Governed { options }) => governed(options),
         Some(What::Plugins { options }) => measure_plugins(options),
     }
 }
@@ -70,8 +79,14 @@ fn spine(options: &[OsString]) -> Result<()> {
     let mut tool_call = Command::new(places::target().join("release/bench-tool-call"));
     tool_call.env("HARDPOINT_FIXTURES", places::target().join("fixtures"));
     run::show_and_run(&mut tool_call)?;
+    run::show_and_run(steps::with_guests(&mut measuring("bench-spine", options)))
+}
+
+fn governed(options: &[OsString]) -> Result<()> {
+    plugins::build(true, None)?;
+    build_host()?;
+    let database = steps::cluster(Cluster::start_durable)?;
     let mut bench = measuring("bench-spine", options);
-    bench.env("HARDPOINT_PLUGINS", places::target().join("plugins"));
-    bench.env("HARDPOINT_FIXTURES", places::target().join("fixtures"));
-    run::show_and_run(&mut bench)
+    bench.arg("--governed").env(VARIABLE, database.url());
+    run::show_and_run(steps::with_guests(&mut bench))
 }

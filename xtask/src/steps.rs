@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask test`, cheap ones first.
 
-use std::io::ErrorKind;
+use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -78,16 +78,9 @@ impl Needs {
             return Ok(url);
         }
         if self.database.is_none() {
-            let started = match Cluster::start() {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    debian::install(&["postgresql"], "testing the store")?;
-                    Cluster::start()
-                }
-                started => started,
-            };
             let why =
                 || format!("the store is tested on PostgreSQL too; {VARIABLE} can name one (postgres://…)");
-            let cluster = started.with_context(why)?;
+            let cluster = cluster(Cluster::start).with_context(why)?;
             eprintln!("PostgreSQL: a throw-away cluster at {}", cluster.url());
             self.database = Some(cluster);
         }
@@ -106,6 +99,17 @@ impl Needs {
             self.built_guests = true;
         }
         Ok(())
+    }
+}
+
+/// A cluster, started in one way or the other; PostgreSQL is installed where it is missing.
+pub(crate) fn cluster(start: fn() -> io::Result<Cluster>) -> Result<Cluster> {
+    match start() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            debian::install(&["postgresql"], "the store's second database")?;
+            Ok(start()?)
+        }
+        started => Ok(started?),
     }
 }
 
@@ -191,7 +195,8 @@ fn blackbox(needs: &mut Needs) -> Result<()> {
     run::show_and_run(with_guests(&mut test))
 }
 
-fn with_guests(command: &mut Command) -> &mut Command {
+/// Told where the components are that plugins and fixtures were built to.
+pub(crate) fn with_guests(command: &mut Command) -> &mut Command {
     command.env("HARDPOINT_PLUGINS", places::target().join("plugins"));
     command.env("HARDPOINT_FIXTURES", places::target().join("fixtures"))
 }

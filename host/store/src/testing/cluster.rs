@@ -23,20 +23,32 @@ pub struct Cluster {
     pg_ctl: PathBuf,
     /// Whom it runs as, where that is not the present user: PostgreSQL refuses to run as root.
     user: Option<(u32, u32)>,
+    syncs: bool,
     watchdog: Option<Child>,
 }
 
 impl Cluster {
     /// Makes and starts a cluster, in some two seconds. `NotFound` where PostgreSQL is not installed
-    /// (neither on `PATH` nor in `/usr/lib/postgresql`).
+    /// (neither on `PATH` nor in `/usr/lib/postgresql`). What tests ask about durability they ask SQLite, so this
+    /// one never waits for the disk.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(false)
+    }
+
+    /// The same with commits that reach the disk where the session asks for it, for measurements.
+    #[allow(dead_code, reason = "some of those who take this file in only test")]
+    pub fn start_durable() -> io::Result<Self> {
+        Self::start_with(true)
+    }
+
+    fn start_with(syncs: bool) -> io::Result<Self> {
         let (initdb, pg_ctl) = (find("initdb")?, find("pg_ctl")?);
         let user = if fs::metadata("/proc/self")?.uid() == 0 { Some(ordinary_user()?) } else { None };
         let folder = new_folder()?;
         if let Some((uid, gid)) = user {
             chown(&folder, Some(uid), Some(gid))?;
         }
-        let mut cluster = Self { folder, pg_ctl, user, watchdog: None };
+        let mut cluster = Self { folder, pg_ctl, user, syncs, watchdog: None };
         // Before all else, so that nothing is left behind. Its standard input ends when this process does;
         // in a process group of its own it outlives a Ctrl-C.
         let watchdog = cluster
@@ -67,9 +79,9 @@ impl Cluster {
 
     /// Starts the server and waits until it answers.
     pub fn resume(&self) -> io::Result<()> {
-        // What these tests ask about durability they ask SQLite; here it would only cost time.
+        let fsync = if self.syncs { "on" } else { "off" };
         let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=300 -c fsync=off",
+            "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=300 -c fsync={fsync}",
             self.folder.display()
         );
         run(self

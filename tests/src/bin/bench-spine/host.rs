@@ -1,52 +1,76 @@
-//! The host as it is shipped, in a process of its own, with one model whose upstream is the double.
+//! The host as it is shipped, in a process of its own, with a model whose upstream is the double: once for nothing,
+//! once for a price.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use hardpoint_tests::{bootstrap_key, process};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::target::Target;
+use crate::target::{FREE, PRICED, Target};
+
+/// Where it keeps what it knows, and how surely.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// As in the configuration: `process` or `power`.
+    pub durability: &'static str,
+    /// Of an empty PostgreSQL database; SQLite in the data folder without one.
+    pub database: Option<String>,
+}
 
 pub struct BenchHost {
     process: Child,
     address: SocketAddr,
     key: String,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl BenchHost {
     /// Starts it and waits until the model answers.
-    pub async fn start(upstream: SocketAddr) -> Result<Self> {
-        let binary = PathBuf::from(std::env::var_os("HARDPOINT_BIN").context("HARDPOINT_BIN is not set")?);
+    pub async fn start(upstream: SocketAddr, setup: &Setup) -> Result<Self> {
         let plugins =
             PathBuf::from(std::env::var_os("HARDPOINT_PLUGINS").context("HARDPOINT_PLUGINS is not set")?);
         let data = TempDir::new()?;
         std::fs::create_dir(data.path().join("plugins"))?;
         std::fs::copy(plugins.join("openai.wasm"), data.path().join("plugins/openai.wasm"))?;
-        let config = data.path().join("hardpoint.toml");
-        std::fs::write(&config, configuration(upstream))?;
+        std::fs::write(data.path().join("hardpoint.toml"), configuration(upstream, setup))?;
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let key = bootstrap_key();
-        let process = Command::new(binary)
-            .arg("serve")
-            .args(["--config".as_ref(), config.as_os_str()])
-            .args(["--data".as_ref(), data.path().as_os_str()])
+        let process = command(data.path(), &["serve"])?
             .args(["--listen", &address.to_string()])
             .env("HARDPOINT_BOOTSTRAP_KEY", &key)
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()?;
-        let mut host = Self { process, address, key, _data: data };
+        let mut host = Self { process, address, key, data };
         host.wait().await?;
         Ok(host)
     }
 
+    /// The model that costs nothing, for the operator, who has no limits.
     pub fn target(&self) -> Target {
-        Target::host(self.address, self.key.clone())
+        Target::host(self.address, FREE, self.key.clone())
+    }
+
+    /// The model with a price, for a customer's key with limits of its own and of its plan, and credits that last.
+    pub fn governed(&self) -> Result<Target> {
+        let organization = self.ask(&["org", "create", "Acme", "--plan", "professional"])?;
+        let organization = organization["id"].as_str().context("no id")?.to_owned();
+        let limits = ["--per-minute", "100000000", "--per-hour", "1000000000"];
+        let key = self.ask(&[&["key", "new", "--org", &organization][..], &limits].concat())?;
+        self.ask(&["credits", "add", &organization, "100", "--reference", "bench"])?;
+        Ok(Target::host(self.address, PRICED, key["key"].as_str().context("no key")?.to_owned()))
+    }
+
+    /// What a command of the same binary says.
+    fn ask(&self, arguments: &[&str]) -> Result<Value> {
+        let output = command(self.data.path(), arguments)?.arg("--json").output()?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     async fn wait(&mut self) -> Result<()> {
@@ -87,11 +111,23 @@ impl Drop for BenchHost {
     }
 }
 
-fn configuration(upstream: SocketAddr) -> String {
+/// A command of the host's binary on this folder.
+fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
+    let binary = PathBuf::from(std::env::var_os("HARDPOINT_BIN").context("HARDPOINT_BIN is not set")?);
+    let mut command = Command::new(binary);
+    command.args(arguments);
+    command.arg("--config").arg(folder.join("hardpoint.toml")).arg("--data").arg(folder);
+    Ok(command)
+}
+
+fn configuration(upstream: SocketAddr, setup: &Setup) -> String {
+    let durability = setup.durability;
+    let database = setup.database.as_ref().map_or(String::new(), |url| format!("url = \"{url}\""));
     format!(
         r#"
 [database]
-durability = "process"
+durability = "{durability}"
+{database}
 
 [log]
 level = "error"
@@ -110,8 +146,25 @@ secrets = {{ api_key = "upstream" }}
 grant = {{ http = ["POST http://{upstream}/v1/"], secrets = ["api_key"] }}
 
 [[models]]
-id = "bench"
+id = "{FREE}"
 binding = "bench"
+
+[[models]]
+id = "{PRICED}"
+binding = "bench"
+max_output_tokens = 100
+[models.prices]
+input = 1_000_000
+output = 2_000_000
+
+[plans.professional]
+requests_per_minute = 100_000_000
+requests_per_hour = 1_000_000_000
+requests_per_day = 10_000_000_000
+concurrent = 1_000
+completions_per_minute = 100_000_000
+completions_per_day = 10_000_000_000
+concurrent_completions = 1_000
 "#
     )
 }

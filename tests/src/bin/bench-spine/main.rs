@@ -1,22 +1,24 @@
 //! What a completion costs over calling its upstream directly: CPU time, latency, memory.
 //!
-//! `bench-spine [--requests N] [--only plain@32] [--json]`. Reads `HARDPOINT_BIN` and `HARDPOINT_PLUGINS`; `cargo xtask
-//! bench spine` sets both. Load, upstream and host share the machine, so wall times are only good for
+//! `bench-spine [--governed] [--requests N] [--only plain@32] [--json]`. Reads `HARDPOINT_BIN` and `HARDPOINT_PLUGINS`,
+//! which `cargo xtask bench spine` and `bench governed` set. Load, upstream and host share the machine, so wall times are only good for
 //! ratios within one run; CPU time is the host process's own.
 
 #![allow(clippy::print_stdout, unreachable_pub)]
 
+mod governed;
 mod host;
 mod target;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hardpoint_tests::load::Measured;
 use serde_json::json;
 
-use host::BenchHost;
+use host::{BenchHost, Setup};
 use target::Target;
 
 /// Requests in one measurement, where nothing else is said.
@@ -33,13 +35,19 @@ fn main() -> Result<()> {
     };
     let requests = value("--requests").transpose()?.map_or(Ok(REQUESTS), str::parse)?;
     let only = value("--only").transpose()?;
+    let governed = arguments.iter().any(|argument| argument == "--governed");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(requests, only, json))
+    runtime.block_on(async {
+        let upstream = upstream::start().await?;
+        match governed {
+            true => governed::measure(upstream, requests, json).await,
+            false => measure(upstream, requests, only, json).await,
+        }
+    })
 }
 
-async fn measure(requests: u64, only: Option<&str>, json: bool) -> Result<()> {
-    let upstream = upstream::start().await?;
-    let mut host = BenchHost::start(upstream).await?;
+async fn measure(upstream: SocketAddr, requests: u64, only: Option<&str>, json: bool) -> Result<()> {
+    let mut host = BenchHost::start(upstream, &Setup { durability: "process", database: None }).await?;
     let idle = host.resident_mib();
     let mut rows = Vec::new();
     for streamed in [false, true] {

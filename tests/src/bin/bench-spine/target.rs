@@ -9,18 +9,24 @@ use hardpoint_tests::load::Load;
 pub struct Target {
     address: SocketAddr,
     path: &'static str,
+    model: &'static str,
     key: Option<String>,
 }
+
+/// The model that costs nothing.
+pub const FREE: &str = "bench";
+/// The same, with a price.
+pub const PRICED: &str = "priced";
 
 impl Target {
     /// The upstream itself.
     pub fn upstream(address: SocketAddr) -> Self {
-        Self { address, path: "/v1/chat/completions", key: None }
+        Self { address, path: "/v1/chat/completions", model: FREE, key: None }
     }
 
-    /// The host in front of it.
-    pub fn host(address: SocketAddr, key: String) -> Self {
-        Self { address, path: "/api/v1/chat/completions", key: Some(key) }
+    /// The host in front of it: one of its models, for somebody's key.
+    pub fn host(address: SocketAddr, model: &'static str, key: String) -> Self {
+        Self { address, path: "/api/v1/chat/completions", model, key: Some(key) }
     }
 
     /// So many completions, plain or streamed.
@@ -29,7 +35,7 @@ impl Target {
             address: self.address,
             path: self.path.to_owned(),
             key: self.key.clone(),
-            body: body(streamed).into(),
+            body: body(self.model, streamed).into(),
             status: 200,
             end: if streamed { b"data: [DONE]\n\n" } else { b"}" },
             connections,
@@ -38,10 +44,10 @@ impl Target {
     }
 }
 
-fn body(streamed: bool) -> String {
+fn body(model: &str, streamed: bool) -> String {
     let question = "Where does the tower stand, and what was it built for? Answer in one sentence.";
     let body = serde_json::json!({
-        "model": "bench",
+        "model": model,
         "messages": [
             { "role": "system", "content": "You are a guide to the old town." },
             { "role": "user", "content": question },
