@@ -133,3 +133,51 @@ fn the_host_may_open_as_many_files_as_its_user_may() {
     let [soft, hard, _] = files.split_whitespace().skip(3).collect::<Vec<_>>()[..] else { panic!("{files}") };
     assert!(soft == hard && soft != "256", "{files}");
 }
+
+/// Where migrating is left to the command, nothing else does it.
+#[test]
+fn a_database_is_migrated_by_command() {
+    let folder = TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("hardpoint.toml"), "[database]\nmigrate = \"command\"\n")
+        .expect("written");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        command.current_dir(folder.path()).args(arguments).args(["--data", "data"]);
+        command.stdin(Stdio::null()).output().expect("the binary runs")
+    };
+    for refused in [&["org", "create", "Acme"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let refused = run(refused);
+        assert!(
+            !refused.status.success() && said(&refused).contains("`hardpoint migrate`"),
+            "{}",
+            said(&refused)
+        );
+    }
+    let lacks = run(&["migrate", "--check", "--json"]);
+    let listed: Value = serde_json::from_slice(&lacks.stdout).expect("JSON");
+    assert!(!lacks.status.success() && listed["applied"] == false, "{}", said(&lacks));
+    assert!(!folder.path().join("data").exists(), "who only looks makes nothing");
+
+    let applied = json(&run(&["migrate", "--json"]));
+    assert_eq!(applied["migrations"], listed["migrations"]);
+    assert_eq!(applied["migrations"][0]["version"], 1);
+    assert!(run(&["migrate", "--check"]).status.success());
+    assert_eq!(json(&run(&["migrate", "--json"]))["migrations"], serde_json::json!([]));
+    assert!(run(&["org", "create", "Acme"]).status.success());
+}
+
+#[test]
+fn plans_are_listed_as_configured() {
+    let folder = TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("hardpoint.toml"), "[plans.free]\nseats = 7\n").expect("written");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        command.current_dir(folder.path()).args(arguments).output().expect("the binary runs")
+    };
+    let listed = json(&run(&["plan", "list", "--json"]));
+    assert_eq!((&listed[0]["id"], &listed[0]["seats"]), (&Value::from("free"), &Value::from(7)), "{listed}");
+    assert!(said(&run(&["plan", "show", "starter"])).contains("fleet_ops, audit_logs"));
+    let unknown = run(&["plan", "show", "gold"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
+    assert!(said(&unknown).contains("free, standard, professional, enterprise"), "{}", said(&unknown));
+}

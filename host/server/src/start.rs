@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
 use axum::Router;
 use hardpoint_domain::key::KeyText;
@@ -11,13 +11,14 @@ use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::egress::{EgressConfig, Timeouts};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
 use hardpoint_store::{
-    CallRecorder, Durability, Engine, Lane, Store, StoreConfig, StoreError, idempotency as requests,
+    CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError,
+    idempotency as requests,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::bootstrap;
-use crate::config::{Config, DurabilityConfig};
+use crate::config::{Config, DurabilityConfig, MigrateConfig};
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::router::router;
@@ -77,6 +78,29 @@ pub struct Server {
 /// # Errors
 /// If it cannot be reached, or belongs to a newer program.
 pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
+    if config.database.migrate == MigrateConfig::Command {
+        let pending = pending_migrations(config).await?.len();
+        ensure!(
+            pending == 0,
+            "the database lacks {pending} migrations, and database.migrate leaves them to `hardpoint migrate`"
+        );
+    }
+    migrate_store(config, clock).await
+}
+
+/// What opening the store would apply to it, oldest first.
+///
+/// # Errors
+/// If it cannot be reached, or belongs to a newer program.
+pub async fn pending_migrations(config: &Config) -> anyhow::Result<Vec<&'static Migration>> {
+    Store::pending(&store_config(config)).await.context("the store cannot be opened")
+}
+
+/// Opens the store, and brings it to the version of this program whatever the configuration says.
+///
+/// # Errors
+/// As for [`open_store`].
+pub async fn migrate_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
     Store::open(&store_config(config), clock.clone()).await.context("the store cannot be opened")
 }
 

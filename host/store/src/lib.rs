@@ -74,6 +74,7 @@ pub use blobs::Blobs;
 pub use columns::UnknownWord;
 pub use db::{Conn, Tx};
 pub use error::StoreError;
+pub use migrate::Migration;
 pub use recorder::{CallRecorder, Ended};
 pub use revision::{begin_change, revision};
 
@@ -179,6 +180,37 @@ impl Store {
     /// # Errors
     /// [`StoreError::Older`] and [`StoreError::Newer`] where it is not at the version that this program reads.
     pub async fn open_to_read(config: &StoreConfig) -> Result<Option<Self>, StoreError> {
+        let Some(store) = Self::there(config).await? else { return Ok(None) };
+        let found = migrate::version(&mut store.read().await?).await?;
+        match found.cmp(&migrate::KNOWN) {
+            Ordering::Equal => Ok(Some(store)),
+            Ordering::Less if found == 0 => Ok(None),
+            Ordering::Less => Err(StoreError::Older { found, known: migrate::KNOWN }),
+            Ordering::Greater => Err(StoreError::Newer { found, known: migrate::KNOWN }),
+        }
+    }
+
+    /// The migrations that [`Store::open`] would apply, oldest first; all where nothing was ever kept. Only looks.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] where the database belongs to a newer program: nothing leads back.
+    pub async fn pending(config: &StoreConfig) -> Result<Vec<&'static Migration>, StoreError> {
+        let found = match Self::there(config).await? {
+            Some(store) => {
+                let found = migrate::version(&mut store.read().await?).await?;
+                store.close().await;
+                found
+            }
+            None => 0,
+        };
+        if found > migrate::KNOWN {
+            return Err(StoreError::Newer { found, known: migrate::KNOWN });
+        }
+        Ok(migrate::MIGRATIONS.iter().filter(|migration| migration.version > found).collect())
+    }
+
+    /// What is there, at whichever version; none where there is no file of SQLite's.
+    async fn there(config: &StoreConfig) -> Result<Option<Self>, StoreError> {
         let db = match &config.url {
             Some(url) => Db::Postgres(postgres::Pool::open_to_read(url, config.durability).await?),
             None => {
@@ -189,14 +221,7 @@ impl Store {
                 Db::Sqlite { readers: sqlite::Readers::new(&file), writer: None }
             }
         };
-        let store = Self { db, blobs: Blobs::there(&config.data.join("blobs"))? };
-        let found = migrate::version(&mut store.read().await?).await?;
-        match found.cmp(&migrate::KNOWN) {
-            Ordering::Equal => Ok(Some(store)),
-            Ordering::Less if found == 0 => Ok(None),
-            Ordering::Less => Err(StoreError::Older { found, known: migrate::KNOWN }),
-            Ordering::Greater => Err(StoreError::Newer { found, known: migrate::KNOWN }),
-        }
+        Ok(Some(Self { db, blobs: Blobs::there(&config.data.join("blobs"))? }))
     }
 
     /// Which database it is.

@@ -1,7 +1,7 @@
 //! For tests: a throw-away PostgreSQL, and what the tests of this crate need to see of its inside.
 
 use crate::db::Statement;
-pub use crate::migrate::{MIGRATIONS, Migration};
+pub use crate::migrate::MIGRATIONS;
 use crate::{Conn, Lane, Store, StoreError};
 
 pub mod cluster;

@@ -21,13 +21,13 @@ use crate::state::App;
 pub struct Tier {
     /// As an organisation's `plan` has it.
     #[schema(example = "standard")]
-    id: &'static str,
+    pub(crate) id: &'static str,
     /// Requests in a minute, of all keys of an organisation together.
-    requests_per_minute: Option<u64>,
+    pub(crate) requests_per_minute: Option<u64>,
     /// Requests in an hour.
     requests_per_hour: Option<u64>,
     /// Requests in a day.
-    requests_per_day: Option<u64>,
+    pub(crate) requests_per_day: Option<u64>,
     /// Requests at once.
     concurrent_requests: Option<u32>,
     /// Of these, requests that a model answers, in a minute.
@@ -37,18 +37,19 @@ pub struct Tier {
     /// Of these, requests that a model answers, at once.
     concurrent_completions: Option<u32>,
     /// Users who are not deactivated.
-    seats: Option<u64>,
+    pub(crate) seats: Option<u64>,
     /// API keys that have not ended.
-    api_keys: Option<u64>,
+    pub(crate) api_keys: Option<u64>,
     /// What it includes beside.
     #[schema(value_type = Vec<String>, example = json!(["fleet_ops", "audit_logs"]))]
     features: BTreeSet<Feature>,
     /// Credits that come with each month; null where none come by themselves.
-    credits: Option<u64>,
+    pub(crate) credits: Option<u64>,
 }
 
 impl Tier {
-    fn new(id: &'static str, plan: Plan) -> Self {
+    /// A plan, for who asks.
+    pub(crate) fn new(id: &'static str, plan: Plan) -> Self {
         let Plan { rates, seats, api_keys, features, credits } = plan;
         Self {
             id,

@@ -17,7 +17,9 @@ mod compile;
 mod config;
 mod credits;
 mod key;
+mod migrate;
 mod org;
+mod plan;
 mod plugin;
 mod secrets;
 mod serve;
@@ -90,6 +92,9 @@ enum Command {
     /// Make organisations, and put them on plans.
     #[command(subcommand)]
     Org(org::Command),
+    /// Look at the plans that organisations may be on.
+    #[command(subcommand)]
+    Plan(plan::Command),
     /// Look at organisations' credits, add some, set budgets.
     #[command(subcommand)]
     Credits(credits::Command),
@@ -102,6 +107,8 @@ enum Command {
     /// Keep secrets, sealed, for plugins and the host.
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Bring the database to the version of this program.
+    Migrate(migrate::Arguments),
     /// Compile a component from standard input; the host starts this itself.
     #[command(hide = true)]
     CompileComponent(compile::Arguments),
@@ -154,10 +161,12 @@ pub fn main() -> ExitCode {
         }
         Command::Plugin(command) => plugin::run(&cli.common, command),
         Command::Org(command) => org::run(&cli.common, command),
+        Command::Plan(command) => plan::run(&cli.common, &command),
         Command::Credits(command) => credits::run(&cli.common, command),
         Command::Key(command) => key::run(&cli.common, command),
         Command::User(command) => user::run(&cli.common, command),
         Command::Secrets(command) => secrets::run(&cli.common, command),
+        Command::Migrate(arguments) => migrate::run(&cli.common, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

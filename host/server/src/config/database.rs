@@ -12,6 +12,8 @@ pub struct DatabaseConfig {
     pub url: Option<SecretText>,
     /// What an answer waits for.
     pub durability: DurabilityConfig,
+    /// What brings the database to the version of this program.
+    pub migrate: MigrateConfig,
 }
 
 /// What an answer waits for.
@@ -23,4 +25,15 @@ pub enum DurabilityConfig {
     Power,
     /// The operating system has it: survives the end of the process, however sudden.
     Process,
+}
+
+/// What brings the database to the version of this program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MigrateConfig {
+    /// A host that starts, or a command that changes something.
+    #[default]
+    Start,
+    /// `hardpoint migrate` alone; all else refuses to begin on an older one.
+    Command,
 }

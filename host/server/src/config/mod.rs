@@ -41,7 +41,7 @@ use hardpoint_domain::seal::Keyring;
 
 pub use bindings::{Awaited, Binding, BindingConfig, GrantConfig, Written, no_secret};
 pub use completions::CompletionsConfig;
-pub use database::{DatabaseConfig, DurabilityConfig};
+pub use database::{DatabaseConfig, DurabilityConfig, MigrateConfig};
 pub use declared::{DeclaredPlugin, PluginConfig};
 pub use draft::Draft;
 pub use egress::EgressConfig;

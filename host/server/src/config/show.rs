@@ -13,7 +13,11 @@ impl Config {
     pub fn masked(&self) -> Value {
         json!({
             "server": self.shown_server(),
-            "database": { "url": self.database.url.as_ref().map(|_| MASK), "durability": self.database.durability },
+            "database": {
+                "url": self.database.url.as_ref().map(|_| MASK),
+                "durability": self.database.durability,
+                "migrate": self.database.migrate,
+            },
             "plugins": self.shown_plugins(),
             "egress": self.shown_egress(),
             "completions": {

@@ -110,7 +110,12 @@ async fn looking_changes_nothing(db: Fixture) {
     store.close().await;
     assert_eq!(db.rows("organizations").await, 1);
 
+    let pending = async || Store::pending(&db.config).await;
+    assert_eq!(pending().await.unwrap().len(), 0);
+
     db.direct().await.run("DELETE FROM migrations WHERE version > 1").await;
+    let lacks: Vec<_> = pending().await.unwrap().iter().map(|migration| migration.version).collect();
+    assert_eq!(lacks, (2..=MIGRATIONS.len() as i64).collect::<Vec<_>>());
     let outcome = Store::open_to_read(&db.config).await;
     assert!(matches!(outcome, Err(StoreError::Older { found: 1, .. })), "{outcome:?}");
     assert_eq!(db.rows("migrations").await, 1);
@@ -120,8 +125,10 @@ async fn looking_changes_nothing(db: Fixture) {
         .await;
     let outcome = Store::open_to_read(&db.config).await;
     assert!(matches!(outcome, Err(StoreError::Newer { found: 999, .. })), "{outcome:?}");
+    assert!(matches!(pending().await, Err(StoreError::Newer { found: 999, .. })));
 
     empty(&db).await;
+    assert_eq!(pending().await.unwrap().len(), MIGRATIONS.len());
     let blobs = db.config.data.join("blobs");
     std::fs::remove_dir(&blobs).unwrap();
     assert!(Store::open_to_read(&db.config).await.unwrap().is_none());
