@@ -1,12 +1,12 @@
 //! One attempt to deliver one batch: one request, and what its answer says of every event.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use hardpoint_sdk::exporter::{Batch, DeliveryEffect, Event, Verdict, pause_ms};
-use hardpoint_sdk::failure::{TransportFailure, TransportFailureKind, retry_after_ms};
-use hardpoint_sdk::request::{BodyBytes, Gathered, ResponseHead};
-use hardpoint_sdk::{Effects, Failure, Machine, log};
+use hardpoint_sdk::exporter::{Answer, Batch, DeliveryEffect, Event, InTurn, Verdict, pause_ms};
+use hardpoint_sdk::failure::retry_after_ms;
+use hardpoint_sdk::{Effects, Failure, log};
 
 use crate::answer::{Meaning, reason};
 use crate::entry;
@@ -17,9 +17,6 @@ const MAX_REQUEST: usize = 5_000_000;
 
 /// What it takes as one log; it cuts off the rest and answers as if nothing were.
 const MAX_LOG: usize = 1_000_000;
-
-/// What is read of an answer.
-const MAX_ANSWER: usize = 16 * 1024;
 
 type Out = Effects<DeliveryEffect>;
 
@@ -32,14 +29,12 @@ pub struct Delivery {
     settings: Settings,
     /// Positions of the events that were sent: the others have their verdict.
     sent: Vec<u32>,
-    head: Option<ResponseHead>,
-    body: Gathered,
 }
 
 impl Delivery {
     pub(crate) fn new(batch: Batch, settings: Settings) -> Self {
         let Batch { attempt, now, events } = batch;
-        Self { events, attempt, now, settings, sent: Vec::new(), head: None, body: Gathered::new(MAX_ANSWER) }
+        Self { events, attempt, now, settings, sent: Vec::new() }
     }
 
     /// The logs as one JSON array. What can never be sent is dropped on the way.
@@ -81,29 +76,14 @@ impl Delivery {
         }
     }
 
-    /// What an answer means for the events, also where its body broke off: the status has said it.
-    fn conclude(&self, head: &ResponseHead, out: &mut Out) {
-        let reason = || reason(head.status, &self.body.text());
-        match Meaning::of(head.status) {
-            Meaning::Accepted => self.every(out, &Verdict::Delivered),
-            Meaning::Refused if self.sent.len() > 1 => out.split(),
-            Meaning::Refused => self.every(out, &Verdict::Drop(reason())),
-            Meaning::Later => {
-                log::warn(&reason());
-                self.later(out, retry_after_ms(&head.headers));
-            }
-            Meaning::Operator => out.park(reason()),
-        }
-    }
-
     fn later(&self, out: &mut Out, asked: Option<u64>) {
         let wait = asked.unwrap_or_else(|| pause_ms(self.attempt));
         self.every(out, &Verdict::RetryAfter(wait));
     }
 }
 
-impl Machine for Delivery {
-    type Effect = DeliveryEffect;
+impl InTurn for Delivery {
+    const MAX_ANSWER: usize = 16 * 1024;
 
     fn started(&mut self, out: &mut Out) -> Result<(), Failure> {
         let logs = self.logs(out);
@@ -116,31 +96,22 @@ impl Machine for Delivery {
         Ok(())
     }
 
-    fn head(&mut self, head: ResponseHead, _: &mut Out) -> Result<(), Failure> {
-        self.head = Some(head);
-        Ok(())
-    }
-
-    fn body(&mut self, body: BodyBytes, _: &mut Out) -> Result<(), Failure> {
-        self.body.push_some(&body.bytes);
-        Ok(())
-    }
-
-    fn ended(&mut self, _: u32, out: &mut Out) -> Result<(), Failure> {
-        let head = self.head.take().ok_or_else(|| Failure::protocol("an answer without a head"))?;
-        self.conclude(&head, out);
-        Ok(())
-    }
-
-    fn broken(&mut self, failure: TransportFailure, out: &mut Out) -> Result<(), Failure> {
-        match (self.head.take(), failure.kind) {
-            (Some(head), _) => self.conclude(&head, out),
-            (None, TransportFailureKind::Denied) => out.park(failure.message),
-            (None, _) => {
-                log::warn(&failure.message);
-                self.later(out, None);
+    fn answered(&mut self, answer: &Answer, out: &mut Out) {
+        let reason = || reason(answer.head.status, &answer.body.text());
+        match Meaning::of(answer.head.status) {
+            Meaning::Accepted => self.every(out, &Verdict::Delivered),
+            Meaning::Refused if self.sent.len() > 1 => out.split(),
+            Meaning::Refused => self.every(out, &Verdict::Drop(reason())),
+            Meaning::Later => {
+                log::warn(&reason());
+                self.later(out, retry_after_ms(&answer.head.headers));
             }
+            Meaning::Operator => out.park(reason()),
         }
-        Ok(())
+    }
+
+    fn unanswered(&mut self, reason: String, out: &mut Out) {
+        log::warn(&reason);
+        self.later(out, None);
     }
 }

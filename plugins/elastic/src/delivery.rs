@@ -1,12 +1,12 @@
 //! One attempt to deliver one batch: one request, and what its answer says of every event.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use hardpoint_sdk::exporter::{Batch, DeliveryEffect, Event, Verdict, pause_ms};
-use hardpoint_sdk::failure::{TransportFailure, TransportFailureKind, retry_after_ms};
-use hardpoint_sdk::request::{BodyBytes, Gathered, ResponseHead};
-use hardpoint_sdk::{Effects, Failure, Machine, log};
+use hardpoint_sdk::exporter::{Answer, Batch, DeliveryEffect, Event, InTurn, Verdict, pause_ms};
+use hardpoint_sdk::failure::retry_after_ms;
+use hardpoint_sdk::{Effects, Failure, log};
 
 use crate::answer::{Meaning, Reply, reason};
 use crate::document;
@@ -15,9 +15,6 @@ use crate::settings::Settings;
 /// Bytes of a request, before compression. Elasticsearch takes 100 MB (`http.max_content_length`), and advises
 /// 5 to 15; a document that is larger by itself is sent all the same.
 const MAX_REQUEST: usize = 10_000_000;
-
-/// What is read of an answer: a thousand documents, each with a reason.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 type Out = Effects<DeliveryEffect>;
 
@@ -30,14 +27,12 @@ pub struct Delivery {
     settings: Settings,
     /// Positions of the events that were sent, in the order of the request: the others have their verdict.
     sent: Vec<u32>,
-    head: Option<ResponseHead>,
-    body: Gathered,
 }
 
 impl Delivery {
     pub(crate) fn new(batch: Batch, settings: Settings) -> Self {
         let Batch { attempt, now, events } = batch;
-        Self { events, attempt, now, settings, sent: Vec::new(), head: None, body: Gathered::new(MAX_ANSWER) }
+        Self { events, attempt, now, settings, sent: Vec::new() }
     }
 
     fn lines(&mut self, out: &mut Out) -> Vec<u8> {
@@ -65,24 +60,10 @@ impl Delivery {
         self.every(out, &Verdict::RetryAfter(asked.unwrap_or_else(|| pause_ms(self.attempt))));
     }
 
-    fn conclude(&self, head: &ResponseHead, out: &mut Out) {
-        let reason = || reason(head.status, &self.body.text());
-        match Meaning::of(head.status) {
-            Meaning::Accepted => self.each(head, out),
-            Meaning::Refused if self.sent.len() > 1 => out.split(),
-            Meaning::Refused => self.every(out, &Verdict::Drop(reason())),
-            Meaning::Later => {
-                log::warn(&reason());
-                self.later(out, retry_after_ms(&head.headers));
-            }
-            Meaning::Operator => out.park(reason()),
-        }
-    }
-
     /// What became of each document. Where that cannot be read, all are offered again: those that are there are
     /// found to be.
-    fn each(&self, head: &ResponseHead, out: &mut Out) {
-        let items = match self.body.json::<Reply>() {
+    fn each(&self, answer: &Answer, out: &mut Out) {
+        let items = match answer.body.json::<Reply>() {
             Ok(reply) if reply.items.len() == self.sent.len() => reply.items,
             Ok(reply) => {
                 let (told, sent) = (reply.items.len(), self.sent.len());
@@ -94,7 +75,7 @@ impl Delivery {
                 return self.later(out, None);
             }
         };
-        let wait = retry_after_ms(&head.headers).unwrap_or_else(|| pause_ms(self.attempt));
+        let wait = retry_after_ms(&answer.head.headers).unwrap_or_else(|| pause_ms(self.attempt));
         let (mut aside, mut later, mut parked) = (0, None, None);
         for (index, line) in self.sent.iter().zip(items) {
             let item = line.create;
@@ -125,8 +106,9 @@ impl Delivery {
     }
 }
 
-impl Machine for Delivery {
-    type Effect = DeliveryEffect;
+impl InTurn for Delivery {
+    /// A thousand documents, each with a reason.
+    const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
     fn started(&mut self, out: &mut Out) -> Result<(), Failure> {
         let lines = self.lines(out);
@@ -139,32 +121,22 @@ impl Machine for Delivery {
         Ok(())
     }
 
-    fn head(&mut self, head: ResponseHead, _: &mut Out) -> Result<(), Failure> {
-        self.head = Some(head);
-        Ok(())
-    }
-
-    fn body(&mut self, body: BodyBytes, _: &mut Out) -> Result<(), Failure> {
-        self.body.push_some(&body.bytes);
-        Ok(())
-    }
-
-    fn ended(&mut self, _: u32, out: &mut Out) -> Result<(), Failure> {
-        let head = self.head.take().ok_or_else(|| Failure::protocol("an answer without a head"))?;
-        self.conclude(&head, out);
-        Ok(())
-    }
-
-    fn broken(&mut self, failure: TransportFailure, out: &mut Out) -> Result<(), Failure> {
-        match (self.head.take(), failure.kind) {
-            // Of an answer that broke off the status has said it, unless that is that there is more to read.
-            (Some(head), _) => self.conclude(&head, out),
-            (None, TransportFailureKind::Denied) => out.park(failure.message),
-            (None, _) => {
-                log::warn(&failure.message);
-                self.later(out, None);
+    fn answered(&mut self, answer: &Answer, out: &mut Out) {
+        let reason = || reason(answer.head.status, &answer.body.text());
+        match Meaning::of(answer.head.status) {
+            Meaning::Accepted => self.each(answer, out),
+            Meaning::Refused if self.sent.len() > 1 => out.split(),
+            Meaning::Refused => self.every(out, &Verdict::Drop(reason())),
+            Meaning::Later => {
+                log::warn(&reason());
+                self.later(out, retry_after_ms(&answer.head.headers));
             }
+            Meaning::Operator => out.park(reason()),
         }
-        Ok(())
+    }
+
+    fn unanswered(&mut self, reason: String, out: &mut Out) {
+        log::warn(&reason);
+        self.later(out, None);
     }
 }

@@ -17,14 +17,14 @@ mod settings;
 use alloc::vec::Vec;
 
 use hardpoint_sdk::Failure;
-use hardpoint_sdk::exporter::{Batch, Exporter};
+use hardpoint_sdk::exporter::{Batch, Exporter, Turns};
 
 /// The plugin.
 pub enum Elastic {}
 
 impl Exporter for Elastic {
     type Settings = settings::Settings;
-    type Delivery = delivery::Delivery;
+    type Delivery = Turns<delivery::Delivery>;
 
     fn deliver(
         batch: Batch,
@@ -32,7 +32,7 @@ impl Exporter for Elastic {
         _: Option<Vec<u8>>,
     ) -> Result<Self::Delivery, Failure> {
         settings.check()?;
-        Ok(delivery::Delivery::new(batch, settings))
+        Ok(Turns::new(delivery::Delivery::new(batch, settings)))
     }
 }
 

@@ -7,10 +7,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use hardpoint_sdk::exporter::{Batch, DeliveryEffect, Verdict};
-use hardpoint_sdk::failure::{TransportFailure, TransportFailureKind, retry_after_ms_at};
-use hardpoint_sdk::request::{BodyBytes, Gathered, ResponseHead};
-use hardpoint_sdk::{Effects, Failure, Machine, log};
+use hardpoint_sdk::exporter::{Answer, Batch, DeliveryEffect, InTurn, Verdict, pause_ms};
+use hardpoint_sdk::failure::retry_after_ms_at;
+use hardpoint_sdk::{Effects, Failure, log};
 
 use crate::body::Layout;
 use crate::entry;
@@ -19,13 +18,6 @@ use crate::status::{Meaning, Meanings, reason};
 
 /// What the manifest asks for in `limits.http_calls`: one more would end the delivery without verdicts.
 const MAX_REQUESTS: u32 = 100;
-
-/// What is read of an answer, in bytes.
-const MAX_ANSWER: usize = 16 * 1024;
-
-/// The first wait where the answer names none, doubled with each attempt.
-const FIRST_WAIT_MS: u64 = 5_000;
-const LONGEST_WAIT_MS: u64 = 300_000;
 
 type Out = Effects<DeliveryEffect>;
 
@@ -41,8 +33,6 @@ pub struct Delivery {
     /// Requests still to be made: positions in `entries`, in order. The first is under way.
     requests: VecDeque<Range<usize>>,
     sent: u32,
-    head: Option<ResponseHead>,
-    body: Gathered,
 }
 
 impl Delivery {
@@ -56,8 +46,6 @@ impl Delivery {
             entries: Vec::new(),
             requests: VecDeque::new(),
             sent: 0,
-            head: None,
-            body: Gathered::new(MAX_ANSWER),
         })
     }
 
@@ -102,8 +90,6 @@ impl Delivery {
             return out.split();
         }
         self.sent += 1;
-        self.head = None;
-        self.body = Gathered::new(MAX_ANSWER);
         let entries = self.entries.get(next.clone()).unwrap_or_default();
         let body = self.layout.body(entries.iter().map(|(_, entry)| entry.as_slice()));
         out.send(self.settings.request(body));
@@ -117,10 +103,28 @@ impl Delivery {
         }
     }
 
-    /// What an answer means for the events, also where its body broke off: the status has said it.
-    fn conclude(&mut self, head: &ResponseHead, out: &mut Out) {
-        let meaning = self.meanings.meaning(head.status);
-        let reason = || reason(head.status, &self.body.text());
+    /// Nothing more is sent now: what came later must not arrive earlier.
+    fn later(&mut self, reason: String, asked: Option<u64>, out: &mut Out) {
+        log::warn(&reason);
+        let wait = asked.unwrap_or_else(|| pause_ms(self.batch.attempt));
+        while !self.requests.is_empty() {
+            self.settle(&Verdict::RetryAfter(wait), out);
+        }
+    }
+}
+
+impl InTurn for Delivery {
+    const MAX_ANSWER: usize = 16 * 1024;
+
+    fn started(&mut self, out: &mut Out) -> Result<(), Failure> {
+        self.prepare(out);
+        self.send_next(out);
+        Ok(())
+    }
+
+    fn answered(&mut self, answer: &Answer, out: &mut Out) {
+        let meaning = self.meanings.meaning(answer.head.status);
+        let reason = || reason(answer.head.status, &answer.body.text());
         match meaning {
             Meaning::Delivered => self.settle(&Verdict::Delivered, out),
             Meaning::Drop => self.settle(&Verdict::Drop(reason()), out),
@@ -134,55 +138,14 @@ impl Delivery {
                 _ => self.settle(&Verdict::Drop(reason()), out),
             },
             Meaning::Retry => {
-                return self.later(reason(), retry_after_ms_at(&head.headers, self.batch.now), out);
+                return self.later(reason(), retry_after_ms_at(&answer.head.headers, self.batch.now), out);
             }
             Meaning::Park => return out.park(reason()),
         }
         self.send_next(out);
     }
 
-    /// Nothing more is sent now: what came later must not arrive earlier.
-    fn later(&mut self, reason: String, asked: Option<u64>, out: &mut Out) {
-        log::warn(&reason);
-        let doublings = self.batch.attempt.saturating_sub(1).min(16);
-        let wait = asked.unwrap_or((FIRST_WAIT_MS << doublings).min(LONGEST_WAIT_MS));
-        while !self.requests.is_empty() {
-            self.settle(&Verdict::RetryAfter(wait), out);
-        }
-    }
-}
-
-impl Machine for Delivery {
-    type Effect = DeliveryEffect;
-
-    fn started(&mut self, out: &mut Out) -> Result<(), Failure> {
-        self.prepare(out);
-        self.send_next(out);
-        Ok(())
-    }
-
-    fn head(&mut self, head: ResponseHead, _: &mut Out) -> Result<(), Failure> {
-        self.head = Some(head);
-        Ok(())
-    }
-
-    fn body(&mut self, body: BodyBytes, _: &mut Out) -> Result<(), Failure> {
-        self.body.push_some(&body.bytes);
-        Ok(())
-    }
-
-    fn ended(&mut self, _: u32, out: &mut Out) -> Result<(), Failure> {
-        let head = self.head.take().ok_or_else(|| Failure::protocol("an answer without a head"))?;
-        self.conclude(&head, out);
-        Ok(())
-    }
-
-    fn broken(&mut self, failure: TransportFailure, out: &mut Out) -> Result<(), Failure> {
-        match (self.head.take(), failure.kind) {
-            (Some(head), _) => self.conclude(&head, out),
-            (None, TransportFailureKind::Denied) => out.park(failure.message),
-            (None, _) => self.later(failure.message, None, out),
-        }
-        Ok(())
+    fn unanswered(&mut self, reason: String, out: &mut Out) {
+        self.later(reason, None, out);
     }
 }

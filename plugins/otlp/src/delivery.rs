@@ -1,12 +1,12 @@
 //! One attempt to deliver one batch: one request, and what its answer says of every event.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use hardpoint_sdk::exporter::{Batch, DeliveryEffect, Verdict};
-use hardpoint_sdk::failure::{TransportFailure, TransportFailureKind, header, retry_after_ms_at};
-use hardpoint_sdk::request::{BodyBytes, Gathered, ResponseHead};
-use hardpoint_sdk::{Effects, Failure, Machine, log};
+use hardpoint_sdk::exporter::{Answer, Batch, DeliveryEffect, InTurn, Verdict, pause_ms};
+use hardpoint_sdk::failure::{header, retry_after_ms_at};
+use hardpoint_sdk::{Effects, Failure, log};
 
 use crate::answer::{Meaning, Partial, reason};
 use crate::record::record;
@@ -15,13 +15,6 @@ use crate::settings::{PartialSuccess, Settings};
 /// The size that the protocol recommends as the most of a body, before compression, to both sides.
 const MAX_REQUEST: usize = 20 << 20;
 
-/// What is read of an answer, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// The first wait where the answer names none, doubled with each attempt.
-const FIRST_WAIT_MS: u64 = 5_000;
-const LONGEST_WAIT_MS: u64 = 300_000;
-
 type Out = Effects<DeliveryEffect>;
 
 /// See the module.
@@ -29,14 +22,12 @@ type Out = Effects<DeliveryEffect>;
 pub struct Delivery {
     batch: Batch,
     settings: Settings,
-    head: Option<ResponseHead>,
-    body: Gathered,
 }
 
 impl Delivery {
     pub(crate) fn new(batch: Batch, settings: Settings) -> Result<Self, Failure> {
         settings.check()?;
-        Ok(Self { batch, settings, head: None, body: Gathered::new(MAX_ANSWER) })
+        Ok(Self { batch, settings })
     }
 
     fn every(&self, out: &mut Out, verdict: &Verdict) {
@@ -45,26 +36,10 @@ impl Delivery {
         }
     }
 
-    /// What an answer means for the events, also where its body broke off: the status has said it.
-    fn conclude(&self, head: &ResponseHead, out: &mut Out) {
-        let content_type = header(&head.headers, "content-type").unwrap_or_default();
-        let reason = || reason(head.status, content_type, self.body.bytes());
-        match Meaning::of(head.status) {
-            Meaning::Accepted => self.accepted(out),
-            Meaning::Refused if self.batch.events.len() > 1 => out.split(),
-            Meaning::Refused => self.every(out, &Verdict::Drop(reason())),
-            Meaning::Later => {
-                log::warn(&reason());
-                self.later(out, retry_after_ms_at(&head.headers, self.batch.now));
-            }
-            Meaning::Operator => out.park(reason()),
-        }
-    }
-
     /// A partial success names no records, and must not be followed by the same request.
-    fn accepted(&self, out: &mut Out) {
+    fn accepted(&self, answer: &Answer, out: &mut Out) {
         let count = self.batch.events.len() as u64;
-        let Partial { rejected, message } = Partial::read(self.body.bytes(), self.settings.encoding);
+        let Partial { rejected, message } = Partial::read(answer.body.bytes(), self.settings.encoding);
         if rejected == 0 {
             if !message.is_empty() {
                 log::warn(&format!("the collector took all records and says: {message}"));
@@ -86,14 +61,13 @@ impl Delivery {
     }
 
     fn later(&self, out: &mut Out, asked: Option<u64>) {
-        let doublings = self.batch.attempt.saturating_sub(1).min(16);
-        let wait = asked.unwrap_or((FIRST_WAIT_MS << doublings).min(LONGEST_WAIT_MS));
+        let wait = asked.unwrap_or_else(|| pause_ms(self.batch.attempt));
         self.every(out, &Verdict::RetryAfter(wait));
     }
 }
 
-impl Machine for Delivery {
-    type Effect = DeliveryEffect;
+impl InTurn for Delivery {
+    const MAX_ANSWER: usize = 64 * 1024;
 
     fn started(&mut self, out: &mut Out) -> Result<(), Failure> {
         let records: Vec<_> =
@@ -115,31 +89,23 @@ impl Machine for Delivery {
         Ok(())
     }
 
-    fn head(&mut self, head: ResponseHead, _: &mut Out) -> Result<(), Failure> {
-        self.head = Some(head);
-        Ok(())
-    }
-
-    fn body(&mut self, body: BodyBytes, _: &mut Out) -> Result<(), Failure> {
-        self.body.push_some(&body.bytes);
-        Ok(())
-    }
-
-    fn ended(&mut self, _: u32, out: &mut Out) -> Result<(), Failure> {
-        let head = self.head.take().ok_or_else(|| Failure::protocol("an answer without a head"))?;
-        self.conclude(&head, out);
-        Ok(())
-    }
-
-    fn broken(&mut self, failure: TransportFailure, out: &mut Out) -> Result<(), Failure> {
-        match (self.head.take(), failure.kind) {
-            (Some(head), _) => self.conclude(&head, out),
-            (None, TransportFailureKind::Denied) => out.park(failure.message),
-            (None, _) => {
-                log::warn(&failure.message);
-                self.later(out, None);
+    fn answered(&mut self, answer: &Answer, out: &mut Out) {
+        let content_type = header(&answer.head.headers, "content-type").unwrap_or_default();
+        let reason = || reason(answer.head.status, content_type, answer.body.bytes());
+        match Meaning::of(answer.head.status) {
+            Meaning::Accepted => self.accepted(answer, out),
+            Meaning::Refused if self.batch.events.len() > 1 => out.split(),
+            Meaning::Refused => self.every(out, &Verdict::Drop(reason())),
+            Meaning::Later => {
+                log::warn(&reason());
+                self.later(out, retry_after_ms_at(&answer.head.headers, self.batch.now));
             }
+            Meaning::Operator => out.park(reason()),
         }
-        Ok(())
+    }
+
+    fn unanswered(&mut self, reason: String, out: &mut Out) {
+        log::warn(&reason);
+        self.later(out, None);
     }
 }

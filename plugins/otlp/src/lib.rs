@@ -15,21 +15,21 @@ mod value;
 use alloc::vec::Vec;
 
 use hardpoint_sdk::Failure;
-use hardpoint_sdk::exporter::{Batch, Exporter};
+use hardpoint_sdk::exporter::{Batch, Exporter, Turns};
 
 /// The plugin.
 pub enum Otlp {}
 
 impl Exporter for Otlp {
     type Settings = settings::Settings;
-    type Delivery = delivery::Delivery;
+    type Delivery = Turns<delivery::Delivery>;
 
     fn deliver(
         batch: Batch,
         settings: Self::Settings,
         _: Option<Vec<u8>>,
     ) -> Result<Self::Delivery, Failure> {
-        delivery::Delivery::new(batch, settings)
+        Ok(Turns::new(delivery::Delivery::new(batch, settings)?))
     }
 }
 

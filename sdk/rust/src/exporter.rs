@@ -13,10 +13,12 @@ use crate::request::Request;
 use crate::settings;
 pub use body::{EventBody, Members, Named};
 pub use time::rfc3339;
+pub use turns::{Answer, InTurn, Turns};
 pub use wit::{Batch, DeliveryEffect, Event, EventVerdict, Verdict};
 
 mod body;
 mod time;
+mod turns;
 
 /// The first pause before another attempt where the other side names none, doubled with each attempt.
 const FIRST_PAUSE_MS: u64 = 5_000;
