@@ -144,6 +144,9 @@
 //! hardpoint_sdk::export!(exporter: Lines);
 //! ```
 //!
+//! Where one request is under way at a time, [`exporter::InTurn`] is less to write: it is told of each answer as a
+//! whole.
+//!
 //! # A retriever
 //! ```
 //! use hardpoint_sdk::index::{self, Filter};

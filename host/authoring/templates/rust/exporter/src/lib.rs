@@ -1,9 +1,8 @@
 //! An exporter that posts each batch as lines of JSON, and says by the answer what became of the events.
 
-use hardpoint_sdk::exporter::{Batch, DeliveryEffect, Exporter, Verdict};
+use hardpoint_sdk::exporter::{Answer, Batch, DeliveryEffect, Exporter, InTurn, Turns, Verdict, pause_ms};
 use hardpoint_sdk::failure::retry_after_ms;
-use hardpoint_sdk::request::ResponseHead;
-use hardpoint_sdk::{Effects, Failure, Machine, Request, parts, secret};
+use hardpoint_sdk::{Effects, Failure, Request, log, parts, secret};
 use serde::Deserialize;
 
 /// The plugin.
@@ -17,10 +16,10 @@ pub struct Settings {
 
 impl Exporter for JsonLines {
     type Settings = Settings;
-    type Delivery = Delivery;
+    type Delivery = Turns<Delivery>;
 
-    fn deliver(batch: Batch, settings: Settings, _: Option<Vec<u8>>) -> Result<Delivery, Failure> {
-        Ok(Delivery { batch, url: settings.url, status: None })
+    fn deliver(batch: Batch, settings: Settings, _: Option<Vec<u8>>) -> Result<Turns<Delivery>, Failure> {
+        Ok(Turns::new(Delivery { batch, url: settings.url }))
     }
 }
 
@@ -30,8 +29,6 @@ hardpoint_sdk::export!(exporter: JsonLines);
 pub struct Delivery {
     batch: Batch,
     url: String,
-    /// Of the answer, once there is one, with the time that it asks to wait.
-    status: Option<(u16, Option<u64>)>,
 }
 
 impl Delivery {
@@ -39,14 +36,15 @@ impl Delivery {
         (0..self.batch.events.len() as u32).for_each(|index| out.verdict(index, verdict.clone()));
     }
 
-    /// Where the answer names no time: five seconds, doubled with each attempt, at most five minutes.
-    fn patience(&self) -> u64 {
-        (5_000 << self.batch.attempt.saturating_sub(1).min(6)).min(300_000)
+    /// All of it again, after the time that the other side asks for, or one that grows with each attempt.
+    fn later(&self, out: &mut Effects<DeliveryEffect>, asked: Option<u64>) {
+        let wait = asked.unwrap_or_else(|| pause_ms(self.batch.attempt));
+        self.every(out, &Verdict::RetryAfter(wait));
     }
 }
 
-impl Machine for Delivery {
-    type Effect = DeliveryEffect;
+impl InTurn for Delivery {
+    const MAX_ANSWER: usize = 4 * 1024;
 
     fn started(&mut self, out: &mut Effects<DeliveryEffect>) -> Result<(), Failure> {
         let lines: String = self.batch.events.iter().flat_map(|event| [event.body.as_str(), "\n"]).collect();
@@ -60,26 +58,22 @@ impl Machine for Delivery {
         Ok(())
     }
 
-    fn head(&mut self, head: ResponseHead, _: &mut Effects<DeliveryEffect>) -> Result<(), Failure> {
-        self.status = Some((head.status, retry_after_ms(&head.headers)));
-        Ok(())
-    }
-
-    fn ended(&mut self, _: u32, out: &mut Effects<DeliveryEffect>) -> Result<(), Failure> {
-        let Some((status, wait)) = self.status else {
-            return Err(Failure::protocol("an answer without a head"));
-        };
+    fn answered(&mut self, answer: &Answer, out: &mut Effects<DeliveryEffect>) {
+        let status = answer.head.status;
         match status {
             200..=299 => self.every(out, &Verdict::Delivered),
             401 | 403 => out.park(format!("the endpoint refused the token (status {status})")),
             413 if self.batch.events.len() > 1 => out.split(),
-            408 | 429 | 500..=599 => {
-                self.every(out, &Verdict::RetryAfter(wait.unwrap_or_else(|| self.patience())));
+            408 | 429 | 500..=599 => self.later(out, retry_after_ms(&answer.head.headers)),
+            _ => {
+                let reason = format!("refused with status {status}: {}", answer.body.text());
+                self.every(out, &Verdict::Drop(reason));
             }
-            _ => self.every(out, &Verdict::Drop(format!("refused with status {status}"))),
         }
-        Ok(())
     }
 
-    // `broken` is left as it is: a connection that failed fails the batch, and the host offers it again.
+    fn unanswered(&mut self, reason: String, out: &mut Effects<DeliveryEffect>) {
+        log::warn(&reason);
+        self.later(out, None);
+    }
 }

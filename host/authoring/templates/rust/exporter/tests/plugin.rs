@@ -47,8 +47,10 @@ fn splits_parks_and_drops() {
 }
 
 #[test]
-fn a_broken_connection_fails_the_batch() {
-    assert!(answered(1, Answer::failed(TransportFailureKind::Connect)).failure.is_some());
+fn a_broken_connection_is_tried_again_and_a_forbidden_one_is_not() {
+    let broken = answered(1, Answer::failed(TransportFailureKind::Connect));
+    assert_eq!(broken.verdicts[&0], Verdict::RetryAfter(10_000));
+    assert!(answered(1, Answer::failed(TransportFailureKind::Denied)).parked.is_some());
 }
 
 #[test]
