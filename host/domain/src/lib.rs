@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod address;
+pub mod bill;
 pub mod budget;
 pub mod catalogue;
 pub mod email;

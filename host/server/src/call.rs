@@ -30,8 +30,8 @@ use axum::body::Body;
 use axum::extract::FromRequestParts;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use hardpoint_domain::bill::Bill;
 use hardpoint_domain::message::Usage;
-use hardpoint_domain::model::Prices;
 use hardpoint_domain::money::Credits;
 use hardpoint_domain::quota::Standing;
 use hardpoint_domain::time::Timestamp;
@@ -126,7 +126,7 @@ impl Facts {
         let record = self.record(request_id, elapsed)?;
         let Some(purchase) = purchase else { return Some(record.into()) };
         let (rates, noted) = (Some(purchase.rates.to_string()), purchase.noted);
-        let (charge, spent) = purchase.settle(&self.usage, now);
+        let (charge, spent) = purchase.settle(now);
         Some(Ended { record: CallRecord { charge, rates, ..record }, spent, noted })
     }
 
@@ -223,7 +223,7 @@ impl CallNote {
         let purchase = facts.purchase.as_mut()?;
         purchase.noted = true;
         let (lease, rates) = (purchase.lease()?.to_owned(), purchase.rates.to_string());
-        let charge = purchase.so_far(&facts.usage);
+        let charge = purchase.so_far();
         let mut shown = Facts {
             method: facts.method.clone(),
             route: facts.route.clone(),
@@ -241,15 +241,6 @@ impl CallNote {
         Some((lease, CallRecord { charge, rates: Some(rates), ..record }))
     }
 
-    /// Notes the prices of the model that answers.
-    pub fn priced(&self, prices: Prices) {
-        self.update(|facts| {
-            if let Some(purchase) = &mut facts.purchase {
-                purchase.served_at(prices);
-            }
-        });
-    }
-
     /// Notes the model that was asked for.
     pub fn model(&self, id: &str) {
         self.update(|facts| facts.model = Some(id.to_owned()));
@@ -265,9 +256,14 @@ impl CallNote {
         self.update(|facts| facts.deltas += 1);
     }
 
-    /// Notes the tokens so far, over all rounds; replaces what was noted before.
-    pub fn usage(&self, usage: Usage) {
-        self.update(|facts| facts.usage = usage);
+    /// Notes what was used so far, over all rounds; replaces what was noted before.
+    pub fn used(&self, bill: Bill) {
+        self.update(|facts| {
+            facts.usage = bill.usage();
+            if let Some(purchase) = &mut facts.purchase {
+                purchase.used(bill);
+            }
+        });
     }
 
     /// Notes an error that came after the status line was sent.

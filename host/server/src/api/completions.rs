@@ -25,9 +25,6 @@ use crate::state::App;
 /// Names the plugin that answered, `id@version`.
 pub const PLUGIN: HeaderName = HeaderName::from_static("hardpoint-plugin");
 
-/// After so many deltas of a stream its record is told how far it is, in case this host ends before it does.
-const ACCOUNTED: u64 = 16;
-
 /// Answers a conversation, whole or as server-sent events.
 ///
 /// A stream ends with `data: [DONE]`; one that fails midway ends with `data: {"error":{…}}` instead.
@@ -74,15 +71,12 @@ struct Answer {
     request_id: Arc<str>,
     note: CallNote,
     run: Run,
-    /// Deltas that went to the client.
-    deltas: u64,
 }
 
 impl Answer {
     fn new(app: &App, caller: &Caller, note: CallNote, run: Run) -> Self {
         let now = app.clock.now();
         Self {
-            deltas: 0,
             id: id::hyphenated("chatcmpl", now, &*app.rng),
             created: now.seconds(),
             model: run.model().to_owned(),
@@ -119,10 +113,7 @@ impl Answer {
         let chunks = Chunks::new(self.identity(), include_usage);
         out.write(|buffer| chunks.role(buffer));
         while let Some(delta) = self.run.next().await {
-            self.deltas += 1;
-            if self.deltas.is_multiple_of(ACCOUNTED) {
-                self.account();
-            }
+            self.note.delta();
             match delta {
                 Ok(delta) => out.write(|buffer| chunks.delta(buffer, delta)),
                 Err(failure) => return self.give_up(&out, failure.into()),
@@ -134,28 +125,15 @@ impl Answer {
             out.write(|buffer| chunks.usage(buffer, usage));
         }
         // The record is durable before the clean end is told.
-        self.account();
+        self.run.account();
         self.note.commit().await;
         out.write(done);
-    }
-
-    /// Puts what there is so far into the call record; without effect once that is written.
-    fn account(&self) {
-        self.run.account();
-        self.note.update(|facts| facts.deltas = self.deltas);
     }
 
     fn give_up(&self, out: &Out, error: ApiError) {
         error.log(&self.request_id);
         self.note.error(error.kind(), error.message());
         out.write(|buffer| failed(buffer, &error));
-    }
-}
-
-/// However it ends, also by the client's leaving: what was sent until then is noted.
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.account();
     }
 }
 

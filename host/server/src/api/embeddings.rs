@@ -48,7 +48,6 @@ pub async fn create(
     note.model(&request.model);
     let embedded = embeddings::embed(&app, &caller, &note, &request, approval.id()).await?;
     note.served_by(&embedded.binding);
-    note.usage(embedded.embeddings.usage);
     let list = embedding::list(embedded.model, embedded.embeddings, encoding);
     Ok((plugin_header(&embedded.binding.plugin_version()), axum::Json(list)).into_response())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hardpoint_domain::bill::Bill;
 use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::message::{EmbeddingRequest, Embeddings};
@@ -70,7 +71,9 @@ pub async fn embed(
         let failure = match attempts(&binding, &context(caller), request, candidate, policy, &*app.rng).await
         {
             Ok(embeddings) => {
-                note.priced(candidate.prices);
+                let mut bill = Bill::default();
+                bill.add(candidate.prices, embeddings.usage);
+                note.used(bill);
                 return Ok(Embedded { model: candidate.id.clone(), binding, embeddings });
             }
             Err(failure) => failure,

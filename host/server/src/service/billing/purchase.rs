@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hardpoint_domain::message::Usage;
+use hardpoint_domain::bill::Bill;
 use hardpoint_domain::model::Prices;
 use hardpoint_domain::money::Credits;
 use hardpoint_domain::pool::Spent;
@@ -42,10 +42,10 @@ pub struct Purchase {
     reserved: Credits,
     /// The most that may be reserved without another approval; none where the budget has no threshold.
     ceiling: Option<Credits>,
-    /// Of the model that answers.
-    prices: Prices,
-    /// Of those that may.
-    all: Vec<Prices>,
+    /// Of every model that may answer.
+    prices: Vec<Prices>,
+    /// What was used so far.
+    bill: Bill,
     /// The version of the rates.
     pub(crate) rates: Arc<str>,
     /// Whether its progress was written down.
@@ -74,8 +74,8 @@ pub async fn purchase(
         reservation,
         reserved: most,
         ceiling,
-        prices: offer.prices.first().copied().unwrap_or_default(),
-        all: offer.prices,
+        prices: offer.prices,
+        bill: Bill::default(),
         rates: Arc::clone(&app.rates.version),
         noted: false,
     };
@@ -88,7 +88,7 @@ pub async fn purchase(
 ///
 /// # Errors
 /// 402 where there is not so much, or it would be more than was approved.
-pub async fn extend(note: &CallNote, used: Usage, next: Bound) -> Result<(), ApiError> {
+pub async fn extend(note: &CallNote, used: &Bill, next: Bound) -> Result<(), ApiError> {
     let mut lack = None;
     note.update(|facts| lack = facts.purchase.as_ref().map(|purchase| purchase.lacks(used, next)));
     let Some((more, ceiling)) = lack.filter(|(more, _)| more.is_positive()) else { return Ok(()) };
@@ -109,20 +109,20 @@ pub async fn extend(note: &CallNote, used: Usage, next: Bound) -> Result<(), Api
 
 impl Purchase {
     /// What is missing for another round; and what all of it may cost then, with the ceiling that it must keep to.
-    fn lacks(&self, used: Usage, next: Bound) -> (Credits, Option<(Credits, Credits)>) {
-        let most = |prices: &Prices| prices.cost(&used) + prices.most(next.input, next.output);
-        let whole = self.all.iter().map(most).max().unwrap_or_default();
+    fn lacks(&self, used: &Bill, next: Bound) -> (Credits, Option<(Credits, Credits)>) {
+        let most = self.prices.iter().map(|prices| prices.most(next.input, next.output)).max();
+        let whole = used.cost() + most.unwrap_or_default();
         (whole - self.reserved, self.ceiling.map(|ceiling| (whole, ceiling)))
     }
 
-    /// Notes that another of the models answers.
-    pub(crate) fn served_at(&mut self, prices: Prices) {
-        self.prices = prices;
+    /// Notes what was used so far; replaces what was noted before.
+    pub(crate) fn used(&mut self, bill: Bill) {
+        self.bill = bill;
     }
 
-    /// What these tokens cost, as far as it was reserved.
-    pub(crate) fn so_far(&self, usage: &Usage) -> Credits {
-        self.prices.cost(usage).min(self.reserved)
+    /// What that costs, as far as it was reserved.
+    pub(crate) fn so_far(&self) -> Credits {
+        self.bill.cost().min(self.reserved)
     }
 
     /// The lease that it is charged to first.
@@ -131,9 +131,9 @@ impl Purchase {
     }
 
     /// Ends it: what it cost, and of which leases that is spent.
-    pub(crate) fn settle(mut self, usage: &Usage, now: Timestamp) -> (Credits, Vec<Spent>) {
+    pub(crate) fn settle(mut self, now: Timestamp) -> (Credits, Vec<Spent>) {
         let parts = std::mem::take(&mut self.reservation.parts);
-        let cost = self.prices.cost(usage);
+        let cost = self.bill.cost();
         if cost > self.reserved {
             let reserved = self.reserved;
             tracing::warn!(%cost, %reserved, "a request cost more than was reserved for it; the rest is not charged");
@@ -150,7 +150,7 @@ impl std::fmt::Debug for Purchase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Purchase")
             .field("reserved", &self.reserved)
-            .field("prices", &self.prices)
+            .field("bill", &self.bill)
             .finish_non_exhaustive()
     }
 }

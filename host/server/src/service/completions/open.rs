@@ -11,7 +11,11 @@ impl Run {
     pub(super) async fn open(&mut self) -> Result<(), Failure> {
         let mut first_failure = None;
         loop {
-            let Err(failure) = self.open_here().await else { return Ok(()) };
+            let Err(failure) = self.open_here().await else {
+                // From now on somebody has used something, also if this host ends before the request does.
+                self.account();
+                return Ok(());
+            };
             let more = failure.kind.permits_fallback() && !self.sent && self.has_fallback();
             // What is told to the client is logged where it is told.
             if more || first_failure.is_some() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hardpoint_domain::bill::Bill;
 use hardpoint_domain::failure::Failure;
 use hardpoint_domain::id;
 use hardpoint_domain::message::{
@@ -18,6 +19,9 @@ use super::open::unfinished;
 use super::plan::{Candidate, Plan};
 use crate::call::CallNote;
 use crate::service::billing;
+
+/// After so many deltas the call record is told how far the request is, in case this host ends before it does.
+const ACCOUNTED: u64 = 16;
 
 /// A completion under way. Dropping it ends the sandbox and closes the upstream connection.
 pub struct Run {
@@ -47,9 +51,11 @@ pub struct Run {
     /// What the model said in this round: kept where it may have to be given back to it.
     said: Said,
     /// Of the rounds before this one.
-    usage: Usage,
+    bill: Bill,
     /// Of this one, as far as the provider has told.
     pub(super) round_usage: Option<Usage>,
+    /// Deltas over all rounds.
+    deltas_seen: u64,
 }
 
 #[derive(Default)]
@@ -87,8 +93,9 @@ impl Run {
             ready: None,
             calls: Calls::default(),
             said: Said::default(),
-            usage: Usage::default(),
+            bill: Bill::default(),
             round_usage: None,
+            deltas_seen: 0,
         };
         run.prepare_last_round();
         run
@@ -116,24 +123,33 @@ impl Run {
     /// that is written.
     pub fn account(&self) {
         let Some(note) = &self.note else { return };
-        note.usage(self.usage());
-        note.priced(self.candidate().prices);
+        note.used(self.bill());
         if let Some(binding) = self.candidate().adapter.binding() {
             note.served_by(binding);
         }
     }
 
-    /// Tokens over all rounds so far. A round whose provider has not told (yet) counts by its length, at
-    /// four bytes a token.
+    /// Tokens over all rounds so far.
     pub fn usage(&self) -> Usage {
+        self.bill.usage().plus(self.used_in_round())
+    }
+
+    /// The same, each round at the prices of the model that answered it.
+    pub(super) fn bill(&self) -> Bill {
+        let mut bill = self.bill.clone();
+        bill.add(self.candidate().prices, self.used_in_round());
+        bill
+    }
+
+    /// A round whose provider has not told (yet) counts by its length, at four bytes a token.
+    fn used_in_round(&self) -> Usage {
         let estimate = || Usage {
             input_tokens: tokens(length(&self.request.messages)),
             output_tokens: tokens(self.said.bytes),
             ..Usage::default()
         };
         let under_way = self.deltas.is_some() || self.said.bytes > 0;
-        let round = self.round_usage.unwrap_or_else(|| if under_way { estimate() } else { Usage::default() });
-        self.usage.plus(round)
+        self.round_usage.unwrap_or_else(|| if under_way { estimate() } else { Usage::default() })
     }
 
     /// The next delta for the client. `Finish` is the last; so is a failure. Usage is not among them.
@@ -150,6 +166,10 @@ impl Run {
                     None => return Some(Err(self.fail(unfinished()))),
                 },
             };
+            self.deltas_seen += 1;
+            if self.deltas_seen.is_multiple_of(ACCOUNTED) {
+                self.account();
+            }
             let shown = match delta {
                 Delta::Finish(reason) => match self.finish(reason).await {
                     Ok(None) => continue,
@@ -191,6 +211,7 @@ impl Run {
             }
             Delta::Usage(usage) => {
                 self.round_usage = Some(usage);
+                self.account();
                 None
             }
             Delta::Finish(_) => None,
@@ -199,7 +220,7 @@ impl Run {
 
     /// The end of a round. None where another round follows.
     async fn finish(&mut self, reason: FinishReason) -> Result<Option<FinishReason>, Failure> {
-        self.usage = self.usage();
+        self.bill = self.bill();
         (self.round_usage, self.deltas) = (None, None);
         let said = std::mem::take(&mut self.said);
         let calls = std::mem::take(&mut self.calls);
@@ -230,7 +251,7 @@ impl Run {
     /// so far is paid for.
     async fn afford_round(&mut self) -> bool {
         let Some(note) = &self.note else { return true };
-        match billing::extend(note, self.usage, billing::bound(&self.request)).await {
+        match billing::extend(note, &self.bill, billing::bound(&self.request)).await {
             Ok(()) => true,
             Err(error) => {
                 let request_id = &self.context.request_id;
@@ -291,7 +312,7 @@ impl Run {
     }
 
     fn fail(&mut self, failure: Failure) -> Failure {
-        self.usage = self.usage();
+        self.bill = self.bill();
         (self.deltas, self.round_usage) = (None, None);
         self.said = Said::default();
         failure

@@ -84,10 +84,12 @@ fn run(scripts: &[&Script], with_tools: bool, client: &[&str]) -> Run {
 
 fn run_of(mut request: CompletionRequest, scripts: &[&Script], with_tools: bool, client: &[&str]) -> Run {
     let names = ["first", "second", "third"];
-    let candidates = scripts.iter().zip(names).map(|(script, name)| Candidate {
+    // A micro-credit for a token of the first, two for one of the second …
+    let prices = (1..).map(|price| price * 1_000_000);
+    let candidates = scripts.iter().zip(names).zip(prices).map(|((script, name), price)| Candidate {
         model: name.to_owned(),
         upstream: format!("{name}-upstream"),
-        prices: Prices::default(),
+        prices: Prices { input: price, cached_input: price, output: price },
         max_output_tokens: 4_096,
         adapter: Adapter::Script((*script).clone()),
     });

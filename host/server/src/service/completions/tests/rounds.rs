@@ -170,6 +170,8 @@ async fn a_later_round_may_go_elsewhere_while_the_client_saw_nothing() {
     run.open().await.unwrap();
     assert_eq!(shown(&mut run).await, [text("3"), STOP]);
     assert_eq!((run.model(), run.usage().total()), ("second", 15));
+    // Each round is charged at the prices of the model that answered it.
+    assert_eq!(run.bill().cost().micros(), 8 + 2 * 7);
     assert_eq!(answers(&second.asked()[0].0).len(), 1, "with what the tools answered");
 }
 
