@@ -22,7 +22,7 @@ pub struct Budget {
 }
 
 /// An organisation's money, as the store has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// What no host has leased. Below nothing where the plan is paid afterwards.
     pub available: Credits,

@@ -142,6 +142,27 @@ pub async fn get(conn: &mut Conn, organization_id: &str) -> Result<Option<Credit
     Ok(fetch!(conn, fetch_optional, Row, GET, organization_id)?.map(Credited::from))
 }
 
+/// The account as the next request will find it: of the present month, and with what its plan adds to that, also
+/// where nobody has spent anything yet and so nothing is entered. Changes nothing.
+pub async fn stands(
+    conn: &mut Conn,
+    organization_id: &str,
+    added: Credits,
+    now: Timestamp,
+) -> Result<Account, StoreError> {
+    let found = get(conn, organization_id).await?;
+    let month = now.month_start();
+    let begin = found.map_or(month, |found| found.period_begin.max(month));
+    let mut account = found.map(|found| found.account).unwrap_or_default();
+    if found.is_some_and(|found| found.period_begin < begin) {
+        account.committed = Credits::ZERO;
+    }
+    if added.is_positive() && !is_transferred(conn, &monthly(organization_id, begin)).await? {
+        account.available += added;
+    }
+    Ok(account)
+}
+
 /// What hosts hold and did not spend.
 pub async fn held(conn: &mut Conn, organization_id: &str) -> Result<Credits, StoreError> {
     let (held,): (i64,) = fetch!(conn, fetch_one, (i64,), HELD, organization_id)?;
@@ -234,12 +255,17 @@ pub async fn lease(tx: &mut Tx, wish: &Wish) -> Result<(Result<Grant, Short>, Ac
 
 /// Adds what the plan includes in a month, unless that was done; true where it was not.
 async fn add_monthly(tx: &mut Tx, wish: &Wish, begin: Timestamp) -> Result<bool, StoreError> {
-    let id = format!("plan:{}:{}", wish.organization_id, begin.seconds());
+    let id = monthly(&wish.organization_id, begin);
     if is_transferred(tx, &id).await? {
         return Ok(false);
     }
     pay_in(tx, &wish.organization_id, &id, "plan", wish.monthly, wish.now).await?;
     Ok(true)
+}
+
+/// The transfer that adds what the plan includes in the month that begins then.
+fn monthly(organization_id: &str, begin: Timestamp) -> String {
+    format!("plan:{organization_id}:{}", begin.seconds())
 }
 
 /// Whether there is a transfer of this id.

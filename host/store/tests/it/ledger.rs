@@ -171,6 +171,15 @@ async fn a_new_month_begins_with_what_the_plan_adds(db: Fixture) {
     // What is left of a lease of the month before takes nothing from what this one has committed.
     close(&db, "lse_1").await;
     assert_eq!((available(&db).await, account(&db).await.account.committed), (800, micros(100)));
+    // Whoever looks is told of what the plan adds before it is entered, and once.
+    let stands = async |now: &str| {
+        let mut conn = db.store.read().await.unwrap();
+        let account = credits::stands(&mut conn, ORG, micros(500), day(now)).await.unwrap();
+        (account.available.micros(), account.committed.micros())
+    };
+    assert_eq!(stands("2026-04-30").await, (800, 100));
+    assert_eq!(stands("2026-05-01").await, (1_300, 0));
+    assert_eq!(stands("2026-03-31").await, (800, 100));
     // A host whose clock is behind does not begin that month again.
     assert!(lease(&db, monthly("lse_4", "2026-03-31")).await.is_ok());
     assert_eq!((available(&db).await, account(&db).await.account.committed), (700, micros(200)));

@@ -76,18 +76,28 @@ impl Accounts {
         let organization = self.organization(by, named).await?;
         let mut conn = self.store.read().await?;
         let period = this_month(self.clock.now());
-        let found = credits::get(&mut conn, &organization.id).await?;
-        let account = found.map(|found| found.account);
+        let terms = terms(&organization.plan);
+        let account = credits::stands(&mut conn, &organization.id, terms.monthly, period.from).await?;
         Ok(Standing {
-            terms: terms(&organization.plan),
-            available: account.map(|account| account.available).unwrap_or_default(),
+            terms,
+            available: account.available,
             held: credits::held(&mut conn, &organization.id).await?,
-            budget: account.map(|account| account.budget).unwrap_or_default(),
+            budget: account.budget,
             spent: usage::total(&mut conn, &organization.id, None, period).await?.charge,
             organization_id: organization.id,
             plan: organization.plan,
             period,
         })
+    }
+
+    /// What the caller's organisation set itself for a month.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn budget(&self, by: &Principal) -> Result<Budget, ApiError> {
+        let organization = self.existing(by, None).await?;
+        let found = credits::get(&mut self.store.read().await?, &organization).await?;
+        Ok(found.map(|found| found.account.budget).unwrap_or_default())
     }
 
     /// Adds credits to an organisation, or takes some away where the amount is negative. `transfer` names what it is
