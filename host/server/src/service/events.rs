@@ -13,6 +13,8 @@ use crate::service::login::Visitor;
 #[derive(Clone, Debug)]
 pub struct Author {
     actor: Actor,
+    /// The one that a key is bound to.
+    workspace_id: Option<String>,
     request_id: Option<String>,
     source_ip: Option<String>,
 }
@@ -22,6 +24,7 @@ impl Author {
     pub fn system() -> Self {
         Self {
             actor: Actor { kind: "system".to_owned(), id: None, name: None },
+            workspace_id: None,
             request_id: None,
             source_ip: None,
         }
@@ -30,13 +33,14 @@ impl Author {
     /// Somebody at the host's command line, by the name the system knows.
     pub fn cli() -> Self {
         let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        Self { actor: Actor { kind: "cli".to_owned(), id: None, name }, request_id: None, source_ip: None }
+        Self { actor: Actor { kind: "cli".to_owned(), id: None, name }, ..Self::system() }
     }
 
     /// Somebody who is just logging in.
     pub fn visitor(user: &User, visitor: &Visitor) -> Self {
         Self {
             actor: of_user(&user.id, &user.email),
+            workspace_id: None,
             request_id: Some(visitor.request_id.to_string()),
             source_ip: visitor.ip.map(|ip| ip.to_string()),
         }
@@ -56,13 +60,13 @@ impl Author {
         self.actor.clone()
     }
 
-    /// An event of the platform, of which this is the author.
+    /// An event of the platform, of which this is the author; of the workspace that the author is bound to, if any.
     pub fn event(&self, now: Timestamp, rng: &dyn Rng, kind: &str, target: Target, after: Value) -> Event {
         Event {
             id: id::prefixed("evt", now, rng),
             time: now,
             organization_id: None,
-            workspace_id: None,
+            workspace_id: self.workspace_id.clone(),
             kind: kind.to_owned(),
             actor: self.actor.clone(),
             target,
@@ -80,6 +84,7 @@ impl From<&Caller> for Author {
         let key = || Actor::key(&caller.key_id, caller.label.clone());
         Self {
             actor: caller.user.as_ref().map_or_else(key, |user| of_user(&user.id, &user.email)),
+            workspace_id: caller.workspace_id.clone(),
             request_id: Some(caller.request_id.to_string()),
             source_ip: caller.ip.map(|ip| ip.to_string()),
         }

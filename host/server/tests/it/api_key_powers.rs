@@ -187,4 +187,7 @@ async fn a_key_of_a_workspace_sees_that_workspace() {
         app.ask(&bound, Method::PUT, &format!("{workspaces}/{ws}"), Some(&json!({"name": "Mine"}))).await;
     put.expect(403);
     app.ask(&bound, Method::DELETE, &format!("{workspaces}/{ws}"), None).await.expect(403);
+    // The money is the organisation's.
+    app.ask(&bound, Method::PUT, "/api/v1/billing/budget", Some(&json!({}))).await.expect(403);
+    app.post_as(&bound, "/api/v1/billing/approvals", &json!({"maxCents": 5})).await.expect(403);
 }

@@ -303,6 +303,53 @@ async fn a_quote_tells_the_most_and_reserves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_plan_adds_is_there_before_anybody_spends() {
+    let app = app_with("[plans.standard]\ncredits = 2\n").await;
+    let tenant = app.tenant("customer").await;
+    let accounts = Accounts::of(app.app());
+    accounts.set_plan(&Principal::Cli, &tenant.organization, "standard").await.unwrap();
+    let stands = async || {
+        let found = app.get_as(&tenant.key, "/api/v1/billing").await.expect(200);
+        (micros(&found).0, found["billingState"].clone())
+    };
+    assert_eq!(stands().await, (2_000_000, json!("active")));
+    app.post_as(&tenant.key, "/api/v1/billing/quote", &says("m", "be good!")).await.expect(200);
+    complete(&app, &tenant.key).await.expect(200);
+    settled(&app, &tenant.key).await;
+    assert_eq!(stands().await, (2_000_000 - COST, json!("active")));
+    // The next month's, once, and what was left.
+    app.clock().advance(Duration::from_secs(31 * 24 * 3_600));
+    assert_eq!(stands().await, (4_000_000 - COST, json!("active")));
+    complete(&app, &tenant.key).await.expect(200);
+    settled(&app, &tenant.key).await;
+    assert_eq!(stands().await, (4_000_000 - 2 * COST, json!("active")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_workspace_s_key_does_is_of_that_workspace() {
+    let app = app().await;
+    let (key, organization) = customer(&app, 100).await;
+    budget(&app, &key, json!({"softCapCents": 1})).await.expect(200);
+    let all = format!("/api/v1/orgs/{organization}/workspaces");
+    let workspace = app.post_as(&key, &all, &json!({"name": "One"})).await.expect(201)["id"].clone();
+    let wanted = json!({"workspace_id": workspace, "role": "member"});
+    let bound = app.post_as(&key, "/api/v1/api_keys", &wanted).await.expect(201)["key"].clone();
+    complete(&app, bound.as_str().unwrap()).await.expect(200);
+    settled(&app, &key).await;
+    complete(&app, &key).await.expect(200);
+    let usage = app.get_as(&key, "/api/v1/usage?group_by=workspace").await.expect(200);
+    let charged = |workspace: &Value| {
+        let mut shares = usage["data"].as_array().unwrap().iter();
+        shares.find(|share| share["workspace_id"] == *workspace).unwrap()["charge_micro_credits"].clone()
+    };
+    assert_eq!((charged(&workspace), charged(&Value::Null)), (json!(COST), json!(COST)), "{usage}");
+    let mut conn = app.app().store.read().await.unwrap();
+    let events = events::list(&mut conn, Some(&organization), None, 100).await.unwrap();
+    let reached = events.iter().find(|stored| stored.event.kind == "billing.soft_cap_reached").unwrap();
+    assert_eq!(reached.event.workspace_id.as_deref(), workspace.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn money_is_its_organisation_s_alone() {
     let app = app().await;
     let (key, organization) = customer(&app, 700).await;

@@ -65,11 +65,12 @@ impl Accounts {
     /// An event of an organisation.
     fn event(&self, by: &Principal, organization_id: &str, happened: Happened) -> Event {
         let Happened { now, kind, target, before, after, workspace_id } = happened;
+        let event = by.author().event(now, &*self.rng, kind, target, after);
         Event {
             organization_id: Some(organization_id.to_owned()),
-            workspace_id,
+            workspace_id: workspace_id.or_else(|| event.workspace_id.clone()),
             before: (!before.is_null()).then_some(before),
-            ..by.author().event(now, &*self.rng, kind, target, after)
+            ..event
         }
     }
 }

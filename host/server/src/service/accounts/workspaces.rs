@@ -187,7 +187,7 @@ impl Accounts {
     }
 }
 
-/// Workspaces and users are the organisation's: who is bound to one workspace changes none of them.
+/// Workspaces, users and the budget are the organisation's: who is bound to one workspace changes none of them.
 pub(super) fn is_unbound(by: &Principal) -> Result<(), ApiError> {
     if by.powers().workspace_id.is_some() { Err(Excess::Workspace.into()) } else { Ok(()) }
 }
