@@ -200,6 +200,11 @@ impl Permissions {
         *self == Self::default()
     }
 
+    /// Whether anything of a call may reach beyond it: go out, or be kept.
+    pub fn has_effects(&self) -> bool {
+        !self.http.is_empty() || self.kv || self.index || self.embed
+    }
+
     /// `sha256:` and the hash of the canonical form: the same for the same permissions in any order.
     pub fn fingerprint(&self) -> String {
         use fmt::Write;

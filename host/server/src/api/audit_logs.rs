@@ -73,7 +73,7 @@ pub struct RejectedEvent {
         (status = 400, description = "Options that do not fit", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
         (status = 402, description = "The plan does not include it", body = FlatErrorBody),
-        (status = 403, description = "Not an administrator", body = ErrorBody),
+        (status = 403, description = "Not an administrator, or a test key", body = ErrorBody),
         (status = 404, description = "No such exporter, or not your organisation", body = ErrorBody),
         (status = 422, description = "An address that was not allowed, or no secret for it", body = ErrorBody),
         (status = 502, description = "The other side failed, or the plugin", body = ErrorBody),

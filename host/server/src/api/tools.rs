@@ -84,6 +84,7 @@ pub async fn list(
         (status = 200, description = "The tool's answer", body = ToolResult),
         (status = 400, description = "No valid request", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 403, description = "The key may call no tools, or is a test key and the tool has an effect", body = ErrorBody),
         (status = 404, description = "There is no such tool", body = ErrorBody),
         (status = 422, description = "The arguments do not fit; the message says why", body = ErrorBody),
         (status = 502, description = "The tool failed or was stopped", body = ErrorBody),

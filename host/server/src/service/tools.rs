@@ -77,10 +77,13 @@ pub struct Called {
 /// Calls a tool with a JSON object as text.
 ///
 /// # Errors
-/// 404 where there is none of that name, 422 for arguments that do not fit, 502 where it failed.
+/// 403 for a test key where the tool may have an effect; 404 where there is none of that name, 422 for arguments that do not fit, 502 where it failed.
 pub async fn call(app: &App, caller: &Caller, name: &str, arguments: &str) -> Result<Called, ApiError> {
     let catalogue = app.runtime.snapshot();
     let binding = tool(&catalogue, caller, name)?;
+    if !caller.livemode && binding.permissions().has_effects() {
+        return Err(ApiError::test_key("calls no tool that may reach others or keep something"));
+    }
     match binding.call_tool(context(caller), arguments).await {
         Ok(text) => Ok(Called { text, binding: Arc::clone(binding) }),
         Err(ToolError::InvalidArguments(reason)) => {

@@ -233,6 +233,10 @@ async fn administrators_export_their_own() {
     let member = app.key_of(hardpoint_store::keys::Role::Member).await;
     assert_eq!(app.post_as(&member, EXPORT, &json!({})).await.status, 403);
     assert_eq!(app.post("/api/v1/audit-logs/siem/nobody/export", &json!({})).await.status, 404);
+    let test = json!({"role": "admin", "livemode": false});
+    let test = app.post("/api/v1/api_keys", &test).await.expect(201)["key"].clone();
+    assert_eq!(app.post_as(test.as_str().unwrap(), EXPORT, &json!({})).await.status, 403);
+    assert_eq!(double.bodies().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

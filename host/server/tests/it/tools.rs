@@ -30,6 +30,26 @@ async fn a_tool_answers_with_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_key_calls_what_has_no_effect() {
+    let probe = "[bindings.probe]\nplugin = \"prober\"\nsettings = { target = \"http://127.0.0.1:9/\" }\n";
+    let plugins = [("echo.wasm", fixture("echo")), ("prober.wasm", fixture("prober"))];
+    let app = TestApp::with(probe, &plugins).await;
+    let digest = app.plugin("prober").await["digest"].clone();
+    app.post("/api/v1/plugins/prober/approve", &json!({"digest": digest})).await.expect(200);
+    let made = app.post("/api/v1/api_keys", &json!({"livemode": false})).await.expect(201);
+    let test = made["key"].as_str().unwrap();
+    let set = json!({"arguments": {"do": "kv-set", "key": "k", "value": "v"}});
+    call(&app, "probe", &set).await.expect(200);
+    app.post_as(test, "/api/v1/tools/echo/call", &json!({})).await.expect(200);
+    let refused = app.post_as(test, "/api/v1/tools/probe/call", &set).await.expect(403);
+    assert_eq!(
+        refused["error"]["message"],
+        "A test key calls no tool that may reach others or keep something: it never calls an outside service. \
+         Use a live key."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_called() {
     let app = app().await;
     insta::assert_snapshot!(call(&app, "nobody", &json!({})).await.shown(), @r#"

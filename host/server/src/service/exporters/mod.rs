@@ -62,7 +62,7 @@ pub struct Exported {
 /// Exports to `exporter`, a binding of an exporter plugin.
 ///
 /// # Errors
-/// 404 where there is no such exporter, or what is asked for is not the caller's; 422 where the options do
+/// 403 for a test key; 404 where there is no such exporter, or what is asked for is not the caller's; 422 where the options do
 /// not fit; 502 where the delivery failed, 504 where it took too long, before anything was decided.
 pub async fn export(
     app: &App,
@@ -70,6 +70,9 @@ pub async fn export(
     exporter: &str,
     export: Export,
 ) -> Result<Exported, ApiError> {
+    if !caller.livemode {
+        return Err(ApiError::test_key("exports nothing"));
+    }
     let catalogue = app.runtime.snapshot();
     let binding = catalogue
         .binding_for(&caller.organization_id, exporter)
