@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 pub const GIVES: Duration = Duration::from_secs(60);
 /// How long a block that nobody uses is kept.
 const KEPT: Duration = Duration::from_secs(5);
+/// How long a block is kept without asking the store to: well within the time that a silent host has.
+const RENEWED: Duration = Duration::from_secs(20);
 /// How long it is believed that there is no more.
 const BELIEVED: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,8 @@ struct Held {
     tight: bool,
     since: Timestamp,
     used: Timestamp,
+    /// When the store last said that it is this host's.
+    renewed: Timestamp,
     retired: bool,
 }
 
@@ -102,6 +106,7 @@ impl Pool {
             tight,
             since,
             used: since,
+            renewed: since,
             retired: false,
         });
     }
@@ -177,9 +182,18 @@ impl Pool {
         over.map(|held| held.id).collect()
     }
 
-    /// The blocks that requests have reserved from, or may.
-    pub fn blocks(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.held.iter().map(|held| &held.id)
+    /// The blocks that the store has to be told of, or it takes them back.
+    pub fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<str>> {
+        // Also where the clock was set back meanwhile.
+        let is_due = move |held: &&Held| !(held.renewed..held.renewed.plus(RENEWED)).contains(&now);
+        self.held.iter().filter(is_due).map(|held| &held.id)
+    }
+
+    /// Notes that the store keeps a block for this host.
+    pub fn renewed(&mut self, block: &str, now: Timestamp) {
+        if let Some(held) = self.held.iter_mut().find(|held| &*held.id == block) {
+            held.renewed = now;
+        }
     }
 
     /// Forgets a block that the store took back.
@@ -215,6 +229,19 @@ mod tests {
 
     fn amounts(spent: &[Spent]) -> Vec<(&str, i64, bool)> {
         spent.iter().map(|spent| (&*spent.block, spent.amount.micros(), spent.closes)).collect()
+    }
+
+    #[test]
+    fn a_block_is_due_long_before_it_is_taken_back() {
+        let mut pool = Pool::default();
+        pool.receive(block("a", 5, false));
+        let due = |pool: &Pool, seconds| pool.due(at(seconds)).count();
+        assert_eq!((due(&pool, 0), due(&pool, 19), due(&pool, 20), due(&pool, -1)), (0, 0, 1, 1));
+        pool.renewed("a", at(20));
+        pool.renewed("gone", at(20));
+        assert_eq!((due(&pool, 39), due(&pool, 40)), (0, 1));
+        pool.lose("a");
+        assert_eq!(due(&pool, 100), 0);
     }
 
     #[test]

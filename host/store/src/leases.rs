@@ -13,6 +13,7 @@ use crate::call_records::{self, CallRecord};
 use crate::columns::{Amount, Micros};
 use crate::credits::{self, Transfer};
 use crate::db::{execute, fetch, statements};
+use crate::leases_dialect::{KEEP, RENEW, SWEEP};
 use crate::{Conn, StoreError, Tx, progress};
 
 /// Leases that one sweep closes at most, so that it does not hold up requests.
@@ -35,10 +36,6 @@ statements! {
     LOCK: "UPDATE credit_leases SET spent = spent WHERE id = $1";
     SPEND: "UPDATE credit_leases SET spent = spent + $2 WHERE id = $1 AND is_open";
     CLOSE: "UPDATE credit_leases SET is_open = FALSE WHERE id = $1 AND is_open \
-            RETURNING id, organization_id, granted, spent, period_begin";
-    RENEW: "UPDATE credit_leases SET expires_at = $2 WHERE id = $1 AND is_open";
-    SWEEP: "UPDATE credit_leases SET is_open = FALSE WHERE is_open AND id IN \
-            (SELECT id FROM credit_leases WHERE is_open AND expires_at < $1 ORDER BY expires_at, id LIMIT $2) \
             RETURNING id, organization_id, granted, spent, period_begin";
     ADD_SPENT: "UPDATE credit_leases SET spent = spent + $2 WHERE id = $1";
     EXPIRED: "SELECT id FROM credit_leases WHERE is_open AND expires_at < $1 LIMIT 1";
@@ -73,16 +70,19 @@ pub async fn close(tx: &mut Tx, mut ids: Vec<String>, now: Timestamp) -> Result<
     settle(tx, closed, now).await
 }
 
-/// Keeps leases from being taken back until then; names those that were.
+/// Keeps leases, of whichever organisations, from being taken back until then; names those that were.
 pub async fn renew(tx: &mut Tx, mut ids: Vec<String>, until: Timestamp) -> Result<Vec<String>, StoreError> {
-    ids.sort_unstable();
-    let mut lost = Vec::new();
-    for id in ids {
-        if execute!(tx, RENEW, &id, until.micros())? == 0 {
-            lost.push(id);
-        }
-    }
-    Ok(lost)
+    let list = serde_json::Value::from(ids.as_slice()).to_string();
+    let kept: Vec<(String,)> = fetch!(tx, fetch_all, (String,), RENEW, list, until.micros())?;
+    let kept: BTreeSet<String> = kept.into_iter().map(|(id,)| id).collect();
+    ids.retain(|id| !kept.contains(id));
+    Ok(ids)
+}
+
+/// Whether a lease is open; if so, nobody closes it until this transaction ends.
+pub(crate) async fn keep(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
+    let found: Option<(String,)> = fetch!(tx, fetch_optional, (String,), KEEP, id)?;
+    Ok(found.is_some())
 }
 
 /// Whether any lease is to be swept.
@@ -91,8 +91,9 @@ pub async fn any_expired(conn: &mut Conn, now: Timestamp) -> Result<bool, StoreE
     Ok(found.is_some())
 }
 
-/// Closes leases that ended before `end`, their hosts being silent for too long, a few at a time, and charges what their requests were known to
-/// have cost: those get the call records that their hosts cannot write any more. Says how many leases there were.
+/// Closes leases that ended before `end`, their hosts being silent for too long, a few at a time, and charges what
+/// their requests were known to have cost: those get the call records that their hosts cannot write any more. Says how
+/// many leases there were; those that others are just at are left.
 pub async fn sweep(tx: &mut Tx, end: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
     let mut swept = fetch!(tx, fetch_all, Closed, SWEEP, end.micros(), SWEPT)?;
     swept.sort_unstable_by(|one, other| one.id.cmp(&other.id));

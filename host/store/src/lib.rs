@@ -40,6 +40,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod kv;
 pub mod leases;
+mod leases_dialect;
 pub mod logins;
 pub mod mails;
 mod mails_dialect;

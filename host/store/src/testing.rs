@@ -21,6 +21,7 @@ pub fn statements() -> Vec<Statement> {
         crate::keys::ALL,
         crate::kv::ALL,
         crate::leases::ALL,
+        crate::leases_dialect::ALL,
         crate::logins::ALL,
         crate::mails::ALL,
         crate::mails_dialect::ALL,

@@ -8,14 +8,18 @@ use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{Engine, Lane, Store, StoreError, leases, progress};
 
 use super::Rounds;
-use crate::service::billing::{LEASE_LIFE, Purse};
+use crate::service::billing::LEASE_LIFE;
 use crate::state::App;
 
 /// How often.
 pub const PERIOD: Duration = Duration::from_secs(2);
 
-/// Requests in one write, so that none holds up the others for long.
+/// Requests whose progress is noted, or leases that are closed, in one write: none holds up the others for long.
 const BATCH: usize = 50;
+/// Leases that are renewed in one write, which is one statement.
+const RENEWALS: usize = 500;
+/// How long a round waits for what was spent to be written. Where it cannot be, leases are kept until it is.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks after leases until the server stops, and gives back then what nobody needs.
 pub async fn run(app: Arc<App>) {
@@ -44,43 +48,45 @@ pub async fn take_back(store: &Store, now: Timestamp) -> Result<(), StoreError> 
 /// Once. Each step is good without the next.
 pub async fn look(app: &App) -> Result<(), StoreError> {
     note_progress(app).await?;
-    for purse in app.billing.all() {
-        renew(app, &purse).await?;
-    }
+    renew(app).await?;
     give_back_idle(app).await?;
     sweep(app).await
 }
 
 /// Notes what requests have cost so far that have been under way for a while.
 async fn note_progress(app: &App) -> Result<(), StoreError> {
-    let mut noted: Vec<_> = app.billing.open().iter().filter_map(|note| note.progress(PERIOD)).collect();
-    noted.sort_unstable_by(|(_, one), (_, other)| one.request_id.cmp(&other.request_id));
+    let noted: Vec<_> = app.billing.open().iter().filter_map(|note| note.progress(PERIOD)).collect();
     for batch in noted.chunks(BATCH) {
         let batch = batch.to_vec();
-        let write = app.store.write(Lane::Bulk, |tx| {
-            Box::pin(async move {
-                for (lease, record) in &batch {
-                    progress::put(tx, lease, record).await?;
-                }
-                Ok(())
-            })
-        });
-        write.await?;
+        app.store.write(Lane::Bulk, |tx| Box::pin(async move { progress::put(tx, &batch).await })).await?;
     }
     Ok(())
 }
 
-/// Keeps an organisation's leases for another while. One that was taken back gives no more.
-async fn renew(app: &App, purse: &Arc<Purse>) -> Result<(), StoreError> {
-    let ids: Vec<String> = purse.pool(|pool| pool.blocks().map(ToString::to_string).collect());
-    if ids.is_empty() {
-        return Ok(());
+/// Keeps leases for another while, those of all organisations together. One that was taken back gives no more.
+async fn renew(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let mut due = Vec::new();
+    for purse in app.billing.all() {
+        let ids: Vec<_> = purse.pool(|pool| pool.due(now).map(ToString::to_string).collect());
+        due.extend(ids.into_iter().map(|id| (purse.clone(), id)));
     }
-    let until = app.clock.now().plus(LEASE_LIFE);
-    let lost = app.store.write(Lane::Bulk, move |tx| Box::pin(leases::renew(tx, ids, until))).await?;
-    for lease in lost {
-        tracing::warn!(lease, organization = purse.organization_id, "a lease of credits was taken back");
-        purse.pool(|pool| pool.lose(&lease));
+    for some in due.chunks(RENEWALS) {
+        let ids = some.iter().map(|(_, id)| id.clone()).collect();
+        let until = now.plus(LEASE_LIFE);
+        let lost = app.store.write(Lane::Bulk, move |tx| Box::pin(leases::renew(tx, ids, until))).await?;
+        for (purse, lease) in some {
+            if lost.contains(lease) {
+                tracing::warn!(
+                    lease,
+                    organization = purse.organization_id,
+                    "a lease of credits was taken back"
+                );
+                purse.pool(|pool| pool.lose(lease));
+            } else {
+                purse.pool(|pool| pool.renewed(lease, now));
+            }
+        }
     }
     Ok(())
 }
@@ -102,9 +108,15 @@ async fn close(app: &App, ids: Vec<String>) -> Result<(), StoreError> {
         return Ok(());
     }
     // What was spent of them is written before they are closed.
-    app.calls.flush().await;
+    if tokio::time::timeout(PATIENCE, app.calls.flush()).await.is_err() {
+        return Err(StoreError::Unavailable("what was spent of leases could not be written".into()));
+    }
     let now = app.clock.now();
-    app.store.write(Lane::Bulk, move |tx| Box::pin(leases::close(tx, ids, now))).await
+    for some in ids.chunks(BATCH) {
+        let some = some.to_vec();
+        app.store.write(Lane::Bulk, move |tx| Box::pin(leases::close(tx, some, now))).await?;
+    }
+    Ok(())
 }
 
 /// Takes back what hosts that were silent for too long have leased.
@@ -117,6 +129,10 @@ async fn sweep(app: &App) -> Result<(), StoreError> {
 async fn sweep_until(store: &Store, now: Timestamp, end: Timestamp) -> Result<(), StoreError> {
     while leases::any_expired(&mut store.read().await?, end).await? {
         let swept = store.write(Lane::Bulk, move |tx| Box::pin(leases::sweep(tx, end, now))).await?;
+        if swept == 0 {
+            // Another host is just at them.
+            break;
+        }
         tracing::warn!(
             leases = swept,
             "took back leases of credits from hosts that are gone, or were silent"
