@@ -221,6 +221,17 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message).retry_after(seconds)
     }
 
+    /// 503: nothing can be written until somebody makes room.
+    pub fn storage_full() -> Self {
+        let message = "There is no room left to write anything. What is there can be read. Retry later.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_full", message).retry_after(5)
+    }
+
+    /// Whether it is [`storage_full`](Self::storage_full).
+    pub fn is_storage_full(&self) -> bool {
+        self.0.kind == "storage_full"
+    }
+
     /// 503: what would serve this failed several times in a row for the caller's organisation, and is left alone for
     /// so many seconds.
     pub fn plugin_paused(seconds: u64) -> Self {
@@ -463,6 +474,7 @@ impl From<StoreError> for ApiError {
             transient if transient.is_transient() => {
                 Self::unavailable(1, "The database cannot be reached. Retry later.").caused_by(error)
             }
+            StoreError::Full => Self::storage_full().caused_by(error),
             _ => Self::internal(error),
         }
     }

@@ -142,6 +142,10 @@ statements! {
 /// not know whether it came through may send it again.
 pub async fn insert(tx: &mut Tx, records: &[CallRecord]) -> Result<(), StoreError> {
     records.iter().try_for_each(check)?;
+    insert_checked(tx, &records.iter().collect::<Vec<_>>()).await
+}
+
+async fn insert_checked(tx: &mut Tx, records: &[&CallRecord]) -> Result<(), StoreError> {
     for records in records.chunks(LARGEST) {
         let Some((insert, records)) = padded(records) else { continue };
         let outcome = match tx.handle().await? {
@@ -163,7 +167,7 @@ pub async fn insert(tx: &mut Tx, records: &[CallRecord]) -> Result<(), StoreErro
 
 /// Adds records as all that a transaction does; at most [`LARGEST`]. Where the transaction is one of
 /// SQLite's and nothing else is in it, it is over with this.
-pub(crate) async fn insert_whole(tx: &mut Tx, records: &[CallRecord]) -> Result<(), StoreError> {
+pub(crate) async fn insert_whole(tx: &mut Tx, records: &[&CallRecord]) -> Result<(), StoreError> {
     if let Link::SqliteWriter(transaction) = tx.link()
         && let Some((insert, rows)) = padded(records)
         && let Some(conn) = transaction.unbegun()
@@ -173,15 +177,15 @@ pub(crate) async fn insert_whole(tx: &mut Tx, records: &[CallRecord]) -> Result<
         transaction.was_whole();
         return Ok(());
     }
-    insert(tx, records).await
+    insert_checked(tx, records).await
 }
 
 /// The smallest insert that holds these records, and the records with the last one repeated until it is
 /// full; none for no records, or more than the largest holds.
-fn padded(records: &[CallRecord]) -> Option<(&'static Insert, impl Iterator<Item = &CallRecord>)> {
-    let last = records.last()?;
+fn padded<'r>(records: &[&'r CallRecord]) -> Option<(&'static Insert, impl Iterator<Item = &'r CallRecord>)> {
+    let last = *records.last()?;
     let insert = INSERTS.iter().find(|insert| insert.rows >= records.len())?;
-    Some((insert, records.iter().chain(std::iter::repeat(last)).take(insert.rows)))
+    Some((insert, records.iter().copied().chain(std::iter::repeat(last)).take(insert.rows)))
 }
 
 /// Refuses a record that would make the insert of its whole batch fail.

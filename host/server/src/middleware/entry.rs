@@ -187,7 +187,7 @@ async fn admit(
                 entry.app.effective().config.plans.include(&caller.plan, feature).map_err(ApiError::from)?;
             }
         }
-        guard.keep(count(entry, &caller).await?);
+        guard.keep(count(entry, &caller, request.method()).await?);
         request.extensions_mut().insert(caller);
     }
     let declared =
@@ -201,13 +201,19 @@ async fn admit(
     Ok(())
 }
 
-/// Counts a request against its limits.
-async fn count(entry: &Entry, caller: &Caller) -> Result<Pass, Refused> {
+/// Counts a request against its limits. While the disk is full nothing can be counted, and who only reads comes in all
+/// the same.
+async fn count(entry: &Entry, caller: &Caller, method: &Method) -> Result<Pass, Refused> {
     let meter = match entry.access {
         Access::Resource(rule) if rule.resource == "completions" => Meter::Completions,
         _ => Meter::Requests,
     };
-    entry.app.limits.admit(&entry.app, &caller.organization_id, &caller.quota, meter).await
+    match entry.app.limits.admit(&entry.app, &caller.organization_id, &caller.quota, meter).await {
+        Err(refused) if refused.error.is_storage_full() && matches!(*method, Method::GET | Method::HEAD) => {
+            Ok(Pass::default())
+        }
+        counted => counted,
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -6,6 +6,7 @@ use hardpoint_domain::pool::Spent;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::call_records::{self, CallRecord, Filter};
 use hardpoint_store::credits::{self, Credited, Wish};
+use hardpoint_store::testing::raw;
 use hardpoint_store::{CallRecorder, Ended, Lane, StoreError, leases, organizations, progress};
 
 use crate::call_records::record;
@@ -293,4 +294,52 @@ async fn a_lease_that_is_renewed_is_not_taken_back(db: Fixture) {
     assert!(
         !leases::any_expired(&mut db.store.read().await.unwrap(), at(i64::MAX / 2_000_000)).await.unwrap()
     );
+}
+
+/// A full disk, as SQLite sees it: the file may not grow any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_spent_is_owed_until_there_is_room() {
+    let db = Fixture::sqlite().await;
+    with_credits(&db, 1_000_000).await;
+    lease(&db, wish("lse_1", 500_000)).await.unwrap();
+    let limit = async |text: &'static str| {
+        db.store.write(Lane::Request, move |tx| Box::pin(async move { raw(tx, text).await })).await.unwrap();
+    };
+    // Less than there are: SQLite then takes the present size as the limit.
+    limit("PRAGMA max_page_count = 1").await;
+    let recorder = CallRecorder::start(&db.store, Arc::new(Noon));
+    let mut waiting = Vec::new();
+    while recorder.trouble().is_none() {
+        let number = waiting.len() as i64;
+        let written = tokio::spawn(recorder.record(ended(number, "lse_1", 10, false)));
+        while !written.is_finished() && recorder.trouble().is_none() {
+            tokio::task::yield_now().await;
+        }
+        waiting.push(written);
+        assert!(waiting.len() < 1_000, "it never became full");
+    }
+    assert!(matches!(recorder.trouble(), Some(StoreError::Full)), "{:?}", recorder.trouble());
+    waiting.push(tokio::spawn(recorder.record(ended(2_000, "lse_1", 10, false))));
+    // What costs nothing is told at once whether it could be kept, and waits for nobody's money.
+    let mut free = Ok(());
+    for number in 3_000..4_000 {
+        free = recorder.record(record(number)).await;
+        if free.is_err() {
+            break;
+        }
+    }
+    assert!(matches!(free, Err(StoreError::Full)), "{free:?}");
+    assert!(waiting.iter().rev().take(2).all(|written| !written.is_finished()));
+    limit("PRAGMA max_page_count = 1000000").await;
+    let count = waiting.len() as i64;
+    for written in waiting {
+        written.await.unwrap().unwrap();
+    }
+    recorder.flush().await;
+    assert!(recorder.trouble().is_none());
+    close(&db, "lse_1").await;
+    let charged = charges(&db).await;
+    assert_eq!(charged.iter().map(|(_, charge)| charge).sum::<i64>(), 10 * count);
+    let sums = books(&db).await;
+    assert!(sums.contains(&("spent".to_owned(), 10 * count)), "{sums:?}");
 }

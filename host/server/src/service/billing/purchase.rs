@@ -8,6 +8,7 @@ use hardpoint_domain::model::Prices;
 use hardpoint_domain::money::Credits;
 use hardpoint_domain::pool::Spent;
 use hardpoint_domain::time::Timestamp;
+use hardpoint_store::StoreError;
 
 use super::{Bound, Reservation};
 use crate::call::CallNote;
@@ -55,7 +56,7 @@ pub struct Purchase {
 /// Reserves what a request may cost, and puts that into its note. What is free, or a test key's, is not charged.
 ///
 /// # Errors
-/// 402 where there is not so much, or somebody must approve it first.
+/// 402 where there is not so much, or somebody must approve it first; 503 where what it costs could not be written.
 pub async fn purchase(
     app: &App,
     caller: &Caller,
@@ -66,6 +67,13 @@ pub async fn purchase(
     let most = offer.most();
     if !most.is_positive() || !caller.livemode {
         return Ok(());
+    }
+    // Whoever could not be charged would wait for it with an answer that was paid for.
+    if let Some(trouble) = app.calls.trouble() {
+        return Err(match trouble {
+            StoreError::Full => ApiError::storage_full(),
+            _ => ApiError::unavailable(1, "What requests cost cannot be written down now. Retry later."),
+        });
     }
     // An approval is used once, and by nobody who has no money: the reservation comes first.
     let reservation = app.billing.reserve(app, caller, most).await?;
