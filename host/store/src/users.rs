@@ -64,6 +64,8 @@ statements! {
     COUNT_SEATS: "SELECT COUNT(*) FROM users WHERE organization_id = $1 AND state <> 'deactivated'";
     OTHER_OWNERS: "SELECT COUNT(*) FROM users \
                    WHERE organization_id = $1 AND id <> $2 AND role = 'owner' AND state <> 'deactivated'";
+    HOLD: "UPDATE users SET state = state WHERE id = $1 \
+           RETURNING id, organization_id, email, name, role, state, created_at, updated_at";
     UPDATE: "UPDATE users SET name = $3, role = $4, state = $5, updated_at = $6 WHERE organization_id = $1 AND id = $2";
 }
 
@@ -84,6 +86,11 @@ pub async fn get(conn: &mut Conn, organization_id: &str, id: &str) -> Result<Opt
 /// A user of any organisation.
 pub async fn find(conn: &mut Conn, id: &str) -> Result<Option<User>, StoreError> {
     fetch!(conn, fetch_optional, User, FIND, id)
+}
+
+/// A user of any organisation, as they are and stay until this transaction ends: whoever else would change them waits.
+pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<User>, StoreError> {
+    fetch!(tx, fetch_optional, User, HOLD, id)
 }
 
 /// An organisation's users, newest first.

@@ -1,5 +1,6 @@
 //! `/users`, and who of them is in a workspace.
 
+use futures_util::future::join_all;
 use hardpoint_store::events;
 use hardpoint_store::keys::Role;
 use http::Method;
@@ -83,6 +84,56 @@ async fn nobody_gives_or_takes_more_than_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_at_the_same_time_is_not_taken_back() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("Acme").await;
+    for (number, what) in ["deactivate", "demote"].into_iter().cycle().take(6).enumerate() {
+        let email = format!("{number}@b.cd");
+        let one = format!("{USERS}/{}", invite(&app, &acme, json!({"email": email, "role": "admin"})).await);
+        let rename = async |at: usize| {
+            put(&app, &acme.key, &one, json!({"name": format!("Ann {at}")})).await.expect(200);
+        };
+        let less = async {
+            match what {
+                "deactivate" => app.post_as(&acme.key, &format!("{one}/deactivate"), &json!({})).await,
+                _ => put(&app, &acme.key, &one, json!({"role": "viewer"})).await,
+            }
+            .expect(200)
+        };
+        tokio::join!(join_all((0..20).map(&rename)), less, join_all((20..40).map(&rename)));
+        let found = app.get_as(&acme.key, &one).await.expect(200);
+        let expected = if what == "deactivate" { ("deactivated", "admin") } else { ("invited", "viewer") };
+        assert_eq!((&found["status"], &found["role"]), (&json!(expected.0), &json!(expected.1)), "{what}");
+        assert!(found["name"].as_str().unwrap().starts_with("Ann "), "{found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_lets_nobody_in_who_could_do_more_than_it() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("Acme").await;
+    let gone = invite(&app, &acme, json!({"email": "gone@b.cd"})).await;
+    app.post_as(&acme.key, &format!("{USERS}/{gone}/deactivate"), &json!({})).await.expect(200);
+    let ann = format!("{USERS}/{}", invite(&app, &acme, json!({"email": "ann@b.cd"})).await);
+    for of_key in [json!({"scopes": ["write:users"]}), json!({"livemode": false})] {
+        let mut wanted = json!({"role": "admin"});
+        wanted.as_object_mut().unwrap().extend(of_key.as_object().unwrap().clone());
+        let key = app.post_as(&acme.key, "/api/v1/api_keys", &wanted).await.expect(201);
+        let key = key["key"].as_str().unwrap();
+        let refused =
+            app.post_as(key, USERS, &json!({"email": "me@b.cd", "role": "admin"})).await.expect(403);
+        assert!(refused["error"]["message"].as_str().unwrap().contains("Who logs in"), "{refused}");
+        app.post_as(key, USERS, &json!({"email": "me@b.cd", "role": "viewer"})).await.expect(403);
+        app.post_as(key, &format!("{USERS}/{gone}/activate"), &json!({})).await.expect(403);
+        put(&app, key, &ann, json!({"role": "admin"})).await.expect(403);
+        // What gives nobody more it does.
+        put(&app, key, &ann, json!({"name": "Ann", "role": "viewer"})).await.expect(200);
+        put(&app, &acme.key, &ann, json!({"role": "member"})).await.expect(200);
+    }
+    assert_eq!(app.get_as(&acme.key, USERS).await.expect(200)["total"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_organization_keeps_an_owner() {
     let app = TestApp::start().await;
     let owner = app.post(USERS, &json!({"email": "one@b.cd", "role": "owner"})).await.expect(201);
@@ -141,6 +192,7 @@ async fn fields_that_are_not_taken() {
         (json!({}), "email"),
         (json!({"email": 7}), "email"),
         (json!({"email": "nobody"}), "email"),
+        (json!({"email": ".a@b.cd"}), "email"),
         (json!({"email": "a@b.cd\r\nBcc: all@b.cd"}), "email"),
         (json!({"email": "a@b.cd\0"}), "email"),
         (json!({"email": "a@b.cd", "name": "x".repeat(201)}), "name"),

@@ -8,6 +8,7 @@ use crate::support::{Fixture, at, on_both};
 on_both!(
     an_address_is_taken_once_in_an_organization,
     users_are_listed_and_changed,
+    who_is_held_is_changed_by_one_at_a_time,
     owners_beside_somebody,
     members_of_a_workspace,
 );
@@ -68,6 +69,27 @@ async fn users_are_listed_and_changed(db: Fixture) {
     assert_eq!(users::count(&mut conn, "org_1").await.unwrap(), 3);
     assert_eq!(users::get(&mut conn, "org_1", "user_0").await.unwrap(), Some(changed));
     assert_eq!(users::get(&mut conn, "org_2", "user_0").await.unwrap(), None);
+}
+
+async fn who_is_held_is_changed_by_one_at_a_time(db: Fixture) {
+    db.organization("org_1").await;
+    create(&db, User { name: String::new(), ..user("user_1", "org_1", "a@b.cd") }).await.unwrap();
+    // Each writes all of what it read, and one letter more.
+    let longer = || {
+        db.store.write(Lane::Request, |tx| {
+            Box::pin(async move {
+                let found = users::hold(tx, "user_1").await?.unwrap();
+                users::update(tx, &User { name: found.name.clone() + "x", ..found }).await
+            })
+        })
+    };
+    for written in futures_util::future::join_all((0..50).map(|_| longer())).await {
+        assert!(written.unwrap());
+    }
+    let found = users::find(&mut db.store.read().await.unwrap(), "user_1").await.unwrap().unwrap();
+    assert_eq!(found.name.len(), 50);
+    let nobody = db.store.write(Lane::Request, |tx| Box::pin(users::hold(tx, "user_9")));
+    assert_eq!(nobody.await.unwrap(), None);
 }
 
 async fn owners_beside_somebody(db: Fixture) {

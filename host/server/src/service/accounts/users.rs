@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use hardpoint_domain::access::{Excess, Role};
-use hardpoint_domain::catalogue::{Counted, Upgrade};
-use hardpoint_domain::event::Target;
+use hardpoint_domain::access::{Excess, Powers, Role};
+use hardpoint_domain::catalogue::Counted;
+use hardpoint_domain::event::{Event, Target};
+use hardpoint_domain::time::Timestamp;
 use hardpoint_domain::{email, id};
 use hardpoint_store::users::{self, State, User};
 use hardpoint_store::{Lane, StoreError, Tx, Window, logins, mails, organizations};
@@ -31,15 +32,8 @@ pub struct Change {
     pub is_active: Option<bool>,
 }
 
-/// What became of a change.
-enum Changed {
-    Done,
-    NotThere,
-    /// Nobody else owns the organisation.
-    LastOwner,
-    /// They would need a seat, and the plan has none left.
-    NoSeat(Upgrade),
-}
+/// The user as they are then, or why they are not.
+type Changed = Result<User, ApiError>;
 
 impl Accounts {
     /// An organisation's users, newest first, and how many there are.
@@ -93,8 +87,8 @@ impl Accounts {
     /// Lets somebody in, and writes to them.
     ///
     /// # Errors
-    /// 400 names the field; 402 where the plan has no seat left; 403 for a role above the caller's own; 404 for no
-    /// such organisation; 409 for an address that is there already.
+    /// 400 names the field; 402 where the plan has no seat left; 403 for a role that may do more than the caller; 404
+    /// for no such organisation; 409 for an address that is there already.
     pub async fn invite_user(
         &self,
         by: &Principal,
@@ -107,10 +101,10 @@ impl Accounts {
             ApiError::bad_field("email", "email", "The 'email' field must be an e-mail address.")
         })?;
         text::line("name", &name, LONGEST_NAME)?;
-        may_change(by, role)?;
+        may_give(by, role)?;
         let organization = self.organization(by, organization_id).await?;
         let now = self.clock.now();
-        let letter = letters::invitation(&email, &organization.name, role, now);
+        let letter = letters::invitation(&email, &organization, role, now);
         let mail = self.post.seal(&letter, INVITATION_LIFE, true)?;
         let user = User {
             id: id::prefixed("user", now, &*self.rng),
@@ -161,83 +155,120 @@ impl Accounts {
         id: &str,
         change: Change,
     ) -> Result<User, ApiError> {
-        let before = self.user(by, organization_id, id).await?;
-        may_change(by, before.role)?;
-        let now = self.clock.now();
-        let state = match change.is_active {
-            Some(false) => State::Deactivated,
-            Some(true) => State::Active,
-            None => before.state,
-        };
-        let after = User {
-            name: change.name.unwrap_or_else(|| before.name.clone()),
-            role: change.role.unwrap_or(before.role),
-            state,
-            updated_at: now,
+        let user = self.user(by, organization_id, id).await?;
+        if let Some(name) = &change.name {
+            text::line("name", name, LONGEST_NAME)?;
+        }
+        let edit = Edit { accounts: self.clone(), by: by.clone(), change, now: self.clock.now() };
+        let write =
+            self.store.write(Lane::Request, move |tx| Box::pin(async move { edit.write(tx, &user).await }));
+        write.await?
+    }
+}
+
+/// A change on its way. All of it is decided on what is true in its transaction: what was read before may be over.
+struct Edit {
+    accounts: Accounts,
+    by: Principal,
+    change: Change,
+    now: Timestamp,
+}
+
+impl Edit {
+    async fn write(
+        self,
+        tx: &mut Tx,
+        User { id, organization_id, .. }: &User,
+    ) -> Result<Changed, StoreError> {
+        // Owners are counted and seats taken by one at a time: of two owners who remove each other at once, both
+        // would find the other one there.
+        organizations::hold(tx, organization_id).await?;
+        let Some(before) = users::hold(tx, id).await? else { return Ok(Err(no_user(id))) };
+        let after = self.changed(&before);
+        if let Err(refused) = permit(&self.by, &before, &after) {
+            return Ok(Err(refused));
+        }
+        if is_owner(&before) && !is_owner(&after) && users::other_owners(tx, organization_id, id).await? == 0
+        {
+            return Ok(Err(last_owner()));
+        }
+        if before.state == State::Deactivated && after.state != State::Deactivated {
+            let allowance = self.accounts.allowance(&self.by);
+            if let Err(upgrade) = allowance.room(tx, organization_id, Counted::Seats, self.now).await? {
+                return Ok(Err(upgrade.into()));
+            }
+        }
+        users::update(tx, &after).await?;
+        if after.state == State::Deactivated {
+            // Who is let in again later logs in again.
+            logins::end_all(tx, id).await?;
+        }
+        tx.append(&self.event(&before, &after), &[]).await?;
+        Ok(Ok(after))
+    }
+
+    fn changed(&self, before: &User) -> User {
+        let Change { name, role, is_active } = &self.change;
+        User {
+            name: name.clone().unwrap_or_else(|| before.name.clone()),
+            role: role.unwrap_or(before.role),
+            state: match is_active {
+                Some(false) => State::Deactivated,
+                Some(true) => State::Active,
+                None => before.state,
+            },
+            updated_at: self.now,
             ..before.clone()
-        };
-        text::line("name", &after.name, LONGEST_NAME)?;
-        may_change(by, after.role)?;
-        let kind = match (before.state == state, before.role == after.role) {
-            (false, _) if state == State::Deactivated => "user.deactivated",
+        }
+    }
+
+    fn event(&self, before: &User, after: &User) -> Event {
+        let kind = match (before.state == after.state, before.role == after.role) {
+            (false, _) if after.state == State::Deactivated => "user.deactivated",
             (false, _) => "user.activated",
             (true, false) => "user.role_changed",
             (true, true) => "user.updated",
         };
-        let mut happened = Happened::new(now, kind, target(id), described(&after));
-        happened.before = described(&before);
-        let event = self.event(by, &after.organization_id, happened);
-        let is_owner = |user: &User| user.role == Role::Owner && user.state != State::Deactivated;
-        let loses_owner = is_owner(&before) && !is_owner(&after);
-        let (new, allowance) = (after.clone(), self.allowance(by));
-        let write = self.store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                if loses_owner {
-                    // Two owners who remove each other at once must not both find the other one there.
-                    organizations::hold(tx, &new.organization_id).await?;
-                    if users::other_owners(tx, &new.organization_id, &new.id).await? == 0 {
-                        return Ok(Changed::LastOwner);
-                    }
-                }
-                if new.state != State::Deactivated
-                    && has_no_seat(tx, &new).await?
-                    && let Err(upgrade) =
-                        allowance.room(tx, &new.organization_id, Counted::Seats, now).await?
-                {
-                    return Ok(Changed::NoSeat(upgrade));
-                }
-                if !users::update(tx, &new).await? {
-                    return Ok(Changed::NotThere);
-                }
-                if new.state == State::Deactivated {
-                    // Who is let in again later logs in again.
-                    logins::end_all(tx, &new.id).await?;
-                }
-                tx.append(&event, &[]).await?;
-                Ok(Changed::Done)
-            })
-        });
-        match write.await? {
-            Changed::Done => Ok(after),
-            Changed::NotThere => Err(no_user(id)),
-            Changed::NoSeat(upgrade) => Err(upgrade.into()),
-            Changed::LastOwner => Err(ApiError::conflict(
-                "Nobody else owns this organisation. Make somebody else an owner first.",
-            )),
-        }
+        let mut happened = Happened::new(self.now, kind, target(&after.id), described(after));
+        happened.before = described(before);
+        self.accounts.event(&self.by, &after.organization_id, happened)
     }
 }
 
-/// Whether somebody is deactivated as it stands: who was so when the change began may not be any more.
-async fn has_no_seat(tx: &mut Tx, user: &User) -> Result<bool, StoreError> {
-    let found = users::get(tx, &user.organization_id, &user.id).await?;
-    Ok(found.is_some_and(|found| found.state == State::Deactivated))
+/// Whether somebody may make of a user what they are to be.
+fn permit(by: &Principal, before: &User, after: &User) -> Result<(), ApiError> {
+    may_change(by, before.role)?;
+    may_change(by, after.role)?;
+    let comes_back = before.state == State::Deactivated && after.state != State::Deactivated;
+    if after.role > before.role || comes_back { may_give(by, after.role) } else { Ok(()) }
+}
+
+fn is_owner(user: &User) -> bool {
+    user.role == Role::Owner && user.state != State::Deactivated
+}
+
+fn last_owner() -> ApiError {
+    ApiError::conflict("Nobody else owns this organisation. Make somebody else an owner first.")
 }
 
 /// Nobody gives, takes or changes more than they are.
 fn may_change(by: &Principal, role: Role) -> Result<(), ApiError> {
     is_unbound(by)?;
     if role > by.powers().role { Err(Excess::Role(role).into()) } else { Ok(()) }
+}
+
+/// Whoever logs in may do all that their role allows. So nobody lets in, or makes more of, somebody who could then do
+/// what they cannot do themselves.
+fn may_give(by: &Principal, role: Role) -> Result<(), ApiError> {
+    may_change(by, role)?;
+    let people = Powers { role, scopes: &[], workspace_id: None, livemode: true };
+    by.powers().cover(&people).map_err(|excess| match excess {
+        Excess::Unscoped | Excess::Livemode => ApiError::forbidden(format!(
+            "Who logs in may do all that the role `{role}` allows, and this key may not: nobody is let in, or made \
+             more, with a key that has scopes, or with a test key."
+        )),
+        excess => excess.into(),
+    })
 }
 
 fn target(id: &str) -> Target {

@@ -3,6 +3,7 @@
 use hardpoint_domain::access::Role;
 use hardpoint_domain::login::Pin;
 use hardpoint_domain::time::Timestamp;
+use hardpoint_store::organizations::Organization;
 
 use super::Letter;
 
@@ -22,13 +23,14 @@ pub fn pin(to: &str, pin: &Pin, now: Timestamp) -> Letter {
 }
 
 /// The news that somebody may log in.
-pub fn invitation(to: &str, organization: &str, role: Role, now: Timestamp) -> Letter {
+pub fn invitation(to: &str, organization: &Organization, role: Role, now: Timestamp) -> Letter {
+    let Organization { id, name, .. } = organization;
     Letter {
         to: to.to_owned(),
-        subject: format!("You are invited to {organization}"),
+        subject: format!("You are invited to {name}"),
         body: format!(
-            "You are invited to {organization} on Hardpoint, as {role}.\n\nTo log in, ask for a PIN with this \
-             address, {to}. It will be sent here.\n"
+            "You are invited to {name} on Hardpoint, as {role}.\n\nTo log in, ask for a PIN with this address, \
+             {to}, and this organisation, {id}. It will be sent here.\n"
         ),
         written_at: now,
     }
