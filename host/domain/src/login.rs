@@ -133,6 +133,9 @@ pub const ASKS_OF_NETWORK: [Pace; 2] = [pace(30, QUARTER_HOUR), pace(300, DAY)];
 /// PINs that one network tries.
 pub const TRIES_OF_NETWORK: [Pace; 2] = [pace(60, QUARTER_HOUR), pace(600, DAY)];
 
+/// How many times as much a network with others in it may do as a single one.
+pub const LARGE_NETWORK: i64 = 4;
+
 const fn pace(most: i64, window: Duration) -> Pace {
     Pace { most, window }
 }
@@ -155,17 +158,20 @@ impl Pace {
     }
 }
 
-/// The network that an address belongs to: its first 24 bits, or 64 with IPv6. Whoever has one address of it has
-/// others.
-pub fn network(ip: IpAddr) -> String {
+/// The networks that an address belongs to, the smallest first, each with how many times as much as a single one it
+/// may do: its first 24 bits; with IPv6 its first 64, and the first 48, of which anybody may have 65,536 such
+/// networks. Whoever has one address of a network has others.
+pub fn networks(ip: IpAddr) -> Vec<(String, i64)> {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();
-            format!("{a}.{b}.{c}.0/24")
+            vec![(format!("{a}.{b}.{c}.0/24"), 1)]
         }
         IpAddr::V6(ip) => {
             let [a, b, c, d, ..] = ip.segments();
-            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            let small = Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0);
+            let large = Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0);
+            vec![(format!("{small}/64"), 1), (format!("{large}/48"), LARGE_NETWORK)]
         }
     }
 }
@@ -220,14 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn networks() {
+    fn networks_of_addresses() {
         for (ip, expected) in [
-            ("192.0.2.77", "192.0.2.0/24"),
-            ("::ffff:192.0.2.77", "192.0.2.0/24"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-            ("::1", "::/64"),
+            ("192.0.2.77", &[("192.0.2.0/24", 1)][..]),
+            ("::ffff:192.0.2.77", &[("192.0.2.0/24", 1)]),
+            ("2001:db8:1:2:3:4:5:6", &[("2001:db8:1:2::/64", 1), ("2001:db8:1::/48", 4)]),
+            ("::1", &[("::/64", 1), ("::/48", 4)]),
         ] {
-            assert_eq!(network(ip.parse().unwrap()), expected);
+            let found = networks(ip.parse().unwrap());
+            let found: Vec<_> = found.iter().map(|(network, times)| (network.as_str(), *times)).collect();
+            assert_eq!(found, expected);
         }
     }
 

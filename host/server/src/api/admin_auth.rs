@@ -21,6 +21,8 @@ pub struct RequestPin {
     /// The address that they were invited by.
     #[schema(example = "admin@sekuire.ai")]
     email: String,
+    /// `org_…`: which of the organisations that invited them. Where left out, the one that did so first.
+    organization_id: Option<String>,
 }
 
 /// What a PIN that was sent is good for. The same whether or not anybody has the address.
@@ -74,8 +76,8 @@ pub async fn request_pin(
     visitor: Visitor,
     body: JsonBytes,
 ) -> Result<Json<PinRequested>, ApiError> {
-    let RequestPin { email } = body.parse()?;
-    let Asked { challenge, expires_at } = login::request_pin(&app, &email, &visitor).await?;
+    let RequestPin { email, organization_id } = body.parse()?;
+    let Asked { challenge, expires_at } = login::request_pin(&app, &email, organization_id, &visitor).await?;
     Ok(Json(PinRequested {
         challenge_id: challenge.to_string(),
         expires_at: expires_at.to_rfc3339(),

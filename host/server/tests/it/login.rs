@@ -209,6 +209,57 @@ async fn nobody_learns_who_has_an_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_leads_other_peoples_people_to_themselves() {
+    let app = TestApp::start().await;
+    let email = "ann@example.com";
+    let (acme, _) = invited(&app, email, "member").await;
+    app.clock().advance(Duration::from_secs(1));
+    let evil = app.tenant("Evil").await;
+    let invite = async |organization: &str, email: &str, role: &str| {
+        let body = json!({"email": email, "role": role});
+        app.post(&format!("{USERS}?organization_id={organization}"), &body).await.expect(201)
+    };
+    invite(&evil.organization, "evil@example.com", "owner").await;
+    let theirs = invite(&evil.organization, email, "owner").await;
+    let log_in = async |organization: Option<&str>| {
+        all_sent(&app).await;
+        let before = mails(&app, email);
+        let mut body = json!({"email": email});
+        if let Some(organization) = organization {
+            body["organization_id"] = json!(organization);
+        }
+        let asked = post(&app, ASK, &body).await.expect(200);
+        let pin = pin_in(&mail(&app, email, &before).await);
+        let body = json!({"email": email, "challenge_id": asked["challenge_id"], "pin": pin});
+        let token = post(&app, TRY, &body).await.expect(200)["session_token"].as_str().unwrap().to_owned();
+        app.get_as(&token, "/api/v1/me").await.expect(200)["organization"]["id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(log_in(None).await, acme.organization);
+    // Who means the other one says so, and who is somewhere else gets nothing.
+    assert_eq!(log_in(Some(&evil.organization)).await, evil.organization);
+    assert_eq!(log_in(None).await, acme.organization);
+    // Nor does who was sent away there, at the next turn of the address.
+    let one = format!("{USERS}/{}", theirs["id"].as_str().unwrap());
+    app.post(&format!("{one}/deactivate?organization_id={}", evil.organization), &json!({}))
+        .await
+        .expect(200);
+    app.clock().advance(Duration::from_secs(900));
+    let before = mails(&app, email);
+    for elsewhere in ["org_none", "", &app.tenant("Other").await.organization, &evil.organization] {
+        post(&app, ASK, &json!({"email": email, "organization_id": elsewhere})).await.expect(200);
+    }
+    all_sent(&app).await;
+    assert_eq!(mails(&app, email).len(), before.len());
+    app.clock().advance(Duration::from_secs(900));
+    let refused = post(&app, ASK, &json!({"email": email, "organization_id": 7})).await.expect(400);
+    assert_eq!(refused["error"]["details"]["field"], "organization_id");
+    // Operators come first: only they make operators.
+    let own = app.get("/api/v1/org").await.expect(200);
+    invite(own["id"].as_str().unwrap(), email, "operator").await;
+    assert_eq!(log_in(None).await, own["id"].as_str().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn asking_and_trying_have_their_pace() {
     let app = TestApp::start().await;
     let ask = async |ip: &str, email: &str| post_from(&app, ip, ASK, &json!({"email": email})).await;
@@ -232,6 +283,12 @@ async fn asking_and_trying_have_their_pace() {
     }
     ask("2001:db8:1:2:ffff::1", "b@example.com").await.expect(429);
     ask("2001:db8:1:3::1", "b@example.com").await.expect(200);
+    // Whoever has many small ones has them in a larger one.
+    for n in 31..120 {
+        ask(&format!("2001:db8:1:{n:x}::1"), &format!("c{n}@example.com")).await.expect(200);
+    }
+    ask("2001:db8:1:ffff::1", "d@example.com").await.expect(429);
+    ask("2001:db8:2::1", "d@example.com").await.expect(200);
     // Attempts of a network.
     let guess = json!({"email": "a@example.com", "challenge_id": "cf4b26f1-3b34-4c8f-b4c4-dccb0c1828b0", "pin": "123456"});
     for _ in 0..60 {

@@ -6,9 +6,10 @@ mod throttle;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hardpoint_domain::access::Role;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::key::SessionToken;
-use hardpoint_domain::login::{self, ATTEMPTS, ChallengeId, PIN_LIFE, Pin, SESSION_LIFE};
+use hardpoint_domain::login::{ATTEMPTS, ChallengeId, PIN_LIFE, Pin, SESSION_LIFE};
 use hardpoint_domain::time::Timestamp;
 use hardpoint_domain::{email, id};
 use hardpoint_store::logins::{self, Challenge, NewSession};
@@ -61,11 +62,16 @@ enum Attempt {
     Wrong(Option<User>),
 }
 
-/// Sends a PIN to an address, if somebody has it.
+/// Sends a PIN to an address, if somebody has it: in the organisation that is named, where one is.
 ///
 /// # Errors
 /// 400 where it can be no address; 429 where it, or the network, asked too often.
-pub async fn request_pin(app: &App, address: &str, visitor: &Visitor) -> Result<Asked, ApiError> {
+pub async fn request_pin(
+    app: &App,
+    address: &str,
+    organization_id: Option<String>,
+    visitor: &Visitor,
+) -> Result<Asked, ApiError> {
     let email = normal(address)?;
     let now = app.clock.now();
     let counts = Counts::of_asking(&email, visitor.ip, now);
@@ -84,7 +90,8 @@ pub async fn request_pin(app: &App, address: &str, visitor: &Visitor) -> Result<
             if let Some(full) = counts.count(tx).await? {
                 return Ok(Some(full));
             }
-            new.user_id = chosen(users::of_address(tx, &email).await?).map(|user| user.id);
+            let found = users::of_address(tx, &email).await?;
+            new.user_id = chosen(found, organization_id.as_deref()).map(|user| user.id);
             mail.is_addressed = new.user_id.is_some();
             logins::challenge(tx, &new).await?;
             mails::insert(tx, &mail).await?;
@@ -193,15 +200,21 @@ impl Entrance {
         let Some(found) = logins::attempt(tx, &hash, ATTEMPTS, self.now).await? else {
             return Ok(Attempt::Wrong(None));
         };
-        let user = match &found.user_id {
-            Some(id) => users::find(tx, id).await?,
+        // Looked for whether or not it is anybody's: how long that takes tells nothing.
+        let user = users::find(tx, found.user_id.as_deref().unwrap_or_default()).await?;
+        if !self.challenge.is_pin(&self.email, &self.pin, &found.pin_hash) || !logins::take(tx, &hash).await?
+        {
+            return Ok(Attempt::Wrong(user));
+        }
+        let held = match user {
+            // Nobody makes them less, or sends them away, between being looked at and coming in.
+            Some(user) => users::hold(tx, &user.id).await?,
             None => None,
         };
-        let is_right = self.challenge.is_pin(&self.email, &self.pin, &found.pin_hash);
-        let Some(mut user) = user else { return Ok(Attempt::Wrong(None)) };
-        if !is_right || user.state == State::Deactivated || !logins::take(tx, &hash).await? {
-            return Ok(Attempt::Wrong(Some(user)));
-        }
+        let mut user = match held {
+            Some(user) if user.state != State::Deactivated => user,
+            nobody => return Ok(Attempt::Wrong(nobody)),
+        };
         if user.state == State::Invited {
             (user.state, user.updated_at) = (State::Active, self.now);
             users::update(tx, &user).await?;
@@ -224,10 +237,15 @@ impl Entrance {
     }
 }
 
-/// Of those who have an address, who logs in by it: the one who may do most, and of several the first.
-fn chosen(mut users: Vec<User>) -> Option<User> {
-    users.retain(|user| user.state != State::Deactivated);
-    users.into_iter().reduce(|best, next| if next.role > best.role { next } else { best })
+/// Of those who have an address, who logs in by it: whoever is in the organisation that is named; where none is, an
+/// operator, else who was there first. Not who may do most: any organisation makes owners of whom it likes, and
+/// nobody else's people come to be led there.
+fn chosen(mut users: Vec<User>, organization_id: Option<&str>) -> Option<User> {
+    users.retain(|user| {
+        user.state != State::Deactivated && organization_id.is_none_or(|named| user.organization_id == named)
+    });
+    let at = users.iter().position(|user| user.role == Role::Operator).unwrap_or(0);
+    (!users.is_empty()).then(|| users.swap_remove(at))
 }
 
 fn normal(address: &str) -> Result<String, ApiError> {
@@ -242,9 +260,4 @@ fn wrong_pin() -> ApiError {
         "authentication_error",
         "This is not the PIN, or it has ended, was used, or was tried too often. Ask for a new one.",
     )
-}
-
-/// The network that somebody comes from; all of whom it is not known count as one.
-fn network(ip: Option<IpAddr>) -> String {
-    ip.map_or_else(|| "unknown".to_owned(), login::network)
 }

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hardpoint_domain::login::{ASKS_OF_ADDRESS, ASKS_OF_NETWORK, Pace, TRIES_OF_NETWORK};
+use hardpoint_domain::login::{self, ASKS_OF_ADDRESS, ASKS_OF_NETWORK, Pace, TRIES_OF_NETWORK};
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{StoreError, Tx, logins};
 
-use super::network;
 use crate::error::ApiError;
 
-/// Full counts that are remembered; of more, only the store knows.
+/// Full counts that are remembered; of those before, only the store knows.
 const CAPACITY: usize = 50_000;
 
 type Subject = [u8; 32];
@@ -40,23 +39,29 @@ pub(super) struct Full {
 impl Counts {
     /// Asking for a PIN.
     pub(super) fn of_asking(email: &str, ip: Option<IpAddr>, now: Timestamp) -> Self {
-        let mut counts = Self(Vec::new());
-        counts.add("ask of network", &network(ip), &ASKS_OF_NETWORK, now);
-        counts.add("ask of address", email, &ASKS_OF_ADDRESS, now);
+        let mut counts = Self::of_networks("ask of network", ip, &ASKS_OF_NETWORK, now);
+        counts.add("ask of address", email, &ASKS_OF_ADDRESS, 1, now);
         counts
     }
 
     /// Trying one.
     pub(super) fn of_trying(ip: Option<IpAddr>, now: Timestamp) -> Self {
+        Self::of_networks("try of network", ip, &TRIES_OF_NETWORK, now)
+    }
+
+    /// Of the networks that somebody comes from; all of whom they are not known count as one.
+    fn of_networks(what: &str, ip: Option<IpAddr>, paces: &[Pace], now: Timestamp) -> Self {
         let mut counts = Self(Vec::new());
-        counts.add("try of network", &network(ip), &TRIES_OF_NETWORK, now);
+        let networks = ip.map_or_else(|| vec![("unknown".to_owned(), 1)], login::networks);
+        networks.iter().for_each(|(network, times)| counts.add(what, network, paces, *times, now));
         counts
     }
 
-    fn add(&mut self, what: &str, whom: &str, paces: &[Pace], now: Timestamp) {
+    /// Paces for somebody, or for a crowd that may do so many times as much.
+    fn add(&mut self, what: &str, whom: &str, paces: &[Pace], times: i64, now: Timestamp) {
         self.0.extend(paces.iter().map(|pace| Count {
             subject: pace.subject(what, whom),
-            most: pace.most,
+            most: pace.most * times,
             begin: pace.begin(now),
             end: pace.end(now),
         }));
@@ -86,11 +91,10 @@ impl Throttle {
     pub(super) fn refuse(&self, Full { subject, end }: Full, now: Timestamp) -> ApiError {
         let mut full = self.full();
         if full.len() >= CAPACITY {
-            full.retain(|_, end| *end > now);
+            // Looking for those that are over would be so much work for each that comes; the store knows them all.
+            full.clear();
         }
-        if full.len() < CAPACITY {
-            full.insert(subject, end);
-        }
+        full.insert(subject, end);
         refusal(end, now)
     }
 
