@@ -1,7 +1,8 @@
 //! Mail that is still to be sent, each sealed: a PIN in it is worth as much as a password.
 //!
 //! Claims work as in [`crate::outbox`]: a fresh id and a lease, and each mail is sent at least once. What was sent
-//! is deleted.
+//! is deleted. What nobody is to get is claimed and deleted too: who watches how busy the store is does not learn from
+//! it whether anybody has an address.
 
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ pub struct Claimed {
     pub key_id: String,
     /// The nonce and what was sealed.
     pub sealed: Vec<u8>,
+    /// False where nobody is to get it.
+    #[sqlx(rename = "addressed")]
+    pub is_addressed: bool,
     /// Which attempt this is, from 1.
     pub attempt: i64,
     /// From when on it is worth nothing to anybody.
@@ -48,12 +52,12 @@ pub struct Claimed {
 statements! {
     INSERT: "INSERT INTO mails (id, key_id, sealed, addressed, due_at, expires_at, attempt) \
              VALUES ($1, $2, $3, $4, $5, $6, 0)";
-    IS_DUE: "SELECT id FROM mails WHERE addressed AND key_id = $1 AND due_at <= $2 \
+    IS_DUE: "SELECT id FROM mails WHERE key_id = $1 AND due_at <= $2 \
              AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1";
     COMPLETE: "DELETE FROM mails WHERE id = $1 AND claim_id = $2";
     RELEASE: "UPDATE mails SET due_at = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
     FORGET: "DELETE FROM mails WHERE expires_at <= $1 RETURNING id, addressed";
-    COUNT: "SELECT COUNT(*) FROM mails WHERE addressed";
+    COUNT: "SELECT COUNT(*) FROM mails";
     COUNT_UNDER: "SELECT COUNT(*) FROM mails WHERE addressed AND key_id = $1";
 }
 
@@ -70,8 +74,8 @@ pub async fn is_due(conn: &mut Conn, key_id: &str, now: Timestamp) -> Result<boo
     Ok(found.is_some())
 }
 
-/// Claims up to `batch` mails under this key that are due and that nobody holds, oldest first. `claim_id` must be
-/// fresh.
+/// Claims up to `batch` mails under this key that are due and that nobody holds, those first that are soonest worth
+/// nothing: no crowd of invitations keeps a PIN waiting. `claim_id` must be fresh.
 pub async fn claim(
     tx: &mut Tx,
     claim_id: &str,
@@ -82,7 +86,7 @@ pub async fn claim(
 ) -> Result<Vec<Claimed>, StoreError> {
     let (until, batch) = (now.plus(lease).micros(), i64::from(batch));
     let mut claimed = fetch!(tx, fetch_all, Claimed, CLAIM, now.micros(), batch, claim_id, until, key_id)?;
-    claimed.sort_by(|a, b| a.id.cmp(&b.id));
+    claimed.sort_by(|a, b| (a.expires_at, &a.id).cmp(&(b.expires_at, &b.id)));
     Ok(claimed)
 }
 
@@ -102,7 +106,7 @@ pub async fn forget(tx: &mut Tx, now: Timestamp) -> Result<Vec<String>, StoreErr
     Ok(gone.into_iter().filter(|(_, addressed)| *addressed).map(|(id, _)| id).collect())
 }
 
-/// How many mails wait.
+/// How many mails wait, those that nobody is to get too.
 pub async fn count(conn: &mut Conn) -> Result<i64, StoreError> {
     let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT)?;
     Ok(count)

@@ -42,6 +42,7 @@ migrations! {
     8 "0008_ledger.sql" "ledger",
     9 "0009_idempotency.sql" "idempotency",
     10 "0010_plugins_served.sql" "plugins_served",
+    11 "0011_mail_deadlines.sql" "mail_deadlines",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -71,11 +71,13 @@ async fn send_due(app: &App) -> Result<(), StoreError> {
 }
 
 async fn send_one(app: &App, claim_id: &str, mail: Claimed) -> Result<(), StoreError> {
+    if !mail.is_addressed {
+        return complete(app, mail.id, claim_id).await;
+    }
     let sent = match timeout(LIMIT, open_and_send(app, &mail)).await {
         Ok(sent) => sent,
         Err(_elapsed) => Err(NotSent { reason: "it took too long".to_owned(), is_final: false }),
     };
-    let (id, claim) = (mail.id.clone(), claim_id.to_owned());
     match sent {
         Ok(()) => tracing::info!(mail = mail.id, attempt = mail.attempt, "mail sent"),
         Err(NotSent { reason, is_final: true }) => {
@@ -84,16 +86,22 @@ async fn send_one(app: &App, claim_id: &str, mail: Claimed) -> Result<(), StoreE
         Err(NotSent { reason, is_final: false }) => {
             tracing::warn!(mail = mail.id, attempt = mail.attempt, reason, "mail not sent yet");
             let due = app.clock.now().plus(wait_after(mail.attempt));
+            let (id, claim) = (mail.id, claim_id.to_owned());
             let release = app.store.write(Lane::Bulk, move |tx| {
                 Box::pin(async move { mails::release(tx, &id, &claim, due).await })
             });
             return release.await.map(drop);
         }
     }
-    let complete = app
+    complete(app, mail.id, claim_id).await
+}
+
+async fn complete(app: &App, id: String, claim_id: &str) -> Result<(), StoreError> {
+    let claim = claim_id.to_owned();
+    let write = app
         .store
         .write(Lane::Bulk, move |tx| Box::pin(async move { mails::complete(tx, &id, &claim).await }));
-    complete.await.map(drop)
+    write.await.map(drop)
 }
 
 async fn open_and_send(app: &App, mail: &Claimed) -> Result<(), NotSent> {

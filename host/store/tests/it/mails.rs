@@ -5,7 +5,12 @@ use hardpoint_store::mails::{self, Claimed, NewMail};
 
 use crate::support::{Fixture, at, on_both};
 
-on_both!(a_mail_is_one_hosts_at_a_time, what_nobody_gets_is_never_claimed, what_is_too_late_is_forgotten);
+on_both!(
+    a_mail_is_one_hosts_at_a_time,
+    what_nobody_gets_is_claimed_like_all_else,
+    what_is_soonest_too_late_goes_first,
+    what_is_too_late_is_forgotten,
+);
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -59,18 +64,35 @@ async fn a_mail_is_one_hosts_at_a_time(db: Fixture) {
     assert_eq!(db.rows("mails").await, 0);
 }
 
-async fn what_nobody_gets_is_never_claimed(db: Fixture) {
+async fn what_nobody_gets_is_claimed_like_all_else(db: Fixture) {
     queue(&db, NewMail { is_addressed: false, ..mail("mail_1") }).await;
     queue(&db, NewMail { due_at: at(50), ..mail("mail_2") }).await;
     let due = async |seconds| {
         mails::is_due(&mut db.store.read().await.unwrap(), "mk_1", at(seconds)).await.unwrap()
     };
+    assert!(due(0).await);
+    let claimed = claim(&db, "c1", "mk_1", 49).await;
+    assert_eq!(
+        claimed.iter().map(|mail| (&*mail.id, mail.is_addressed)).collect::<Vec<_>>(),
+        [("mail_1", false)]
+    );
     assert!(!due(49).await);
-    assert!(claim(&db, "c1", "mk_1", 49).await.is_empty());
     assert!(due(50).await);
     let mut conn = db.store.read().await.unwrap();
-    assert_eq!(mails::count(&mut conn).await.unwrap(), 1);
+    assert_eq!(mails::count(&mut conn).await.unwrap(), 2);
+    assert_eq!(mails::count_under(&mut conn, "mk_1").await.unwrap(), 1);
     assert_eq!(mails::count_under(&mut conn, "mk_2").await.unwrap(), 0);
+}
+
+async fn what_is_soonest_too_late_goes_first(db: Fixture) {
+    // More invitations than are claimed at once, and a PIN that came after all of them.
+    for number in 0..15 {
+        queue(&db, NewMail { expires_at: at(9_000), ..mail(&format!("mail_{number:02}")) }).await;
+    }
+    queue(&db, NewMail { due_at: at(1), ..mail("mail_pin") }).await;
+    let claimed = claim(&db, "c1", "mk_1", 1).await;
+    assert_eq!((claimed.len(), claimed[0].id.as_str()), (10, "mail_pin"));
+    assert_eq!(claim(&db, "c2", "mk_1", 1).await.len(), 6);
 }
 
 async fn what_is_too_late_is_forgotten(db: Fixture) {

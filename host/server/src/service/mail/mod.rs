@@ -167,6 +167,7 @@ mod tests {
             id: sealed.id,
             key_id: sealed.key_id,
             sealed: sealed.sealed,
+            is_addressed: true,
             attempt: 1,
             expires_at: sealed.expires_at,
         };
