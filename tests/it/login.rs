@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hardpoint_tests::client::Client;
-use hardpoint_tests::double::smtp::Smtp;
+use hardpoint_tests::double::smtp::{Protection, Smtp};
 use hardpoint_tests::host::{Host, Options};
 use hardpoint_tests::patience::until;
 use http::Method;
@@ -80,6 +80,39 @@ async fn a_slow_server_delays_no_answer_and_a_busy_one_loses_no_mail() {
     assert!(server.connections() >= 7, "two were tried again");
     let counts = server.counts();
     assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_goes_over_tls_to_a_server_that_is_trusted_and_waits_for_the_right_password() {
+    for (protection, tls) in [(Protection::Tls, "tls"), (Protection::Starttls, "starttls")] {
+        let server = Smtp::protected(protection).await.expect("a double");
+        server.only("hardpoint", "correct horse");
+        let folder = tempfile::tempdir().expect("a folder");
+        let (roots, port) = (folder.path().join("roots.pem"), server.port());
+        // Somebody else's certificate: the server is not who it says it is.
+        let other = Smtp::protected(protection).await.expect("a double");
+        std::fs::write(&roots, other.certificate()).expect("a certificate");
+        let config = format!(
+            "[egress]\nextra_roots = \"{}\"\n\n[mail]\nhost = \"localhost\"\nport = {port}\ntls = \"{tls}\"\n\
+             user = \"hardpoint\"\n",
+            roots.display()
+        );
+        let wrong = "battery staple";
+        let options = Options::new().config(&config).env("HARDPOINT__MAIL__PASSWORD", wrong);
+        let host = Host::start(options).await;
+        let email = "boss@example.com";
+        invite(&host, email).await;
+        let says = async |what: &str| until(what, || async { host.log().contains(what).then_some(()) }).await;
+        says("invalid peer certificate").await;
+        // Now it is; the password is wrong, which is no fault of the mail's.
+        std::fs::write(&roots, server.certificate()).expect("a certificate");
+        says("535").await;
+        assert!(server.mails().is_empty() && other.connections() == 0);
+        server.only("hardpoint", wrong);
+        until("the mail to come", || async { (server.mails().len() == 1).then_some(()) }).await;
+        assert_eq!(server.mails()[0].to, [email]);
+        assert!(!host.log().contains(wrong), "the log has the password");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,20 +1,40 @@
-//! An SMTP server (RFC 5321): takes mail line by line, refuses what is out of order, and keeps what it accepted.
+//! An SMTP server (RFC 5321): takes mail line by line, refuses what is out of order, and keeps what it accepted. Over
+//! TLS (RFC 8314), begun in the conversation (RFC 3207), or in the open; from whoever comes, or from who logs in
+//! (RFC 4954).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// A running server; gone when it is dropped.
 pub struct Smtp {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     accepting: JoinHandle<()>,
+    certificate: String,
+}
+
+/// How conversations are kept from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Not at all.
+    None,
+    /// TLS is begun in the conversation; before that, nothing else is said.
+    Starttls,
+    /// TLS from the first byte on.
+    Tls,
 }
 
 /// A mail that was accepted.
@@ -32,25 +52,41 @@ struct State {
     delay: Duration,
     busy: u32,
     refuses: bool,
+    /// A user and their password: nobody else leaves mail here.
+    only: Option<(String, String)>,
     connections: u32,
 }
 
 impl Smtp {
-    /// Starts it on a free port.
+    /// Starts it on a free port, in the open.
     ///
     /// # Errors
     /// Where it cannot listen.
     pub async fn start() -> Result<Self> {
+        Self::protected(Protection::None).await
+    }
+
+    /// The same, as `localhost`, with a certificate of its own.
+    ///
+    /// # Errors
+    /// Where it cannot listen.
+    pub async fn protected(by: Protection) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, state) = (listener.local_addr()?, Arc::<Mutex<State>>::default());
+        let (acceptor, certificate) = certified()?;
         let shared = state.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // A client that breaks off is its own affair.
-                tokio::spawn(converse(stream, shared.clone()));
+                tokio::spawn(converse(stream, shared.clone(), by, acceptor.clone()));
             }
         });
-        Ok(Self { address, state, accepting })
+        Ok(Self { address, state, accepting, certificate })
+    }
+
+    /// Its certificate, in PEM.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
     }
 
     /// Its port.
@@ -73,6 +109,11 @@ impl Smtp {
         self.with(|state| state.refuses = true);
     }
 
+    /// Takes mail from now on only from who logs in like this.
+    pub fn only(&self, user: &str, password: &str) {
+        self.with(|state| state.only = Some((user.to_owned(), password.to_owned())));
+    }
+
     /// How often somebody connected.
     pub fn connections(&self) -> u32 {
         self.with(|state| state.connections)
@@ -93,7 +134,7 @@ impl Smtp {
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
-        use_it(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        use_it(&mut lock(&self.state))
     }
 }
 
@@ -112,70 +153,142 @@ impl Mail {
     }
 }
 
-async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> Result<()> {
-    let with = |use_it: &mut dyn FnMut(&mut State)| {
-        use_it(&mut state.lock().unwrap_or_else(PoisonError::into_inner))
-    };
-    let mut delay = Duration::ZERO;
-    with(&mut |state| {
+/// A key and a certificate for `localhost` that nobody signed but itself; and the certificate in PEM.
+fn certified() -> Result<(TlsAcceptor, String)> {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)?;
+    let pem = STANDARD.encode(cert.der());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----\n");
+    Ok((TlsAcceptor::from(Arc::new(config)), pem))
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+type Lines = BufReader<Box<dyn Stream>>;
+
+/// How far somebody is.
+#[derive(Default)]
+struct Progress {
+    greeted: bool,
+    /// Whether the next thing is a TLS handshake.
+    begins_tls: bool,
+    is_known: bool,
+    from: bool,
+    to: Vec<String>,
+}
+
+async fn converse(
+    stream: TcpStream,
+    state: Arc<Mutex<State>>,
+    by: Protection,
+    acceptor: TlsAcceptor,
+) -> Result<()> {
+    let delay = {
+        let mut state = lock(&state);
         state.connections += 1;
-        delay = state.delay;
-    });
+        state.delay
+    };
     tokio::time::sleep(delay).await;
-    let mut stream = BufReader::new(stream);
-    stream.write_all(b"220 double ESMTP\r\n").await?;
-    let (mut greeted, mut from, mut to) = (false, false, Vec::new());
+    let mut is_safe = by != Protection::Starttls;
+    let stream: Box<dyn Stream> = match by {
+        Protection::Tls => Box::new(acceptor.accept(stream).await?),
+        _ => Box::new(stream),
+    };
+    let mut lines: Lines = BufReader::new(stream);
+    lines.write_all(b"220 double ESMTP\r\n").await?;
+    let mut progress = Progress::default();
     loop {
         let mut line = String::new();
-        if stream.read_line(&mut line).await? == 0 {
+        if lines.read_line(&mut line).await? == 0 {
             return Ok(());
         }
         let command = line.trim_end().to_ascii_uppercase();
-        let answer = if command.starts_with("EHLO ") {
-            greeted = true;
-            "250-double\r\n250 8BITMIME"
-        } else if command.starts_with("MAIL FROM:<") && greeted {
-            let mut is_busy = false;
-            with(&mut |state| {
-                is_busy = state.busy > 0;
-                state.busy = state.busy.saturating_sub(1);
-            });
-            from = !is_busy;
-            if is_busy { "451 4.3.2 later" } else { "250 2.1.0 go on" }
-        } else if command.starts_with("RCPT TO:<") && from {
-            let mut refuses = false;
-            with(&mut |state| refuses = state.refuses);
-            if refuses {
-                "550 5.1.1 nobody of that name"
-            } else {
-                to.push(line.trim_end()[9..].trim_end_matches('>').to_owned());
-                "250 2.1.5 go on"
-            }
-        } else if command == "DATA" && !to.is_empty() {
-            stream.write_all(b"354 go on\r\n").await?;
-            let text = data(&mut stream).await?;
-            let mail = Mail { to: std::mem::take(&mut to), text };
-            with(&mut |state| state.mails.push(mail.clone()));
-            from = false;
-            "250 2.0.0 taken"
-        } else if command == "RSET" || command == "NOOP" {
-            "250 2.0.0 fine"
-        } else if command == "QUIT" {
-            stream.write_all(b"221 2.0.0 bye\r\n").await?;
+        if command == "DATA" && !progress.to.is_empty() {
+            lines.write_all(b"354 go on\r\n").await?;
+            let mail = Mail { to: std::mem::take(&mut progress.to), text: data(&mut lines).await? };
+            lock(&state).mails.push(mail);
+            progress.from = false;
+            lines.write_all(b"250 2.0.0 taken\r\n").await?;
+            continue;
+        }
+        let said = answer(&command, line.trim_end(), &mut progress, &mut lock(&state), is_safe);
+        lines.write_all(format!("{said}\r\n").as_bytes()).await?;
+        if command == "QUIT" {
             return Ok(());
-        } else {
-            "503 5.5.1 not now"
-        };
-        stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        }
+        if std::mem::take(&mut progress.begins_tls) {
+            // What was said in the open does not count.
+            (progress, is_safe) = (Progress::default(), true);
+            let safe: Box<dyn Stream> = Box::new(acceptor.accept(lines.into_inner()).await?);
+            lines = BufReader::new(safe);
+        }
     }
 }
 
+/// What is answered to a command, in capitals and as it was said.
+fn answer(
+    command: &str,
+    said: &str,
+    progress: &mut Progress,
+    state: &mut State,
+    is_safe: bool,
+) -> &'static str {
+    if command.starts_with("EHLO ") {
+        progress.greeted = true;
+        return match is_safe {
+            true => "250-double\r\n250-AUTH PLAIN\r\n250 8BITMIME",
+            false => "250-double\r\n250 STARTTLS",
+        };
+    }
+    match command {
+        "RSET" | "NOOP" => return "250 2.0.0 fine",
+        "QUIT" => return "221 2.0.0 bye",
+        "STARTTLS" if !is_safe && progress.greeted => {
+            progress.begins_tls = true;
+            return "220 2.0.0 go on";
+        }
+        _ if !is_safe => return "530 5.7.0 begin TLS first",
+        _ if !progress.greeted => return "503 5.5.1 not now",
+        _ => {}
+    }
+    if command.starts_with("AUTH PLAIN ") {
+        let (user, password) = state.only.clone().unwrap_or_default();
+        progress.is_known = said[11..] == STANDARD.encode(format!("\0{user}\0{password}"));
+        return if progress.is_known { "235 2.7.0 come in" } else { "535 5.7.8 that is not the password" };
+    }
+    if command.starts_with("MAIL FROM:<") {
+        if state.only.is_some() && !progress.is_known {
+            return "530 5.7.0 who are you?";
+        }
+        progress.from = state.busy == 0;
+        state.busy = state.busy.saturating_sub(1);
+        return if progress.from { "250 2.1.0 go on" } else { "451 4.3.2 later" };
+    }
+    if command.starts_with("RCPT TO:<") && progress.from {
+        if state.refuses {
+            return "550 5.1.1 nobody of that name";
+        }
+        progress.to.push(said[9..].trim_end_matches('>').to_owned());
+        return "250 2.1.5 go on";
+    }
+    "503 5.5.1 not now"
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What comes up to the line with a single dot.
-async fn data(stream: &mut BufReader<TcpStream>) -> Result<String> {
+async fn data(lines: &mut Lines) -> Result<String> {
     let mut text = String::new();
     loop {
         let mut line = String::new();
-        anyhow::ensure!(stream.read_line(&mut line).await? > 0, "it broke off");
+        anyhow::ensure!(lines.read_line(&mut line).await? > 0, "it broke off");
         match line.as_str() {
             ".\r\n" => return Ok(text),
             dotted => text.push_str(dotted.strip_prefix('.').unwrap_or(dotted)),

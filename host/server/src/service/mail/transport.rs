@@ -72,7 +72,7 @@ impl Transport {
         match &self.way {
             Way::Smtp(server) => match server.send(message).await {
                 Ok(_) => Ok(()),
-                Err(error) => Err(NotSent { is_final: error.is_permanent(), reason: error.to_string() }),
+                Err(error) => Err(NotSent { is_final: is_final(&error), reason: error.to_string() }),
             },
             Way::Folder(folder) => {
                 let (folder, name) = (folder.clone(), format!("{id}.eml"));
@@ -95,6 +95,13 @@ impl Transport {
             .body(letter.body.clone())?;
         Ok(message)
     }
+}
+
+/// Whether it is this mail that the server will never take: nobody has the address, or there is no room (RFC 5321:
+/// 550 to 553). All else may be mended without writing the mail anew: a wrong password (535), a policy, a server that
+/// is none (554).
+fn is_final(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| (550..=553).contains(&u16::from(code)))
 }
 
 fn smtp(host: &str, effective: &Effective) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
@@ -150,7 +157,9 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
 mod tests {
     use std::sync::Arc;
 
+    use hardpoint_domain::email;
     use hardpoint_domain::time::Timestamp;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::config::Sources;
@@ -175,13 +184,35 @@ mod tests {
         assert!(told.contains("password_secret"), "{told}");
     }
 
+    proptest! {
+        /// Nobody is invited, or told that a PIN was sent, whom no mail can be written to.
+        #[test]
+        fn every_address_can_be_written_to(
+            text in "[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~\\-ü\u{212a}\u{130}\u{94d}()<>,;:\\\\\" @]{1,12}@[a-zA-Z0-9.\\-üß\u{130}]{1,12}"
+        ) {
+            if let Some(to) = email::normal(&text) {
+                let letter = Letter { to: to.clone(), ..letter() };
+                let message = transport(&[]).unwrap().message("mail_1", &letter);
+                prop_assert!(message.is_ok(), "{to}: {}", message.unwrap_err());
+            }
+        }
+    }
+
+    fn letter() -> Letter {
+        Letter {
+            to: "a@b.cd".to_owned(),
+            subject: "PIN".to_owned(),
+            body: "123456".to_owned(),
+            written_at: Timestamp::from_micros(1_700_000_000_000_000),
+        }
+    }
+
     #[test]
     fn no_text_becomes_a_header() {
         let letter = Letter {
-            to: "a@b.cd".to_owned(),
             subject: "You are invited to A\r\nBcc: x@y.zz".to_owned(),
             body: "Grüße\r\n.\r\nQUIT\r\n".to_owned(),
-            written_at: Timestamp::from_micros(1_700_000_000_000_000),
+            ..letter()
         };
         let message = transport(&[]).unwrap().message("mail_1", &letter).unwrap().formatted();
         let text = String::from_utf8(message).unwrap();
