@@ -17,8 +17,8 @@ words! {
         Running = "running",
         /// Its answer is here.
         Answered = "answered",
-        /// It was answered, and the answer is too long to be kept.
-        TooLong = "too_long",
+        /// It was answered, and the answer is not here: it was too long, or had to make room.
+        NotKept = "not_kept",
     }
 }
 
@@ -67,10 +67,14 @@ statements! {
             VALUES ($1, $2, $3, $4, $5, 'running', $6, $7) \
             ON CONFLICT (organization_id, key_id, name) DO UPDATE SET id = excluded.id, \
             fingerprint = excluded.fingerprint, state = excluded.state, lease_until = excluded.lease_until, \
-            expires_at = excluded.expires_at, status = NULL, headers = NULL, body = NULL \
+            expires_at = excluded.expires_at, status = NULL, headers = NULL, body = NULL, size = 0 \
             WHERE idempotency.expires_at <= $8";
-    ANSWER: "UPDATE idempotency SET state = 'answered', status = $2, headers = $3, body = $4 WHERE id = $1";
-    TOO_LONG: "UPDATE idempotency SET state = 'too_long' WHERE id = $1";
+    ANSWER: "UPDATE idempotency SET state = 'answered', status = $2, headers = $3, body = $4, size = $5 WHERE id = $1";
+    NOT_KEPT: "UPDATE idempotency SET state = 'not_kept', status = NULL, headers = NULL, body = NULL, size = 0 \
+               WHERE id = $1";
+    OVER: "SELECT organization_id, CAST(SUM(size) AS BIGINT) FROM idempotency WHERE size > 0 \
+           GROUP BY organization_id HAVING SUM(size) > $1";
+    OLDEST: "SELECT id, size FROM idempotency WHERE organization_id = $1 AND size > 0 ORDER BY expires_at, id LIMIT $2";
     LEASE: "UPDATE idempotency SET lease_until = $2 WHERE id = $1 AND state = 'running'";
     LOSE_ALL: "UPDATE idempotency SET lease_until = $1 WHERE state = 'running' AND lease_until > $1";
     RELEASE: "DELETE FROM idempotency WHERE id = $1 AND state = 'running'";
@@ -105,12 +109,38 @@ pub async fn answer(
     headers: &str,
     body: &[u8],
 ) -> Result<(), StoreError> {
-    execute!(tx, ANSWER, id, i64::from(status), headers, body).map(drop)
+    let size = size(headers, body);
+    execute!(tx, ANSWER, id, i64::from(status), headers, body, size).map(drop)
 }
 
-/// Notes that a request was answered, and that the answer is not kept.
-pub async fn too_long(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
-    execute!(tx, TOO_LONG, id).map(drop)
+/// How much an answer takes, in bytes.
+pub fn size(headers: &str, body: &[u8]) -> i64 {
+    i64::try_from(headers.len() + body.len()).unwrap_or(i64::MAX)
+}
+
+/// Notes that a request was answered, and keeps no answer to it, not even one that is here.
+pub async fn not_kept(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    execute!(tx, NOT_KEPT, id).map(drop)
+}
+
+/// Organisations of whose answers more than so many bytes are kept, and how many.
+pub async fn over(conn: &mut Conn, most: i64) -> Result<Vec<(String, i64)>, StoreError> {
+    fetch!(conn, fetch_all, (String, i64), OVER, most)
+}
+
+/// Lets an organisation's oldest answers go until so many bytes are free, at most `most` answers at once; how many
+/// bytes became free. Their names stand for the same requests as before.
+pub async fn make_room(tx: &mut Tx, organization_id: &str, bytes: i64, most: u32) -> Result<i64, StoreError> {
+    let oldest = fetch!(tx, fetch_all, (String, i64), OLDEST, organization_id, i64::from(most))?;
+    let mut free = 0;
+    for (id, size) in oldest {
+        if free >= bytes {
+            break;
+        }
+        not_kept(tx, &id).await?;
+        free += size;
+    }
+    Ok(free)
 }
 
 /// Answers for a request that is under way until then. A time that is over gives it up: what became of it will not

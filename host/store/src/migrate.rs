@@ -43,6 +43,7 @@ migrations! {
     9 "0009_idempotency.sql" "idempotency",
     10 "0010_plugins_served.sql" "plugins_served",
     11 "0011_mail_deadlines.sql" "mail_deadlines",
+    12 "0012_answers_kept.sql" "answers_kept",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -11,6 +11,7 @@ use futures_util::stream;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
+use memchr::memmem;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -31,6 +32,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// How long a stream goes on for a client that has left and may ask again.
 const ABANDONED: Duration = Duration::from_secs(600);
+
+/// The longest boundary of a form, in bytes (RFC 2046).
+const LONGEST_BOUNDARY: usize = 70;
 
 /// What the last event of a stream that ended well ends with.
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -98,17 +102,17 @@ fn boundary(headers: &HeaderMap) -> Option<String> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let (_, boundary) = kind.split_once("boundary=")?;
     let boundary = boundary.split(';').next()?.trim().trim_matches('"');
-    (!boundary.is_empty()).then(|| boundary.to_owned())
+    (1..=LONGEST_BOUNDARY).contains(&boundary.len()).then(|| boundary.to_owned())
 }
 
-/// What is between the occurrences of a text that is not empty.
+/// What is between the occurrences of a text that is not empty; in so much time as the whole is long, whatever both are.
 fn split<'a>(whole: &'a [u8], by: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut rest = Some(whole);
-    std::iter::from_fn(move || {
-        let text = rest.take()?;
-        let Some(at) = text.windows(by.len()).position(|window| window == by) else { return Some(text) };
-        rest = Some(&text[at + by.len()..]);
-        Some(&text[..at])
+    let mut begin = 0;
+    let ends = memmem::find_iter(whole, by).chain([whole.len()]);
+    ends.map(move |end| {
+        let text = &whole[begin..end];
+        begin = end + by.len();
+        text
     })
 }
 
@@ -173,13 +177,11 @@ impl Answering {
         response.map(|body| {
             let (client, receiver) = mpsc::channel(1);
             tokio::spawn(self.pass_on(body, client).in_current_span());
-            Body::from_stream(stream::unfold(receiver, |mut receiver| async {
-                receiver.recv().await.map(|piece| (piece, receiver))
-            }))
+            received(receiver)
         })
     }
 
-    async fn pass_on(self, mut body: Body, client: mpsc::Sender<Result<Bytes, axum::Error>>) {
+    async fn pass_on(self, mut body: Body, client: mpsc::Sender<Piece>) {
         let mut copy = Copy::default();
         let reading = async {
             let mut last = None;
@@ -190,13 +192,13 @@ impl Answering {
                     return Ok(None);
                 }
                 if let Some(before) = last.take() {
-                    let _ = client.send(Ok(before)).await;
+                    let _ = client.send(Some(Ok(before))).await;
                 }
                 // The clean end waits until the answer is kept.
                 if piece.ends_with(DONE) {
                     last = Some(piece);
                 } else {
-                    let _ = client.send(Ok(piece)).await;
+                    let _ = client.send(Some(Ok(piece))).await;
                 }
             }
             Ok::<_, axum::Error>(last)
@@ -213,12 +215,13 @@ impl Answering {
             Ok(last) => {
                 self.keep(copy).await;
                 if let Some(last) = last {
-                    let _ = client.send(Ok(last)).await;
+                    let _ = client.send(Some(Ok(last))).await;
                 }
+                let _ = client.send(None).await;
             }
             Err(error) => {
                 self.held.lose().await;
-                let _ = client.send(Err(error)).await;
+                let _ = client.send(Some(Err(error))).await;
             }
         }
     }
@@ -227,6 +230,18 @@ impl Answering {
         let Self { held, status, headers, .. } = self;
         held.keep(copy.0.map(|body| Kept { status: status.as_u16(), headers, body })).await;
     }
+}
+
+/// Part of a body on its way to the client; none is its end.
+type Piece = Option<Result<Bytes, axum::Error>>;
+
+/// What is passed on, as a body. It is broken where whoever passes it on is gone before its end: a panic must not look
+/// like an answer that is whole.
+fn received(receiver: mpsc::Receiver<Piece>) -> Body {
+    Body::from_stream(stream::unfold(receiver, |mut receiver| async {
+        let broken = || Some(Err(axum::Error::new("the answer broke off")));
+        receiver.recv().await.unwrap_or_else(broken).map(|piece| (piece, receiver))
+    }))
 }
 
 /// A body as far as it was read; none once it is too long to be kept.
@@ -282,8 +297,24 @@ mod tests {
         assert_eq!(form("one", "text"), form("another", "text"));
         assert_ne!(form("one", "text"), form("one", "texts"));
         assert_ne!(form("one", "ab"), form("one", "a\r\n--one\r\n\r\nb"));
+        let (one, other) = ("1".repeat(70), "2".repeat(70));
+        assert_eq!(form(&one, "text"), form(&other, "text"));
+        // One that is longer than any can be is none.
+        assert_ne!(form(&format!("{one}1"), "text"), form(&format!("{other}2"), "text"));
         // An empty boundary is none, and no reason to look for ever.
         assert_eq!(of("/p", "multipart/form-data; boundary=", "x"), of("/p", "multipart/form-data", "x"));
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_is_no_whole_answer() {
+        let (client, receiver) = mpsc::channel(2);
+        client.send(Some(Ok(Bytes::from_static(b"data: 1\n\n")))).await.unwrap();
+        client.send(None).await.unwrap();
+        assert_eq!(received(receiver).collect().await.unwrap().to_bytes(), "data: 1\n\n");
+        let (client, receiver) = mpsc::channel(1);
+        client.send(Some(Ok(Bytes::from_static(b"data: 1\n\n")))).await.unwrap();
+        drop(client);
+        assert!(received(receiver).collect().await.is_err());
     }
 
     #[test]

@@ -9,13 +9,14 @@
 //! what became of that.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hardpoint_store::idempotency::{self, Claim, Known, State};
 use hardpoint_store::{Lane, Store, StoreError};
 use http::StatusCode;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -33,6 +34,13 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// The longest body that is kept, in bytes.
 pub const LONGEST: usize = 1 << 20;
 
+/// The most that is kept of an organisation's answers, in bytes. Where there are more the oldest make room; until
+/// that is looked at, each host may keep as much again as [`LOOK_AFTER`].
+pub const MOST_KEPT: i64 = 64 << 20;
+
+/// Once a host has kept so many bytes, whosever, it looks whether anybody has too many.
+const LOOK_AFTER: i64 = 16 << 20;
+
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 255;
 
@@ -45,11 +53,16 @@ pub struct Claims {
     /// Ids of requests.
     held: Mutex<BTreeSet<String>>,
     count: watch::Sender<usize>,
+    /// Bytes of answers that were kept since it was last looked how many there are.
+    kept: AtomicI64,
+    full: Notify,
 }
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { held: Mutex::default(), count: watch::Sender::new(0) }
+        let (held, count, full) = (Mutex::default(), watch::Sender::new(0), Notify::new());
+        // What another run of this host kept is looked at as well.
+        Self { held, count, kept: AtomicI64::new(LOOK_AFTER), full }
     }
 }
 
@@ -63,6 +76,24 @@ impl Claims {
     pub async fn idle(&self) {
         // The sender lives as long as we do.
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Notes that an answer of so many bytes is kept.
+    fn keep(&self, bytes: i64) {
+        if self.kept.fetch_add(bytes, Ordering::Relaxed) + bytes >= LOOK_AFTER {
+            self.full.notify_one();
+        }
+    }
+
+    /// Waits until it is time to look how much is kept.
+    pub async fn full(&self) {
+        self.full.notified().await;
+    }
+
+    /// Whether so much was kept since this was last asked that it is time to look.
+    pub fn is_full(&self) -> bool {
+        let is_full = |kept| (kept >= LOOK_AFTER).then_some(0);
+        self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_full).is_ok()
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeSet<String>) -> bool) {
@@ -163,9 +194,10 @@ fn again(app: &App, known: Known, fingerprint: [u8; 32]) -> Result<Kept, ApiErro
             "The host that carried out this request was lost before it answered. What became of it is not known; it is \
              not done again.",
         )),
-        State::TooLong => Err(conflict(
+        State::NotKept => Err(conflict(
             "answer_not_kept",
-            "This request was carried out and answered, but the answer was too long to be kept. It is not done again.",
+            "This request was carried out and answered, but the answer is not kept: it was too long, or your \
+             organisation has had more kept since than there is room for. It is not done again.",
         )),
         State::Answered => kept(known).ok_or_else(|| ApiError::internal("a kept answer cannot be read")),
     }
@@ -197,17 +229,23 @@ impl Held {
     /// Keeps the answer; none is one that is too long.
     pub async fn keep(self, answer: Option<Kept>) {
         let id = self.id.clone();
+        let answer = answer.map(|Kept { status, headers, body }| {
+            let headers = headers.into_iter().map(|(name, value)| [name, value]);
+            (status, serde_json::Value::from_iter(headers).to_string(), body)
+        });
+        let size = answer.as_ref().map_or(0, |(_, headers, body)| idempotency::size(headers, body));
         let write = self.store().write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let Some(Kept { status, headers, body }) = answer else {
-                    return idempotency::too_long(tx, &id).await;
-                };
-                let headers =
-                    serde_json::Value::from_iter(headers.into_iter().map(|(name, value)| [name, value]));
-                idempotency::answer(tx, &id, status, &headers.to_string(), &body).await
+                match answer {
+                    Some((status, headers, body)) => {
+                        idempotency::answer(tx, &id, status, &headers, &body).await
+                    }
+                    None => idempotency::not_kept(tx, &id).await,
+                }
             })
         });
         self.told(write.await);
+        self.app.claims.keep(size);
     }
 
     /// Lets go of the name: nothing was done under it.

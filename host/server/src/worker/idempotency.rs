@@ -1,5 +1,5 @@
-//! Requests under an `Idempotency-Key`: prolongs the leases of those that this host carries out, and forgets those
-//! that are over.
+//! Requests under an `Idempotency-Key`: prolongs the leases of those that this host carries out, forgets those that
+//! are over, and lets answers go that nobody has room for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use hardpoint_store::{Lane, StoreError, idempotency};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::service::idempotency::LEASE;
+use crate::service::idempotency::{LEASE, MOST_KEPT};
 use crate::state::{App, stopped};
 
 /// How often: a lease survives two failures.
@@ -16,10 +16,10 @@ const PERIOD: Duration = Duration::from_secs(LEASE.as_secs() / 3);
 /// Leases in one write.
 const BATCH: usize = 100;
 
-/// Answers that are forgotten in one write. Each may be a mebibyte.
+/// Answers that are forgotten, or let go, in one write. Each may be a mebibyte.
 const SWEPT_AT_ONCE: u32 = 20;
 
-/// Does both every few seconds, until the server is to stop: a lease lasts longer than that takes.
+/// Does so every few seconds, until the server is to stop: a lease lasts longer than that takes.
 pub async fn run(app: Arc<App>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -27,6 +27,7 @@ pub async fn run(app: Arc<App>) {
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
+            () = app.claims.full() => {}
             () = stopped(&mut stopping) => return,
         }
         if let Err(error) = prolong(&app).await {
@@ -34,6 +35,11 @@ pub async fn run(app: Arc<App>) {
         }
         if let Err(error) = sweep(&app).await {
             tracing::warn!(%error, "answers that are over were not forgotten");
+        }
+        if app.claims.is_full()
+            && let Err(error) = bound(&app, MOST_KEPT).await
+        {
+            tracing::warn!(%error, "it is not known whether too many answers are kept");
         }
     }
 }
@@ -67,4 +73,29 @@ pub async fn sweep(app: &App) -> Result<(), StoreError> {
             return Ok(());
         }
     }
+}
+
+/// Lets the oldest answers of each organisation go that has more than so many bytes of them, in small steps.
+///
+/// # Errors
+/// The store's.
+pub async fn bound(app: &App, most: i64) -> Result<(), StoreError> {
+    let over = idempotency::over(&mut app.store.read().await?, most).await?;
+    for (organization, kept) in over {
+        tracing::info!(organization, kept, "the oldest answers make room");
+        let mut excess = kept - most;
+        while excess > 0 {
+            let organization = organization.clone();
+            let write = app.store.write(Lane::Bulk, move |tx| {
+                Box::pin(
+                    async move { idempotency::make_room(tx, &organization, excess, SWEPT_AT_ONCE).await },
+                )
+            });
+            match write.await? {
+                0 => break,
+                freed => excess -= freed,
+            }
+        }
+    }
+    Ok(())
 }

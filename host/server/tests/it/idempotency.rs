@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use futures_util::future::join_all;
 use hardpoint_domain::time::Clock;
-use hardpoint_server::worker::idempotency::sweep;
+use hardpoint_server::worker::idempotency::{bound, sweep};
 use hardpoint_store::call_records::{self, CallRecord, Filter, Outcome};
 use hardpoint_store::idempotency::{self, Claim};
 use hardpoint_store::{Lane, keys};
@@ -283,4 +283,37 @@ async fn a_day_later_a_name_is_free_and_nothing_is_left_of_it() {
     sweep(app.app()).await.unwrap();
     post(&app, "3", USERS, &user("3@example.com")).await.expect(409);
     assert!(was_replayed(&post(&app, "24", USERS, &user("other@example.com")).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_of_an_organisation_is_bounded() {
+    let app = TestApp::start().await;
+    let stranger = app.stranger().await;
+    let mut theirs = named(&app, "one", USERS, &user("ann@example.com"));
+    theirs.headers_mut().insert("authorization", format!("Bearer {stranger}").parse().unwrap());
+    app.send(theirs).await.expect(201);
+    let ask = async |number: usize| {
+        post(&app, &number.to_string(), USERS, &user(&format!("{number}@example.com"))).await
+    };
+    for number in 0..50 {
+        ask(number).await.expect(201);
+        app.clock().advance(Duration::from_millis(1));
+    }
+    // Room for some ten answers: the newest stay.
+    let size = ask(0).await.body.len() as i64 + 50;
+    bound(app.app(), 10 * size).await.unwrap();
+    let gone = ask(0).await.expect(409);
+    assert_eq!(gone["error"]["type"], "answer_not_kept");
+    let mut kept = Vec::new();
+    for number in 0..50 {
+        kept.push(was_replayed(&ask(number).await));
+    }
+    let count = kept.iter().filter(|kept| **kept).count();
+    assert!((8..=10).contains(&count), "{count}");
+    assert!(kept[50 - count..].iter().all(|kept| *kept), "{kept:?}");
+    assert_eq!(app.get(USERS).await.expect(200)["total"], 50, "none is done again");
+    // Others are others.
+    let mut theirs = named(&app, "one", USERS, &user("ann@example.com"));
+    theirs.headers_mut().insert("authorization", format!("Bearer {stranger}").parse().unwrap());
+    assert!(was_replayed(&app.send(theirs).await));
 }

@@ -12,6 +12,7 @@ on_both!(
     a_lease_is_prolonged_and_given_up,
     what_was_released_can_be_claimed_again,
     what_is_over_is_swept_a_few_at_a_time,
+    the_oldest_answers_make_room,
 );
 
 fn claim(id: &str, name: &str, seconds: i64) -> Claim {
@@ -135,8 +136,8 @@ async fn what_was_released_can_be_claimed_again(db: Fixture) {
     answer(&db, "req_2").await;
     release("req_2").await.unwrap();
     assert_eq!(found(&db, "one", 2).await.unwrap().state, State::Answered);
-    db.store.write(Lane::Request, |tx| Box::pin(idempotency::too_long(tx, "req_2"))).await.unwrap();
-    assert_eq!(found(&db, "one", 2).await.unwrap().state, State::TooLong);
+    db.store.write(Lane::Request, |tx| Box::pin(idempotency::not_kept(tx, "req_2"))).await.unwrap();
+    assert_eq!(found(&db, "one", 2).await.unwrap().state, State::NotKept);
 }
 
 async fn what_is_over_is_swept_a_few_at_a_time(db: Fixture) {
@@ -150,4 +151,37 @@ async fn what_is_over_is_swept_a_few_at_a_time(db: Fixture) {
     assert_eq!(sweep(86_403).await.unwrap(), 2);
     assert_eq!(sweep(86_403).await.unwrap(), 0);
     assert_eq!(db.rows("idempotency").await, 1);
+}
+
+async fn the_oldest_answers_make_room(db: Fixture) {
+    for number in 0..6 {
+        assert!(take(&db, claim(&format!("req_{number}"), &format!("name {number}"), number)).await);
+    }
+    let other = Claim { organization_id: "org_2".into(), ..claim("req_other", "one", 0) };
+    assert!(take(&db, other).await);
+    // Each has 16 bytes; the last is under way.
+    for id in ["req_0", "req_1", "req_2", "req_3", "req_4", "req_other"] {
+        answer(&db, id).await;
+    }
+    let over = async |most| idempotency::over(&mut db.store.read().await.unwrap(), most).await.unwrap();
+    assert_eq!(over(80).await, []);
+    assert_eq!(over(79).await, [("org_1".to_owned(), 80)]);
+    let make_room = |bytes, most| {
+        db.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move { idempotency::make_room(tx, "org_1", bytes, most).await })
+        })
+    };
+    assert_eq!(make_room(17, 20).await.unwrap(), 32);
+    assert_eq!(make_room(1_000, 1).await.unwrap(), 16);
+    assert_eq!(over(0).await, [("org_1".to_owned(), 32), ("org_2".to_owned(), 16)]);
+    let mut states = Vec::new();
+    for number in 0..6 {
+        let known = found(&db, &format!("name {number}"), 10).await.unwrap();
+        assert_eq!(known.body.is_some(), known.state == State::Answered);
+        states.push(known.state);
+    }
+    use State::{Answered, NotKept, Running};
+    assert_eq!(states, [NotKept, NotKept, NotKept, Answered, Answered, Running]);
+    // The names are not free for that.
+    assert!(!take(&db, claim("req_again", "name 0", 10)).await);
 }

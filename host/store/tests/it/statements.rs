@@ -98,6 +98,8 @@ const HOT: &[&str] = &[
     "quotas::GRANT",
     "idempotency::FIND",
     "idempotency::ANSWER",
+    "idempotency::NOT_KEPT",
+    "idempotency::OLDEST",
     "idempotency::LEASE",
     "idempotency::RELEASE",
     "idempotency::SWEEP",
