@@ -320,6 +320,7 @@ pub struct RotateApiKey {
     request_body = Option<RotateApiKey>,
     responses(
         (status = 201, description = "The new key, with its text, and the old one", body = RotatedApiKey),
+        (status = 402, description = "The plan is full, and another key that was renewed lives on already", body = FlatErrorBody),
         (status = 403, description = "The caller may not, or the key may do more than the caller", body = ErrorBody),
         (status = 404, description = "No such key", body = ErrorBody),
         (status = 409, description = "It has ended already", body = ErrorBody),

@@ -120,9 +120,25 @@ async fn keys_are_counted_while_they_are_good() {
     // One for one there is room.
     app.post_as(&key, &format!("{one}/rotate"), &json!({})).await.expect(201);
     app.post_as(&key, KEYS, &body).await.expect(402);
-    let listed = app.get_as(&key, &format!("{KEYS}?page_size=100")).await.expect(200);
-    let live = listed["data"].as_array().unwrap().iter().filter(|key| key["status"] == "live").count();
-    assert_eq!(live, 4);
+    let live = async || {
+        let listed = app.get_as(&key, &format!("{KEYS}?page_size=100")).await.expect(200);
+        listed["data"].as_array().unwrap().iter().filter(|key| key["status"] == "live").count()
+    };
+    assert_eq!(live().await, 4);
+    // One that is renewed may live on, but no chain of them.
+    let others = answers.iter().filter(|answer| answer.status == 201).skip(1);
+    let others: Vec<_> =
+        others.map(|made| format!("{KEYS}/{}", made.json()["id"].as_str().unwrap())).collect();
+    let rotate = async |one: &str| {
+        let body = json!({"overlap": 86_400});
+        app.post_as(&key, &format!("{one}/rotate"), &body).await
+    };
+    let renewed = rotate(&others[0]).await.expect(201);
+    let refused = rotate(&others[1]).await.expect(402);
+    assert_eq!(refused["current_usage"]["max"], 4);
+    rotate(&format!("{KEYS}/{}", renewed["id"].as_str().unwrap())).await.expect(402);
+    assert_eq!(live().await, 5);
+    app.post_as(&key, &format!("{}/rotate", others[1]), &json!({})).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,18 @@ impl Allowance {
         counted: Counted,
         now: Timestamp,
     ) -> Result<Result<(), Upgrade>, StoreError> {
+        self.room_beside(tx, organization_id, counted, 0, now).await
+    }
+
+    /// The same, where so many of those that there are do not count: they are on their way out.
+    pub(super) async fn room_beside(
+        &self,
+        tx: &mut Tx,
+        organization_id: &str,
+        counted: Counted,
+        leaving: u64,
+        now: Timestamp,
+    ) -> Result<Result<(), Upgrade>, StoreError> {
         let Some(plans) = &self.0 else { return Ok(Ok(())) };
         organizations::hold(tx, organization_id).await?;
         let Some(organization) = organizations::get(tx, organization_id).await? else {
@@ -38,6 +50,7 @@ impl Allowance {
             Counted::Seats => users::count_seats(tx, organization_id).await?,
             Counted::ApiKeys => keys::count_good(tx, organization_id, now).await?,
         };
-        Ok(plans.allow(&organization.plan, counted, u64::try_from(current).unwrap_or(0)))
+        let current = u64::try_from(current).unwrap_or(0).saturating_sub(leaving);
+        Ok(plans.allow(&organization.plan, counted, current))
     }
 }

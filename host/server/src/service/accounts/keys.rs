@@ -209,8 +209,8 @@ impl Accounts {
     /// end; the same as before where left out.
     ///
     /// # Errors
-    /// 400 for too long an overlap; 404; 403 for a key that may do more than the caller; 409 for one that
-    /// has ended already; 422 for an end that is over.
+    /// 400 for too long an overlap; 402 where there would be more than one key beyond what the plan includes; 404; 403
+    /// for a key that may do more than the caller; 409 for one that has ended already; 422 for an end that is over.
     pub async fn rotate_key(
         &self,
         by: &Principal,
@@ -236,7 +236,6 @@ impl Accounts {
             last_used_at: None,
             ..old.clone()
         };
-        let over = || ApiError::conflict("This API key has ended already. Create a new one.");
         if old.archived_at.is_some() || old.expires_at.is_some_and(|end| end <= now) {
             return Err(over());
         }
@@ -246,21 +245,28 @@ impl Accounts {
         rotated.before = json!({ "expires_at": old.expires_at.map(Timestamp::to_rfc3339) });
         let events = [self.key_event(by, &old, rotated), self.created(by, &key, now)];
         let (new, old_id) = (NewKey { key: key.clone(), hash: text.hash() }, old.id.clone());
+        let allowance = (ends_at > now).then(|| self.allowance(by));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
+                if let Some(allowance) = allowance {
+                    // One key may be renewed without a gap on a full plan; what lives on of a chain of them counts.
+                    let organization = &new.key.organization_id;
+                    let room = allowance.room_beside(tx, organization, Counted::ApiKeys, 1, now).await?;
+                    if let Err(upgrade) = room {
+                        return Ok(Err(ApiError::from(upgrade)));
+                    }
+                }
                 if !keys::end(tx, &old_id, ends_at, now).await? {
-                    return Ok(false);
+                    return Ok(Err(over()));
                 }
                 keys::insert(tx, &new).await?;
                 for event in &events {
                     tx.append(event, &[]).await?;
                 }
-                Ok(true)
+                Ok(Ok(()))
             })
         });
-        if !write.await? {
-            return Err(over());
-        }
+        write.await??;
         let previous = Key { expires_at: Some(ends_at), ..old };
         Ok(Rotated { made: Made { key, text }, previous })
     }
@@ -381,6 +387,10 @@ fn described(key: &Key) -> Value {
 
 fn no_key(id: &str) -> ApiError {
     ApiError::not_found(format_args!("API key `{}`", shown(id)))
+}
+
+fn over() -> ApiError {
+    ApiError::conflict("This API key has ended already. Create a new one.")
 }
 
 fn no_workspace() -> ApiError {
