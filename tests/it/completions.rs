@@ -3,6 +3,7 @@
 use hardpoint_tests::client::Next;
 use hardpoint_tests::double::openai::{self, Answer, ErrorBody, Reply};
 use hardpoint_tests::host::{Host, Options};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::scene::{entries, says, scene, scene_with, streamed, text_of};
@@ -246,6 +247,19 @@ async fn transient_errors_are_tried_again_and_others_are_not() {
     // What the provider says of itself is for the operator's log.
     assert!(!hopeless.to_string().contains("server had an error"), "{hopeless}");
     assert!(scene.host.log().contains("server had an error"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_often_it_is_tried_can_be_changed_while_it_runs() {
+    let scene = scene_with(&["hopeless"], "", Options::new()).await;
+    scene.double.on("hopeless", [ErrorBody::of(500).into()]);
+    for (attempts, seen) in [(json!(null), 3), (json!(1), 4), (json!(2), 6)] {
+        let (change, headers) =
+            (json!({"completions": {"attempts": attempts}}), [("content-type", "application/json")]);
+        scene.client.send(Method::PUT, "/api/v1/configs", &headers, change.to_string()).await.expect(200);
+        scene.complete(&says("hopeless", "hello")).await.expect(502);
+        assert_eq!(scene.double.seen_for("hopeless").len(), seen, "{attempts}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

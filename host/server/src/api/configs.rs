@@ -55,6 +55,9 @@ pub struct ChangeConfigs {
     /// What is taken in.
     #[serde(default)]
     server: ServerChange,
+    /// How hard the host tries to get an answer out of a model.
+    #[serde(default)]
+    completions: CompletionsChange,
     /// What plans allow.
     #[serde(default)]
     plans: PlansChange,
@@ -82,6 +85,32 @@ pub struct ServerChange {
     #[serde(deserialize_with = "said")]
     #[schema(value_type = Option<String>, example = "100MB")]
     max_upload: Option<Value>,
+}
+
+/// `[completions]`, for requests that come from then on.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompletionsChange {
+    /// Attempts at one binding before its fallbacks are tried, 1 to 100.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<u32>, example = 3)]
+    attempts: Option<Value>,
+    /// The first wait between attempts: seconds, or a text such as `250ms`, at most ten minutes.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<String>, example = "250ms")]
+    retry_base: Option<Value>,
+    /// The longest wait between attempts.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<String>, example = "4s")]
+    retry_cap: Option<Value>,
+    /// A provider that asks for a longer wait than this is not waited for.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<String>, example = "10s")]
+    retry_after_cap: Option<Value>,
+    /// Rounds of the host's own tool loop, 1 to 100.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<u32>, example = 8)]
+    tool_rounds: Option<Value>,
 }
 
 /// `[plans.NAME]`: all limits of a plan; what is left out of one is not limited.
@@ -135,11 +164,16 @@ pub async fn update(
     Operator(caller): Operator,
     body: JsonBytes,
 ) -> Result<Json<Configs>, ApiError> {
-    let ChangeConfigs { log, server, plans } = body.parse()?;
+    let ChangeConfigs { log, server, completions, plans } = body.parse()?;
     let wanted = [
         (Key::LogLevel, log.level),
         (Key::MaxJsonBody, server.max_json_body),
         (Key::MaxUpload, server.max_upload),
+        (Key::Attempts, completions.attempts),
+        (Key::RetryBase, completions.retry_base),
+        (Key::RetryCap, completions.retry_cap),
+        (Key::RetryAfterCap, completions.retry_after_cap),
+        (Key::ToolRounds, completions.tool_rounds),
         (Key::Plan("free"), plans.free),
         (Key::Plan("standard"), plans.standard),
         (Key::Plan("professional"), plans.professional),

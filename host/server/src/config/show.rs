@@ -3,7 +3,7 @@
 use hardpoint_domain::plan;
 use serde_json::{Map, Value, json};
 
-use super::{Config, Size, Span, without_users};
+use super::{Config, Size, without_users};
 
 /// In the place of what is not shown.
 pub const MASK: &str = "********";
@@ -22,9 +22,9 @@ impl Config {
             "egress": self.shown_egress(),
             "completions": {
                 "attempts": self.completions.attempts,
-                "retry_base": span(self.completions.retry_base),
-                "retry_cap": span(self.completions.retry_cap),
-                "retry_after_cap": span(self.completions.retry_after_cap),
+                "retry_base": self.completions.retry_base.to_string(),
+                "retry_cap": self.completions.retry_cap.to_string(),
+                "retry_after_cap": self.completions.retry_after_cap.to_string(),
                 "tool_rounds": self.completions.tool_rounds,
             },
             "log": { "format": self.log.format, "level": self.log.level },
@@ -44,10 +44,10 @@ impl Config {
             "data": server.data,
             "max_json_body": bytes(server.max_json_body),
             "max_upload": bytes(server.max_upload),
-            "header_timeout": span(server.header_timeout),
-            "stall_timeout": span(server.stall_timeout),
+            "header_timeout": server.header_timeout.to_string(),
+            "stall_timeout": server.stall_timeout.to_string(),
             "max_connections": server.max_connections,
-            "shutdown_grace": span(server.shutdown_grace),
+            "shutdown_grace": server.shutdown_grace.to_string(),
             "metrics": server.metrics,
         })
     }
@@ -56,14 +56,14 @@ impl Config {
         let plugins = &self.plugins;
         json!({
             "folder": self.plugins_folder(),
-            "scan_interval": span(plugins.scan_interval),
-            "settle": span(plugins.settle),
+            "scan_interval": plugins.scan_interval.to_string(),
+            "settle": plugins.settle.to_string(),
             "max_component_bytes": bytes(plugins.max_component_bytes),
             "sandboxes": plugins.sandboxes,
             "sandboxes_per_organization": plugins.sandboxes_per_organization,
             "sandbox_memory": bytes(plugins.sandbox_memory),
-            "drain_calls": span(plugins.drain_calls),
-            "drain_streams": span(plugins.drain_streams),
+            "drain_calls": plugins.drain_calls.to_string(),
+            "drain_streams": plugins.drain_streams.to_string(),
             "declared": self.declared.keys().collect::<Vec<_>>(),
         })
     }
@@ -73,9 +73,9 @@ impl Config {
         json!({
             "allow_internal": egress.allow_internal,
             "proxy": egress.proxy.as_deref().map(without_users),
-            "connect_timeout": span(egress.connect_timeout),
-            "first_byte_timeout": span(egress.first_byte_timeout),
-            "gap_timeout": span(egress.gap_timeout),
+            "connect_timeout": egress.connect_timeout.to_string(),
+            "first_byte_timeout": egress.first_byte_timeout.to_string(),
+            "gap_timeout": egress.gap_timeout.to_string(),
             "max_response": bytes(egress.max_response),
             "max_request": bytes(egress.max_request),
             "extra_roots": egress.extra_roots,
@@ -114,12 +114,4 @@ impl Config {
 
 fn bytes(Size(bytes): Size) -> u64 {
     bytes
-}
-
-/// `30s`, or `250ms` where it is no whole number of seconds.
-fn span(Span(span): Span) -> String {
-    match span.subsec_millis() {
-        0 => format!("{}s", span.as_secs()),
-        _ => format!("{}ms", span.as_millis()),
-    }
 }

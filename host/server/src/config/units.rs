@@ -61,6 +61,16 @@ impl Span {
     }
 }
 
+/// `30s`, or `250ms` where it is no whole number of seconds.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.subsec_millis() {
+            0 => write!(f, "{}s", self.0.as_secs()),
+            _ => write!(f, "{}ms", self.0.as_millis()),
+        }
+    }
+}
+
 /// The number and the unit behind it.
 fn split(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();

@@ -53,7 +53,7 @@ pub async fn embed(
             ApiError::impossible("model", "capability", message).with_detail("capability", "embeddings")
         );
     }
-    let policy = Policy::from(&app.config.completions).retry;
+    let policy = Policy::from(&app.effective().config.completions).retry;
     let mut told: Option<Failure> = None;
     let live = |candidate: &'_ Model| {
         let binding = catalogue.binding_for(&caller.organization_id, &candidate.binding)?;

@@ -2,6 +2,7 @@
 //! within a second, and wins over the files until it is taken back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hardpoint_domain::event::Target;
 use hardpoint_domain::plan::{self, Rates};
@@ -12,12 +13,18 @@ use serde_json::{Value, json};
 
 use super::effective::Effective;
 use super::events::Author;
-use crate::config::{Config, LogConfig, Size};
+use crate::config::{Config, LogConfig, Size, Span};
 use crate::error::ApiError;
 use crate::state::App;
 
 /// Bodies must be large enough for what takes a limit back, and small enough to be held in memory.
 const BODIES: std::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
+
+/// Nobody waits for more attempts, or for more rounds of tools …
+const ROUNDS: std::ops::RangeInclusive<u32> = 1..=100;
+
+/// … nor longer between two of them.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// What can be changed: a key of the configuration, as it stands there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +35,16 @@ pub enum Key {
     MaxJsonBody,
     /// `server.max_upload`.
     MaxUpload,
+    /// `completions.attempts`.
+    Attempts,
+    /// `completions.retry_base`.
+    RetryBase,
+    /// `completions.retry_cap`.
+    RetryCap,
+    /// `completions.retry_after_cap`.
+    RetryAfterCap,
+    /// `completions.tool_rounds`.
+    ToolRounds,
     /// `plans.ID`, all of its limits in requests.
     Plan(&'static str),
 }
@@ -35,7 +52,16 @@ pub enum Key {
 impl Key {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let single = [Self::LogLevel, Self::MaxJsonBody, Self::MaxUpload];
+        let single = [
+            Self::LogLevel,
+            Self::MaxJsonBody,
+            Self::MaxUpload,
+            Self::Attempts,
+            Self::RetryBase,
+            Self::RetryCap,
+            Self::RetryAfterCap,
+            Self::ToolRounds,
+        ];
         single.into_iter().chain(plan::IDS.into_iter().map(Self::Plan))
     }
 
@@ -45,6 +71,11 @@ impl Key {
             Self::LogLevel => "log.level".to_owned(),
             Self::MaxJsonBody => "server.max_json_body".to_owned(),
             Self::MaxUpload => "server.max_upload".to_owned(),
+            Self::Attempts => "completions.attempts".to_owned(),
+            Self::RetryBase => "completions.retry_base".to_owned(),
+            Self::RetryCap => "completions.retry_cap".to_owned(),
+            Self::RetryAfterCap => "completions.retry_after_cap".to_owned(),
+            Self::ToolRounds => "completions.tool_rounds".to_owned(),
             Self::Plan(id) => format!("plans.{id}"),
         }
     }
@@ -55,6 +86,11 @@ impl Key {
             Self::LogLevel => json!(config.log.level),
             Self::MaxJsonBody => json!(config.server.max_json_body.0),
             Self::MaxUpload => json!(config.server.max_upload.0),
+            Self::Attempts => json!(config.completions.attempts),
+            Self::RetryBase => json!(config.completions.retry_base.to_string()),
+            Self::RetryCap => json!(config.completions.retry_cap.to_string()),
+            Self::RetryAfterCap => json!(config.completions.retry_after_cap.to_string()),
+            Self::ToolRounds => json!(config.completions.tool_rounds),
             Self::Plan(id) => json!(config.rates(id)),
         }
     }
@@ -72,6 +108,11 @@ impl Key {
             }
             Self::MaxJsonBody => config.server.max_json_body = body(value)?,
             Self::MaxUpload => config.server.max_upload = body(value)?,
+            Self::Attempts => config.completions.attempts = rounds(value)?,
+            Self::RetryBase => config.completions.retry_base = wait(value)?,
+            Self::RetryCap => config.completions.retry_cap = wait(value)?,
+            Self::RetryAfterCap => config.completions.retry_after_cap = wait(value)?,
+            Self::ToolRounds => config.completions.tool_rounds = rounds(value)?,
             Self::Plan(id) => Arc::make_mut(&mut config.plans).set_rates(id, read::<Rates>(value)?),
         }
         Ok(())
@@ -86,6 +127,16 @@ fn body(value: &Value) -> Result<Size, String> {
     let size: Size = read(value)?;
     let (least, most) = (BODIES.start(), BODIES.end());
     if BODIES.contains(&size.0) { Ok(size) } else { Err(format!("must be between {least} and {most} bytes")) }
+}
+
+fn rounds(value: &Value) -> Result<u32, String> {
+    let count: u32 = read(value)?;
+    if ROUNDS.contains(&count) { Ok(count) } else { Err("must be from 1 to 100".to_owned()) }
+}
+
+fn wait(value: &Value) -> Result<Span, String> {
+    let span: Span = read(value)?;
+    if span.0 <= LONGEST_WAIT { Ok(span) } else { Err("must be at most 10m".to_owned()) }
 }
 
 /// Puts what was changed into a configuration. What this program does not know was changed by a newer one.

@@ -100,6 +100,24 @@ async fn a_plans_limits_hold_from_the_next_request_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_hard_a_model_is_tried_can_be_changed() {
+    let app = TestApp::with("[completions]\nattempts = 1\n", &[]).await;
+    let change =
+        json!({"completions": {"attempts": 3, "retry_base": 1, "retry_cap": "1500ms", "tool_rounds": 2}});
+    put(&app, change).await.expect(200);
+    let app = app.restart().await;
+    let shown = app.get(CONFIGS).await.expect(200);
+    assert_eq!(
+        shown["config"]["completions"],
+        json!({
+            "attempts": 3, "retry_base": "1s", "retry_cap": "1500ms", "retry_after_cap": "10s", "tool_rounds": 2,
+        })
+    );
+    let back = put(&app, json!({"completions": {"attempts": null}})).await.expect(200);
+    assert_eq!(back["config"]["completions"]["attempts"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_another_host_changed_is_followed() {
     let app = TestApp::start().await;
     let said = |name: &str, value: &str| Setting {
@@ -142,6 +160,13 @@ async fn what_cannot_be_changed_is_named() {
         (json!({"server": {"max_json_body": "1KiB"}}), "server.max_json_body"),
         (json!({"server": {"max_json_body": "64GiB"}}), "server.max_json_body"),
         (json!({"server": {"max_upload": -5}}), "server.max_upload"),
+        (json!({"completions": {"attempts": 0}}), "completions.attempts"),
+        (json!({"completions": {"attempts": 101}}), "completions.attempts"),
+        (json!({"completions": {"retry_cap": "11m"}}), "completions.retry_cap"),
+        (json!({"completions": {"retry_base": "soon"}}), "completions.retry_base"),
+        (json!({"completions": {"retry_after_cap": -1}}), "completions.retry_after_cap"),
+        (json!({"completions": {"tool_rounds": "many"}}), "completions.tool_rounds"),
+        (json!({"completions": {"patience": 1}}), "completions.patience"),
         (json!({"plans": {"gold": {}}}), "plans.gold"),
         (json!({"plans": {"free": {"requests": 5}}}), "plans.free.requests"),
         (json!({"plans": {"free": {"requests_per_minute": "many"}}}), "plans.free.requests_per_minute"),

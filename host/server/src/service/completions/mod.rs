@@ -80,7 +80,7 @@ pub async fn start(
     if let Some(offer) = plan.offer() {
         billing::purchase(app, caller, note, offer, approval).await?;
     }
-    let policy = Policy::from(&app.config.completions);
+    let policy = Policy::from(&app.effective().config.completions);
     let mut run = Run::new(plan, policy, context, Some(note.clone()), app.clock.clone(), app.rng.clone());
     run.begin().await?;
     Ok(run)
