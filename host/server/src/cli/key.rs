@@ -8,9 +8,8 @@ use hardpoint_domain::key::{KeyText, Mode};
 use hardpoint_domain::time::Timestamp;
 
 use super::org::Part;
-use super::{Common, Failure, accounts, block_on, print_json};
+use super::{Common, Failure, print_json, with_accounts};
 use crate::api::api_keys::{ApiKey, NewApiKey, RotatedApiKey};
-use crate::config::Config;
 use crate::service::accounts::keys::{PER_HOUR, PER_MINUTE, Wanted};
 use crate::service::accounts::{Accounts, Principal};
 use crate::system::SystemRng;
@@ -126,15 +125,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
         println!("{}", KeyText::generate(mode, &SystemRng).reveal());
         return Ok(());
     }
-    let config = common.load()?;
-    block_on(obey(config, command))?
-}
-
-async fn obey(config: Config, command: Command) -> Result<(), Failure> {
-    let accounts = accounts(&config).await?;
-    let done = act(&accounts, command).await;
-    accounts.store.close().await;
-    done
+    with_accounts(common, async |accounts| act(accounts, command).await)
 }
 
 async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {

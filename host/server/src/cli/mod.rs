@@ -217,6 +217,20 @@ async fn accounts(config: &Config) -> anyhow::Result<Accounts> {
     Ok(Accounts { store, post: Post::open(config, rng.clone())?, clock, rng, plans: config.plans.clone() })
 }
 
+/// Does something to organisations and keys, and closes their store behind it.
+fn with_accounts(
+    common: &Common,
+    act: impl AsyncFnOnce(&Accounts) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let config = common.load()?;
+    block_on(async {
+        let accounts = accounts(&config).await?;
+        let done = act(&accounts).await;
+        accounts.store.close().await;
+        done
+    })?
+}
+
 /// Runs a command that waits for things, on as many threads as it needs: one.
 fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(task))

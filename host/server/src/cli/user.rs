@@ -4,9 +4,8 @@ use clap::{Args, Subcommand};
 use hardpoint_domain::access::Role;
 
 use super::org::Part;
-use super::{Common, Failure, accounts, block_on, print_json};
+use super::{Common, Failure, print_json, with_accounts};
 use crate::api::users::User;
-use crate::config::Config;
 use crate::service::accounts::users::Change;
 use crate::service::accounts::{Accounts, Principal};
 
@@ -71,15 +70,7 @@ pub(super) struct One {
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
-    let config = common.load()?;
-    block_on(obey(config, command))?
-}
-
-async fn obey(config: Config, command: Command) -> Result<(), Failure> {
-    let accounts = accounts(&config).await?;
-    let done = act(&accounts, command).await;
-    accounts.store.close().await;
-    done
+    with_accounts(common, async |accounts| act(accounts, command).await)
 }
 
 async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {
