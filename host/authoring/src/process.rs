@@ -15,7 +15,8 @@ pub(crate) fn tell(line: &str) {
     eprintln!("{line}");
 }
 
-/// Shows the command, runs it with our own output, and fails if it does.
+/// Shows the command, runs it, and fails if it does. What it prints goes to standard error, whatever it has it for:
+/// standard output is for what was asked of us, which may be JSON.
 pub(crate) fn show_and_run(command: &mut Command) -> Result<(), Error> {
     tell(&format!("$ {}", describe(command)));
     run_quietly(command)
@@ -23,7 +24,7 @@ pub(crate) fn show_and_run(command: &mut Command) -> Result<(), Error> {
 
 /// The same without showing the command, unless it fails.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<(), Error> {
-    let status = command.status().map_err(|error| cannot_start(command, &error))?;
+    let status = command.stdout(std::io::stderr()).status().map_err(|error| cannot_start(command, &error))?;
     if status.success() { Ok(()) } else { Err(failed(command, status.to_string())) }
 }
 
@@ -41,7 +42,8 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
 /// Runs the command for at most `limit`, then ends it.
 pub(crate) fn bounded(command: &mut Command, limit: Duration) -> Result<(), Error> {
     tell(&format!("$ {}", describe(command)));
-    let mut child = command.spawn().map_err(|error| cannot_start(command, &error))?;
+    let mut child =
+        command.stdout(std::io::stderr()).spawn().map_err(|error| cannot_start(command, &error))?;
     let deadline = Instant::now() + limit;
     loop {
         let status = child.try_wait().map_err(|error| cannot_start(command, &error))?;

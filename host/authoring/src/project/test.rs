@@ -9,7 +9,7 @@ use crate::toolchain::cargo;
 
 impl Project {
     /// Runs the author's own tests by the language's own means: `cargo test`, `python3 -m unittest`,
-    /// `npm test`. What they print is passed on.
+    /// `npm test`. What they print goes to standard error.
     ///
     /// # Errors
     /// If a test fails, or the language's own tools are not there.
