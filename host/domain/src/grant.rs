@@ -248,28 +248,44 @@ impl Permissions {
 
     /// What is asked for here and not allowed there, in plain words. An optional secret is never missing.
     pub fn missing_from(&self, allowed: &Self) -> Vec<String> {
-        let mut missing = Self::default();
+        let mut missing = self.uncovered_by(allowed);
+        missing.secrets.retain(|asked| !asked.optional && !allowed.has_secret(asked));
+        missing.describe()
+    }
+
+    /// What is here and not there, in plain words: method by method, and optional secrets too.
+    pub fn beyond(&self, other: &Self) -> Vec<String> {
+        let mut rest = self.uncovered_by(other);
+        // One that was optional and is needed now is more than before.
+        let had = |asked: &SecretRule| {
+            other.secrets.iter().any(|rule| {
+                rule.name == asked.name
+                    && rule.audience == asked.audience
+                    && (asked.optional || !rule.optional)
+            })
+        };
+        rest.secrets.retain(|asked| !had(asked));
+        rest.describe()
+    }
+
+    /// All of this but what the other's rules and flags cover; secrets are left to who asks.
+    fn uncovered_by(&self, other: &Self) -> Self {
+        let mut rest = Self { secrets: self.secrets.clone(), ..Self::default() };
         for asked in &self.http {
             let uncovered = |method: &&String| {
                 let one = asked.with_methods(vec![(*method).clone()]);
-                !allowed.http.iter().any(|rule| rule.covers(&one))
+                !other.http.iter().any(|rule| rule.covers(&one))
             };
             let methods: Vec<_> = asked.methods.iter().filter(uncovered).cloned().collect();
             if !methods.is_empty() {
-                missing.http.push(asked.with_methods(methods));
+                rest.http.push(asked.with_methods(methods));
             }
         }
-        missing.secrets = self
-            .secrets
-            .iter()
-            .filter(|asked| !asked.optional && !allowed.has_secret(asked))
-            .cloned()
-            .collect();
-        missing.kv = self.kv && !allowed.kv;
-        missing.index = self.index && !allowed.index;
-        missing.embed = self.embed && !allowed.embed;
-        missing.scratch = self.scratch && !allowed.scratch;
-        missing.describe()
+        rest.kv = self.kv && !other.kv;
+        rest.index = self.index && !other.index;
+        rest.embed = self.embed && !other.embed;
+        rest.scratch = self.scratch && !other.scratch;
+        rest
     }
 
     fn has_secret(&self, asked: &SecretRule) -> bool {

@@ -178,6 +178,31 @@ fn any_request() -> impl Strategy<Value = (String, Url)> {
     })
 }
 
+/// Value by value: a method more is that method, not another request.
+#[test]
+fn what_is_beyond_is_told_method_by_method() {
+    let beyond = |here: &[&str], there: &[&str]| permissions(here).beyond(&permissions(there));
+    let (get, both) = (&["GET https://a.example/x"][..], &["GET,POST https://a.example/x"][..]);
+    assert_eq!(beyond(both, get), ["send POST https://a.example/x"]);
+    assert_eq!(beyond(get, both), [""; 0]);
+    // What a wider rule covers is not gone.
+    assert_eq!(beyond(get, &["GET https://a.example"]), [""; 0]);
+    assert_eq!(beyond(&["GET https://a.example"], get), ["send GET https://a.example/"]);
+    let secret = |optional| {
+        let audience = Origin::parse("https://a.example").unwrap();
+        let secrets = vec![SecretRule { name: "k".to_owned(), audience, optional }];
+        Permissions { secrets, kv: true, ..Permissions::default() }
+    };
+    let (kv, none) = (Permissions { kv: true, ..Permissions::default() }, Permissions::default());
+    assert_eq!(secret(true).beyond(&kv).len(), 1, "an optional secret is something");
+    assert_eq!(secret(true).missing_from(&kv), [""; 0], "and never missing");
+    assert_eq!(
+        (secret(false).beyond(&secret(true)).len(), secret(true).beyond(&secret(false)).len()),
+        (1, 0)
+    );
+    assert_eq!(none.beyond(&kv), [""; 0]);
+}
+
 proptest! {
     #[test]
     fn effective_is_exactly_what_both_permit(
