@@ -107,7 +107,7 @@ fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec
         // A plugin without a binding of its own has one of its id: whether there is such a plugin, only the
         // plugins folder can tell.
         if !bindings.contains(binding) && PluginId::parse(binding).is_err() {
-            problems.push(Problem::new(key("binding"), no_binding(binding)));
+            problems.push(Problem::new(key("binding"), no_binding(binding, "")));
         }
         for fallback in &model.fallbacks {
             if config.model(fallback).is_none() {
@@ -126,22 +126,23 @@ fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec
     }
 }
 
-fn no_binding(binding: &str) -> String {
+/// What is said of a model's binding that there is not. `but` is what may have been meant.
+pub fn no_binding(binding: &str, but: &str) -> String {
     format!(
-        "there is no binding `{binding}`, nor a plugin of that id: add [bindings.{binding}] with `plugin = \"…\"`"
+        "there is no binding `{binding}`, nor a plugin of that id{but}: add [bindings.{binding}] with `plugin = \"…\"`"
     )
 }
 
-/// Models whose binding is neither configured nor one of these. What is wrong with one that is configured and
-/// could not be read was said already.
-pub(super) fn unbound(config: &Config, others: &BTreeSet<String>) -> Vec<Problem> {
+/// Models whose binding is neither configured nor one of these, and the key that names it. What is wrong with one
+/// that is configured and could not be read was said already.
+pub(super) fn unbound<'a>(config: &'a Config, others: &BTreeSet<String>) -> Vec<(String, &'a Model)> {
     let models = config.models.iter().enumerate();
     let is_written = |name: &str| config.places.is_written(&format!("bindings.{name}"));
     models
         .filter(|(_, Model { binding, .. })| {
             !config.bindings.contains_key(binding) && !others.contains(binding) && !is_written(binding)
         })
-        .map(|(at, model)| config.problem(config.places.model(at, "binding"), no_binding(&model.binding)))
+        .map(|(at, model)| (config.places.model(at, "binding"), model))
         .collect()
 }
 

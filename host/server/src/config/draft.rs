@@ -21,7 +21,7 @@ use super::{Config, ConfigError, Sources, built_in_model, check, plans, sealing}
 /// What can be configured, as far as it can be read.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// What could not be read is left out of it, or is its default.
+    /// What could not be read is left out of it, or is its default. A secret whose value is missing has none.
     pub config: Config,
     /// Everything that is wrong with it by itself.
     pub problems: Vec<Problem>,
@@ -119,17 +119,12 @@ impl Draft {
         let written_bindings: BTreeSet<String> = bound.iter().map(|stated| stated.name.clone()).collect();
         let mut secrets = BTreeMap::new();
         for (name, secret) in written {
-            match secret.resolve(&name, &|variable| sources.variable(variable)) {
-                Ok(secret) => drop(secrets.insert(name, secret)),
-                Err(found) => problems.extend(found.into_iter().map(|(member, message)| {
-                    let key = if member.is_empty() {
-                        format!("secrets.{name}")
-                    } else {
-                        format!("secrets.{name}.{member}")
-                    };
-                    Problem::new(key, message)
-                })),
-            }
+            let (secret, found) = secret.resolve(&name, &|variable| sources.variable(variable));
+            problems.extend(found.into_iter().map(|(member, message)| {
+                let dot = if member.is_empty() { "" } else { "." };
+                Problem::new(format!("secrets.{name}{dot}{member}"), message)
+            }));
+            secrets.extend(secret.map(|secret| (name, secret)));
         }
         let (mut bindings, mut awaited) = (BTreeMap::new(), Vec::new());
         let mut nameable = Nameable {

@@ -40,6 +40,7 @@ use hardpoint_domain::model::{Capability, Model, Prices};
 use hardpoint_domain::seal::Keyring;
 
 pub use bindings::{Awaited, Binding, BindingConfig, GrantConfig, Written, no_secret};
+pub use check::no_binding;
 pub use completions::CompletionsConfig;
 pub use database::{DatabaseConfig, DurabilityConfig, MigrateConfig};
 pub use declared::{DeclaredPlugin, PluginConfig};
@@ -176,10 +177,16 @@ impl Config {
         self.places.locate(Problem::new(key, message))
     }
 
-    /// Where it is said that a plugin does not serve, if that is said.
+    /// Where a key was written, as it follows what is said of it: ` (hardpoint.toml, line 3)`.
+    pub fn place(&self, key: &str) -> String {
+        self.places.place(key).map(|place| format!(" ({place})")).unwrap_or_default()
+    }
+
+    /// That the configuration says that a plugin does not serve, and where, if it does.
     pub fn declared_off(&self, plugin: &str) -> Option<String> {
         let is_off = self.declared.get(plugin).is_some_and(|declared| !declared.enabled);
-        is_off.then(|| format!("hardpoint.toml says `enabled = false` under [plugins.{plugin}]"))
+        let place = || self.place(&format!("plugins.{plugin}.enabled"));
+        is_off.then(|| format!("switched off by `enabled = false` under [plugins.{plugin}]{}", place()))
     }
 
     /// The most that a plugin may ask for.
@@ -196,12 +203,11 @@ impl Config {
     }
 
     /// Models whose binding is neither configured nor among `others`: plugins, which have one of their name,
-    /// and bindings in the store. The model that is there without configuration needs its plugin to answer,
-    /// not to be configured.
-    pub fn unbound(&self, others: &BTreeSet<String>) -> Vec<Problem> {
-        let problems = check::unbound(self, others);
+    /// and bindings in the store; each with the key that names it. The model that is there without configuration
+    /// needs its plugin to answer, not to be configured.
+    pub fn unbound(&self, others: &BTreeSet<String>) -> Vec<(String, &Model)> {
         let is_built_in = matches!(self.models.as_slice(), [only] if *only == built_in_model());
-        if is_built_in { Vec::new() } else { problems }
+        if is_built_in { Vec::new() } else { check::unbound(self, others) }
     }
 
     /// The model with this id.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use figment::value::Value;
 use figment::{Figment, Source};
@@ -62,6 +63,13 @@ impl Places {
     /// Where exactly this key was written; none where it has its default.
     pub fn origin(&self, key: &str) -> Option<String> {
         let line = || self.lines.line(key).map(|line| format!("{}, line {line}", self.file));
+        self.others.get(key).cloned().or_else(line)
+    }
+
+    /// The same, of the file its name alone: who reads it need not know where the host keeps it.
+    pub(super) fn place(&self, key: &str) -> Option<String> {
+        let name = || Path::new(&self.file).file_name().unwrap_or_default().to_string_lossy();
+        let line = || self.lines.line(key).map(|line| format!("{}, line {line}", name()));
         self.others.get(key).cloned().or_else(line)
     }
 

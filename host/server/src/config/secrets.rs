@@ -92,12 +92,13 @@ pub struct ConfiguredSecret {
 
 impl SecretConfig {
     /// Finds the value and checks the audience; every problem with the member that it is about. No problem says
-    /// what was written: it may be the secret, in the wrong member.
+    /// what was written: it may be the secret, in the wrong member. A secret whose value alone is missing is given
+    /// all the same, without one: what is bound to it can then be judged too.
     pub fn resolve(
         &self,
         name: &str,
         env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<ConfiguredSecret, Vec<(&'static str, String)>> {
+    ) -> (Option<ConfiguredSecret>, Vec<(&'static str, String)>) {
         let mut problems = Vec::new();
         let value = match (&self.value, &self.env, &self.file) {
             (Some(value), None, None) => Some(value.clone()),
@@ -147,9 +148,7 @@ impl SecretConfig {
                 None
             }
         };
-        match (value, audience) {
-            (Some(value), Some(audience)) if problems.is_empty() => Ok(ConfiguredSecret { value, audience }),
-            _ => Err(problems),
-        }
+        let value = value.unwrap_or_else(|| SecretText(String::new()));
+        (audience.map(|audience| ConfiguredSecret { value, audience }), problems)
     }
 }

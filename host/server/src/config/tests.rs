@@ -277,7 +277,7 @@ fn a_model_may_be_bound_to_a_plugin_by_its_id() {
     let config = load("[[models]]\nid = \"m\"\nbinding = \"somebody\"\n").unwrap();
     assert!(config.unbound(&["somebody".to_owned()].into()).is_empty());
     let problems = config.unbound(&["else".to_owned()].into());
-    assert_eq!(problems[0].key, "models.0.binding");
+    assert_eq!(problems[0].0, "models.0.binding");
     assert!(load("").unwrap().unbound(&BTreeSet::new()).is_empty());
 }
 

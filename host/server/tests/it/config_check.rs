@@ -94,6 +94,7 @@ binding = "bound"
     );
     assert_eq!(told.status.code(), Some(2));
     insta::assert_snapshot!(said(&told), @r"
+    Warning: models.0.tools.0: plugin `echo` has no binding of that name, since hardpoint.toml binds it as `bound`: write that, or add [bindings.echo] (hardpoint.toml, line 9)
     Warning: models.0.tools.2: there is no tool `nobody` here yet (hardpoint.toml, line 11)
     hardpoint: the configuration has 2 problems:
       models.0.tools.3: `hostile-model` is a plugin of kind model, no tool (hardpoint.toml, line 12)
@@ -117,6 +118,7 @@ fn secrets_are_those_that_are_asked_for() {
     let told = check(folder.path(), &with("https://b.example", "nope = \"mine\"\n"));
     assert_eq!(told.status.code(), Some(2));
     insta::assert_snapshot!(said(&told), @r"
+    Warning: bindings.b: plugin echo 1.0.0 waits: it is not allowed to send GET https://a.example/, nor to use the secret `api_key`, only towards https://a.example; allow it with `hardpoint plugin grant echo --binding b`, or under [bindings.b.grant] (hardpoint.toml, line 4)
     hardpoint: the configuration has 2 problems:
       bindings.b.secrets.api_key: the secret for `api_key` may go to https://b.example only, and is wanted for https://a.example (hardpoint.toml, line 7)
       bindings.b.secrets.nope: plugin echo 1.0.0 asks for no such secret, but for api_key (hardpoint.toml, line 8)
@@ -218,4 +220,72 @@ fn a_variable_that_is_no_text_is_reported() {
         "{}",
         said(&told)
     );
+}
+
+/// Whoever mends one thing does not learn of the next only then.
+#[test]
+fn a_secret_without_its_value_hides_nothing() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", SECRETS)).unwrap();
+    let told = check(
+        folder.path(),
+        "[secrets.mine]\nenv = \"NOT_SET_ANYWHERE\"\naudience = \"https://b.example\"\n[bindings.b]\nplugin = \"echo\"\n\
+         secrets.api_key = \"mine\"\n[bindings.b.grant]\nhttp = [\"GET https://a.example\"]\nsecrets = [\"api_key\"]\n",
+    );
+    assert_eq!(told.status.code(), Some(2));
+    insta::assert_snapshot!(said(&told), @r"
+    Warning: bindings.b.grant: plugin echo 1.0.0 waits: it is not allowed to use the secret `api_key`, only towards https://a.example; add it here (hardpoint.toml, line 7)
+    hardpoint: the configuration has 2 problems:
+      secrets.mine.env: names an environment variable that is not set, or is no UTF-8 (hardpoint.toml, line 2)
+      bindings.b.secrets.api_key: the secret for `api_key` may go to https://b.example only, and is wanted for https://a.example (hardpoint.toml, line 6)
+    ");
+}
+
+/// A name that leads nowhere, or to what does not serve, is told with the one that would.
+#[test]
+fn names_that_lead_nowhere_are_told_with_those_that_do() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/echo.wasm"), echo("1.0.0", "kv = true\n")).unwrap();
+    std::fs::write(folder.path().join("data/plugins/model.wasm"), fixture("hostile-model")).unwrap();
+    let told = check(
+        folder.path(),
+        r#"
+[bindings.bound]
+plugin = "echo"
+
+[bindings.adapter]
+plugin = "hostile-model"
+
+[[models]]
+id = "hidden"
+binding = "hostile-model"
+tools = [
+  "echo",
+  "bounb",
+  "bound",
+]
+
+[[models]]
+id = "misspelt"
+binding = "adaptor"
+"#,
+    );
+    assert_eq!(told.status.code(), Some(2));
+    insta::assert_snapshot!(said(&told), @r#"
+    Warning: bindings.bound: plugin echo 1.0.0 waits: it is not allowed to keep small values for each organisation (kv); allow it with `hardpoint plugin grant echo --binding bound`, or under [bindings.bound.grant] (hardpoint.toml, line 2)
+    Warning: models.0.tools.0: plugin `echo` has no binding of that name, since hardpoint.toml binds it as `bound`: write that, or add [bindings.echo] (hardpoint.toml, line 12)
+    Warning: models.0.tools.1: there is no tool `bounb` here yet, but `bound` (hardpoint.toml, line 13)
+    hardpoint: the configuration has 2 problems:
+      models.0.binding: plugin `hostile-model` has no binding of that name, since hardpoint.toml binds it as `adapter`: write that, or add [bindings.hostile-model] (hardpoint.toml, line 10)
+      models.1.binding: there is no binding `adaptor`, nor a plugin of that id, but `adapter`: add [bindings.adaptor] with `plugin = "…"` (hardpoint.toml, line 19)
+    "#);
+    let off = check(
+        folder.path(),
+        "[plugins.echo]\nenabled = false\n[bindings.bound]\nplugin = \"echo\"\n\
+         [[models]]\nid = \"m\"\nbinding = \"hostile-model\"\ntools = [\"bound\"]\n",
+    );
+    insta::assert_snapshot!(said(&off).lines().next().unwrap(), @"Warning: models.0.tools.0: the model answers without `bound`, which is switched off by `enabled = false` under [plugins.echo] (hardpoint.toml, line 2) (hardpoint.toml, line 8)");
+    assert_eq!(said(&off).matches("Warning").count(), 1, "{}", said(&off));
 }

@@ -16,6 +16,8 @@ use super::plan::{Planned, Readiness, misdirected, plan, unfit};
 use crate::config::{Binding, Config, DeclaredPlugin, Problem, Written};
 use crate::service::models::with_fallbacks;
 
+mod names;
+
 /// What is there already.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -93,8 +95,6 @@ impl Known {
     /// Judges the configuration.
     pub fn review(&self, config: &Config) -> Review {
         let mut review = Review::default();
-        let ids = self.kinds.keys().cloned();
-        review.problems.extend(config.unbound(&ids.chain(self.arranged.names()).collect()));
         for manifest in &self.manifests {
             for planned in plan(config, &self.arranged, manifest) {
                 review.problems.extend(misfits(config, manifest, &planned));
@@ -118,42 +118,6 @@ impl Known {
             self.judge(config, id, declared, &mut review);
         }
         review
-    }
-
-    /// Whether models are bound to model adapters, and their tools are tools.
-    fn judge_models(&self, config: &Config, review: &mut Review) {
-        for (at, model) in config.models.iter().enumerate() {
-            let key = |member: &str| config.places.model(at, member);
-            if let Some(kind) = self.kind_behind(config, &model.binding)
-                && kind != Kind::Model
-            {
-                let message = format!("`{}` is a plugin of kind {}, no model", model.binding, word(kind));
-                review.problems.push(config.problem(key("binding"), message));
-            }
-            for (at, tool) in model.tools.iter().enumerate() {
-                let key = key(&format!("tools.{at}"));
-                match self.kind_behind(config, tool) {
-                    Some(Kind::Tool) => {}
-                    Some(kind) => {
-                        let message = format!("`{tool}` is a plugin of kind {}, no tool", word(kind));
-                        review.problems.push(config.problem(key, message));
-                    }
-                    // Of a binding without its plugin that is said where it was written.
-                    None if self.arranged.binding(config, tool).is_some() => {}
-                    // The model answers all the same, without it.
-                    None => {
-                        let message = format!("there is no tool `{tool}` here yet");
-                        review.warnings.push(config.problem(key, message));
-                    }
-                }
-            }
-        }
-    }
-
-    /// The kind of the plugin that a name leads to: a binding's, or its own id.
-    fn kind_behind(&self, config: &Config, name: &str) -> Option<Kind> {
-        let bound = self.arranged.binding(config, name).map(|binding| binding.plugin.as_str());
-        self.kinds.get(bound.unwrap_or(name)).copied()
     }
 
     /// What a binding's grant allows and no version of its plugin that is here asks for.
@@ -192,10 +156,7 @@ impl Known {
 
     /// Models that nobody answers, because this plugin and those of their fallbacks are switched off.
     fn silenced<'a>(&'a self, config: &'a Config, id: &'a str) -> impl Iterator<Item = &'a str> {
-        let plugin_of = |model: &'a Model| {
-            let bound = self.arranged.binding(config, &model.binding);
-            bound.map_or(model.binding.as_str(), |binding| binding.plugin.as_str())
-        };
+        let plugin_of = |model: &'a Model| self.plugin_behind(config, &model.binding);
         let is_off = move |model: &'a Model| config.declared_off(plugin_of(model)).is_some();
         let models = config
             .models
@@ -301,16 +262,20 @@ fn granted_items(grant: &Permissions) -> Vec<GrantedItem> {
     http.chain(flags.map(|(key, permissions)| GrantedItem { key: key.to_owned(), permissions })).collect()
 }
 
-/// What a grant in the configuration leaves out, so that a version waits that nobody can allow by command.
+/// What a binding of the configuration waits for: what its grant there leaves out, which nobody can allow by command,
+/// or what nobody allowed where it has none.
 fn waits(config: &Config, manifest: &Manifest, planned: &Planned) -> Option<Problem> {
-    let (Some(table), Readiness::Pending(missing), true) =
-        (planned.table(), &planned.readiness, planned.declared)
-    else {
+    let (Some(table), Readiness::Pending(missing)) = (planned.table(), &planned.readiness) else {
         return None;
     };
     let (id, version, missing) = (&manifest.id, &manifest.version, missing.join(", nor to "));
-    let message = format!("plugin {id} {version} waits: it is not allowed to {missing}; add it here");
-    Some(config.problem(format!("{table}.grant"), message))
+    let waits = format!("plugin {id} {version} waits: it is not allowed to {missing}");
+    if planned.declared {
+        return Some(config.problem(format!("{table}.grant"), format!("{waits}; add it here")));
+    }
+    // One that is switched off waits for nothing.
+    let remedy = planned.remedy(id).filter(|_| config.declared_off(id).is_none())?;
+    Some(config.problem(table, format!("{waits}; allow it with `{remedy}`, or under [{table}.grant]")))
 }
 
 /// What is wrong with the settings of a binding that stands in the configuration.
