@@ -39,6 +39,21 @@ async fn the_printed_line_works_when_pasted() {
     assert!(!host.log().contains(key) && !host.log().contains("hp_live_"), "{}", host.log());
 }
 
+/// A host without plugins has a line too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_is_printed_where_no_model_is_ready() {
+    let host = Host::start(Options::new().printing_its_key()).await;
+    let printed = until("the line to be printed", || async {
+        let log = host.log();
+        log.contains("/docs/").then_some(log)
+    })
+    .await;
+    assert!(printed.contains("No model is ready: copy plugins to "), "{printed}");
+    let line = printed.lines().find(|line| line.trim_start().starts_with("curl")).expect("a line");
+    let said = paste(line, "").await;
+    assert!(said.contains("\"operator\""), "{said}");
+}
+
 /// The first block of the README in this language that has all of these words.
 fn block(language: &str, words: &[&str]) -> String {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");

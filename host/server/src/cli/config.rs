@@ -78,6 +78,7 @@ fn check(sources: &Sources, as_json: bool) -> Result<(), Failure> {
             }
             Ok(())
         }
+        _ if as_json => Err(Failure::Told(Box::new(ConfigError(problems).into()))),
         _ => Err(ConfigError(problems).into()),
     }
 }

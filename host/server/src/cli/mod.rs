@@ -16,6 +16,7 @@ macro_rules! eprintln {
 mod compile;
 mod config;
 mod credits;
+mod hints;
 mod key;
 mod migrate;
 mod org;
@@ -31,7 +32,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use serde_json::{Value, json};
 
+use self::hints::Hints;
 use crate::config::{Config, ConfigError, Sources};
 use crate::service::accounts::Accounts;
 use crate::service::mail::Post;
@@ -122,6 +125,8 @@ enum Failure {
     Misuse(String),
     /// Everything else.
     Other(anyhow::Error),
+    /// One that stands in the JSON that was printed already.
+    Told(Box<Failure>),
 }
 
 impl From<ConfigError> for Failure {
@@ -150,7 +155,20 @@ impl NotConfig for crate::error::ApiError {}
 
 /// What `main` does.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse_from(understood(std::env::args_os().collect()));
+    let words = understood(std::env::args_os().collect());
+    let as_json = words.iter().any(|word| word == "--json");
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            if as_json && error.use_stderr() {
+                let text = error.to_string();
+                let first = text.lines().next().unwrap_or_default();
+                println!("{}", json!({ "error": "misuse", "message": first.trim_start_matches("error: ") }));
+            }
+            error.exit()
+        }
+    };
+    let hints = Hints::of(&cli.common);
     let done = match cli.command {
         Command::CompileComponent(arguments) => return compile::run(&arguments),
         Command::Serve(arguments) => serve::run(&cli.common, &arguments),
@@ -170,17 +188,44 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Config(error)) => {
-            eprintln!("hardpoint: {error}");
-            ExitCode::from(MISUSED)
+        Err(failure) => failure.report(&hints, as_json),
+    }
+}
+
+impl Failure {
+    /// Tells people, and the program that asked for JSON, what went wrong; gives how the command ends.
+    fn report(&self, hints: &Hints, as_json: bool) -> ExitCode {
+        let text = hints.text(&self.text());
+        if as_json && !matches!(self, Self::Told(_)) {
+            // On one line: commands that go on print such lines.
+            println!("{}", self.to_json(&text));
         }
-        Err(Failure::Misuse(text)) => {
-            eprintln!("hardpoint: {text}");
-            ExitCode::from(MISUSED)
+        eprintln!("hardpoint: {text}");
+        ExitCode::from(self.code())
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Config(error) => error.to_string(),
+            Self::Misuse(text) => text.clone(),
+            Self::Other(error) => format!("{error:#}"),
+            Self::Told(failure) => failure.text(),
         }
-        Err(Failure::Other(error)) => {
-            eprintln!("hardpoint: {error:#}");
-            ExitCode::from(FAILED)
+    }
+
+    fn to_json(&self, text: &str) -> Value {
+        match self {
+            Self::Config(error) => json!({ "error": "configuration", "message": text, "problems": error.0 }),
+            Self::Misuse(_) => json!({ "error": "misuse", "message": text }),
+            Self::Other(_) | Self::Told(_) => json!({ "error": "failed", "message": text }),
+        }
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Misuse(_) => MISUSED,
+            Self::Other(_) => FAILED,
+            Self::Told(failure) => failure.code(),
         }
     }
 }

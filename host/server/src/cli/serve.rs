@@ -10,6 +10,7 @@ use hardpoint_runtime::CompilerCommand;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::hints::Hints;
 use super::terminal::mention;
 use super::{Common, Failure};
 use crate::bootstrap;
@@ -44,7 +45,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Result<(), Failure>
     let log_level = telemetry::init(&config.log)?;
     system::raise_open_files();
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(threads.block_on(run_server(config, log_level))?)
+    Ok(threads.block_on(run_server(config, log_level, Hints::of(common)))?)
 }
 
 /// The program that compiles components: this one.
@@ -53,7 +54,7 @@ pub(super) fn compiler() -> anyhow::Result<CompilerCommand> {
     Ok(CompilerCommand { program, args: vec!["compile-component".into()] })
 }
 
-async fn run_server(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
+async fn run_server(config: Config, log_level: LogLevel, hints: Hints) -> anyhow::Result<()> {
     let address = config.server.listen.clone();
     let connections = connections(&config);
     let listener = TcpListener::bind(&address).await.with_context(|| {
@@ -65,7 +66,7 @@ async fn run_server(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
     let (clock, rng) = (system::clock(), system::rng());
     let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key, log_level }).await?;
     mention(format_args!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address)));
-    let welcome = tokio::spawn(welcome(server.app.clone(), address, server.first_key.clone()));
+    let welcome = tokio::spawn(welcome(server.app.clone(), address, server.first_key.clone(), hints));
     let signals = tokio::spawn(follow_signals(server.app.clone()));
     let cut = serve(listener, server.router.clone(), connections, server.stopping()).await;
     if cut > 0 {
@@ -93,7 +94,7 @@ async fn finish(server: Server) {
 }
 
 /// Says how to begin, once there is something to begin with, and what the configuration says in vain.
-async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Option<KeyText>) {
+async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Option<KeyText>, hints: Hints) {
     app.reload.settle(Retry::None, PATIENCE).await;
     match Known::read(&app.store, &app.config).await {
         Ok(known) => {
@@ -112,9 +113,19 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
     let key = key.reveal();
     mention(format_args!("\nThe first operator key, shown this once:\n\n  {key}\n"));
     let catalogue = app.runtime.snapshot();
+    let url = url(address);
     let Some(model) = app.config.models.iter().find(|model| catalogue.binding(&model.binding).is_some())
     else {
-        mention(format_args!("No model is ready: `hardpoint plugin list` says why."));
+        let folder = app.config.plugins_folder();
+        mention(format_args!(
+            "No model is ready: copy plugins to {}; `{}` says what became of them. Try the key:
+
+  curl {url}/api/v1/me -H 'Authorization: Bearer {key}'
+
+The API is described at {url}/docs/",
+            folder.display(),
+            hints.command("hardpoint plugin list"),
+        ));
         return;
     };
     let question = if model.id == BUILT_IN_MODEL {
@@ -122,7 +133,7 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
     } else {
         r#"[{"role": "user", "content": "Hello!"}]"#
     };
-    let (url, id) = (url(address), &model.id);
+    let id = &model.id;
     mention(format_args!(
         "Try it:
 

@@ -413,7 +413,7 @@ fn a_call_is_recorded_and_replayed() {
             "file": "project/recordings/one.json", "requests": 0, "expect": { "result": { "a": 1 } },
         })
     );
-    let again = run(&[&record[..], &to_file].concat());
+    let again = run(&[&record[..], &to_file[1..]].concat());
     assert_eq!(again.status.code(), Some(2));
     insta::assert_snapshot!(said(&again), @"hardpoint: project/recordings/one.json is there already: name another file, or add --force");
     let forced = run(&[&record[..], &to_file[1..], &["--force"]].concat());

@@ -48,6 +48,10 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     let call_arguments = object("--arguments", &arguments.arguments)?;
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
+    let folder = Path::new(&arguments.target);
+    if folder.is_dir() && !has_store(&config) {
+        return Err(component::folder(folder));
+    }
     let (desk, _passing) = if is_file(&arguments.target) && !has_store(&config) {
         passing(config, workbench(data)?).await.map(|(desk, folder)| (desk, Some(folder)))?
     } else {
@@ -96,7 +100,7 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
         Ok(result) => print_json(&result),
         Err((kind, reason)) if arguments.json => {
             print_json(&json!({ "error": kind, "message": reason, "cpu_us": cpu, "memory_peak": memory }))?;
-            Err(Failure::Other(anyhow!("{kind}")))
+            Err(Failure::Told(Box::new(Failure::Other(anyhow!("{kind}: {reason}")))))
         }
         Err((kind, reason)) => Err(Failure::Other(anyhow!("{kind}: {reason}"))),
     }

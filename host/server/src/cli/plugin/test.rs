@@ -134,12 +134,9 @@ fn report(lines: &[Line], json: bool) -> Result<(), Failure> {
         }
         println!("{} passed, {failed} failed", lines.len() - failed);
     }
-    if failed > 0 {
-        return Err(Failure::Other(anyhow!(
-            "{} of {}",
-            count(failed, "failure"),
-            count(lines.len(), "trial")
-        )));
+    if failed == 0 {
+        return Ok(());
     }
-    Ok(())
+    let text = anyhow!("{} of {}", count(failed, "failure"), count(lines.len(), "trial"));
+    Err(Failure::Told(Box::new(Failure::Other(text))))
 }
