@@ -24,6 +24,7 @@ mod manifest_keys;
 mod manifest_powers;
 mod models;
 mod openapi;
+mod operator_texts;
 mod organizations;
 mod plans;
 mod plugin_bindings;

@@ -97,7 +97,8 @@ async fn going_back_tells_what_is_no_longer_allowed() {
         said(&done)
     };
     insta::assert_snapshot!(run(&[]), @r"
-    echo 1.0.0 serves as soon as it may; see `hardpoint plugin list`. A running server follows within a second.
+    Back to echo 1.0.0. It serves as soon as a running host has compiled it and tried it out.
+    Until then echo 2.0.0 serves on.
     When it serves, what it does not ask for is no longer allowed:
       binding echo: keep small values for each organisation (kv)
     ");
@@ -106,6 +107,8 @@ async fn going_back_tells_what_is_no_longer_allowed() {
     // The way back to the newer one takes nothing, and another approval.
     let told: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
     assert_eq!((&told["version"], &told["taken_back"]), (&json!("2.0.0"), &json!({})));
+    let waits = (&told["state"], told["reason"].as_str().unwrap());
+    assert!(*waits.0 == "pending_approval" && waits.1.contains("not allowed to keep small values"), "{told}");
     app.settle().await;
     approve("candidate").await;
     let back = app.post("/api/v1/plugins/echo/rollback", &json!({})).await.expect(200);
@@ -129,6 +132,8 @@ async fn what_publishing_would_change_is_told() {
     assert_eq!((&told["replaces"], &told["version"]), (&json!("1.0.0"), &json!("2.0.0")));
     assert!(told["would"].as_str().unwrap().starts_with("wait: binding echo is not allowed"), "{told}");
     assert_eq!(told["bindings"][0]["asks_more"], json!(["send GET https://api.example.com/"]));
+    // Nothing that is not here yet can be allowed.
+    assert!(told["would"].as_str().unwrap().contains("publish it, then allow it with `hardpoint"), "{told}");
     assert_eq!(told["limits"][0], json!({"name": "cpu_ms", "from": "250", "to": "500"}));
     assert_eq!(told["tool"], json!([]));
     let told = rehearse(echo("1.0.0", "")).await.expect(200);
@@ -200,7 +205,7 @@ async fn a_version_that_waits_is_discarded() {
     let told = run(&[]);
     assert!(told.status.success(), "{}", said(&told));
     insta::assert_snapshot!(crate::support::mask(&said(&told)), @r"
-    echo 2.0.0 (sha256:…) is discarded. What serves goes on.
+    echo 2.0.0 (sha256:…) is discarded. echo 1.0.0 serves on.
     The file echo.wasm stays in the plugins folder, and is taken up again when it changes.
     ");
     let again = run(&["--json"]);
@@ -221,7 +226,7 @@ async fn what_was_removed_waits_for_another_approval() {
         let data = ["--config", "hardpoint.toml", "--data", "data"];
         let done = hardpoint(app.folder(), &[&["plugin"], arguments, &data].concat());
         assert!(done.status.success(), "{}", said(&done));
-        crate::support::mask(&said(&done))
+        crate::support::mask(&said(&done)).replace(" --config hardpoint.toml --data data", "")
     };
     let first = run(&["publish", "echo.wasm"]);
     insta::assert_snapshot!(first, @r"
@@ -259,7 +264,7 @@ fn what_was_allowed_since_is_told_as_allowed_and_nothing_else_is() {
         run(&["publish", "echo.wasm"]);
     };
     publish("1.0.0");
-    let allowed = "it is allowed now";
+    let allowed = "it is allowed, and serves as soon as";
     let told = |arguments: &[&str]| run(arguments).contains(allowed);
     assert_eq!([told(&["list"]), told(&["inspect", "echo"])], [false, false]);
     run(&["grant", "echo", "--yes"]);
@@ -268,4 +273,6 @@ fn what_was_allowed_since_is_told_as_allowed_and_nothing_else_is() {
     publish("1.0.1");
     let inspected = run(&["inspect", "echo"]);
     assert!(inspected.starts_with("echo 1.0.1") && !inspected.contains(allowed), "{inspected}");
+    // Nor has a host said so yet.
+    assert!(inspected.contains("uploaded bytes need an operator's approval"), "{inspected}");
 }

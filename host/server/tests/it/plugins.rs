@@ -210,7 +210,7 @@ async fn what_asks_waits_until_it_is_approved() {
           "constraint": "exists",
           "field": "digest"
         },
-        "message": "There is no version of `echo` with the digest sha256:0.",
+        "message": "There is no version of `echo` with the digest sha256:0; `hardpoint plugin inspect echo` tells those that there are.",
         "type": "validation_error"
       }
     }
@@ -464,7 +464,7 @@ async fn what_the_configuration_allows_no_command_changes() {
     409
     {
       "error": {
-        "message": "What binding `mine` may do stands in hardpoint.toml under [bindings.mine.grant]; change it there.",
+        "message": "What binding `mine` may do stands in hardpoint.toml under [bindings.mine.grant] (hardpoint.toml, line 3); change it there.",
         "type": "conflict"
       }
     }

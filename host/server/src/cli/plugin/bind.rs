@@ -7,7 +7,9 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::call::object;
-use super::{Failure, present};
+use super::outlook::Outlook;
+use super::{Failure, present_for};
+use crate::cli::hints::Hints;
 use crate::cli::print_json;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -41,15 +43,17 @@ pub(in crate::cli) struct UnbindArguments {
     json: bool,
 }
 
-pub(super) async fn bind(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn bind(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
     let new = NewBinding { settings: settings(&arguments.settings)?, secrets: secrets(&arguments.secret)? };
     let (id, name) = (&arguments.id, arguments.name.as_ref().unwrap_or(&arguments.id));
-    let desk = present(config).await?;
+    let desk = present_for(config, id).await?;
     let bound = desk.bind(&Author::cli(), id, name, new).await?;
+    let serving = desk.serving(id).await?;
+    let outlook = Outlook::of(&desk, id).await?;
     desk.store.close().await;
     if arguments.json {
         let Bound { created, planned } = &bound;
-        return print_json(&json!({
+        return hints.print_json(&json!({
             "plugin": id,
             "name": name,
             "created": created,
@@ -64,15 +68,15 @@ pub(super) async fn bind(config: Config, arguments: &Arguments) -> Result<(), Fa
         println!("Note: {warning}");
     }
     match bound.planned.obstacle(id) {
-        Some(obstacle) => println!("It does not serve yet: {obstacle}"),
-        None => println!("A running server follows within a second."),
+        Some(obstacle) => println!("It does not serve yet: {}", hints.text(&obstacle)),
+        None => println!("{}", hints.text(&outlook.sentence(&serving.digest))),
     }
     Ok(())
 }
 
 pub(super) async fn unbind(config: Config, arguments: &UnbindArguments) -> Result<(), Failure> {
     let UnbindArguments { id, name, json } = arguments;
-    let desk = present(config).await?;
+    let desk = present_for(config, id).await?;
     desk.unbind(&Author::cli(), id, name).await?;
     desk.store.close().await;
     if *json {

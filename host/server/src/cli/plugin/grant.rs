@@ -1,17 +1,21 @@
 //! `hardpoint plugin grant` and `revoke`.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use clap::Args;
 use hardpoint_runtime::inspect;
 use hardpoint_store::plugins::Source;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Failure, confirm, desk, has_store, no_store, present};
-use crate::cli::print_json;
+use super::outlook::Outlook;
+use super::{Failure, component, confirm, desk, has_store, no_store, present_for, whole};
+use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::events::Author;
+use crate::service::plugins::desk::Revoked;
 use crate::service::plugins::near::{but, near};
-use crate::service::plugins::plan::Planned;
+use crate::service::plugins::plan::{Planned, Readiness};
 use crate::service::plugins::{Desk, DeskError, Granted};
 use crate::worker::reload::folder::{Content, Entry, Folder};
 
@@ -22,7 +26,7 @@ pub(in crate::cli) struct GrantArguments {
     /// Only this binding of it.
     #[arg(long, value_name = "NAME")]
     binding: Option<String>,
-    /// Exactly these bytes; the version that waits where left out, else the one that serves.
+    /// Exactly the version whose digest begins so; the one that waits where left out, else the one that serves.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
     /// Do not ask.
@@ -48,51 +52,48 @@ pub(in crate::cli) struct RevokeArguments {
     json: bool,
 }
 
-pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<(), Failure> {
+pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hints) -> Result<(), Failure> {
+    let (id, binding) = (&arguments.id, arguments.binding.as_deref());
+    component::check_id(id)?;
     // What lies in the folder may be granted before a host has seen it. Where nothing does, no store is made.
     if !has_store(&config) {
         if !config.plugins_folder().is_dir() {
             return Err(no_store(&config));
         }
-        in_folder(&config, &arguments.id, &[])?;
+        in_folder(&config, id, &[])?;
     }
     let desk = desk(config).await?;
-    let (id, digest, binding) = (&arguments.id, arguments.digest.as_deref(), arguments.binding.as_deref());
-    let preview = match desk.preview(id, digest, binding).await {
-        Err(DeskError::NoPlugin { near, .. }) if digest.is_none() => {
+    let digest = whole(&desk, id, arguments.digest.as_ref()).await?;
+    let preview = match desk.preview(id, digest.as_deref(), binding).await {
+        Err(DeskError::NoPlugin { near, .. }) => {
             take_from_folder(&desk, id, &near).await?;
-            desk.preview(id, digest, binding).await?
+            desk.preview(id, None, binding).await?
         }
         preview => preview?,
     };
-    if !(arguments.yes || arguments.json) {
-        show(&preview);
+    let asks = !(arguments.yes || arguments.json);
+    if asks {
+        show(&preview, "would be allowed to");
         confirm("Allow this?")?;
     }
     // Exactly what was shown, or nothing.
     desk.grant_shown(&Author::cli(), id, &preview).await?;
-    let granted = preview;
+    let outlook = Outlook::of(&desk, id).await?;
     desk.store.close().await;
     if arguments.json {
-        let bindings: Vec<_> = granted
-            .bindings
-            .iter()
-            .map(|planned| json!({ "name": planned.name, "allowed": planned.asked.describe(), "declared": planned.declared, "configured": planned.table().is_some() }))
-            .collect();
-        let version = &granted.version;
-        return print_json(
-            &json!({ "id": id, "version": version.version, "digest": version.digest, "bindings": bindings }),
-        );
+        return hints.print_json(&granted_json(&preview, &outlook));
     }
-    println!("Allowed. A running server follows within a second.");
-    if let Some(off) = desk.config.declared_off(id) {
-        println!("It serves nobody all the same: {off}.");
+    if asks {
+        println!("Allowed.");
+    } else {
+        show(&preview, "is allowed to");
     }
-    for planned in granted.bindings.iter().filter(|planned| planned.declared) {
+    println!("{}", hints.text(&outlook.sentence(&preview.version.digest)));
+    for planned in preview.bindings.iter().filter(|planned| planned.declared) {
         println!("What binding {} may do stands in hardpoint.toml, and was left as it is.", planned.name);
     }
     // The command has read what the host may have been started before.
-    for planned in granted.bindings.iter().filter(|planned| planned.table().is_some()) {
+    for planned in preview.bindings.iter().filter(|planned| planned.table().is_some()) {
         let name = &planned.name;
         println!(
             "Binding {name} stands in hardpoint.toml: restart a host that was started before it stood there."
@@ -101,25 +102,61 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments) -> Result<
     Ok(())
 }
 
-pub(super) async fn revoke(config: Config, arguments: &RevokeArguments) -> Result<(), Failure> {
-    let desk = present(config).await?;
+fn granted_json(granted: &Granted, outlook: &Outlook) -> Value {
+    let binding = |planned: &Planned| {
+        json!({
+            "name": planned.name,
+            "allowed": planned.asked.describe(),
+            "declared": planned.declared,
+            "configured": planned.table().is_some(),
+        })
+    };
+    let version = &granted.version;
+    let now = outlook.version(&version.digest);
+    json!({
+        "id": version.id,
+        "version": version.version,
+        "digest": version.digest,
+        "bindings": granted.bindings.iter().map(binding).collect::<Vec<_>>(),
+        "state": now.map(|now| &now.state),
+        "reason": now.and_then(|now| now.reason.as_ref()),
+    })
+}
+
+pub(super) async fn revoke(
+    config: Config,
+    arguments: &RevokeArguments,
+    hints: &Hints,
+) -> Result<(), Failure> {
     let (id, binding) = (&arguments.id, arguments.binding.as_deref());
-    desk.version(id, None).await?;
+    let desk = present_for(config, id).await?;
     if !(arguments.yes || arguments.json) {
         match binding {
             Some(binding) => println!("Binding {binding} of {id} stops serving."),
-            None => {
-                println!("{id} stops serving, with all its bindings that were allowed by command or API.")
-            }
+            None => println!(
+                "{id} stops serving, and what its bindings were allowed by command or API is forgotten."
+            ),
         }
         confirm("Revoke?")?;
     }
-    let revoked = desk.revoke(&Author::cli(), id, binding).await?;
+    let Revoked { bindings, stopped, declared } = desk.revoke(&Author::cli(), id, binding).await?;
     desk.store.close().await;
     if arguments.json {
-        return print_json(&json!({ "id": id, "bindings": revoked }));
+        return hints.print_json(
+            &json!({ "id": id, "bindings": bindings, "stopped": stopped, "declared": declared }),
+        );
     }
-    println!("Revoked. A running server follows within a second.");
+    match bindings.as_slice() {
+        [] if !stopped => println!("Nothing was allowed that could be taken back."),
+        [] => println!("{id} is out of service. A running server follows within a second."),
+        some => println!("Taken back from {}. A running server follows within a second.", some.join(", ")),
+    }
+    for (binding, place) in &declared {
+        println!("What binding {binding} may do stands under {place}, and stays.");
+    }
+    if stopped {
+        println!("{}", hints.text(&format!("It serves again after `hardpoint plugin grant {id}`.")));
+    }
     Ok(())
 }
 
@@ -136,6 +173,9 @@ fn in_folder(config: &Config, id: &str, published: &[String]) -> Result<(String,
     let mut others = published.to_vec();
     let found = path.is_dir().then(|| find(config, id, &mut others).ok().flatten()).flatten();
     found.ok_or_else(|| {
+        if Path::new(id).is_dir() {
+            return component::folder(Path::new(id));
+        }
         let (near, path) = (near(id, others.iter().map(String::as_str)), path.display());
         let but = but(&near);
         Failure::Other(anyhow::anyhow!(
@@ -166,24 +206,20 @@ fn find(config: &Config, id: &str, others: &mut Vec<String>) -> std::io::Result<
     Ok(None)
 }
 
-fn show(granted: &Granted) {
+fn show(granted: &Granted, may: &str) {
     let version = &granted.version;
     println!("{} {} ({})", version.id, version.version, version.digest);
     for planned in &granted.bindings {
-        println!("Binding {} would be allowed to:", planned.name);
-        show_asked(planned);
-    }
-}
-
-fn show_asked(planned: &Planned) {
-    let asked = planned.asked.describe();
-    if asked.is_empty() {
-        println!("  - nothing: it asks for nothing");
-    }
-    for item in asked {
-        println!("  - {item}");
-    }
-    for warning in &planned.warnings {
-        println!("  note: {warning}");
+        match &planned.readiness {
+            Readiness::Unfit(reason) => println!("Binding {} is left out: {reason}", planned.name),
+            _ if planned.asked.is_empty() => println!("Binding {} asks for nothing.", planned.name),
+            _ => println!("Binding {} {may}:", planned.name),
+        }
+        for item in planned.asked.describe() {
+            println!("  - {item}");
+        }
+        for warning in &planned.warnings {
+            println!("  note: {warning}");
+        }
     }
 }

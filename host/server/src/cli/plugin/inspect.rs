@@ -10,20 +10,24 @@ use hardpoint_store::blobs::BlobKey;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, component, is_file, look, no_store, paused};
-use crate::cli::print_json;
+use super::{Failure, component, is_file, look, no_store, paused, shown_remedy, whole};
+use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::plugins::Desk;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::service::plugins::settings;
-use crate::service::plugins::view::ReachView;
+use crate::service::plugins::view::{PluginView, ReachView, VersionView};
 use crate::worker::pauses;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// A component's file, or the id of a published plugin.
+    /// A component's file, or the id of a published plugin: of its versions the one that waits, else the one that
+    /// serves.
     target: String,
+    /// The version whose digest begins so.
+    #[arg(long, value_name = "SHA256")]
+    digest: Option<String>,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -55,6 +59,8 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     bindings: Vec<Binding>,
+    /// Every version of it that is kept here, the newest first.
+    versions: Vec<VersionView>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +73,7 @@ struct Import {
 #[derive(Serialize)]
 struct Binding {
     name: String,
+    /// Whether nothing of its own keeps it from serving: it serves when the plugin does.
     ready: bool,
     asks: Vec<String>,
     missing: Vec<String>,
@@ -78,29 +85,35 @@ struct Binding {
     paused_until: Option<String>,
 }
 
-pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let report = if is_file(&arguments.target) {
-        let bytes = component::read(Path::new(&arguments.target))?;
-        let inspection = inspect(&bytes).with_context(|| format!("{} is no plugin", arguments.target))?;
+pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
+    let target = &arguments.target;
+    let report = if is_file(target) {
+        if arguments.digest.is_some() {
+            let what = format!("--digest is for the id of a published plugin, and `{target}` is a file");
+            return Err(Failure::Misuse(what));
+        }
+        let bytes = component::read(Path::new(target))?;
+        let inspection = inspect(&bytes).with_context(|| format!("{target} is no plugin"))?;
         match look(&config).await? {
             Some(desk) => published_report(&desk, inspection).await?,
             None => report(&config, inspection, &Arranged::default()),
         }
     } else {
-        let target = &arguments.target;
         let desk = look(&config).await?.ok_or_else(|| match Path::new(target) {
             path if path.is_dir() => component::folder(path),
             _ => no_store(&config),
         })?;
-        let version = desk.version(target, None).await.map_err(|error| component::missing(target, error))?;
+        desk.version(target, None).await.map_err(|error| component::missing(target, error))?;
+        let digest = whole(&desk, target, arguments.digest.as_ref()).await?;
+        let version = desk.version(target, digest.as_deref()).await?;
         let bytes = blob(&desk, &version.digest).await?;
         let inspection = inspect(&bytes).context("the stored component cannot be read")?;
         published_report(&desk, inspection).await?
     };
     if arguments.json {
-        print_json(&report)
+        hints.print_json(&report)
     } else {
-        print(&report);
+        print(&report, hints);
         Ok(())
     }
 }
@@ -115,11 +128,12 @@ async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report,
     let (id, digest) = (inspection.manifest.id.clone(), inspection.digest.clone());
     let arranged = desk.arranged().await?;
     let mut report = report(&desk.config, inspection, &arranged);
-    if let Ok(row) = desk.version(&id, Some(&digest)).await {
-        (report.state, report.reason) = desk.state_now(&row, &arranged, None);
-        if let Some(off) = desk.config.declared_off(&id) {
-            report.reason = Some(off);
-        }
+    report.versions =
+        desk.plugin(&id, None).await?.map(|PluginView { versions, .. }| versions).unwrap_or_default();
+    if let Some(here) = report.versions.iter().find(|version| version.digest == digest) {
+        (report.state, report.reason) = (here.state.clone(), here.reason.clone());
+    } else if let Ok(removed) = desk.version(&id, Some(&digest)).await {
+        (report.state, report.reason) = (removed.state.as_str().to_owned(), removed.reason);
     }
     let paused = pauses::read(&desk.config.server.data, desk.clock.now());
     for binding in &mut report.bindings {
@@ -153,9 +167,10 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
         settings: settings::described(manifest),
         settings_schema: manifest.settings.clone(),
         open_to: arranged.reach(config, &manifest.id).into(),
-        state: "unpublished".to_owned(),
+        state: UNPUBLISHED.to_owned(),
         reason: None,
         bindings,
+        versions: Vec::new(),
     }
 }
 
@@ -176,16 +191,13 @@ fn binding(plugin: &str, planned: &Planned) -> Binding {
     }
 }
 
-fn print(report: &Report) {
+fn print(report: &Report, hints: &Hints) {
     println!("{} {} ({:?})", report.id, report.version, report.kind);
     println!("  {}", report.description);
     println!("Digest   {}", report.digest);
     println!("Size     {} bytes", report.size);
-    println!(
-        "State    {}{}",
-        report.state,
-        report.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
-    );
+    let reason = report.reason.as_ref().map(|why| format!(": {}", hints.text(why))).unwrap_or_default();
+    println!("State    {}{reason}", report.state);
     println!("Exports  {}", report.exports.join(", "));
     println!("Imports");
     for import in &report.imports {
@@ -195,25 +207,57 @@ fn print(report: &Report) {
             if import.stubbed { "  (a stub that refuses every call)" } else { "" }
         );
     }
-    print_list("Asks to", &report.asks, "nothing: it may serve at once");
+    print_list("Asks to", &report.asks, "nothing");
     print_list("Settings", &report.settings, "none");
     println!("Open to  {}", report.open_to);
     for binding in &report.bindings {
-        println!("Binding  {}: {}", binding.name, if binding.ready { "ready" } else { "waits" });
-        if let Some(until) = &binding.paused_until {
-            println!("  {}", paused(&report.id, until));
-        }
-        for missing in &binding.missing {
-            println!("  not allowed: {missing}");
-        }
-        for warning in &binding.warnings {
-            println!("  note: {warning}");
-        }
-        if let Some(remedy) = &binding.remedy {
-            println!("  to allow it: {remedy}");
-        }
+        print_binding(report, binding, hints);
+    }
+    print_versions(report);
+}
+
+fn print_binding(report: &Report, binding: &Binding, hints: &Hints) {
+    let state = match (binding.ready, report.state.as_str()) {
+        (true, "active") => "ready",
+        (true, _) => "allowed all that it asks for; it serves when the plugin does",
+        (false, _) => "waits",
+    };
+    println!("Binding  {}: {state}", binding.name);
+    if let Some(until) = &binding.paused_until {
+        println!("  {}", paused(&report.id, until));
+    }
+    for missing in &binding.missing {
+        println!("  not allowed: {missing}");
+    }
+    for warning in &binding.warnings {
+        println!("  note: {warning}");
+    }
+    if let Some(remedy) = &binding.remedy {
+        // No command knows what it asks for before it is here.
+        let when = if report.state == UNPUBLISHED { ", once it is published" } else { "" };
+        println!("  to allow it{when}: {}", shown_remedy(remedy, hints));
     }
 }
+
+/// The one that is shown is marked.
+fn print_versions(report: &Report) {
+    if report.versions.is_empty() {
+        return;
+    }
+    println!("Versions");
+    let width = report.versions.iter().map(|version| version.version.len()).max().unwrap_or(0);
+    for VersionView { version, digest, state, source, changed_at, .. } in &report.versions {
+        let mark = if *digest == report.digest { '*' } else { ' ' };
+        let digest = digest.get(..SHORT_DIGEST).unwrap_or(digest);
+        println!("{mark} {version:<width$}  {digest}  {state:<16}  {source:<6}  since {changed_at}");
+    }
+}
+
+/// The state of what is no version of the store.
+const UNPUBLISHED: &str = "unpublished";
+
+/// `sha256:` and twelve digits: more than anybody needs to tell versions apart.
+const SHORT_DIGEST: usize = 19;
 
 fn print_list(title: &str, items: &[String], none: &str) {
     if items.is_empty() {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{Failure, count, look, no_store, paused};
-use crate::cli::print_json;
+use super::{Failure, count, look, no_store, paused, shown_remedy};
+use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::plugins::view::{FileView, Overview, PluginView};
 use crate::system;
@@ -20,7 +20,7 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
     let folder = config.plugins_folder();
     let mut overview = if let Some(desk) = look(&config).await? {
         let overview = desk.overview(None).await?;
@@ -35,35 +35,36 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
     add_unseen_files(&folder, &mut overview);
     mark_paused(&pauses::read(&config.server.data, system::clock().now()), &mut overview);
     if arguments.json {
-        return print_json(&overview);
+        return hints.print_json(&overview);
     }
     let Overview { plugins, files } = overview;
     if plugins.is_empty() && files.is_empty() {
         println!("There are no plugins. Copy one to {}.", folder.display());
         return Ok(());
     }
-    print_plugins(&plugins);
-    let bad: Vec<&FileView> = files.iter().filter(|file| file.plugin.is_none()).collect();
-    if !bad.is_empty() {
-        println!(
-            "\n{} in {} that {} no plugin:",
-            count(bad.len(), "file"),
-            folder.display(),
-            if bad.len() == 1 { "is" } else { "are" }
-        );
-        for file in bad {
-            println!(
-                "  {}: {}{}",
-                file.name,
-                file.state,
-                file.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default()
-            );
-        }
+    if !plugins.is_empty() {
+        print_plugins(&plugins, hints);
     }
+    let (new, bad): (Vec<&FileView>, Vec<&FileView>) =
+        files.iter().filter(|file| file.plugin.is_none()).partition(|file| file.state == NEW);
+    print_files(&new, &folder, "that no host has looked at yet");
+    let are = if bad.len() == 1 { "that is no plugin" } else { "that are no plugin" };
+    print_files(&bad, &folder, are);
     Ok(())
 }
 
-fn print_plugins(plugins: &[PluginView]) {
+fn print_files(files: &[&FileView], folder: &Path, which: &str) {
+    if files.is_empty() {
+        return;
+    }
+    println!("\n{} in {} {which}:", count(files.len(), "file"), folder.display());
+    for FileView { name, state, reason, .. } in files {
+        let reason = reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+        println!("  {name}: {state}{reason}");
+    }
+}
+
+fn print_plugins(plugins: &[PluginView], hints: &Hints) {
     let rows: Vec<[&str; 4]> = plugins
         .iter()
         .map(|plugin| [plugin.id.as_str(), plugin.version.as_str(), kind(plugin), plugin.state.as_str()])
@@ -80,7 +81,7 @@ fn print_plugins(plugins: &[PluginView]) {
     for (row, plugin) in rows.iter().zip(plugins) {
         print(row);
         if let Some(reason) = &plugin.reason {
-            println!("    {reason}");
+            println!("    {}", hints.text(reason));
         }
         if !plugin.open_to.others || !plugin.open_to.except.is_empty() {
             println!("    open to {}", plugin.open_to);
@@ -88,7 +89,8 @@ fn print_plugins(plugins: &[PluginView]) {
         for binding in
             plugin.bindings.iter().filter(|binding| binding.state != "ready" && plugin.state == "active")
         {
-            let remedy = binding.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            let remedy = binding.remedy.as_ref().map(|remedy| format!("; {}", shown_remedy(remedy, hints)));
+            let remedy = remedy.unwrap_or_default();
             println!(
                 "    binding {}: {}, {}{remedy}",
                 binding.name,
@@ -103,7 +105,7 @@ fn print_plugins(plugins: &[PluginView]) {
         }
         if let Some(candidate) = &plugin.candidate {
             let reason = candidate.reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
-            println!("    version {}: {}{reason}", candidate.version, candidate.state);
+            println!("    version {}: {}{}", candidate.version, candidate.state, hints.text(&reason));
         }
     }
 }
@@ -128,6 +130,9 @@ fn mark_paused(paused: &[Pause], overview: &mut Overview) {
     }
 }
 
+/// The state of a file that no host has looked at.
+const NEW: &str = "new";
+
 /// Files that no server has looked at yet.
 fn add_unseen_files(path: &Path, overview: &mut Overview) {
     let entries = path.is_dir().then(|| Folder::at(path).ok()?.entries().ok()).flatten().unwrap_or_default();
@@ -137,17 +142,10 @@ fn add_unseen_files(path: &Path, overview: &mut Overview) {
             continue;
         }
         let (size, state, reason) = match entry {
-            Entry::File(signature) => (signature.size, "new", "no server has looked at it yet".to_owned()),
-            Entry::Odd(reason) => (0, "rejected", reason),
+            Entry::File(signature) => (signature.size, NEW, None),
+            Entry::Odd(reason) => (0, "rejected", Some(reason)),
         };
-        let view = FileView {
-            name,
-            size,
-            state: state.to_owned(),
-            reason: Some(reason),
-            plugin: None,
-            digest: None,
-        };
+        let view = FileView { name, size, state: state.to_owned(), reason, plugin: None, digest: None };
         overview.files.push(view);
     }
     overview.files.sort_by(|one, other| one.name.cmp(&other.name));

@@ -8,6 +8,7 @@ mod enable;
 mod grant;
 mod inspect;
 mod list;
+mod outlook;
 mod project;
 mod publish;
 mod record;
@@ -24,6 +25,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use tempfile::TempDir;
 
+use super::hints::Hints;
 use super::{Common, Failure, block_on};
 use crate::config::{Config, Sources};
 use crate::service::effective::Effective;
@@ -61,10 +63,11 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
   hardpoint plugin list
   hardpoint plugin list --json | jq '.plugins[] | select(.state != \"active\")'")]
     List(list::Arguments),
-    /// Show what a plugin is, what it asks for, and what would allow it.
+    /// Show what a plugin is, what it asks for, what would allow it, and which versions of it there are.
     #[command(after_help = "Examples:
   hardpoint plugin inspect ./my-exporter.wasm
-  hardpoint plugin inspect my-exporter --json")]
+  hardpoint plugin inspect my-exporter --json
+  hardpoint plugin inspect my-exporter --digest 4f2a81c0")]
     Inspect(inspect::Arguments),
     /// Allow a plugin's bindings what they ask for.
     #[command(after_help = "Examples:
@@ -112,12 +115,12 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
     /// Go back to the version that served before.
     #[command(after_help = "Examples:
   hardpoint plugin rollback my-exporter
-  hardpoint plugin rollback openai --digest sha256:4f2a…")]
+  hardpoint plugin rollback openai --digest 4f2a81c0        `hardpoint plugin inspect openai` tells digests")]
     Rollback(switch::RollbackArguments),
     /// Discard the version that waits, and leave the one that serves as it is.
     #[command(after_help = "Examples:
   hardpoint plugin discard my-exporter
-  hardpoint plugin discard openai --digest sha256:4f2a…")]
+  hardpoint plugin discard openai --digest 4f2a81c0")]
     Discard(switch::DiscardArguments),
     /// Take a plugin away, with its bindings and what they were allowed.
     #[command(after_help = "Examples:
@@ -159,24 +162,25 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
         _ => common.load()?,
     };
     let data = common.data.as_deref();
+    let hints = &Hints::of(common);
     block_on(async move {
         match command {
             Command::New(_) | Command::Build(_) | Command::Pack(_) => Ok(()),
             Command::Dev(arguments) => dev::run(config, arguments).await,
-            Command::List(arguments) => list::run(config, &arguments).await,
-            Command::Inspect(arguments) => inspect::run(config, &arguments).await,
-            Command::Grant(arguments) => grant::grant(config, &arguments).await,
-            Command::Revoke(arguments) => grant::revoke(config, &arguments).await,
-            Command::Bind(arguments) => bind::bind(config, &arguments).await,
+            Command::List(arguments) => list::run(config, &arguments, hints).await,
+            Command::Inspect(arguments) => inspect::run(config, &arguments, hints).await,
+            Command::Grant(arguments) => grant::grant(config, &arguments, hints).await,
+            Command::Revoke(arguments) => grant::revoke(config, &arguments, hints).await,
+            Command::Bind(arguments) => bind::bind(config, &arguments, hints).await,
             Command::Unbind(arguments) => bind::unbind(config, &arguments).await,
             Command::Enable(arguments) => enable::run(config, &arguments, true).await,
             Command::Disable(arguments) => enable::run(config, &arguments, false).await,
-            Command::Remove(arguments) => remove::run(config, &arguments).await,
-            Command::Publish(arguments) => publish::run(config, &arguments).await,
-            Command::Pause(arguments) => switch::pause(config, &arguments).await,
-            Command::Resume(arguments) => switch::resume(config, &arguments).await,
-            Command::Discard(arguments) => switch::discard(config, &arguments).await,
-            Command::Rollback(arguments) => switch::roll_back(config, &arguments).await,
+            Command::Remove(arguments) => remove::run(config, &arguments, hints).await,
+            Command::Publish(arguments) => publish::run(config, &arguments, hints).await,
+            Command::Pause(arguments) => switch::pause(config, &arguments, hints).await,
+            Command::Resume(arguments) => switch::resume(config, &arguments, hints).await,
+            Command::Discard(arguments) => switch::discard(config, &arguments, hints).await,
+            Command::Rollback(arguments) => switch::roll_back(config, &arguments, hints).await,
             Command::Call(arguments) => call::run(config, data, &arguments).await,
             Command::Test(arguments) => test::run(data, &arguments).await,
             Command::Record(arguments) => record::run(config, data, &arguments).await,
@@ -212,6 +216,22 @@ async fn passing(mut config: Config, home: PathBuf) -> Result<(Desk, TempDir), F
     Ok((desk, folder))
 }
 
+/// The operator's desk for what is done to a plugin that is there.
+async fn present_for(config: Config, id: &str) -> Result<Desk, Failure> {
+    component::check_id(id)?;
+    let desk = present(config).await?;
+    desk.version(id, None).await.map_err(|error| component::missing(id, error))?;
+    Ok(desk)
+}
+
+/// The whole of a digest that somebody began to write.
+async fn whole(desk: &Desk, id: &str, digest: Option<&String>) -> Result<Option<String>, Failure> {
+    match digest {
+        Some(written) => Ok(Some(desk.digest(id, written).await?)),
+        None => Ok(None),
+    }
+}
+
 /// The operator's desk for what changes a store that is there already.
 async fn present(config: Config) -> Result<Desk, Failure> {
     if has_store(&config) { desk(config).await } else { Err(no_store(&config)) }
@@ -231,7 +251,7 @@ fn no_store(config: &Config) -> Failure {
 
 /// Whether a target is meant as a file: it is there, or looks like a path.
 fn is_file(target: &str) -> bool {
-    target.contains('/') || target.ends_with(".wasm") || Path::new(target).is_file()
+    component::is_path(target) || Path::new(target).is_file()
 }
 
 /// Whether there is a store already; looking at a file should not make one.
@@ -278,6 +298,11 @@ fn cache_home() -> anyhow::Result<PathBuf> {
 
 /// Components whose code is kept; one in Python takes 50 MB.
 const MOST_KEPT: usize = 32;
+
+/// A remedy is a command, or says what to change in a file.
+fn shown_remedy(remedy: &str, hints: &Hints) -> String {
+    if remedy.starts_with("hardpoint ") { format!("`{}`", hints.command(remedy)) } else { hints.text(remedy) }
+}
 
 /// What is said of a binding that the host pauses.
 fn paused(plugin: &str, until: &str) -> String {

@@ -11,7 +11,7 @@ use hardpoint_store::plugins::{Plugin, Source, State};
 use serde_json::json;
 
 use super::{Failure, component, desk, look, passing, workbench};
-use crate::cli::print_json;
+use crate::cli::hints::Hints;
 use crate::cli::serve::compiler;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
     let file = arguments.file.display();
     let bytes = component::read(&arguments.file)?;
     // No store is made, nor brought to another version, for what is no plugin.
@@ -40,7 +40,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
     inspected.with_context(|| format!("{file} cannot be published"))?;
     if arguments.dry_run {
         let rehearsal = rehearse(config, bytes).await?;
-        return if arguments.json { print_json(&rehearsal) } else { show(&rehearsal) };
+        return if arguments.json { hints.print_json(&rehearsal) } else { show(&rehearsal, hints) };
     }
     let desk = desk(config).await?;
     let name = arguments.file.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -49,16 +49,22 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<(), Fai
     let (id, version, digest) = (&kept.id, &kept.version, &kept.digest);
     let (state, next) = (kept.state.as_str(), next(&kept));
     if arguments.json {
-        return print_json(
+        return hints.print_json(
             &json!({ "id": id, "version": version, "digest": digest, "state": state, "next": next }),
         );
     }
     println!("{id} {version} is kept ({state}).");
-    match (kept.state, next) {
-        (State::Paused, Some(command)) => println!("Let it serve again: {command}"),
-        (State::Superseded, Some(command)) => println!("Go back to it: {command}"),
-        (_, Some(command)) => println!("See what it asks for and allow it: {command}"),
-        (_, None) => println!("These bytes serve already."),
+    let what = match kept.state {
+        State::Paused => "Let it serve again: ",
+        State::Superseded => "Go back to it: ",
+        _ => "See what it asks for and allow it: ",
+    };
+    match next {
+        Some(command) => println!("{what}{}", hints.command(&command)),
+        None => match desk.config.declared_off(id) {
+            Some(off) => println!("These bytes are here already, and serve nobody: {off}."),
+            None => println!("These bytes serve already."),
+        },
     }
     Ok(())
 }
@@ -94,14 +100,14 @@ async fn rehearse(config: Config, bytes: Bytes) -> Result<Rehearsal, Failure> {
     Ok(rehearsal)
 }
 
-fn show(rehearsal: &Rehearsal) -> Result<(), Failure> {
+fn show(rehearsal: &Rehearsal, hints: &Hints) -> Result<(), Failure> {
     let Rehearsal { id, version, digest, .. } = rehearsal;
     match &rehearsal.replaces {
         Some(_) if rehearsal.unchanged => println!("{id} {version} ({digest})"),
         Some(old) => println!("{id} {version} in the place of {old} ({digest})"),
         None => println!("{id} {version}, which is not here yet ({digest})"),
     }
-    println!("It would {}.", rehearsal.would);
+    println!("It would {}.", hints.text(&rehearsal.would));
     for binding in &rehearsal.bindings {
         println!("Binding {}", binding.name);
         for (what, lines) in [

@@ -2,10 +2,11 @@
 
 use clap::Args;
 use hardpoint_store::plugins::{Plugin, Source};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Failure, present};
-use crate::cli::print_json;
+use super::outlook::Outlook;
+use super::{Failure, present_for, whole};
+use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::events::Author;
 use crate::service::plugins::discard::Discarded;
@@ -25,7 +26,7 @@ pub(in crate::cli) struct Arguments {
 pub(in crate::cli) struct RollbackArguments {
     /// The plugin's id.
     id: String,
-    /// Exactly this version; the one that served before where left out.
+    /// Exactly the version whose digest begins so; the one that served before where left out.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
     /// For programs.
@@ -37,7 +38,8 @@ pub(in crate::cli) struct RollbackArguments {
 pub(in crate::cli) struct DiscardArguments {
     /// The plugin's id.
     id: String,
-    /// Exactly this version, where more than one waits; the one that would serve next where left out.
+    /// Exactly the version whose digest begins so, where more than one waits; the one that would serve next where left
+    /// out.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
     /// For programs.
@@ -45,53 +47,95 @@ pub(in crate::cli) struct DiscardArguments {
     json: bool,
 }
 
-pub(super) async fn pause(config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let desk = present(config).await?;
+pub(super) async fn pause(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
+    let desk = present_for(config, &arguments.id).await?;
     let paused = desk.pause(&Author::cli(), &arguments.id).await?;
     desk.store.close().await;
-    tell(&paused, arguments.json, "is paused; what is under way is finished")
+    let Plugin { id, version, .. } = &paused;
+    if arguments.json {
+        return hints.print_json(&named(&paused));
+    }
+    println!(
+        "{id} {version} is paused: what is under way is finished, and no version serves until it is resumed."
+    );
+    println!("{}", hints.text(&format!("Resume it with `hardpoint plugin resume {id}`.")));
+    Ok(())
 }
 
-pub(super) async fn resume(config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let desk = present(config).await?;
+pub(super) async fn resume(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
+    let desk = present_for(config, &arguments.id).await?;
     let resumed = desk.resume(&Author::cli(), &arguments.id).await?;
+    let outlook = Outlook::of(&desk, &arguments.id).await?;
     desk.store.close().await;
-    tell(&resumed, arguments.json, "serves again")
+    let Plugin { id, version, .. } = &resumed;
+    if arguments.json {
+        let mut told = named(&resumed);
+        told["candidate"] = json!(outlook.view().candidate);
+        return hints.print_json(&told);
+    }
+    println!("{id} {version} serves again. A running server follows within a second.");
+    if let Some(candidate) = outlook.candidate() {
+        println!("{}", hints.text(&candidate));
+    }
+    Ok(())
 }
 
-pub(super) async fn roll_back(config: Config, arguments: &RollbackArguments) -> Result<(), Failure> {
-    let desk = present(config).await?;
+pub(super) async fn roll_back(
+    config: Config,
+    arguments: &RollbackArguments,
+    hints: &Hints,
+) -> Result<(), Failure> {
+    let desk = present_for(config, &arguments.id).await?;
+    let digest = whole(&desk, &arguments.id, arguments.digest.as_ref()).await?;
     let RolledBack { version: next, taken_back } =
-        desk.roll_back(&Author::cli(), &arguments.id, arguments.digest.as_deref()).await?;
+        desk.roll_back(&Author::cli(), &arguments.id, digest.as_deref()).await?;
+    let outlook = Outlook::of(&desk, &arguments.id).await?;
     desk.store.close().await;
     if arguments.json {
-        let Plugin { id, version, digest, .. } = next;
-        return print_json(
-            &json!({ "id": id, "version": version, "digest": digest, "taken_back": taken_back }),
-        );
+        let mut told = named(&next);
+        let now = outlook.version(&next.digest);
+        told["taken_back"] = json!(taken_back);
+        told["state"] = json!(now.map(|now| &now.state));
+        told["reason"] = json!(now.and_then(|now| now.reason.as_ref()));
+        return hints.print_json(&told);
     }
-    tell(&next, false, "serves as soon as it may; see `hardpoint plugin list`")?;
+    println!("Back to {} {}. {}", next.id, next.version, hints.text(&outlook.sentence(&next.digest)));
+    if let Some(meanwhile) = outlook.meanwhile(&next.digest) {
+        println!("{meanwhile}");
+    }
     show_taken_back(&taken_back, "When it serves, what it does not ask for is no longer allowed:");
     Ok(())
 }
 
-pub(super) async fn discard(config: Config, arguments: &DiscardArguments) -> Result<(), Failure> {
-    let desk = present(config).await?;
-    let digest = arguments.digest.as_deref();
-    let Discarded { version: gone, taken_back } = desk.discard(&Author::cli(), &arguments.id, digest).await?;
+pub(super) async fn discard(
+    config: Config,
+    arguments: &DiscardArguments,
+    hints: &Hints,
+) -> Result<(), Failure> {
+    let desk = present_for(config, &arguments.id).await?;
+    let digest = whole(&desk, &arguments.id, arguments.digest.as_ref()).await?;
+    let Discarded { version: gone, taken_back } =
+        desk.discard(&Author::cli(), &arguments.id, digest.as_deref()).await?;
+    let outlook = Outlook::of(&desk, &arguments.id).await?;
     desk.store.close().await;
-    let Plugin { id, version, digest, source, file_name, .. } = gone;
     if arguments.json {
-        return print_json(
-            &json!({ "id": id, "version": version, "digest": digest, "taken_back": taken_back }),
-        );
+        let mut told = named(&gone);
+        told["taken_back"] = json!(taken_back);
+        return hints.print_json(&told);
     }
-    println!("{id} {version} ({digest}) is discarded. What serves goes on.");
+    let Plugin { id, version, digest, source, file_name, .. } = gone;
+    println!("{id} {version} ({digest}) is discarded. {}", hints.text(&outlook.left()));
     show_taken_back(&taken_back, "What was allowed for its sake is taken back:");
     if let (Source::Folder, Some(file)) = (source, file_name) {
         println!("The file {file} stays in the plugins folder, and is taken up again when it changes.");
     }
     Ok(())
+}
+
+/// A version, for programs.
+fn named(version: &Plugin) -> Value {
+    let Plugin { id, version, digest, .. } = version;
+    json!({ "id": id, "version": version, "digest": digest })
 }
 
 /// What bindings are no longer allowed.
@@ -104,13 +148,4 @@ fn show_taken_back(taken_back: &TakenBack, title: &str) {
             println!("  binding {binding}: {item}");
         }
     }
-}
-
-fn tell(version: &Plugin, as_json: bool, what: &str) -> Result<(), Failure> {
-    let Plugin { id, version, digest, .. } = version;
-    if as_json {
-        return print_json(&json!({ "id": id, "version": version, "digest": digest }));
-    }
-    println!("{id} {version} {what}. A running server follows within a second.");
-    Ok(())
 }

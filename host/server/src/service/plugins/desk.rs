@@ -45,7 +45,9 @@ pub enum DeskError {
         near: Vec<String>,
     },
     /// There is no such version of it.
-    #[error("there is no version of `{id}` with the digest {digest}")]
+    #[error(
+        "there is no version of `{id}` with the digest {digest}; `hardpoint plugin inspect {id}` tells those that there are"
+    )]
     NoVersion {
         /// The plugin.
         id: String,
@@ -64,13 +66,15 @@ pub enum DeskError {
     },
     /// The configuration decides.
     #[error(
-        "what binding `{binding}` may do stands in hardpoint.toml under [{table}.grant]; change it there"
+        "what binding `{binding}` may do stands in hardpoint.toml under [{table}.grant]{place}; change it there"
     )]
     Declared {
         /// The binding.
         binding: String,
         /// Where it stands.
         table: String,
+        /// The file and line of that, in brackets.
+        place: String,
     },
     /// Its settings do not say what it would ask for.
     #[error("binding `{binding}`: {reason}")]
@@ -108,6 +112,17 @@ pub struct Granted {
     pub bindings: Vec<Planned>,
 }
 
+/// What was taken back.
+#[derive(Clone, Debug, Default)]
+pub struct Revoked {
+    /// The bindings that lost something.
+    pub bindings: Vec<String>,
+    /// Whether versions were taken out of service that would serve all the same.
+    pub stopped: bool,
+    /// The bindings that the configuration allows something, and where: that stays.
+    pub declared: BTreeMap<String, String>,
+}
+
 impl Desk {
     /// The desk of a running server.
     pub fn of(app: &App) -> Self {
@@ -131,7 +146,7 @@ impl Desk {
     /// else the one that serves, else the newest.
     pub async fn version(&self, id: &str, digest: Option<&str>) -> Result<Plugin, DeskError> {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
-        if let Some(digest) = digest {
+        if let Some(digest) = digest.filter(|_| !versions.is_empty()) {
             let found = versions.into_iter().find(|version| version.digest == digest);
             return found
                 .ok_or_else(|| DeskError::NoVersion { id: id.to_owned(), digest: digest.to_owned() });
@@ -176,8 +191,7 @@ impl Desk {
                 known: if known.is_empty() { "none".to_owned() } else { known },
             })?;
             if planned.declared {
-                let table = planned.table().unwrap_or_default().to_owned();
-                return Err(DeskError::Declared { binding: binding.to_owned(), table });
+                return Err(self.declared(binding, planned.table().unwrap_or_default()));
             }
         }
         if let [Planned { name, readiness: Readiness::Unfit(reason), .. }] = bindings.as_slice() {
@@ -275,14 +289,13 @@ impl Desk {
     }
 
     /// Takes back what a plugin's bindings (or one of them) were allowed. Without `binding`, what would
-    /// serve all the same, because it asks for nothing, is taken out of service. Gives the bindings that
-    /// lost something.
+    /// serve all the same, because it asks for nothing or the configuration allows it, is taken out of service.
     pub async fn revoke(
         &self,
         author: &Author,
         id: &str,
         binding: Option<&str>,
-    ) -> Result<Vec<String>, DeskError> {
+    ) -> Result<Revoked, DeskError> {
         let version = self.version(id, None).await?;
         if let Some(binding) = binding {
             self.check_revocable(id, binding).await?;
@@ -290,16 +303,17 @@ impl Desk {
         let now = self.clock.now();
         let reason =
             format!("{REVOKED} {}; allow it again with `hardpoint plugin grant {id}`", author.name());
+        let declared = if binding.is_none() { self.declared_grants(id) } else { BTreeMap::new() };
         let (id, binding) = (id.to_owned(), binding.map(str::to_owned));
         let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 begin_change(tx).await?;
-                let mut granted = Vec::new();
+                let mut revoked = Revoked { declared, ..Revoked::default() };
                 for row in grants::list(tx).await? {
                     if row.plugin_id == id && binding.as_ref().is_none_or(|wanted| *wanted == row.binding) {
                         grants::revoke(tx, &row.binding).await?;
-                        granted.push(row.binding);
+                        revoked.bindings.push(row.binding);
                     }
                 }
                 let ungranted = Arranged::read(tx).await?.without_grants();
@@ -308,12 +322,13 @@ impl Desk {
                         && matches!(row.state, State::Active | State::Paused | State::PendingApproval);
                     if is_meant && may_serve(&config, &ungranted, &row) {
                         plugins::set_state(tx, &id, &row.digest, State::Rejected, Some(&reason), now).await?;
+                        revoked.stopped = true;
                     }
                 }
-                let after = json!({ "version": version.version, "bindings": granted });
+                let after = json!({ "version": version.version, "bindings": revoked.bindings });
                 let event = author.event(now, &*rng, "plugin.revoked", events::plugin(&id), after);
                 tx.append(&event, &[]).await?;
-                Ok(granted)
+                Ok(revoked)
             })
         });
         Ok(write.await?)
@@ -345,9 +360,27 @@ impl Desk {
         if let Some(Binding { grant: Some(_), written: Written::Configuration { table, .. }, .. }) =
             self.config.bindings.get(binding)
         {
-            return Err(DeskError::Declared { binding: binding.to_owned(), table: table.clone() });
+            return Err(self.declared(binding, table));
         }
         Ok(())
+    }
+
+    fn declared(&self, binding: &str, table: &str) -> DeskError {
+        let place = self.config.place(&format!("{table}.grant"));
+        DeskError::Declared { binding: binding.to_owned(), table: table.to_owned(), place }
+    }
+
+    /// The bindings of a plugin whose permissions stand in the configuration, and where.
+    fn declared_grants(&self, id: &str) -> BTreeMap<String, String> {
+        let place = |(name, binding): (&String, &Binding)| match &binding.written {
+            Written::Configuration { table, .. } if binding.grant.is_some() => {
+                let place = self.config.place(&format!("{table}.grant"));
+                Some((name.clone(), format!("[{table}.grant]{place}")))
+            }
+            _ => None,
+        };
+        let bindings = self.config.bindings.iter();
+        bindings.filter(|(_, binding)| binding.plugin.as_str() == id).filter_map(place).collect()
     }
 
     /// Takes a plugin away, with its bindings, what they were allowed, and the approval of its bytes. A file in

@@ -3,6 +3,7 @@
 pub mod arranged;
 pub mod bind;
 pub mod desk;
+mod digest;
 pub mod discard;
 pub mod enable;
 pub mod narrow;
@@ -11,6 +12,7 @@ pub mod plan;
 pub mod rehearsal;
 pub mod review;
 pub mod settings;
+mod standing;
 pub mod switch;
 pub mod upload;
 pub mod view;

@@ -78,19 +78,25 @@ impl Planned {
 
     /// Why it is not live, and what to do about it, in one line.
     pub fn obstacle(&self, plugin: &str) -> Option<String> {
-        let remedy = self.remedy(plugin)?;
+        self.told(plugin, "")
+    }
+
+    /// The same of a version that is not here yet: no command knows what it asks for before it is.
+    pub fn obstacle_once_published(&self, plugin: &str) -> Option<String> {
+        self.told(plugin, "publish it, then ")
+    }
+
+    fn told(&self, plugin: &str, before_that: &str) -> Option<String> {
+        let (name, remedy) = (&self.name, self.remedy(plugin)?);
         Some(match &self.readiness {
             Readiness::Ready => return None,
-            Readiness::Unfit(reason) => format!("binding {}: {reason}; {remedy}", self.name),
+            Readiness::Unfit(reason) => format!("binding {name}: {reason}; {remedy}"),
             Readiness::Pending(missing) if self.declared => {
-                format!("binding {} is not allowed to {}; {remedy}", self.name, missing.join(", nor to "))
+                format!("binding {name} is not allowed to {}; {remedy}", missing.join(", nor to "))
             }
             Readiness::Pending(missing) => {
-                format!(
-                    "binding {} is not allowed to {}; allow it with `{remedy}`",
-                    self.name,
-                    missing.join(", nor to ")
-                )
+                let missing = missing.join(", nor to ");
+                format!("binding {name} is not allowed to {missing}; {before_that}allow it with `{remedy}`")
             }
         })
     }

@@ -114,10 +114,15 @@ impl Desk {
         let changed = other_bytes(&versions, &manifest.version, &digest);
         Ok(Rehearsal {
             unchanged: is_there.is_some(),
-            would: match is_there.map(|row| row.state) {
-                Some(State::Paused) => "change nothing: these bytes are here, and paused".to_owned(),
-                Some(_) => "change nothing: these bytes serve already".to_owned(),
-                None => verdict(&manifest, &planned, &planned_before, is_known, changed),
+            would: match (is_there.map(|row| row.state), self.config.declared_off(&manifest.id)) {
+                (_, Some(off)) => format!("serve nobody: {off}"),
+                (Some(State::Paused), None) => "change nothing: these bytes are here, and paused".to_owned(),
+                (Some(_), None) => "change nothing: these bytes serve already".to_owned(),
+                (None, None) => {
+                    let would = verdict(&manifest, &planned, &planned_before, is_known, changed);
+                    let is_paused = present.is_some_and(|row| row.state == State::Paused);
+                    would + &if is_paused { not_before_resumed(&manifest.id) } else { String::new() }
+                }
             },
             replaces: present.map(|row| row.version.clone()),
             bindings: planned.iter().map(|after| binding_change(after, &planned_before)).collect(),
@@ -190,9 +195,10 @@ fn verdict(
     let live: BTreeSet<&str> =
         before.iter().filter(|planned| planned.is_ready()).map(|planned| planned.name.as_str()).collect();
     let lost = planned.iter().filter(|planned| !planned.is_ready() && live.contains(planned.name.as_str()));
-    let mut obstacles: Vec<String> = lost.filter_map(|planned| planned.obstacle(&manifest.id)).collect();
+    let obstacle = |planned: &Planned| planned.obstacle_once_published(&manifest.id);
+    let mut obstacles: Vec<String> = lost.filter_map(obstacle).collect();
     if obstacles.is_empty() && !planned.iter().any(Planned::is_ready) {
-        obstacles = planned.iter().filter_map(|planned| planned.obstacle(&manifest.id)).collect();
+        obstacles = planned.iter().filter_map(obstacle).collect();
     }
     if !obstacles.is_empty() {
         return format!("wait: {}", obstacles.join("; "));
@@ -207,17 +213,19 @@ fn verdict(
         .to_owned()
 }
 
+fn not_before_resumed(id: &str) -> String {
+    format!("; the plugin is paused, so nothing of it serves before `hardpoint plugin resume {id}`")
+}
+
 fn binding_change(after: &Planned, before: &[Planned]) -> BindingChange {
-    let then: Vec<String> = before
-        .iter()
-        .find(|planned| planned.name == after.name)
-        .map(|planned| planned.asked.describe())
-        .unwrap_or_default();
-    let now = after.asked.describe();
+    let then = before.iter().find(|planned| planned.name == after.name);
+    let (then, now) = (then.map(|planned| planned.asked.clone()).unwrap_or_default(), &after.asked);
+    // What does not fit was not asked what it asks for.
+    let is_known = !matches!(after.readiness, Readiness::Unfit(_));
     BindingChange {
         name: after.name.clone(),
-        asks_more: now.iter().filter(|line| !then.contains(line)).cloned().collect(),
-        asks_less: then.iter().filter(|line| !now.contains(line)).cloned().collect(),
+        asks_more: now.beyond(&then),
+        asks_less: if is_known { then.beyond(now) } else { Vec::new() },
         missing: match &after.readiness {
             Readiness::Ready => Vec::new(),
             Readiness::Pending(missing) => missing.clone(),

@@ -5,7 +5,7 @@ use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Lane, begin_change};
 use serde_json::json;
 
-use super::desk::meant;
+use super::desk;
 use super::narrow::{TakenBack, would_narrow};
 use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
@@ -85,9 +85,10 @@ impl Desk {
         id: &str,
         digest: Option<&str>,
     ) -> Result<RolledBack, DeskError> {
-        self.version(id, None).await?;
+        let meant = self.version(id, digest).await?;
         if let Some(digest) = digest {
             self.check_pin(id, digest)?;
+            check_served(&meant)?;
         }
         let now = self.clock.now();
         let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
@@ -96,7 +97,7 @@ impl Desk {
             Box::pin(async move {
                 begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
-                let Some(present) = meant(&versions).cloned() else { return Ok(None) };
+                let Some(present) = desk::meant(&versions).cloned() else { return Ok(None) };
                 let served = versions.into_iter().filter(|row| row.state == State::Superseded);
                 let found = match &wanted {
                     Some(wanted) => served.into_iter().find(|row| row.digest == *wanted),
@@ -121,4 +122,16 @@ impl Desk {
             None => DeskError::State(format!("plugin `{id}` has no version that served before")),
         })
     }
+}
+
+/// Refuses to go back to what is not behind.
+fn check_served(version: &Plugin) -> Result<(), DeskError> {
+    let Plugin { id, version, state, .. } = version;
+    if *state == State::Superseded {
+        return Ok(());
+    }
+    let state = state.as_str();
+    Err(DeskError::State(format!(
+        "version {version} of `{id}` is {state}: only one that served before is gone back to"
+    )))
 }

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 
 use super::Desk;
 use super::arranged::Arranged;
-use super::desk::may_serve;
 use super::plan::{Planned, Readiness, plan};
+use super::standing::Standing;
 use crate::config::Written;
 use crate::worker::reload::Status;
 use crate::worker::reload::decide::candidate;
@@ -71,6 +71,10 @@ pub struct PluginView {
     /// A newer version that does not serve (yet).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidate: Option<CandidateView>,
+    /// Every version that is kept here, the newest first: the one that serves, those that wait, and those that can be
+    /// gone back to. Left out where plugins are listed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionView>,
     /// Who approved exactly these bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
@@ -112,7 +116,7 @@ impl fmt::Display for ReachView {
 pub struct BindingView {
     /// Its name.
     pub name: String,
-    /// `ready`, `pending_approval` or `unfit_settings`.
+    /// `ready` (it serves whenever the plugin does), `pending_approval` or `unfit_settings`.
     pub state: String,
     /// `plugin` for the one that a plugin has by itself, `hardpoint.toml`, or `store` for one that was made by
     /// command or over the API.
@@ -148,11 +152,46 @@ pub struct CandidateView {
     pub version: String,
     /// SHA-256 of the component.
     pub digest: String,
-    /// `loading`, `pending_approval` or `rejected`.
+    /// `loading`, `paused`, `pending_approval` or `rejected`.
     pub state: String,
     /// Why, and what to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// One version of a plugin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct VersionView {
+    /// From its manifest.
+    pub version: String,
+    /// SHA-256 of the component.
+    pub digest: String,
+    /// `active`, `superseded` (it served before), `loading`, `paused`, `pending_approval`, `rejected` or `failed`.
+    pub state: String,
+    /// Why, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `folder`, `upload` or `shipped`.
+    pub source: String,
+    /// The file's name in the folder, or as it was uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Since when it has been as it is.
+    pub changed_at: String,
+}
+
+impl VersionView {
+    fn new(row: &Plugin, standing: Standing) -> Self {
+        Self {
+            version: row.version.clone(),
+            digest: row.digest.clone(),
+            state: standing.state,
+            reason: standing.reason,
+            source: row.source.as_str().to_owned(),
+            file: row.file_name.clone(),
+            changed_at: row.updated_at.to_rfc3339(),
+        }
+    }
 }
 
 /// What a running server knows of a plugin.
@@ -245,9 +284,6 @@ pub struct Running<'a> {
     pub catalogue: &'a Catalogue,
 }
 
-/// Of what was allowed and is not live yet.
-const ALLOWED: &str = "it is allowed now, and is served as soon as a running host has loaded it";
-
 impl Desk {
     /// Everything there is.
     pub async fn overview(&self, running: Option<&Running<'_>>) -> Result<Overview, StoreError> {
@@ -284,7 +320,10 @@ impl Desk {
     ) -> Result<Option<PluginView>, StoreError> {
         let arranged = self.arranged().await?;
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
-        Ok(self.plugin_view(&versions, &arranged, running))
+        let view = self.plugin_view(&versions, &arranged, running);
+        let kept = versions.iter().filter(|version| version.state != State::Removed);
+        let kept = kept.map(|row| VersionView::new(row, self.standing(row, &versions, &arranged, running)));
+        Ok(view.map(|view| PluginView { versions: kept.collect(), ..view }))
     }
 
     /// None for a plugin that was removed.
@@ -315,7 +354,8 @@ impl Desk {
         let mut asks: Vec<String> = planned.iter().flat_map(|planned| planned.asked.describe()).collect();
         asks.sort();
         asks.dedup();
-        let (state, reason) = self.state_now(row, arranged, running);
+        let standing = |row: &Plugin| self.standing(row, versions, arranged, running);
+        let Standing { state, reason } = standing(row);
         let reach = arranged.reach(&self.config, &row.id);
         Some(PluginView {
             id: row.id.clone(),
@@ -333,69 +373,19 @@ impl Desk {
             bindings: planned.iter().map(|planned| binding_view(&row.id, planned, running)).collect(),
             open_to: reach.into(),
             candidate: other.map(|other| {
-                let (state, reason) = self.state_now(other, arranged, running);
+                let Standing { state, reason } = standing(other);
                 CandidateView { version: other.version.clone(), digest: other.digest.clone(), state, reason }
             }),
+            versions: Vec::new(),
             approved_by: row.approved_by.clone(),
             published_at: row.created_at.to_rfc3339(),
             live: running.and_then(|running| live_view(&row.id, running)),
         })
     }
-
-    fn pin(&self, id: &str) -> Option<&String> {
-        self.config.declared.get(id).and_then(|declared| declared.digest.as_ref())
-    }
-
-    /// The same, and what it waited for may have been allowed since: a row's state is the last host's to look.
-    pub(crate) fn state_now(
-        &self,
-        row: &Plugin,
-        arranged: &Arranged,
-        running: Option<&Running<'_>>,
-    ) -> (String, Option<String>) {
-        let (state, reason) = self.state_of(row, running);
-        let is_told = state == row.state.as_str() && reason == row.reason;
-        let was_allowed = row.state == State::PendingApproval && row.approved_by.is_some();
-        if is_told && was_allowed && may_serve(&self.config, arranged, row) {
-            return (state, Some(ALLOWED.to_owned()));
-        }
-        (state, reason)
-    }
-
-    /// The state of a version, with what the configuration says and what a running server knows better.
-    fn state_of(&self, row: &Plugin, running: Option<&Running<'_>>) -> (String, Option<String>) {
-        if row.state == State::Active
-            && let Some(reason) = self.config.declared_off(&row.id)
-        {
-            return (State::Paused.as_str().to_owned(), Some(reason));
-        }
-        match self.pin(&row.id) {
-            Some(pin) if *pin != row.digest => {
-                return (
-                    "pending_approval".to_owned(),
-                    Some(format!("hardpoint.toml lets only {pin} serve")),
-                );
-            }
-            // Whatever the store says of it: that is for hosts that pin nothing.
-            Some(_) if running.is_some_and(|running| serves(running, row)) => {
-                return (State::Active.as_str().to_owned(), None);
-            }
-            _ => {}
-        }
-        let wanted = matches!(row.state, State::Active | State::PendingApproval);
-        if let Some(running) = running.filter(|_| wanted) {
-            if running.status.loading.contains(&row.digest) {
-                return ("loading".to_owned(), None);
-            }
-            if let Some(reason) = running.status.failed.get(&row.digest) {
-                return ("failed".to_owned(), Some(reason.clone()));
-            }
-        }
-        (row.state.as_str().to_owned(), row.reason.clone())
-    }
 }
 
-fn serves(running: &Running<'_>, row: &Plugin) -> bool {
+/// Whether a running server serves exactly this version.
+pub(super) fn serves(running: &Running<'_>, row: &Plugin) -> bool {
     running.catalogue.plugin(&row.id).is_some_and(|generation| generation.inspection().digest == row.digest)
 }
 
