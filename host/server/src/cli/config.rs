@@ -39,7 +39,7 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct CheckArguments {
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

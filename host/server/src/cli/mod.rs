@@ -71,10 +71,11 @@ struct Cli {
 #[derive(Args, Clone, Debug)]
 struct Common {
     /// The configuration; hardpoint.toml in the working directory where left out, if it is there.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Where it works")]
     config: Option<PathBuf>,
-    /// The folder for everything the host keeps on this machine.
-    #[arg(long, global = true, value_name = "DIR")]
+    /// The folder for everything the host keeps on this machine; `server.data` of the configuration where left out,
+    /// which is ./data unless it says otherwise.
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Where it works")]
     data: Option<PathBuf>,
 }
 
@@ -90,7 +91,7 @@ enum Command {
   hardpoint openapi > openapi.json")]
     Openapi,
     /// Look at plugins, allow what they ask for, try them out.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = plugin::GROUPS)]
     Plugin(plugin::Command),
     /// Make organisations, and put them on plans.
     #[command(subcommand)]

@@ -286,6 +286,6 @@ binding = "adaptor"
         "[plugins.echo]\nenabled = false\n[bindings.bound]\nplugin = \"echo\"\n\
          [[models]]\nid = \"m\"\nbinding = \"hostile-model\"\ntools = [\"bound\"]\n",
     );
-    insta::assert_snapshot!(said(&off).lines().next().unwrap(), @"Warning: models.0.tools.0: the model answers without `bound`, which is switched off by `enabled = false` under [plugins.echo] (hardpoint.toml, line 2) (hardpoint.toml, line 8)");
+    insta::assert_snapshot!(said(&off).lines().next().unwrap(), @"Warning: models.0.tools.0: the model answers without `bound`: [plugins.echo] switches its plugin off (hardpoint.toml, line 8)");
     assert_eq!(said(&off).matches("Warning").count(), 1, "{}", said(&off));
 }

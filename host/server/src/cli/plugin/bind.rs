@@ -27,7 +27,7 @@ pub(in crate::cli) struct Arguments {
     /// The manifest's name for a secret, and the one of hardpoint.toml that stands for it; may be repeated.
     #[arg(long, value_name = "NAME=SECRET")]
     secret: Vec<String>,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -38,7 +38,7 @@ pub(in crate::cli) struct UnbindArguments {
     id: String,
     /// The binding's name.
     name: String,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

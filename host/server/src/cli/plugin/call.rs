@@ -40,7 +40,7 @@ pub(in crate::cli) struct Arguments {
     /// Allow, for this call, all that it asks for.
     #[arg(long)]
     allow: bool,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

@@ -19,7 +19,7 @@ pub(in crate::cli) struct Arguments {
     /// Take the organisation's own switch away: what holds for the others holds for it.
     #[arg(long, requires = "organization")]
     clear: bool,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

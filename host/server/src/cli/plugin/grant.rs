@@ -32,7 +32,7 @@ pub(in crate::cli) struct GrantArguments {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
-    /// For programs; implies --yes.
+    /// Answer in JSON, for programs; implies --yes.
     #[arg(long)]
     json: bool,
 }
@@ -47,7 +47,7 @@ pub(in crate::cli) struct RevokeArguments {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
-    /// For programs; implies --yes.
+    /// Answer in JSON, for programs; implies --yes.
     #[arg(long)]
     json: bool,
 }

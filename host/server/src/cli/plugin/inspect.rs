@@ -28,7 +28,7 @@ pub(in crate::cli) struct Arguments {
     /// The version whose digest begins so.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -249,12 +249,16 @@ fn print_versions(report: &Report) {
     for VersionView { version, digest, state, source, changed_at, .. } in &report.versions {
         let mark = if *digest == report.digest { '*' } else { ' ' };
         let digest = digest.get(..SHORT_DIGEST).unwrap_or(digest);
-        println!("{mark} {version:<width$}  {digest}  {state:<16}  {source:<6}  since {changed_at}");
+        let since = changed_at.get(..TO_THE_MINUTE).unwrap_or(changed_at).replace('T', " ");
+        println!("{mark} {version:<width$}  {digest}  {state:<16}  {source:<6}  since {since} UTC");
     }
 }
 
 /// The state of what is no version of the store.
 const UNPUBLISHED: &str = "unpublished";
+
+/// `2026-01-31T12:34`.
+const TO_THE_MINUTE: usize = 16;
 
 /// `sha256:` and twelve digits: more than anybody needs to tell versions apart.
 const SHORT_DIGEST: usize = 19;

@@ -15,7 +15,7 @@ use crate::worker::reload::folder::{Entry, Folder};
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -45,19 +45,24 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     if !plugins.is_empty() {
         print_plugins(&plugins, hints);
     }
+    let mut is_first = plugins.is_empty();
     let (new, bad): (Vec<&FileView>, Vec<&FileView>) =
         files.iter().filter(|file| file.plugin.is_none()).partition(|file| file.state == NEW);
-    print_files(&new, &folder, "that no host has looked at yet");
     let are = if bad.len() == 1 { "that is no plugin" } else { "that are no plugin" };
-    print_files(&bad, &folder, are);
+    for (files, which) in [(new, "that no host has looked at yet"), (bad, are)] {
+        if files.is_empty() {
+            continue;
+        }
+        if !std::mem::take(&mut is_first) {
+            println!("");
+        }
+        print_files(&files, &folder, which);
+    }
     Ok(())
 }
 
 fn print_files(files: &[&FileView], folder: &Path, which: &str) {
-    if files.is_empty() {
-        return;
-    }
-    println!("\n{} in {} {which}:", count(files.len(), "file"), folder.display());
+    println!("{} in {} {which}:", count(files.len(), "file"), folder.display());
     for FileView { name, state, reason, .. } in files {
         let reason = reason.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
         println!("  {name}: {state}{reason}");

@@ -33,6 +33,16 @@ use crate::service::plugins::Desk;
 use crate::start::{open_store, open_store_to_read};
 use crate::system;
 
+/// What somebody who sees all commands for the first time needs to choose one.
+pub(super) const GROUPS: &str = "Writing one:      new, dev, build, pack, test, record, call
+Looking:          list, inspect, publish --dry-run
+Letting it serve: publish, or copy the file to the plugins folder; then grant what it asks for
+Settings:         bind and unbind. A binding is a plugin with settings, secrets and what it is allowed, under a
+                  name; each plugin has one of its own id by itself
+Versions:         rollback to the one before, discard the one that waits
+Stopping it:      pause takes nothing away, disable closes it to organisations, revoke takes back what it was
+                  allowed, remove takes all of it away";
+
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Begin a plugin: a project that builds, tests and packs as it stands.
@@ -58,7 +68,7 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
   hardpoint plugin pack target/wasm32-wasip2/release/my_siem.wasm
   hardpoint plugin pack my-siem.component.wasm --manifest my-siem.toml --into data/plugins")]
     Pack(project::PackArguments),
-    /// List plugins, with what they wait for, and the files that are none.
+    /// List plugins with what they wait for, and the files of the plugins folder that are none.
     #[command(after_help = "Examples:
   hardpoint plugin list
   hardpoint plugin list --json | jq '.plugins[] | select(.state != \"active\")'")]
@@ -69,12 +79,12 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
   hardpoint plugin inspect my-exporter --json
   hardpoint plugin inspect my-exporter --digest 4f2a81c0")]
     Inspect(inspect::Arguments),
-    /// Allow a plugin's bindings what they ask for.
+    /// Allow a plugin's bindings what they ask for, which is shown first.
     #[command(after_help = "Examples:
   hardpoint plugin grant my-exporter
   hardpoint plugin grant openai --binding openai-eu --yes")]
     Grant(grant::GrantArguments),
-    /// Take back what a plugin was allowed.
+    /// Take back what a plugin was allowed: it stops serving.
     #[command(after_help = "Examples:
   hardpoint plugin revoke my-exporter
   hardpoint plugin revoke openai --binding openai-eu --yes")]

@@ -43,7 +43,7 @@ pub(in crate::cli) struct NewArguments {
     /// Where the project goes; a folder called like the plugin where left out.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -59,7 +59,7 @@ pub(in crate::cli) struct BuildArguments {
     /// Where the packed component goes; the project's folder where left out. A host's plugins folder does.
     #[arg(long, value_name = "FOLDER")]
     into: Option<PathBuf>,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -74,7 +74,7 @@ pub(in crate::cli) struct PackArguments {
     /// Where the packed component goes.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     into: PathBuf,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

@@ -27,7 +27,7 @@ pub(in crate::cli) struct Arguments {
     /// Keep nothing, and only tell what publishing it would change.
     #[arg(long)]
     dry_run: bool,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

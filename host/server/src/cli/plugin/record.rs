@@ -34,7 +34,7 @@ pub(in crate::cli) struct Arguments {
     /// Put it in the place of a file that is there.
     #[arg(long, requires = "out")]
     force: bool,
-    /// For programs: say what was recorded as JSON. What goes to standard output is the recording, JSON itself.
+    /// With --out: say what was recorded as JSON, for programs. Without, standard output is the recording, JSON itself.
     #[arg(long)]
     json: bool,
 }

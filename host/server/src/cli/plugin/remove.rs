@@ -15,7 +15,7 @@ pub(in crate::cli) struct Arguments {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
-    /// For programs; implies --yes.
+    /// Answer in JSON, for programs; implies --yes.
     #[arg(long)]
     json: bool,
 }

@@ -17,7 +17,7 @@ use crate::service::plugins::switch::RolledBack;
 pub(in crate::cli) struct Arguments {
     /// The plugin's id.
     id: String,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -29,7 +29,7 @@ pub(in crate::cli) struct RollbackArguments {
     /// Exactly the version whose digest begins so; the one that served before where left out.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -42,7 +42,7 @@ pub(in crate::cli) struct DiscardArguments {
     /// out.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

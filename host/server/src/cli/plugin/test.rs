@@ -31,7 +31,7 @@ pub(in crate::cli) struct Arguments {
     /// Settings for --conformance: a JSON object. What is required is made up where left out.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }

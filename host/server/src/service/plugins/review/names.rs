@@ -35,8 +35,11 @@ impl Known {
     fn judge_tool(&self, config: &Config, key: String, tool: &str, review: &mut Review) {
         let warning = match self.kind_behind(config, tool) {
             Some(Kind::Tool) => {
-                let off = config.declared_off(self.plugin_behind(config, tool));
-                off.map(|off| format!("the model answers without `{tool}`, which is {off}"))
+                let plugin = self.plugin_behind(config, tool);
+                let is_off = config.declared_off(plugin).is_some();
+                is_off.then(|| {
+                    format!("the model answers without `{tool}`: [plugins.{plugin}] switches its plugin off")
+                })
             }
             Some(kind) => {
                 let message = format!("`{tool}` is a plugin of kind {}, no tool", word(kind));
