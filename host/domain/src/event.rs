@@ -19,7 +19,7 @@ pub enum Outcome {
 /// Who acted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Actor {
-    /// `key`, `user`, `cli`, `system` or `anonymous`.
+    /// `key`, `user`, `cli`, `system`, `payment_provider` or `anonymous`.
     pub kind: String,
     /// The id of the key or user, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
