@@ -54,7 +54,7 @@ pub struct Entry {
     /// What is added to the account.
     #[sqlx(try_from = "Amount")]
     pub amount: Credits,
-    /// `top_up`, `plan`, `lease`, `close` or `late`.
+    /// `top_up`, `refund`, `plan`, `lease`, `close` or `late`.
     pub kind: String,
     /// When.
     #[sqlx(try_from = "Micros")]

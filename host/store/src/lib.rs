@@ -52,6 +52,7 @@ mod migrate_dialect;
 pub mod organizations;
 pub mod outbox;
 mod outbox_dialect;
+pub mod payments;
 pub mod plugin_files;
 pub mod plugins;
 mod postgres;

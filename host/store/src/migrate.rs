@@ -44,6 +44,7 @@ migrations! {
     10 "0010_plugins_served.sql" "plugins_served",
     11 "0011_mail_deadlines.sql" "mail_deadlines",
     12 "0012_answers_kept.sql" "answers_kept",
+    13 "0013_payments.sql" "payments",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -31,6 +31,7 @@ pub fn statements() -> Vec<Statement> {
         crate::organizations::ALL,
         crate::outbox::ALL,
         crate::outbox_dialect::ALL,
+        crate::payments::ALL,
         crate::plugin_files::ALL,
         crate::plugins::ALL,
         crate::progress::ALL,

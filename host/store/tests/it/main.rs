@@ -18,6 +18,7 @@ mod logins;
 mod mails;
 mod migrations;
 mod outbox;
+mod payments;
 mod plugins;
 mod postgres_gone;
 mod quotas;
@@ -46,6 +47,7 @@ const ON_BOTH: usize = blobs::COUNT
     + mails::COUNT
     + migrations::COUNT
     + outbox::COUNT
+    + payments::COUNT
     + plugins::COUNT
     + quotas::COUNT
     + secrets::COUNT
