@@ -8,8 +8,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::{
     admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, docs, embeddings,
-    health, limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools,
-    usage, users, workspace_members, workspaces,
+    health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins,
+    tiers, tools, usage, users, workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::service::idempotency::HEADER;
@@ -41,6 +41,9 @@ pub const BASE: &str = "/api/v1";
         billing::quote,
         billing::approve,
         billing::approvals,
+        payments::checkout,
+        payments::portal,
+        payments::webhook,
         usage::get,
         limits::get,
         org::get,

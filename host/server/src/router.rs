@@ -13,8 +13,8 @@ use http::{Method, StatusCode};
 
 use crate::api::{
     admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, docs, embeddings,
-    health, limits, me, models, org, plugin_bindings, plugin_reach, plugin_switches, plugins, tiers, tools,
-    usage, users, workspace_members, workspaces,
+    health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins,
+    tiers, tools, usage, users, workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Bodies, Entry, entry};
@@ -33,6 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
     };
 
     let mut api = guarded(open_routes(), open.clone())
+        .merge(guarded(notice_routes(), Entry { bodies: Bodies::Notices, ..open.clone() }))
         .merge(guarded(key_routes(), of(Access::Key)))
         .merge(guarded(upload_routes(), upload));
     for (rule, routes) in resource_routes() {
@@ -73,6 +74,8 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                 .route("/billing", get(billing::get))
                 .route("/billing/budget", put(billing::set_budget))
                 .route("/billing/rates", get(billing::rates))
+                .route("/billing/checkout", post(payments::checkout))
+                .route("/billing/portal", post(payments::portal))
                 .route("/billing/approvals", get(billing::approvals).post(billing::approve)),
         ),
         (rule("billing", Operator, Operator), routes().route("/billing/credits", post(billing::add_credits))),
@@ -166,6 +169,11 @@ fn open_routes() -> Router<Arc<App>> {
         .route("/openapi.json", get(docs::openapi))
         .route("/admin/auth/request-pin", post(admin_auth::request_pin))
         .route("/admin/auth/verify-pin", post(admin_auth::verify_pin))
+}
+
+/// Under each mount, for whoever signs what they send.
+fn notice_routes() -> Router<Arc<App>> {
+    Router::new().route("/billing/webhook", post(payments::webhook))
 }
 
 /// At the root, for anybody.

@@ -18,6 +18,7 @@ pub mod models;
 pub mod openai;
 pub mod org;
 pub mod paging;
+pub mod payments;
 pub mod plugin_bindings;
 pub mod plugin_reach;
 pub mod plugin_switches;

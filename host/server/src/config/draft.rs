@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use figment::Figment;
 use figment::value::{Dict, Value};
 use hardpoint_domain::catalogue::Catalogue;
 use hardpoint_domain::model::Model;
 
+use super::billing::BillingConfig;
 use super::bindings::{BindingConfig, Nameable, Place};
 use super::declared::{self, PluginConfig, Stated};
 use super::environment::{Variable, garbled};
@@ -85,6 +87,7 @@ impl Draft {
         let completions = read_section!("completions");
         let log = read_section!("log");
         let mail: super::MailConfig = read_section!("mail");
+        let billing: BillingConfig = read_section!("billing");
         let written: Vec<(String, SecretConfig)> =
             section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
         let bound: Vec<(String, BindingConfig)> =
@@ -101,6 +104,7 @@ impl Draft {
         let master_keys = sources.variable(sealing::VARIABLE);
         let keyring = sealing::read(master_key_file.as_deref(), master_keys.as_deref(), &mut problems);
         mail.check(&mut problems);
+        let stripe = billing.resolve(&|variable| sources.variable(variable), &mut problems).map(Arc::new);
         for problem in problems.iter_mut().filter(|problem| lines::parent(&problem.key) == "plugins.ceilings")
         {
             problem.message += CEILINGS;
@@ -154,6 +158,7 @@ impl Draft {
             completions,
             log,
             mail,
+            stripe,
             plans: plans.into(),
             secrets,
             keyring,
@@ -191,7 +196,7 @@ fn split_off_master_key(sections: &mut Dict) -> Option<Value> {
 /// What is said to those who may have meant a plugin.
 const CEILINGS: &str = " (a plugin called `ceilings` cannot be declared here: bind it under [bindings.ceilings], and say the rest by command)";
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "server",
     "database",
     "plugins",
@@ -200,6 +205,7 @@ const SECTIONS: [&str; 12] = [
     "completions",
     "log",
     "mail",
+    "billing.stripe",
     "plans.NAME",
     "secrets.NAME",
     "bindings.NAME",

@@ -48,7 +48,7 @@ impl Provider for Variable {
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         let path = self.path();
         let plain = path.first().is_some_and(|section| section == "secrets")
-            || path.last().is_some_and(|key| key == "password");
+            || path.last().is_some_and(|key| key == "password" || key == "value");
         let value = if plain { Value::from(self.text.as_str()) } else { parse(&self.text) };
         let nested = path.into_iter().rev().fold(value, |inner, part| Dict::from([(part, inner)]).into());
         match nested {

@@ -3,6 +3,7 @@
 //! One file per section. Unknown keys are refused, and all problems are reported at once, each with its
 //! key and where it was written.
 
+mod billing;
 mod bindings;
 mod check;
 mod completions;
@@ -39,6 +40,7 @@ use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model, Prices};
 use hardpoint_domain::seal::Keyring;
 
+pub use billing::{Held, Price, Stripe, page};
 pub use bindings::{Awaited, Binding, BindingConfig, GrantConfig, Written, no_secret};
 pub use check::no_binding;
 pub use completions::CompletionsConfig;
@@ -86,6 +88,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[mail]`.
     pub mail: MailConfig,
+    /// `[billing.stripe]`; none where nothing is sold.
+    pub stripe: Option<Arc<Stripe>>,
     /// The plans: `[plans.NAME]`, and what is built in.
     pub plans: Arc<Catalogue>,
     /// `[secrets.NAME]`.

@@ -100,40 +100,7 @@ impl SecretConfig {
         env: &dyn Fn(&str) -> Option<String>,
     ) -> (Option<ConfiguredSecret>, Vec<(&'static str, String)>) {
         let mut problems = Vec::new();
-        let value = match (&self.value, &self.env, &self.file) {
-            (Some(value), None, None) => Some(value.clone()),
-            (None, Some(variable), None) => match env(variable) {
-                Some(text) => Some(SecretText(text)),
-                None => {
-                    problems.push((
-                        "env",
-                        "names an environment variable that is not set, or is no UTF-8".to_owned(),
-                    ));
-                    None
-                }
-            },
-            (None, None, Some(path)) => match std::fs::read_to_string(path) {
-                Ok(text) => Some(SecretText(text.trim_end_matches(['\r', '\n']).to_owned())),
-                Err(error) => {
-                    problems.push(("file", format!("cannot be read: {error}")));
-                    None
-                }
-            },
-            (None, None, None) => {
-                problems.push(("", "needs one of `value`, `env` and `file`".to_owned()));
-                None
-            }
-            _ => {
-                problems.push(("", "has more than one of `value`, `env` and `file`; leave one".to_owned()));
-                None
-            }
-        };
-        if value.as_ref().is_some_and(|value| value.0.is_empty()) {
-            problems.push(("", "its value is empty".to_owned()));
-        }
-        if value.as_ref().is_some_and(|value| value.0.len() > LONGEST) {
-            problems.push(("", format!("its value has more than {LONGEST} bytes")));
-        }
+        let value = self.value(env).map_err(|problem| problems.push(problem)).ok();
         let audience = match self.audience.as_deref().map(Origin::parse) {
             Some(Ok(audience)) => Some(audience),
             Some(Err(error)) => {
@@ -150,5 +117,33 @@ impl SecretConfig {
         };
         let value = value.unwrap_or_else(|| SecretText(String::new()));
         (audience.map(|audience| ConfiguredSecret { value, audience }), problems)
+    }
+
+    /// The value; or the member that is wrong, and how. Nothing says what was written: it may be the secret, in the
+    /// wrong member.
+    pub(super) fn value(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<SecretText, (&'static str, String)> {
+        let value = match (&self.value, &self.env, &self.file) {
+            (Some(value), None, None) => value.clone(),
+            (None, Some(variable), None) => SecretText(env(variable).ok_or_else(|| {
+                ("env", "names an environment variable that is not set, or is no UTF-8".to_owned())
+            })?),
+            (None, None, Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| ("file", format!("cannot be read: {error}")))?;
+                SecretText(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+            (None, None, None) => return Err(("", "needs one of `value`, `env` and `file`".to_owned())),
+            _ => {
+                return Err(("", "has more than one of `value`, `env` and `file`; leave one".to_owned()));
+            }
+        };
+        match value.0.len() {
+            0 => Err(("", "its value is empty".to_owned())),
+            length if length > LONGEST => Err(("", format!("its value has more than {LONGEST} bytes"))),
+            _ => Ok(value),
+        }
     }
 }

@@ -29,6 +29,7 @@ impl Config {
             },
             "log": { "format": self.log.format, "level": self.log.level },
             "mail": self.shown_mail(),
+            "billing": { "stripe": self.stripe.as_ref().map(|stripe| stripe.masked()) },
             "plans": plan::IDS.iter().map(|id| ((*id).to_owned(), json!(self.rates(id)))).collect::<Map<_, _>>(),
             "secrets": self.shown_secrets(),
             "master_keys": self.keyring.ids().collect::<Vec<_>>(),

@@ -1,5 +1,8 @@
 use std::io::Write;
 
+use hardpoint_domain::money::Credits;
+use hardpoint_domain::payment::Sold;
+
 use super::*;
 
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -46,13 +49,75 @@ fn every_key_of_the_example_exists() {
         _ => line,
     });
     let all = lines.collect::<Vec<_>>().join("\n");
-    let config = load_with(&all, &[("OPENAI_API_KEY", "sk-1"), ("DD_API_KEY", "dd-1")]).unwrap();
+    let names = ["OPENAI_API_KEY", "DD_API_KEY", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"];
+    let config = load_with(&all, &names.map(|name| (name, "sk-1"))).unwrap();
     assert_eq!(config.secrets["openai"].value.reveal(), "sk-1");
     assert_eq!(config.models[0].fallbacks, ["extractive"]);
     assert_eq!(config.declared["datadog"].limits.cpu_ms, Some(20));
     assert!(config.bindings["datadog"].grant.is_some());
     assert_eq!(config.plugins.ceilings.tool.cpu_ms, Some(250));
     assert_eq!(config.rates("free").requests_per_hour, Some(600));
+    let stripe = config.stripe.unwrap();
+    assert_eq!(stripe.sold("price_1PgafmB7WZ01zgkW"), Some(Sold::Plan("professional")));
+    assert_eq!(stripe.sold("price_1PgaA3B7WZ01zgkX"), Credits::from_whole(50).map(Sold::Credits));
+    assert_eq!(stripe.sold("price_1"), None);
+}
+
+#[test]
+fn what_is_sold_is_checked() {
+    let text = r#"
+        [billing.stripe]
+        address = "https://api.stripe.com/?a=b"
+        api_key = { env = "NOT_SET" }
+        webhook_secret = { value = "whsec_1", secret = "stripe" }
+        success_url = "/billing"
+        cancel_url = "javascript:alert(1)"
+        return_url = "https://app.example.com"
+        allowed_origins = ["https://app.example.com/path"]
+        prices = [
+            { id = "price_1" },
+            { id = "price_1", plan = "gold" },
+            { id = "", credits = 0 },
+            { id = "price_2", plan = "free", credits = 5 },
+        ]
+    "#;
+    insta::assert_snapshot!(problems(text), @r"
+    the configuration has 12 problems:
+      billing.stripe.address: is no address of an API: write `https://api.stripe.com` (FILE, line 3)
+      billing.stripe.api_key.env: names an environment variable that is not set, or is no UTF-8 (FILE, line 4)
+      billing.stripe.webhook_secret: has more than one of `value`, `env`, `file` and `secret`; leave one (FILE, line 5)
+      billing.stripe.success_url: must be an address, `https://host/path`, where people come to afterwards (FILE, line 6)
+      billing.stripe.cancel_url: must be an address, `https://host/path`, where people come to afterwards (FILE, line 7)
+      billing.stripe.allowed_origins.0: `https://app.example.com/path` is no origin: it has a path, a query or a fragment (write `https://host` or `https://host:port`) (FILE, line 9)
+      billing.stripe.prices.0: needs one of `plan` and `credits` (FILE, line 11)
+      billing.stripe.prices.1.id: there are two prices `price_1` (FILE, line 12)
+      billing.stripe.prices.1.plan: there is no such plan; there are free, standard, professional, enterprise (FILE, line 12)
+      billing.stripe.prices.2.id: is no id of a price: write `price_…` (FILE, line 13)
+      billing.stripe.prices.2.credits: must be whole credits, from 1 to 1000000000 (FILE, line 13)
+      billing.stripe.prices.3: needs one of `plan` and `credits` (FILE, line 14)
+    ");
+    let missing = problems("[billing.stripe]\nsuccess_url = \"https://a.example\"\ncolour = \"blue\"\n");
+    insta::assert_snapshot!(missing, @r"
+    the configuration has 3 problems:
+      billing.stripe.colour: unknown key; there are address, api_key, webhook_secret, success_url, cancel_url, return_url, allowed_origins, prices (FILE, line 3)
+      billing.stripe.api_key: is missing: write one of `env`, `file` and `secret`, the name of one that is kept by `hardpoint secrets set` (FILE, line 1)
+      billing.stripe.webhook_secret: is missing: write one of `env`, `file` and `secret`, the name of one that is kept by `hardpoint secrets set` (FILE, line 1)
+    ");
+    // None of the ways to say a secret shows it.
+    let env = [
+        ("HARDPOINT__BILLING__STRIPE__API_KEY__VALUE", "007"),
+        ("HARDPOINT__BILLING__STRIPE__WEBHOOK_SECRET__SECRET", "stripe-notices"),
+        ("HARDPOINT__BILLING__STRIPE__SUCCESS_URL", "https://a.example"),
+        ("HARDPOINT__BILLING__STRIPE__ADDRESS", "http://127.0.0.1:12111/"),
+    ];
+    let config = load_with("", &env).unwrap();
+    let shown = config.masked()["billing"]["stripe"].clone();
+    assert_eq!(
+        (&shown["api_key"], &shown["webhook_secret"]["secret"]),
+        (&MASK.into(), &"stripe-notices".into())
+    );
+    assert_eq!(shown["address"], "http://127.0.0.1:12111");
+    assert!(!format!("{config:?}").contains("007"));
 }
 
 #[test]
@@ -154,7 +219,7 @@ fn everything_wrong_is_reported_at_once() {
       bindings.b.grant.http.0: `POST api.example.com` is no HTTP rule: the scheme is missing (write `POST https://host/path` or `GET,POST https://*.example.com:8443`) (FILE, line 32)
       models.1.colour: unknown key; there are id, description, binding, upstream, context_length, max_output_tokens, capabilities, prices, fallbacks, tools (FILE, line 41)
       models.2.id: is missing (FILE, line 42)
-      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, mail, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
+      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, mail, billing.stripe, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
       secrets.gone.file: cannot be read: No such file or directory (os error 2) (FILE, line 25)
       secrets.none: needs one of `value`, `env` and `file` (FILE, line 19)
       secrets.none.audience: is missing: add `audience = "https://…"` under [secrets.none], the only origin it may be sent to (FILE, line 19)
@@ -249,7 +314,7 @@ fn the_environment_is_named_where_it_is_to_blame() {
     insta::assert_snapshot!(error, @r"
     the configuration has 2 problems:
       server.port: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics, upgrade_url (environment variable HARDPOINT__SERVER__PORT)
-      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, mail, plans.NAME, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
+      sevrer: unknown section; there are server, database, plugins, plugins.ID, egress, completions, log, mail, billing.stripe, plans.NAME, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
     ");
 }
 

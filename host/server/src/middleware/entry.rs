@@ -56,7 +56,12 @@ pub enum Bodies {
     Json,
     /// Files.
     Uploads,
+    /// Notices of somebody who has no key, and signs them.
+    Notices,
 }
+
+/// The largest notice, in bytes: it is hashed before anybody knows whose it is.
+const LARGEST_NOTICE: usize = 1 << 20;
 
 impl Bodies {
     /// The largest body, in bytes.
@@ -64,6 +69,7 @@ impl Bodies {
         match self {
             Self::Json => server.max_json_body.in_memory(),
             Self::Uploads => server.max_upload.in_memory(),
+            Self::Notices => server.max_json_body.in_memory().min(LARGEST_NOTICE),
         }
     }
 }

@@ -46,6 +46,16 @@ impl Author {
         }
     }
 
+    /// The payment provider, which sent a notice.
+    pub fn payment_provider(visitor: &Visitor) -> Self {
+        let name = Some("stripe".to_owned());
+        Self {
+            actor: Actor { kind: "payment_provider".to_owned(), id: None, name },
+            request_id: Some(visitor.request_id.to_string()),
+            source_ip: visitor.ip.map(|ip| ip.to_string()),
+        }
+    }
+
     /// In one word or two: `key_…`, `cli (alice)`, `system`.
     pub fn name(&self) -> String {
         match (&self.actor.id, &self.actor.name) {

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod login;
 pub mod mail;
 pub mod models;
+pub mod payments;
 pub mod plugins;
 pub mod rates;
 pub mod settings;

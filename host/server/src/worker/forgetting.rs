@@ -1,16 +1,21 @@
-//! Takes away what has ended and is worth nothing any more: PINs, sessions, counts, mail that came too late.
+//! Takes away what has ended and is worth nothing any more: PINs, sessions, counts, mail that came too late, notices
+//! of payments that nobody sends again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::login::DAY;
-use hardpoint_store::{Lane, StoreError, logins, mails};
+use hardpoint_store::{Lane, StoreError, logins, mails, payments};
 
 use super::Rounds;
 use crate::state::App;
 
 /// How often.
 const PERIOD: Duration = Duration::from_secs(60);
+
+/// How long notices of payments are known. The provider tries for three days, and can be told to send one again for
+/// thirty.
+const NOTICES: Duration = Duration::from_secs(90 * 86_400);
 
 /// Forgets every minute, and once more when the server stops.
 pub async fn run(app: Arc<App>) {
@@ -27,6 +32,7 @@ async fn forget(app: &App) -> Result<(), StoreError> {
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move {
             logins::forget(tx, now, now.minus(DAY)).await?;
+            payments::forget(tx, now.minus(NOTICES)).await?;
             mails::forget(tx, now).await
         })
     });

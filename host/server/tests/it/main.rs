@@ -26,6 +26,7 @@ mod models;
 mod openapi;
 mod operator_texts;
 mod organizations;
+mod payments;
 mod plans;
 mod plugin_bindings;
 mod plugin_life;

@@ -1,0 +1,273 @@
+//! What a notice changes, each in one transaction with the notice's id and the events that tell of it.
+
+use std::sync::Arc;
+
+use hardpoint_domain::event::{Event, Target};
+use hardpoint_domain::money::Credits;
+use hardpoint_domain::payment::{self, LEAST_PLAN};
+use hardpoint_domain::time::{Clock, Rng, Timestamp};
+use hardpoint_store::organizations::Organization;
+use hardpoint_store::payments::{Payment, Subscription};
+use hardpoint_store::{Lane, StoreError, Tx, credits, organizations, payments};
+use serde_json::{Value, json};
+
+use super::notices::Outcome;
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::service::events::Author;
+use crate::service::login::Visitor;
+use crate::state::App;
+
+/// Credits that were paid.
+pub(super) struct Paid {
+    /// By whom.
+    pub(super) owner: Organization,
+    /// The payment's id.
+    pub(super) payment: String,
+    /// How many.
+    pub(super) credits: Credits,
+    /// For the event.
+    pub(super) about: Value,
+}
+
+/// What one notice changes.
+pub(super) struct Settlement<'a> {
+    app: &'a App,
+    work: Work,
+}
+
+/// What every transaction needs.
+struct Work {
+    notice: String,
+    kind: String,
+    author: Author,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    config: Arc<Config>,
+    now: Timestamp,
+}
+
+impl<'a> Settlement<'a> {
+    pub(super) fn new(app: &'a App, visitor: &Visitor, notice: &str, kind: &str) -> Self {
+        let work = Work {
+            notice: notice.to_owned(),
+            kind: kind.to_owned(),
+            author: Author::payment_provider(visitor),
+            clock: app.clock.clone(),
+            rng: app.rng.clone(),
+            config: app.config.clone(),
+            now: app.clock.now(),
+        };
+        Self { app, work }
+    }
+
+    /// Books credits, and takes those back whose refund was heard of before.
+    pub(super) async fn book(self, paid: Paid) -> Result<Outcome, ApiError> {
+        let Self { app, work } = self;
+        let organization = paid.owner.id.clone();
+        let write = app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                if !work.claim(tx).await? {
+                    return Ok(Outcome::Known);
+                }
+                let Paid { owner, payment, credits, about } = paid;
+                let Some(booked) = payments::book(tx, &payment, &owner.id, credits, work.now).await? else {
+                    return Ok(Outcome::Known);
+                };
+                work.pay_in(tx, &owner, &booked, about).await?;
+                work.take_back(tx, &owner, booked).await?;
+                Ok(Outcome::Done)
+            })
+        });
+        let outcome = write.await?;
+        app.billing.changed(&organization);
+        Ok(outcome)
+    }
+
+    /// Takes credits back in the share that went back of what was paid for them.
+    pub(super) async fn refund(self, payment: String, paid: i64, refunded: i64) -> Result<Outcome, ApiError> {
+        let Self { app, work } = self;
+        let write = app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                if !work.claim(tx).await? {
+                    return Ok((Outcome::Known, None));
+                }
+                let payment = payments::refund(tx, &payment, paid, refunded, work.now).await?;
+                let owner = match &payment.organization_id {
+                    Some(id) => organizations::get(tx, id).await?,
+                    None => None,
+                };
+                let Some(owner) = owner else {
+                    // Of a plan; or of credits whose payment is still to be heard of.
+                    let about = json!({ "payment": payment.id, "refunded": refunded, "paid": paid });
+                    work.tell_unmatched(tx, None, "unknown_payment", about).await?;
+                    return Ok((Outcome::Unmatched, None));
+                };
+                work.take_back(tx, &owner, payment).await?;
+                Ok((Outcome::Done, Some(owner.id)))
+            })
+        });
+        let (outcome, organization) = write.await?;
+        if let Some(organization) = organization {
+            app.billing.changed(&organization);
+        }
+        Ok(outcome)
+    }
+
+    /// Follows a subscription, and puts its organisation on the plan that it has by it.
+    ///
+    /// # Errors
+    /// `Conflict` where something newer may be known: then nothing was changed.
+    pub(super) async fn follow(self, new: Subscription, about: Value) -> Result<Outcome, StoreError> {
+        let Self { app, work } = self;
+        let write = app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                if !work.claim(tx).await? {
+                    return Ok(Outcome::Known);
+                }
+                let id = &new.organization_id;
+                // Two subscriptions of one organisation do not both look before the other has changed anything.
+                organizations::hold(tx, id).await?;
+                let had = payments::paid_plans(tx, id).await?;
+                if !payments::follow(tx, work.now, &new).await? {
+                    return Err(StoreError::Conflict);
+                }
+                let has = payments::paid_plans(tx, id).await?;
+                let event = work.event(Some(id), "billing.subscription_changed", about);
+                tx.append(&event, &[]).await?;
+                work.change_plan(tx, &new, largest(&had), largest(&has)).await?;
+                Ok(Outcome::Done)
+            })
+        });
+        let outcome = write.await?;
+        // What may come in with a key was looked up with its organisation's plan.
+        app.keys.clear();
+        Ok(outcome)
+    }
+
+    /// Keeps what nobody here knows what to do with, once. The notice itself may come again, when somebody has seen to it
+    /// that it fits.
+    pub(super) async fn keep(
+        self,
+        organization: Option<&str>,
+        reason: &'static str,
+        about: Value,
+    ) -> Result<Outcome, ApiError> {
+        let Self { app, work } = self;
+        tracing::warn!(
+            notice = work.notice,
+            kind = work.kind,
+            reason,
+            "a notice of a payment fits nothing here"
+        );
+        let organization = organization.map(str::to_owned);
+        let write = app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                let name = format!("unmatched:{}", work.notice);
+                if payments::claim(tx, &name, &work.kind, work.now).await? {
+                    work.tell_unmatched(tx, organization.as_deref(), reason, about).await?;
+                }
+                Ok(Outcome::Unmatched)
+            })
+        });
+        Ok(write.await?)
+    }
+}
+
+fn largest(plans: &[String]) -> Option<&'static str> {
+    payment::largest(plans.iter().map(String::as_str))
+}
+
+impl Work {
+    async fn claim(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        payments::claim(tx, &self.notice, &self.kind, self.now).await
+    }
+
+    fn event(&self, organization: Option<&str>, kind: &str, mut about: Value) -> Event {
+        about["notice"] = json!(self.notice);
+        let target = match organization {
+            Some(id) => Target::new("organization", id),
+            None => Target::new("payment_notice", &self.notice),
+        };
+        // Of several events of one notice the later is later.
+        let event = self.author.event(self.clock.now(), &*self.rng, kind, target, about);
+        Event { organization_id: organization.map(str::to_owned), ..event }
+    }
+
+    async fn tell_unmatched(
+        &self,
+        tx: &mut Tx,
+        organization: Option<&str>,
+        reason: &str,
+        mut about: Value,
+    ) -> Result<(), StoreError> {
+        about["reason"] = json!(reason);
+        about["type"] = json!(self.kind);
+        tx.append(&self.event(organization, "billing.payment_unmatched", about), &[]).await
+    }
+
+    async fn pay_in(
+        &self,
+        tx: &mut Tx,
+        owner: &Organization,
+        payment: &Payment,
+        mut about: Value,
+    ) -> Result<(), StoreError> {
+        let transfer = format!("pay:{}", payment.id);
+        credits::open(tx, &owner.id, self.config.terms(&owner.plan).prepaid, self.now).await?;
+        credits::pay_in(tx, &owner.id, &transfer, "top_up", payment.credits, self.now).await?;
+        about["amount_micro_credits"] = json!(payment.credits);
+        about["transfer"] = json!(transfer);
+        tx.append(&self.event(Some(&owner.id), "billing.credits_purchased", about), &[]).await
+    }
+
+    /// Takes back what a payment owes, as far as it is there; another event tells of the rest.
+    async fn take_back(&self, tx: &mut Tx, owner: &Organization, payment: Payment) -> Result<(), StoreError> {
+        let owed = payment::owed_back(payment.credits, payment.refunded, payment.paid);
+        let due = owed - payment.taken_back;
+        if !due.is_positive() {
+            return Ok(());
+        }
+        let prepaid = self.config.terms(&owner.plan).prepaid;
+        let account = credits::open(tx, &owner.id, prepaid, self.now).await?.account;
+        let taken = due.min(account.available).max(Credits::ZERO);
+        let transfer = format!("pay:{}:refund:{}", payment.id, payment.refunded);
+        if taken.is_positive() {
+            credits::pay_in(tx, &owner.id, &transfer, "refund", -taken, self.now).await?;
+        }
+        payments::take_back(tx, &payment.id, owed).await?;
+        let about = |amount: Credits| json!({ "payment": payment.id, "amount_micro_credits": amount, "transfer": transfer });
+        let event = self.event(Some(&owner.id), "billing.credits_taken_back", about(taken));
+        tx.append(&event, &[]).await?;
+        if taken < due {
+            let event = self.event(Some(&owner.id), "billing.refund_uncovered", about(due - taken));
+            tx.append(&event, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// What subscriptions give has changed: the plan follows. One that somebody chose meanwhile is not taken away when
+    /// the last subscription ends.
+    async fn change_plan(
+        &self,
+        tx: &mut Tx,
+        subscription: &Subscription,
+        had: Option<&'static str>,
+        has: Option<&'static str>,
+    ) -> Result<(), StoreError> {
+        let id = &subscription.organization_id;
+        let Some(before) = organizations::get(tx, id).await?.map(|organization| organization.plan) else {
+            return Err(StoreError::Dangling);
+        };
+        let plan = has.unwrap_or(LEAST_PLAN);
+        let is_chosen = has.is_none() && had != Some(before.as_str());
+        if had == has || before == plan || is_chosen {
+            return Ok(());
+        }
+        organizations::set_plan(tx, id, plan).await?;
+        let about = json!({ "plan": plan, "subscription": subscription.id });
+        let mut event = self.event(Some(id), "organization.plan_changed", about);
+        event.before = Some(json!({ "plan": before }));
+        tx.append(&event, &[]).await
+    }
+}
