@@ -28,6 +28,7 @@ mod login;
 mod money;
 mod operator;
 mod pagerduty;
+mod payments;
 mod plans;
 mod real_clients;
 mod reload_under_load;

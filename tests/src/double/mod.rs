@@ -14,4 +14,5 @@ pub mod script;
 pub mod server;
 pub mod smtp;
 pub mod splunk;
+pub mod stripe;
 pub mod vendor;
