@@ -165,7 +165,8 @@ impl Binding {
             return Err(self.closed());
         }
         let now = self.generation.host.services.clock.now();
-        self.breaker.admit(&context.organization, now).map_err(|pause| self.broken(pause))?;
+        let admitted = self.breaker.admit(&context.organization, &context.request_id, now);
+        admitted.map_err(|pause| self.broken(pause))?;
         let permit = self.permits.acquire(&context.organization).await?;
         if let Some(mut sandbox) = self.checkout(&context.organization) {
             sandbox.renew(context, secrets, permit);
@@ -232,7 +233,7 @@ impl Binding {
     pub(crate) fn blame(&self, fault: Fault, context: &CallContext) -> Failure {
         let now = self.generation.host.services.clock.now();
         if fault.is_the_plugins() {
-            self.breaker.faulted(&context.organization, now);
+            self.breaker.faulted(&context.organization, &context.request_id, now);
         }
         self.note(fault.cause(), &fault.to_string(), context, Stats::faulted);
         let log = CallLog::new(

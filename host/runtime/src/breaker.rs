@@ -1,6 +1,9 @@
 //! A breaker for each binding and organisation: after several faults in a row it refuses that
 //! organisation's calls for a while, then lets one through to see. Others are not refused: what makes a
 //! plugin fail may be the request, and one caller must not switch a model off for everybody.
+//!
+//! While it is open only faults of the call that was let through count: others were under way when it opened, and
+//! their faults tell nothing that is not known.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -24,17 +27,19 @@ pub(crate) struct Breaker {
     count: AtomicUsize,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct State {
     faults: u32,
     pauses: u32,
     open_until: Option<Timestamp>,
+    /// The request whose call was let through to see.
+    trial: Option<String>,
 }
 
 impl Breaker {
-    /// Whether a call may go through now; how long to wait otherwise. When a pause is over one call
+    /// Whether a request's call may go through now; how long to wait otherwise. When a pause is over one call
     /// passes and the rest wait for its outcome.
-    pub(crate) fn admit(&self, organization: &str, now: Timestamp) -> Result<(), Duration> {
+    pub(crate) fn admit(&self, organization: &str, request: &str, now: Timestamp) -> Result<(), Duration> {
         if self.count.load(Relaxed) == 0 {
             return Ok(());
         }
@@ -45,6 +50,7 @@ impl Breaker {
             Some(until) if now < until => Err(until.since(now)),
             Some(_) => {
                 state.open_until = Some(now.plus(pause(state.pauses)));
+                state.trial = Some(request.to_owned());
                 Ok(())
             }
         }
@@ -59,13 +65,18 @@ impl Breaker {
         self.count.store(troubled.len(), Relaxed);
     }
 
-    pub(crate) fn faulted(&self, organization: &str, now: Timestamp) {
+    /// A request's call met a fault.
+    pub(crate) fn faulted(&self, organization: &str, request: &str, now: Timestamp) {
         let mut troubled = self.lock();
         let state = troubled.entry(organization.to_owned()).or_default();
+        if state.open_until.is_some() && state.trial.as_deref() != Some(request) {
+            return;
+        }
         state.faults = state.faults.saturating_add(1);
         if state.faults >= THRESHOLD {
             state.open_until = Some(now.plus(pause(state.pauses)));
             state.pauses = state.pauses.saturating_add(1);
+            state.trial = None;
         }
         self.count.store(troubled.len(), Relaxed);
     }
@@ -99,20 +110,37 @@ mod tests {
     fn opens_after_five_faults_in_a_row_and_probes_once_a_pause() {
         let breaker = Breaker::default();
         for _ in 0..4 {
-            breaker.faulted("a", at(0));
+            breaker.faulted("a", "call", at(0));
         }
-        assert_eq!(breaker.admit("a", at(0)), Ok(()));
-        breaker.faulted("a", at(0));
-        assert_eq!(breaker.admit("a", at(1)), Err(Duration::from_secs(4)));
-        assert_eq!(breaker.admit("a", at(5)), Ok(()), "one probe");
-        assert!(breaker.admit("a", at(5)).is_err(), "and only one");
-        breaker.faulted("a", at(6));
+        assert_eq!(breaker.admit("a", "call", at(0)), Ok(()));
+        breaker.faulted("a", "call", at(0));
+        assert_eq!(breaker.admit("a", "call", at(1)), Err(Duration::from_secs(4)));
+        assert_eq!(breaker.admit("a", "call", at(5)), Ok(()), "one probe");
+        assert!(breaker.admit("a", "call", at(5)).is_err(), "and only one");
+        breaker.faulted("a", "call", at(6));
         assert_eq!(breaker.open_until(at(6)), Some(at(16)));
-        assert_eq!(breaker.admit("a", at(6)), Err(Duration::from_secs(10)), "the pause doubles");
-        assert_eq!(breaker.admit("a", at(16)), Ok(()));
+        assert_eq!(breaker.admit("a", "call", at(6)), Err(Duration::from_secs(10)), "the pause doubles");
+        assert_eq!(breaker.admit("a", "call", at(16)), Ok(()));
         breaker.succeeded("a");
-        assert_eq!(breaker.admit("a", at(16)), Ok(()));
+        assert_eq!(breaker.admit("a", "call", at(16)), Ok(()));
         assert_eq!(breaker.open_until(at(16)), None);
+    }
+
+    /// However many were under way when it opened, and however late they fail.
+    #[test]
+    fn what_began_before_it_opened_lengthens_no_pause() {
+        let breaker = Breaker::default();
+        for call in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+            breaker.faulted("a", call, at(0));
+        }
+        assert_eq!(breaker.open_until(at(0)), Some(at(5)));
+        assert_eq!(breaker.admit("a", "trial", at(5)), Ok(()));
+        breaker.faulted("a", "9", at(6));
+        assert_eq!(breaker.open_until(at(6)), Some(at(15)), "only the trial's own outcome counts");
+        breaker.faulted("a", "trial", at(6));
+        assert_eq!(breaker.open_until(at(6)), Some(at(16)));
+        breaker.faulted("a", "trial", at(7));
+        assert_eq!(breaker.open_until(at(7)), Some(at(16)), "once");
     }
 
     #[test]
@@ -120,22 +148,22 @@ mod tests {
         let breaker = Breaker::default();
         for _ in 0..20 {
             for _ in 0..4 {
-                breaker.faulted("a", at(0));
+                breaker.faulted("a", "call", at(0));
             }
             breaker.succeeded("a");
         }
-        assert_eq!(breaker.admit("a", at(0)), Ok(()));
+        assert_eq!(breaker.admit("a", "call", at(0)), Ok(()));
     }
 
     #[test]
     fn one_organisation_does_not_switch_a_binding_off_for_another() {
         let breaker = Breaker::default();
         for _ in 0..50 {
-            breaker.faulted("a", at(0));
+            breaker.faulted("a", "call", at(0));
         }
-        assert!(breaker.admit("a", at(0)).is_err());
-        assert_eq!(breaker.admit("b", at(0)), Ok(()));
+        assert!(breaker.admit("a", "call", at(0)).is_err());
+        assert_eq!(breaker.admit("b", "call", at(0)), Ok(()));
         breaker.succeeded("b");
-        assert!(breaker.admit("a", at(0)).is_err());
+        assert!(breaker.admit("a", "call", at(0)).is_err());
     }
 }
