@@ -7,7 +7,7 @@ use hardpoint_runtime::{Inspection, LoadError, inspect};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugin_files::{self, PluginFile};
 use hardpoint_store::plugins::{self, NewPlugin, Source, State};
-use hardpoint_store::{Engine, Lane, StoreError, Tx};
+use hardpoint_store::{Engine, Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -247,18 +247,7 @@ impl Keeper {
         let spoken_for: HashSet<String> = self.winners.values().map(|(_, digest)| digest.clone()).collect();
         let now = self.app.clock.now();
         let write = self.app.store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                for row in plugins::list(tx).await? {
-                    let is_meant = only.as_ref().is_none_or(|id| row.id == *id);
-                    let failed = row.state == State::Rejected && !is_revoked(&row);
-                    let is_wanted = spoken_for.contains(&row.digest) || row.source == Source::Upload;
-                    if is_meant && failed && is_wanted {
-                        plugins::set_state(tx, &row.id, &row.digest, State::PendingApproval, None, now)
-                            .await?;
-                    }
-                }
-                Ok(())
-            })
+            Box::pin(async move { try_again(tx, only.as_deref(), &spoken_for, now).await })
         });
         if let Err(error) = write.await {
             self.store_trouble("trying failed plugins again", &error);
@@ -286,6 +275,7 @@ pub(super) async fn take_in(
     now: Timestamp,
     rng: &dyn Rng,
 ) -> Result<(), StoreError> {
+    begin_change(tx).await?;
     let known = plugins::get(tx, &new.id, &new.digest).await?;
     let state = known.as_ref().map(|known| known.state);
     plugins::upsert(tx, new, State::PendingApproval, None, now).await?;
@@ -311,6 +301,26 @@ pub(super) async fn take_in(
     let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
     let event = Author::system().event(now, rng, "plugin.published", events::plugin(&new.id), after);
     tx.append(&event, &[]).await
+}
+
+/// Makes those versions candidates again that could not be loaded, of one plugin or of all: uploaded ones, and those
+/// that a file here speaks for. What an operator revoked stays revoked.
+pub(super) async fn try_again(
+    tx: &mut Tx,
+    only: Option<&str>,
+    spoken_for: &HashSet<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    begin_change(tx).await?;
+    for row in plugins::list(tx).await? {
+        let is_meant = only.is_none_or(|id| row.id == id);
+        let failed = row.state == State::Rejected && !is_revoked(&row);
+        let is_wanted = spoken_for.contains(&row.digest) || row.source == Source::Upload;
+        if is_meant && failed && is_wanted {
+            plugins::set_state(tx, &row.id, &row.digest, State::PendingApproval, None, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A version, from what its bytes say.

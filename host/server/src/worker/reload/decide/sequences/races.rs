@@ -1,11 +1,13 @@
 //! What is decided on is not always so any more when it is written: the bad orders, one after the other.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use hardpoint_store::{events, revision};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::worker::reload::scan::try_again;
 
 /// Tells when it is first asked: the desk asks before it writes, and after what it reads before that.
 struct Asked {
@@ -168,6 +170,21 @@ async fn the_desk_locks_before_it_looks() {
         world.take(&nothing_to_do).await;
         assert_eq!(world.revision().await, before + 1, "{nothing_to_do:?}");
     }
+}
+
+/// And so does what follows from the folder.
+#[tokio::test]
+async fn the_keeper_locks_before_it_looks() {
+    let (mut world, _) = one_serves_and_one_is_approved().await;
+    let before = world.revision().await;
+    world.take(&Step::Publish(0, Source::Folder)).await;
+    assert_eq!(world.revision().await, before + 1);
+    let now = world.desk.clock.now();
+    let again = world.desk.store.write(Lane::Request, move |tx| {
+        Box::pin(async move { try_again(tx, None, &HashSet::new(), now).await })
+    });
+    again.await.unwrap();
+    assert_eq!(world.revision().await, before + 2);
 }
 
 /// Going back, thinking better of it, and going back all the same.
