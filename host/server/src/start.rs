@@ -119,7 +119,7 @@ fn store_config(config: &Config) -> StoreConfig {
         DurabilityConfig::Process => Durability::Process,
     };
     let url = config.database.url.as_ref().map(|url| url.reveal().to_owned());
-    StoreConfig { data: config.server.data.clone(), url, durability }
+    StoreConfig { data: config.server.data.clone(), blobs: Some(config.blobs_folder()), url, durability }
 }
 
 /// Sets the runtime up as configured.

@@ -46,7 +46,7 @@ async fn run() -> Result<(), StoreError> {
             continue;
         }
         let folder = tempfile::tempdir().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let config = StoreConfig { data: folder.path().to_owned(), url, durability };
+        let config = StoreConfig { data: folder.path().to_owned(), blobs: None, url, durability };
         let store = Store::open(&config, Arc::new(Epoch)).await?;
         let mut next = 0;
         for batch in [1, 8, 32] {

@@ -115,12 +115,20 @@ pub enum Lane {
 /// Where the data is and how safe.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The folder for the SQLite file and for blobs; made if it is missing.
+    /// The folder for the SQLite file; made if it is missing.
     pub data: PathBuf,
+    /// The folder for blobs, made if it is missing; `blobs` in `data` where left out.
+    pub blobs: Option<PathBuf>,
     /// `postgres://…`; where left out, SQLite in `hardpoint.db` in the data folder.
     pub url: Option<String>,
     /// What a write survives.
     pub durability: Durability,
+}
+
+impl StoreConfig {
+    fn blobs(&self) -> PathBuf {
+        self.blobs.clone().unwrap_or_else(|| self.data.join("blobs"))
+    }
 }
 
 /// Which database it is.
@@ -155,7 +163,7 @@ impl Store {
         tokio::fs::create_dir_all(&config.data).await.map_err(|error| {
             StoreError::Unavailable(format!("the data folder {}: {error}", config.data.display()))
         })?;
-        let blobs = Blobs::open(&config.data.join("blobs"), config.durability).await?;
+        let blobs = Blobs::open(&config.blobs(), config.durability).await?;
         let db = match &config.url {
             Some(url) => {
                 let pool = postgres::Pool::open(url, config.durability).await?;
@@ -223,7 +231,7 @@ impl Store {
                 Db::Sqlite { readers: sqlite::Readers::new(&file), writer: None }
             }
         };
-        Ok(Some(Self { db, blobs: Blobs::there(&config.data.join("blobs"))? }))
+        Ok(Some(Self { db, blobs: Blobs::there(&config.blobs())? }))
     }
 
     /// Which database it is.

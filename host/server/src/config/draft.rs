@@ -82,6 +82,7 @@ impl Draft {
         }
         let mut server: super::ServerConfig = read_section!("server");
         let database = read_section!("database");
+        let storage = read_section!("storage");
         let plugins = read_section!("plugins");
         let egress = read_section!("egress");
         let completions = read_section!("completions");
@@ -152,6 +153,7 @@ impl Draft {
         let config = Config {
             server,
             database,
+            storage,
             plugins,
             declared,
             egress,
@@ -199,6 +201,7 @@ const CEILINGS: &str = " (a plugin called `ceilings` cannot be declared here: bi
 const SECTIONS: [&str; 13] = [
     "server",
     "database",
+    "storage",
     "plugins",
     "plugins.ID",
     "egress",

@@ -24,6 +24,7 @@ mod sealing;
 mod secrets;
 mod server;
 mod show;
+mod storage;
 mod units;
 
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use sealing::VARIABLE as MASTER_KEY_VARIABLE;
 pub use secrets::{ConfiguredSecret, SecretConfig, SecretText};
 pub use server::{MetricsAccess, ServerConfig};
 pub use show::MASK;
+pub use storage::StorageConfig;
 pub use units::{Size, Span};
 
 /// What is read where no file is named.
@@ -76,6 +78,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[database]`.
     pub database: DatabaseConfig,
+    /// `[storage]`.
+    pub storage: StorageConfig,
     /// `[plugins]`.
     pub plugins: PluginsConfig,
     /// `[plugins.ID]`, but for the binding that it may hold.
@@ -204,6 +208,11 @@ impl Config {
     /// The folder that plugins are published through.
     pub fn plugins_folder(&self) -> PathBuf {
         self.plugins.folder.clone().unwrap_or_else(|| self.server.data.join("plugins"))
+    }
+
+    /// The folder that plugins' bytes are kept in.
+    pub fn blobs_folder(&self) -> PathBuf {
+        self.storage.blobs.clone().unwrap_or_else(|| self.server.data.join("blobs"))
     }
 
     /// Models whose binding is neither configured nor among `others`: plugins, which have one of their name,

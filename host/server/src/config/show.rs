@@ -18,6 +18,7 @@ impl Config {
                 "durability": self.database.durability,
                 "migrate": self.database.migrate,
             },
+            "storage": { "blobs": self.blobs_folder() },
             "plugins": self.shown_plugins(),
             "egress": self.shown_egress(),
             "completions": {

@@ -134,6 +134,7 @@ async fn a_store_of_an_older_program_is_a_warning() {
     assert!(hardpoint(folder.path(), &["plugin", "publish", "mine.wasm"]).status.success());
     let store = hardpoint_store::StoreConfig {
         data: folder.path().join("data"),
+        blobs: None,
         url: None,
         durability: hardpoint_store::Durability::Process,
     };

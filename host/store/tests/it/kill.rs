@@ -14,7 +14,7 @@ const FOLDER: &str = "HARDPOINT_STORE_KILL_FOLDER";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_until_it_is_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let config = StoreConfig { data: folder.into(), url: None, durability: Durability::Process };
+    let config = StoreConfig { data: folder.into(), blobs: None, url: None, durability: Durability::Process };
     let store = open(&config).await.unwrap();
     let run = std::process::id();
     for number in 0.. {
@@ -66,7 +66,12 @@ async fn what_was_answered_survives_kill_nine() {
             answered.extend(line.starts_with("evt_").then_some(line));
         }
     }
-    let config = StoreConfig { data: folder.path().to_owned(), url: None, durability: Durability::Process };
+    let config = StoreConfig {
+        data: folder.path().to_owned(),
+        blobs: None,
+        url: None,
+        durability: Durability::Process,
+    };
     let store = open(&config).await.unwrap();
     let mut conn = store.read().await.unwrap();
     for id in &answered {

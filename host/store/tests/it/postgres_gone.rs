@@ -27,6 +27,7 @@ async fn a_server_that_comes_back_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let config = StoreConfig {
         data: folder.path().to_owned(),
+        blobs: None,
         url: Some(cluster.url()),
         durability: Durability::Power,
     };

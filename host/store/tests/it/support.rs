@@ -51,8 +51,12 @@ pub(crate) enum Direct {
 impl Fixture {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            StoreConfig { data: folder.path().to_owned(), url: None, durability: Durability::Process };
+        let config = StoreConfig {
+            data: folder.path().to_owned(),
+            blobs: None,
+            url: None,
+            durability: Durability::Process,
+        };
         Self { store: open(&config).await.unwrap(), config, _folder: Some(folder) }
     }
 
@@ -67,8 +71,12 @@ impl Fixture {
         let joint = if server.contains('?') { '&' } else { '?' };
         let url = format!("{server}{joint}options[search_path]={schema}");
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            StoreConfig { data: folder.path().to_owned(), url: Some(url), durability: Durability::Process };
+        let config = StoreConfig {
+            data: folder.path().to_owned(),
+            blobs: None,
+            url: Some(url),
+            durability: Durability::Process,
+        };
         Some(Self { store: open(&config).await.unwrap(), config, _folder: Some(folder) })
     }
 

@@ -137,6 +137,7 @@ impl OwnHost {
         config.plugins.folder = Some(data.join("plugins"));
         config.server.data = data;
         config.database.url = None;
+        config.storage.blobs = None;
         let id = &project.manifest().id;
         if project.manifest().kind == Kind::Model && config.model(id).is_none() {
             let model = json!({ "id": id, "binding": id });

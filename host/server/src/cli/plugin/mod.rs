@@ -221,6 +221,7 @@ async fn passing(mut config: Config, home: PathBuf) -> Result<(Desk, TempDir), F
     let folder = tempfile::tempdir()?;
     config.server.data = folder.path().to_owned();
     config.database.url = None;
+    config.storage.blobs = None;
     let mut desk = desk(config).await?;
     Arc::make_mut(&mut desk.config).server.data = home;
     Ok((desk, folder))

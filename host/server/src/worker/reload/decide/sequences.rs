@@ -176,8 +176,12 @@ impl World {
         std::fs::write(&file, if bound { BINDINGS } else { "" }).unwrap();
         let config = Config::load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Ticks(AtomicI64::new(1_700_000_000_000_000)));
-        let opened =
-            StoreConfig { data: folder.path().join("data"), url: None, durability: Durability::Process };
+        let opened = StoreConfig {
+            data: folder.path().join("data"),
+            blobs: None,
+            url: None,
+            durability: Durability::Process,
+        };
         let store = Store::open(&opened, clock.clone()).await.unwrap();
         let mut bindings = match bound {
             false => vec![(ID, json!({}))],
