@@ -22,6 +22,7 @@ mod login;
 mod looking;
 mod manifest_keys;
 mod manifest_powers;
+mod missing_bytes;
 mod models;
 mod openapi;
 mod operator_texts;

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
+use hardpoint_store::Store;
+use hardpoint_store::blobs::BlobKey;
 
 use super::{Failure, count, look, no_store, paused, shown_remedy};
 use crate::cli::hints::Hints;
@@ -12,6 +14,7 @@ use crate::service::plugins::view::{FileView, Overview, PluginView};
 use crate::system;
 use crate::worker::pauses::{self, Pause};
 use crate::worker::reload::folder::{Entry, Folder};
+use crate::worker::reload::sources::missing;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -23,7 +26,8 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
     let folder = config.plugins_folder();
     let mut overview = if let Some(desk) = look(&config).await? {
-        let overview = desk.overview(None).await?;
+        let mut overview = desk.overview(None).await?;
+        mark_missing(&config, &desk.store, &mut overview.plugins).await;
         desk.store.close().await;
         overview
     } else if folder.is_dir() {
@@ -122,6 +126,21 @@ fn kind(plugin: &PluginView) -> &'static str {
         Kind::Exporter => "exporter",
         Kind::Tool => "tool",
         Kind::Retriever => "retriever",
+    }
+}
+
+/// Versions that are to serve, and whose bytes the host over this data folder lacks: other hosts may have them.
+async fn mark_missing(config: &Config, store: &Store, plugins: &mut [PluginView]) {
+    // Where no host ever was, none lacks anything.
+    if !config.blobs_folder().is_dir() {
+        return;
+    }
+    for plugin in plugins.iter_mut().filter(|plugin| plugin.state == "active") {
+        let Ok(key) = BlobKey::plugin(&plugin.digest) else { continue };
+        if matches!(store.blobs().exists(&key).await, Ok(false)) {
+            plugin.state = "failed".to_owned();
+            plugin.reason = Some(missing(config));
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Loaded {
     Ready(Arc<Generation>),
     /// It cannot, for this reason.
     Failed(String),
+    /// Its bytes are not here (yet), for this reason: other hosts may have them.
+    Missing(String),
 }
 
 /// A change of a version's row.
@@ -40,7 +42,7 @@ pub enum Change {
 pub struct Decision {
     /// The version that serves, and its bindings.
     pub serve: Option<(Arc<Generation>, Vec<BindingSpec>)>,
-    /// Digests that have to be loaded before more can be said.
+    /// Digests that are loaded, or have to be, before more can be said.
     pub load: Vec<String>,
     /// Changes in the store, by digest.
     pub changes: Vec<(String, Change)>,
@@ -68,6 +70,9 @@ pub fn decide(
     let active = versions.iter().find(|version| version.state == State::Active);
     let live =
         active.map(|active| serve_on(config, active, arranged, loaded, &mut decision)).unwrap_or_default();
+    if active.is_some() && decision.serve.is_none() && decision.changes.is_empty() {
+        decision.serve = served_before(config, versions, arranged, loaded);
+    }
     if let Some(candidate) = candidate(versions) {
         consider(config, candidate, versions, arranged, &live, loaded, &mut decision);
     }
@@ -141,11 +146,33 @@ fn serve_on(
         Loaded::Ready(generation) => {
             decision.serve = Some((Arc::clone(generation), specs(config, &manifest, &planned)))
         }
-        Loaded::NotYet => decision.load.push(active.digest.clone()),
+        Loaded::NotYet | Loaded::Missing(_) => decision.load.push(active.digest.clone()),
         // The row stays: another host may do better, and so may this one once somebody says `reload`.
-        Loaded::Failed(_) => return Vec::new(),
+        Loaded::Failed(_) => {
+            decision.load.push(active.digest.clone());
+            return Vec::new();
+        }
     }
     planned.into_iter().filter(Planned::is_ready).map(|planned| planned.name).collect()
+}
+
+/// What served here before goes on until the version that another host made active is loaded here too.
+fn served_before(
+    config: &Config,
+    versions: &[Plugin],
+    arranged: &Arranged,
+    loaded: &dyn Fn(&str) -> Loaded,
+) -> Option<(Arc<Generation>, Vec<BindingSpec>)> {
+    let served = |row: &&Plugin| row.state == State::Superseded && row.served_at.is_some();
+    let generation = |row: &Plugin| match loaded(&row.digest) {
+        Loaded::Ready(generation) => Some((row.served_at, generation)),
+        _ => None,
+    };
+    let ready = versions.iter().filter(served).filter_map(generation);
+    let (_, generation) = ready.max_by_key(|(served_at, _)| *served_at)?;
+    let planned = plan(config, arranged, generation.manifest());
+    let specs = specs(config, generation.manifest(), &planned);
+    (!specs.is_empty()).then_some((generation, specs))
 }
 
 /// A candidate becomes active if it may, if no binding that is live would be lost by it, and if it loads.
@@ -202,7 +229,8 @@ fn consider(
             *serve = Some((Arc::clone(generation), specs(config, &manifest, &planned)));
             change(Change::Activate);
         }
-        Loaded::NotYet => load.push(digest.clone()),
+        // Nobody is told what this host alone lacks.
+        Loaded::NotYet | Loaded::Missing(_) => load.push(digest.clone()),
         Loaded::Failed(reason) => change(Change::Reject(reason.clone())),
     }
 }
@@ -211,7 +239,7 @@ fn consider(
 fn manifest<'a>(version: &Plugin, known: &'a Loaded) -> Result<Cow<'a, Manifest>, ManifestError> {
     match known {
         Loaded::Ready(generation) => Ok(Cow::Borrowed(generation.manifest())),
-        Loaded::NotYet | Loaded::Failed(_) => Manifest::from_toml(&version.manifest).map(Cow::Owned),
+        _ => Manifest::from_toml(&version.manifest).map(Cow::Owned),
     }
 }
 

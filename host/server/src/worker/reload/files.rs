@@ -63,6 +63,13 @@ impl Files {
         self.seen.get(name)
     }
 
+    /// A file that holds the version with this digest.
+    pub fn holding(&self, digest: &str) -> Option<(&str, Signature)> {
+        let holds = |file: &SeenFile| matches!(&file.state, FileState::Version { digest: held, .. } if held == digest);
+        let (name, file) = self.seen.iter().find(|(_, file)| holds(file))?;
+        Some((name, file.signature?))
+    }
+
     /// Whether a file with this signature has to be looked at: it is new, changed, or may have been on its way.
     pub fn is_due(&self, name: &str, signature: Signature) -> bool {
         self.seen.get(name).is_none_or(|known| {

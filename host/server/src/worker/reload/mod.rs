@@ -11,8 +11,9 @@
 //! look through the folder every few seconds whatever the hints said.
 //!
 //! Any failure leaves the last good version serving: a candidate only takes over in the step that
-//! publishes it. A file that is removed takes the plugin that was published through it away; a file that
-//! turns bad does not.
+//! publishes it, and where another host was faster, what serves here goes on until the new one is loaded
+//! here too. A version whose bytes are on another host alone waits for them ([`sources`]). A file that is
+//! removed takes the plugin that was published through it away; a file that turns bad does not.
 
 mod carry_out;
 pub mod decide;
@@ -20,6 +21,7 @@ pub mod files;
 pub mod folder;
 mod reconcile;
 mod scan;
+pub mod sources;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -38,6 +40,7 @@ use self::files::{Files, SeenFile};
 use self::folder::Folder;
 use self::reconcile::Published;
 pub use self::scan::new_plugin;
+use self::sources::Unloaded;
 use crate::state::{App, stopped};
 
 /// How often the store's revision is asked for: a grant or a revocation is effective within this time.
@@ -79,7 +82,7 @@ pub struct Status {
     pub winners: BTreeMap<String, (String, String)>,
     /// Digests that are being loaded.
     pub loading: BTreeSet<String>,
-    /// Why a digest could not be loaded by this process.
+    /// Why a digest could not be loaded by this process, or is not (yet).
     pub failed: BTreeMap<String, String>,
     /// Why the folder cannot be looked through.
     pub folder_error: Option<String>,
@@ -166,7 +169,7 @@ async fn keep(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: watch
             _ = polls.tick() => {
                 if keeper.files.is_unsettled() {
                     look = true;
-                } else if !keeper.is_stale().await {
+                } else if !keeper.is_stale().await && !keeper.note_arrivals().await {
                     continue;
                 }
             }
@@ -215,7 +218,7 @@ struct Keeper {
     /// Names that this process saw: only these can be gone where several hosts share a store.
     ever_seen: HashSet<String>,
     loaded: HashMap<String, Loaded>,
-    loads: JoinSet<(String, Result<Arc<Generation>, String>)>,
+    loads: JoinSet<(String, Result<Arc<Generation>, Unloaded>)>,
     places: Arc<Semaphore>,
     /// What was published last.
     published: Option<Published>,
@@ -253,6 +256,7 @@ impl Keeper {
         if look {
             self.scan().await;
         }
+        self.note_arrivals().await;
         self.reconcile().await;
         let is_settled = self.loads.is_empty() && !self.dirty;
         if is_settled && !self.ready {
@@ -292,7 +296,7 @@ impl Keeper {
     fn report(&self) {
         let loading = |loaded: &(&String, &Loaded)| matches!(loaded.1, Loaded::NotYet);
         let failed = self.loaded.iter().filter_map(|(digest, loaded)| match loaded {
-            Loaded::Failed(reason) => Some((digest.clone(), reason.clone())),
+            Loaded::Failed(reason) | Loaded::Missing(reason) => Some((digest.clone(), reason.clone())),
             _ => None,
         });
         self.app.reload.publish(Status {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hardpoint_runtime::{BindingSpec, Generation, Opening};
-use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, Source, State};
 use hardpoint_store::{Engine, Lane, StoreError, revision};
 use tokio::task::JoinError;
@@ -12,6 +11,7 @@ use tokio::task::JoinError;
 use super::Keeper;
 use super::carry_out::{RowChange, carry_out};
 use super::decide::{Decision, Loaded, decide};
+use super::sources::Unloaded;
 use crate::service::effective::Effective;
 use crate::service::plugins::arranged::Arranged;
 
@@ -173,20 +173,19 @@ impl Keeper {
     /// Begins to load a version's bytes, beside everything else.
     fn load(&mut self, row: &Plugin) {
         self.loaded.insert(row.digest.clone(), Loaded::NotYet);
-        let (store, runtime, digest) = (self.app.store.clone(), self.app.runtime.clone(), row.digest.clone());
+        let (sources, runtime, digest) =
+            (self.sources(&row.digest), self.app.runtime.clone(), row.digest.clone());
         let places = self.places.clone();
         self.loads.spawn(async move {
             let loading = async {
-                let _place = places.acquire().await.map_err(|error| error.to_string())?;
-                let key = BlobKey::plugin(&digest).map_err(|error| error.to_string())?;
-                let bytes = store.blobs().get(&key).await.map_err(|error| error.to_string())?;
-                let bytes = bytes.ok_or("its bytes are missing from the blob store: publish it again")?;
-                let generation = runtime.load(bytes).await.map_err(|error| error.to_string())?;
+                let _place = places.acquire().await.map_err(Unloaded::failed)?;
+                let bytes = sources.bytes(&digest).await?;
+                let generation = runtime.load(bytes).await.map_err(Unloaded::failed)?;
                 let found = &generation.inspection().digest;
                 if *found == digest {
                     Ok(generation)
                 } else {
-                    Err(format!("the blob store holds other bytes: {found}"))
+                    Err(Unloaded::Failed(format!("the blob store holds other bytes: {found}")))
                 }
             };
             let loaded = loading.await;
@@ -197,17 +196,21 @@ impl Keeper {
     /// Takes the outcome of a load.
     pub(super) fn note_load(
         &mut self,
-        outcome: Result<(String, Result<Arc<Generation>, String>), JoinError>,
+        outcome: Result<(String, Result<Arc<Generation>, Unloaded>), JoinError>,
     ) {
         match outcome {
             Ok((digest, Ok(generation))) => {
                 tracing::info!(digest, plugin = ?generation, "loaded");
                 self.loaded.insert(digest, Loaded::Ready(generation));
             }
-            Ok((digest, Err(reason))) => {
+            Ok((digest, Err(Unloaded::Failed(reason)))) => {
                 tracing::warn!(digest, reason, "not loaded");
                 self.app.metrics.plugin_load("failed");
                 self.loaded.insert(digest, Loaded::Failed(reason));
+            }
+            Ok((digest, Err(Unloaded::Missing(reason)))) => {
+                tracing::warn!(digest, reason, "not loaded yet");
+                self.loaded.insert(digest, Loaded::Missing(reason));
             }
             // A panic on the way: whichever it was is begun again.
             Err(error) => {

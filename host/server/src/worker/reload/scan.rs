@@ -18,13 +18,13 @@ use crate::service::events::{self, Author};
 use crate::service::plugins::is_revoked;
 
 /// What a file turned out to be.
-enum Look {
+pub(super) enum Look {
     Component(Box<Inspection>, bytes::Bytes),
     Bad(String),
     Changing,
 }
 
-fn look(folder: &Folder, name: &str, signature: Signature, limit: u64) -> Look {
+pub(super) fn look(folder: &Folder, name: &str, signature: Signature, limit: u64) -> Look {
     if signature.size > limit {
         return Look::Bad(LoadError::TooLarge { size: signature.size, limit }.to_string());
     }
