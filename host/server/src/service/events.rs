@@ -38,19 +38,19 @@ impl Author {
 
     /// Somebody who is just logging in.
     pub fn visitor(user: &User, visitor: &Visitor) -> Self {
-        Self {
-            actor: of_user(&user.id, &user.email),
-            workspace_id: None,
-            request_id: Some(visitor.request_id.to_string()),
-            source_ip: visitor.ip.map(|ip| ip.to_string()),
-        }
+        Self::at_the_door(of_user(&user.id, &user.email), visitor)
     }
 
     /// The payment provider, which sent a notice.
     pub fn payment_provider(visitor: &Visitor) -> Self {
         let name = Some("stripe".to_owned());
+        Self::at_the_door(Actor { kind: "payment_provider".to_owned(), id: None, name }, visitor)
+    }
+
+    fn at_the_door(actor: Actor, visitor: &Visitor) -> Self {
         Self {
-            actor: Actor { kind: "payment_provider".to_owned(), id: None, name },
+            actor,
+            workspace_id: None,
             request_id: Some(visitor.request_id.to_string()),
             source_ip: visitor.ip.map(|ip| ip.to_string()),
         }
