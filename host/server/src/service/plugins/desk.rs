@@ -146,6 +146,7 @@ impl Desk {
     /// else the one that serves, else the newest.
     pub async fn version(&self, id: &str, digest: Option<&str>) -> Result<Plugin, DeskError> {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        // Of a plugin that was never here, no version is missing: it is.
         if let Some(digest) = digest.filter(|_| !versions.is_empty()) {
             let found = versions.into_iter().find(|version| version.digest == digest);
             return found
