@@ -125,7 +125,8 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
         println!("{}", KeyText::generate(mode, &SystemRng).reveal());
         return Ok(());
     }
-    with_accounts(common, async |accounts| act(accounts, command).await)
+    let looks = matches!(command, Command::List { .. } | Command::Show(_));
+    with_accounts(common, looks, async |accounts| act(accounts, command).await)
 }
 
 async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {

@@ -31,6 +31,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ use self::hints::Hints;
 use crate::config::{Config, ConfigError, Sources};
 use crate::service::accounts::Accounts;
 use crate::service::mail::Post;
-use crate::start::open_store;
+use crate::start::{open_store, open_store_to_read};
 use crate::{openapi, system};
 
 /// A command that did not do what was asked.
@@ -263,14 +264,26 @@ async fn accounts(config: &Config) -> anyhow::Result<Accounts> {
     Ok(Accounts { store, post: Post::open(config, rng.clone())?, clock, rng, plans: config.plans.clone() })
 }
 
-/// Does something to organisations and keys, and closes their store behind it.
+/// The same for who only looks: makes and changes nothing.
+async fn accounts_to_read(config: &Config) -> Result<Accounts, Failure> {
+    let (clock, rng) = (system::clock(), system::rng());
+    let found = open_store_to_read(config).await.context("the store cannot be opened")?;
+    let store = found.ok_or_else(|| plugin::no_store(config))?;
+    Ok(Accounts { store, post: Post::closed(rng.clone()), clock, rng, plans: config.plans.clone() })
+}
+
+/// Does something to organisations and keys, or only looks at them, and closes their store behind it.
 fn with_accounts(
     common: &Common,
+    looks: bool,
     act: impl AsyncFnOnce(&Accounts) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let config = common.load()?;
     block_on(async {
-        let accounts = accounts(&config).await?;
+        let accounts = match looks {
+            true => accounts_to_read(&config).await?,
+            false => accounts(&config).await?,
+        };
         let done = act(&accounts).await;
         accounts.store.close().await;
         done

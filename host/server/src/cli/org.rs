@@ -3,10 +3,9 @@
 use clap::{Args, Subcommand};
 use hardpoint_store::Window;
 
-use super::{Common, Failure, accounts, block_on, print_json};
+use super::{Common, Failure, print_json, with_accounts};
 use crate::api::org::Organization;
-use crate::config::Config;
-use crate::service::accounts::Principal;
+use crate::service::accounts::{Accounts, Principal};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -79,12 +78,11 @@ impl Part {
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
-    let config = common.load()?;
-    block_on(obey(config, command))?
+    let looks = matches!(command, Command::List(_) | Command::Show { .. });
+    with_accounts(common, looks, async |accounts| act(accounts, command).await)
 }
 
-async fn obey(config: Config, command: Command) -> Result<(), Failure> {
-    let accounts = accounts(&config).await?;
+async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {
     let by = Principal::Cli;
     let (organization, json) = match command {
         Command::Create { name, plan, json } => {
@@ -92,24 +90,24 @@ async fn obey(config: Config, command: Command) -> Result<(), Failure> {
         }
         Command::Show { id, json } => (accounts.organization(&by, Some(&id)).await?, json),
         Command::Plan { id, plan, json } => (accounts.set_plan(&by, &id, &plan).await?, json),
-        Command::List(list) => {
-            let (found, total) = accounts.organizations(list.window()).await?;
-            accounts.store.close().await;
-            let shown: Vec<Organization> = found.into_iter().map(Organization::from).collect();
-            if list.json {
-                return print_json(&shown);
-            }
-            shown.iter().for_each(tell);
-            list.tell_rest(shown.len(), total);
-            return Ok(());
-        }
+        Command::List(list) => return show_all(accounts, &list).await,
     };
-    accounts.store.close().await;
     let shown = Organization::from(organization);
     if json {
         return print_json(&shown);
     }
     tell(&shown);
+    Ok(())
+}
+
+async fn show_all(accounts: &Accounts, list: &Part) -> Result<(), Failure> {
+    let (found, total) = accounts.organizations(list.window()).await?;
+    let shown: Vec<Organization> = found.into_iter().map(Organization::from).collect();
+    if list.json {
+        return print_json(&shown);
+    }
+    shown.iter().for_each(tell);
+    list.tell_rest(shown.len(), total);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use super::{Common, Failure, block_on, print_json};
 use crate::config::Config;
 use crate::service::events::Author;
 use crate::service::vault::{self, Vault};
-use crate::start::open_store;
+use crate::start::{open_store, open_store_to_read};
 use crate::system::{self, SystemRng};
 
 #[derive(Subcommand)]
@@ -89,7 +89,13 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
 
 async fn obey(config: Config, command: Command, value: Option<String>) -> Result<(), Failure> {
     let (clock, rng) = (system::clock(), system::rng());
-    let store = open_store(&config, &clock).await?;
+    let store = match command {
+        Command::List(_) => open_store_to_read(&config)
+            .await
+            .context("the store cannot be opened")?
+            .ok_or_else(|| super::plugin::no_store(&config))?,
+        _ => open_store(&config, &clock).await?,
+    };
     let vault = Vault { store, config: Arc::new(config), clock, rng };
     let done = act(&vault, command, value).await;
     vault.store.close().await;

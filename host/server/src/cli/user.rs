@@ -70,7 +70,8 @@ pub(super) struct One {
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
-    with_accounts(common, async |accounts| act(accounts, command).await)
+    let looks = matches!(command, Command::List { .. });
+    with_accounts(common, looks, async |accounts| act(accounts, command).await)
 }
 
 async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {

@@ -34,10 +34,17 @@ fn a_store_stays_as_it_is() {
         &["plugin", "inspect", "echo"],
         &["plugin", "inspect", "mine.wasm"],
         &["plugin", "publish", "mine.wasm", "--dry-run"],
+        &["org", "list"],
+        &["org", "show", "org_1"],
+        &["user", "list", "--org", "org_1"],
+        &["key", "list", "--org", "org_1"],
+        &["key", "show", "key_1"],
+        &["secrets", "list"],
     ] {
         let output = hardpoint(folder.path(), arguments);
         assert_eq!(std::fs::metadata(data.join("hardpoint.db")).unwrap().len(), 0, "{arguments:?}");
-        assert!(!data.join("blobs").exists(), "{arguments:?}: {}", said(&output));
+        let made = ["blobs", "host.key"].map(|name| data.join(name).exists());
+        assert_eq!(made, [false; 2], "{arguments:?}: {}", said(&output));
     }
     // A store with something in it is read.
     assert!(hardpoint(folder.path(), &["plugin", "publish", "mine.wasm"]).status.success());
@@ -51,7 +58,7 @@ fn a_store_stays_as_it_is() {
 fn a_database_elsewhere_makes_no_folder_here() {
     let folder = TempDir::new().unwrap();
     let nowhere = "postgres://nobody@127.0.0.1:1/nothing";
-    for arguments in [["plugin", "list"], ["config", "check"]] {
+    for arguments in [["plugin", "list"], ["config", "check"], ["org", "list"], ["secrets", "list"]] {
         let output = hardpoint_with(folder.path(), "HARDPOINT__DATABASE__URL", nowhere, &arguments);
         assert!(!output.status.success(), "{}", said(&output));
     }

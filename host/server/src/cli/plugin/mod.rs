@@ -248,7 +248,7 @@ async fn present(config: Config) -> Result<Desk, Failure> {
     if has_store(&config) { desk(config).await } else { Err(no_store(&config)) }
 }
 
-fn no_store(config: &Config) -> Failure {
+pub(super) fn no_store(config: &Config) -> Failure {
     let data = config.server.data.display();
     let what = if config.database.url.is_some() {
         "no host has kept anything in the database".to_owned()

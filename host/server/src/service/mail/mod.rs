@@ -59,6 +59,11 @@ impl Post {
         Ok(Self { keyring: Arc::new(keyring), rng, bell: Arc::default() })
     }
 
+    /// For who only looks: no key is read or made, and nothing can be sealed.
+    pub fn closed(rng: Arc<dyn Rng>) -> Self {
+        Self { keyring: Arc::default(), rng, bell: Arc::default() }
+    }
+
     /// A letter for the queue. It is kept, and never sent, where nobody is to get it.
     ///
     /// # Errors
