@@ -119,6 +119,11 @@ impl Stripe {
         self.prices.iter().find(|known| known.id == price).map(|known| known.sold)
     }
 
+    /// Its secrets, by their keys in the configuration.
+    pub fn held(&self) -> [(&'static str, &Held); 2] {
+        [("billing.stripe.api_key", &self.api_key), ("billing.stripe.webhook_secret", &self.webhook_secret)]
+    }
+
     /// As `/configs` shows it.
     pub(super) fn masked(&self) -> Value {
         let shown = |held: &Held| match held {

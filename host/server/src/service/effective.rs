@@ -12,7 +12,7 @@ use hardpoint_store::{Conn, StoreError, revision, settings};
 
 use super::settings::apply;
 use super::vault;
-use crate::config::{Awaited, Config, ConfiguredSecret, Problem, SecretText, no_secret};
+use crate::config::{Awaited, Config, ConfiguredSecret, Held, Problem, SecretText, no_secret};
 
 /// The configuration as it is now.
 #[derive(Clone, Debug)]
@@ -92,10 +92,26 @@ impl Effective {
         self.stored.get(name)
     }
 
-    /// Secrets that bindings of the configuration name and that are nowhere.
+    /// A secret that the host itself needs, and the only origin that it may be sent to, where that is said; none where
+    /// it is nowhere.
+    pub fn held<'s>(&'s self, held: &'s Held) -> Option<(&'s SecretText, Option<&'s Origin>)> {
+        match held {
+            Held::Here(value) => Some((value, None)),
+            Held::Named(name) => match self.config.secrets.get(name) {
+                Some(secret) => Some((&secret.value, Some(&secret.audience))),
+                None => self.secret(name).map(|value| (value, None)),
+            },
+        }
+    }
+
+    /// Secrets that the configuration names, for bindings or for the host itself, and that are nowhere.
     pub fn missing(&self) -> Vec<Problem> {
         let config = &self.config;
-        let missing = config.awaited.iter().filter(|awaited| !config.secrets.contains_key(&awaited.secret));
-        missing.map(|awaited| config.problem(&awaited.key, no_secret(config.secrets.keys()))).collect()
+        let awaited = config.awaited.iter().filter(|awaited| !config.secrets.contains_key(&awaited.secret));
+        let awaited = awaited.map(|awaited| awaited.key.clone());
+        let own = config.stripe.iter().flat_map(|stripe| stripe.held());
+        let own = own.filter(|(_, held)| self.held(held).is_none()).map(|(key, _)| format!("{key}.secret"));
+        let problem = |key| config.problem(key, no_secret(config.secrets.keys()));
+        awaited.chain(own).map(problem).collect()
     }
 }

@@ -110,8 +110,8 @@ impl<'a> Provider<'a> {
         let url = format!("{}/v1/{path}", self.config.address);
         let origin = page(&url).ok_or_else(|| ApiError::internal("the provider's address has no origin"))?;
         let permissions = self.permissions(&origin)?;
-        let secrets =
-            BTreeMap::from([(KEY.to_owned(), Secret::new(key.reveal(), audience.unwrap_or(origin)))]);
+        let secret = Secret::new(key.reveal(), audience.cloned().unwrap_or(origin));
+        let secrets = BTreeMap::from([(KEY.to_owned(), secret)]);
         let secret = Part::Secret { name: KEY.to_owned(), encoding: SecretEncoding::Raw };
         let mut headers = vec![
             ("authorization".to_owned(), vec![text("Bearer "), secret]),
@@ -142,26 +142,13 @@ impl<'a> Provider<'a> {
         Ok(Permissions { http: vec![rule], secrets: vec![secret], ..Permissions::default() })
     }
 
-    /// A secret, and the only origin that it may be sent to where that is said.
     fn held<'s>(
         &'s self,
         member: &str,
         held: &'s Held,
-    ) -> Result<(&'s SecretText, Option<Origin>), ApiError> {
-        let name = match held {
-            Held::Here(value) => return Ok((value, None)),
-            Held::Named(name) => name,
-        };
-        if let Some(secret) = self.effective.config.secrets.get(name) {
-            return Ok((&secret.value, Some(secret.audience.clone())));
-        }
-        let missing = || {
-            format!(
-                "billing.stripe.{member} names the secret `{name}`, which is not there or cannot be opened"
-            )
-        };
-        let value = self.effective.secret(name).ok_or_else(|| not_configured().caused_by(missing()))?;
-        Ok((value, None))
+    ) -> Result<(&'s SecretText, Option<&'s Origin>), ApiError> {
+        let missing = || format!("the secret of billing.stripe.{member} is not there, or cannot be opened");
+        self.effective.held(held).ok_or_else(|| not_configured().caused_by(missing()))
     }
 }
 

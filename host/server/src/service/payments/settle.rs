@@ -232,13 +232,13 @@ impl Work {
         let account = credits::open(tx, &owner.id, prepaid, self.now).await?.account;
         let taken = due.min(account.available).max(Credits::ZERO);
         let transfer = format!("pay:{}:refund:{}", payment.id, payment.refunded);
+        let about = |amount: Credits| json!({ "payment": payment.id, "amount_micro_credits": amount, "transfer": transfer });
         if taken.is_positive() {
             credits::pay_in(tx, &owner.id, &transfer, "refund", -taken, self.now).await?;
+            let event = self.event(Some(&owner.id), "billing.credits_taken_back", about(taken));
+            tx.append(&event, &[]).await?;
         }
         payments::take_back(tx, &payment.id, owed).await?;
-        let about = |amount: Credits| json!({ "payment": payment.id, "amount_micro_credits": amount, "transfer": transfer });
-        let event = self.event(Some(&owner.id), "billing.credits_taken_back", about(taken));
-        tx.append(&event, &[]).await?;
         if taken < due {
             let event = self.event(Some(&owner.id), "billing.refund_uncovered", about(due - taken));
             tx.append(&event, &[]).await?;

@@ -128,6 +128,9 @@ async fn secrets_that_are_kept_by_command_are_used_for_their_audience_alone() {
         vault.set(&Author::cli(), name, audience, value).await.unwrap();
         app.settle().await;
     };
+    let missed =
+        || app.app().effective().missing().into_iter().map(|problem| problem.key).collect::<Vec<_>>();
+    assert_eq!(missed(), ["billing.stripe.api_key.secret", "billing.stripe.webhook_secret.secret"]);
     let missing = (503, "billing_provider_not_configured".to_owned());
     assert_eq!(checkout().await, missing);
     send(&app, "{}", Some("t=1,v1=00")).await.expect(503);
@@ -138,6 +141,7 @@ async fn secrets_that_are_kept_by_command_are_used_for_their_audience_alone() {
     assert_eq!(checkout().await, (502, "billing_provider_unreachable".to_owned()));
     assert_eq!(shelf.asked(), 0);
     keep("stripe", Some(&format!("http://{}", shelf.address)), "sk_test_1").await;
+    assert!(missed().is_empty());
     shelf.put("customers", json!({"id": "cus_7"}));
     shelf.put("checkout/sessions", json!({"id": "cs_1", "url": "https://checkout.example/cs_1"}));
     assert_eq!(checkout().await, (200, String::new()));
