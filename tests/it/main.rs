@@ -21,6 +21,8 @@ mod faults_upstream;
 mod first_steps;
 mod gemini;
 mod hostile_guests;
+mod hosts;
+mod hosts_money;
 mod hot_reload;
 mod idempotency;
 mod lifecycle;

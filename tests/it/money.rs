@@ -32,7 +32,7 @@ credits = 0
 "#;
 
 /// The number in an environment variable, for long runs; a small one otherwise.
-fn count(variable: &str, small: u32) -> u32 {
+pub(crate) fn count(variable: &str, small: u32) -> u32 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(small)
 }
 
@@ -45,7 +45,7 @@ fn options(double: &OpenAi, url: Option<&str>) -> Options {
 }
 
 /// An organisation that pays beforehand: its id, and an administrator's key.
-async fn customer(host: &Host, cents: i64) -> (String, String) {
+pub(crate) async fn customer(host: &Host, cents: i64) -> (String, String) {
     let run = |arguments: &[&str]| {
         let output = host.command(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -59,7 +59,7 @@ async fn customer(host: &Host, cents: i64) -> (String, String) {
     (organization, key["key"].as_str().expect("a key").to_owned())
 }
 
-fn client(host: &Host, key: &str) -> Client {
+pub(crate) fn client(host: &Host, key: &str) -> Client {
     Client::new(host.origin(), Some(key))
 }
 
@@ -71,7 +71,7 @@ async fn ready(host: &Host) {
 }
 
 /// How an organisation stands when nothing of it is held any more.
-async fn settled(client: &Client) -> Value {
+pub(crate) async fn settled(client: &Client) -> Value {
     until_minutes("what is held to go back", || async {
         let stands = client.get("/api/v1/billing").await;
         (stands.status == 200 && stands.json()["heldMicroCredits"] == 0).then(|| stands.json())
@@ -79,12 +79,12 @@ async fn settled(client: &Client) -> Value {
     .await
 }
 
-fn micros(stands: &Value, name: &str) -> i64 {
+pub(crate) fn micros(stands: &Value, name: &str) -> i64 {
     stands[name].as_i64().unwrap_or_else(|| panic!("no {name} in {stands}"))
 }
 
 /// What was charged by the call records, the books and the account; all three say the same, and nothing is lost.
-async fn agreed(host: &Host, client: &Client, organization: &str, paid: i64) -> i64 {
+pub(crate) async fn agreed(host: &Host, client: &Client, organization: &str, paid: i64) -> i64 {
     let stands = settled(client).await;
     let spent = micros(&stands, "spentMicroCredits");
     assert_eq!(micros(&stands, "balanceMicroCredits") + spent, paid, "{stands}");
@@ -108,6 +108,28 @@ async fn answered(client: &Client, requests: usize) -> Vec<String> {
         (answer.status == 200).then(|| answer.header("request-id").expect("an id").to_owned())
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// The call records of an organisation's only key, by request; of each request there is one.
+pub(crate) async fn recorded(client: &Client) -> HashMap<String, Value> {
+    let id =
+        client.get("/api/v1/api_keys").await.expect(200)["data"][0]["id"].as_str().expect("a key").to_owned();
+    let mut recorded = HashMap::new();
+    for page in 1.. {
+        let calls =
+            client.get(&format!("/api/v1/api_keys/{id}/calls?page={page}&page_size=100")).await.expect(200);
+        let data = calls["data"].as_array().expect("calls").clone();
+        if data.is_empty() {
+            break;
+        }
+        for call in data {
+            let request = call["request_id"].as_str().expect("an id").to_owned();
+            // Looking is a call too: what was the last of one page may be the first of the next.
+            let same = |before: Value| before["id"] == call["id"];
+            assert!(recorded.insert(request, call.clone()).is_none_or(same), "twice: {call}");
+        }
+    }
+    recorded
 }
 
 async fn killed_under_load(url: Option<&str>) {
@@ -140,21 +162,7 @@ async fn killed_under_load(url: Option<&str>) {
     assert!(known.len() > 30, "{}", known.len());
     let client = client(&host, &key);
     // Every answer that reached somebody has its record, and what it cost.
-    let id =
-        client.get("/api/v1/api_keys").await.expect(200)["data"][0]["id"].as_str().expect("a key").to_owned();
-    let mut charged = HashMap::new();
-    for page in 1.. {
-        let calls =
-            client.get(&format!("/api/v1/api_keys/{id}/calls?page={page}&page_size=100")).await.expect(200);
-        let data = calls["data"].as_array().expect("calls").clone();
-        if data.is_empty() {
-            break;
-        }
-        for call in data {
-            let request = call["request_id"].as_str().expect("an id").to_owned();
-            assert!(charged.insert(request, call.clone()).is_none(), "twice: {call}");
-        }
-    }
+    let charged = recorded(&client).await;
     let lost: Vec<_> = known.iter().filter(|id| !charged.contains_key(*id)).collect();
     assert!(lost.is_empty(), "{} of {} answers have no record: {lost:?}", lost.len(), known.len());
     // What the killed hosts had leased comes back when nobody renews it.
