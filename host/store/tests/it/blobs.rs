@@ -1,10 +1,10 @@
 use bytes::Bytes;
-use hardpoint_store::StoreError;
 use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::{StoreConfig, StoreError};
 
-use crate::support::{Fixture, on_both};
+use crate::support::{Fixture, on_both, open};
 
-on_both!(bytes_come_back, keys_are_digests);
+on_both!(bytes_come_back, stores_may_share_a_folder, keys_are_digests);
 
 async fn bytes_come_back(db: Fixture) {
     let blobs = db.store.blobs();
@@ -25,6 +25,20 @@ async fn bytes_come_back(db: Fixture) {
         blobs.delete(&key).await.unwrap();
     }
     assert!(!blobs.exists(&key).await.unwrap());
+}
+
+async fn stores_may_share_a_folder(db: Fixture) {
+    let shared = Some(db.config.data.join("shared"));
+    let at = |data: &str| StoreConfig {
+        data: db.config.data.join(data),
+        blobs: shared.clone(),
+        ..db.config.clone()
+    };
+    let (one, other) = (open(&at("one")).await.unwrap(), open(&at("other")).await.unwrap());
+    let (key, bytes) = (BlobKey::plugin(&"a1".repeat(32)).unwrap(), Bytes::from_static(b"shared"));
+    one.blobs().put(&key, bytes.clone()).await.unwrap();
+    assert_eq!(other.blobs().get(&key).await.unwrap(), Some(bytes));
+    assert!(!at("one").data.join("blobs").exists());
 }
 
 async fn keys_are_digests(_: Fixture) {
