@@ -187,7 +187,11 @@ async fn a_key_of_a_workspace_sees_that_workspace() {
         app.ask(&bound, Method::PUT, &format!("{workspaces}/{ws}"), Some(&json!({"name": "Mine"}))).await;
     put.expect(403);
     app.ask(&bound, Method::DELETE, &format!("{workspaces}/{ws}"), None).await.expect(403);
-    // The money is the organisation's.
-    app.ask(&bound, Method::PUT, "/api/v1/billing/budget", Some(&json!({}))).await.expect(403);
-    app.post_as(&bound, "/api/v1/billing/approvals", &json!({"maxCents": 5})).await.expect(403);
+    // The money is the organisation's, and people and money are no matter of test keys.
+    let test = make(&app, &acme.key, json!({"role": "admin", "livemode": false})).await.1;
+    app.post_as(&test, "/api/v1/users", &json!({"email": "a@b.cd"})).await.expect(403);
+    for key in [&bound, &test] {
+        app.ask(key, Method::PUT, "/api/v1/billing/budget", Some(&json!({}))).await.expect(403);
+        app.post_as(key, "/api/v1/billing/approvals", &json!({"maxCents": 5})).await.expect(403);
+    }
 }

@@ -16,7 +16,7 @@ pub use hardpoint_store::usage::{By, Share};
 use hardpoint_store::{Lane, Window};
 use serde_json::json;
 
-use super::workspaces::is_unbound;
+use super::workspaces::{is_live, is_unbound};
 use super::{Accounts, Happened, Principal, text};
 use crate::error::ApiError;
 
@@ -145,7 +145,7 @@ impl Accounts {
     /// Sets the budget of an organisation, and answers with the one before.
     ///
     /// # Errors
-    /// 400 for an amount that cannot be; 403 for a key that is bound to a workspace; 422 for a soft cap above the
+    /// 400 for an amount that cannot be; 403 for a test key, and one that is bound to a workspace; 422 for a soft cap above the
     /// spend cap.
     pub async fn set_budget(
         &self,
@@ -155,6 +155,7 @@ impl Accounts {
         terms: impl Fn(&str) -> Terms,
     ) -> Result<Budget, ApiError> {
         is_unbound(by)?;
+        is_live(by)?;
         check_budget(&budget)?;
         let found = self.organization(by, named).await?;
         let (now, terms) = (self.clock.now(), terms(&found.plan));
@@ -180,7 +181,7 @@ impl Accounts {
     /// Approves one request that may cost at most so much, for a day where nobody says.
     ///
     /// # Errors
-    /// 400 for an amount or a time that cannot be; 403 for a key that is bound to a workspace.
+    /// 400 for an amount or a time that cannot be; 403 for a test key, and one that is bound to a workspace.
     pub async fn approve_spending(
         &self,
         by: &Principal,
@@ -189,6 +190,7 @@ impl Accounts {
         lasts: Option<Duration>,
     ) -> Result<Approval, ApiError> {
         is_unbound(by)?;
+        is_live(by)?;
         if !most.is_positive() || most > MOST {
             let message = "The 'maxCents' field must be more than nothing, and at most a billion credits.";
             return Err(ApiError::bad_field("maxCents", "range", message));

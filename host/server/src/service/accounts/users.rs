@@ -11,7 +11,7 @@ use hardpoint_store::users::{self, State, User};
 use hardpoint_store::{Lane, StoreError, Tx, Window, logins, mails, organizations};
 use serde_json::{Value, json};
 
-use super::workspaces::is_unbound;
+use super::workspaces::{is_live, is_unbound};
 use super::{Accounts, Happened, Principal, shown, text};
 use crate::error::ApiError;
 use crate::service::mail::letters;
@@ -254,6 +254,7 @@ fn last_owner() -> ApiError {
 /// Nobody gives, takes or changes more than they are.
 fn may_change(by: &Principal, role: Role) -> Result<(), ApiError> {
     is_unbound(by)?;
+    is_live(by)?;
     if role > by.powers().role { Err(Excess::Role(role).into()) } else { Ok(()) }
 }
 

@@ -192,6 +192,11 @@ pub(super) fn is_unbound(by: &Principal) -> Result<(), ApiError> {
     if by.powers().workspace_id.is_some() { Err(Excess::Workspace.into()) } else { Ok(()) }
 }
 
+/// Users and the budget are of live requests: who has a test key changes none of them, and writes to nobody.
+pub(super) fn is_live(by: &Principal) -> Result<(), ApiError> {
+    if by.powers().livemode { Ok(()) } else { Err(Excess::Livemode.into()) }
+}
+
 fn check(name: &str, description: &str) -> Result<(), ApiError> {
     text::name("name", name, LONGEST_NAME)?;
     text::lines("description", description, LONGEST_DESCRIPTION)
