@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::hosts::{both, two_hosts};
 use crate::lifecycle::new_database;
-use crate::money::{agreed, count, customer, micros, recorded, settled};
+use crate::money::{agreed, client, count, customer, micros, recorded, settled};
 use crate::scene::{says, streamed, upstream};
 
 const COMPLETIONS: &str = "/api/v1/chat/completions";
@@ -180,6 +180,7 @@ async fn goes_on(client: &Client, seconds: usize) {
 async fn stands_still(hosts: &[Host; 2], double: &OpenAi) {
     let (organization, key) = customer(&hosts[0], CENTS).await;
     let [one, other] = both(hosts, &key);
+    let operator = client(&hosts[1], hosts[0].key());
     // The progress of a request is written down when it has been under way for two seconds.
     let mut streams = begin(double, &one, 4).await;
     let noted: HashSet<String> = streams.iter().map(|stream| stream.request.clone()).collect();
@@ -190,7 +191,7 @@ async fn stands_still(hosts: &[Host; 2], double: &OpenAi) {
     join_all((0..40).map(|_| other.post(COMPLETIONS, &body))).await;
     assert!(micros(&other.get("/api/v1/billing").await.expect(200), "heldMicroCredits") > 0);
     settled(&other).await;
-    let swept = recorded(&other).await;
+    let swept = recorded(&operator, &other).await;
     let unknown: Vec<_> = noted.iter().filter(|request| !swept.contains_key(*request)).collect();
     assert!(unknown.is_empty(), "nothing was charged of {unknown:?}");
     use_up(&[&other], MOST).await;
@@ -207,11 +208,11 @@ async fn stands_still(hosts: &[Host; 2], double: &OpenAi) {
         gate.open();
         let told = events.rest().await;
         assert!(told.done, "{request}: {told:?}");
-        assert!(recorded(&other).await.contains_key(&request), "{request}");
+        assert!(recorded(&operator, &other).await.contains_key(&request), "{request}");
     }
     let spent = agreed(&hosts[1], &other, &organization, MOST).await;
     assert!(spent <= MOST, "{spent}");
-    let after = recorded(&other).await;
+    let after = recorded(&operator, &other).await;
     for request in &noted {
         assert_eq!(after[request], swept[request], "it was settled a second time");
     }

@@ -9,7 +9,10 @@
 #![allow(clippy::print_stderr, reason = "what a failed test shows")]
 
 pub mod client;
+#[path = "../../host/store/src/testing/cluster.rs"]
+pub mod cluster;
 pub mod component;
+pub mod disk;
 pub mod double;
 pub mod gate;
 pub mod host;
