@@ -23,6 +23,7 @@ pub mod origin;
 pub mod pattern;
 pub mod payment;
 pub mod period;
+pub mod places;
 pub mod plan;
 pub mod pool;
 pub mod quota;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Credits;
+use crate::places::AtOnce;
 use crate::quota::{Count, Limit, Meter, Window};
 
 /// Their ids, from least to most.
@@ -48,6 +49,8 @@ pub struct Rates {
     pub completions_per_day: Option<u64>,
     /// Of these, requests that a model answers, at once.
     pub concurrent_completions: Option<u32>,
+    /// What models read and write, in a minute.
+    pub tokens_per_minute: Option<u64>,
 }
 
 impl Rates {
@@ -61,6 +64,7 @@ impl Rates {
             completions_per_minute: Some(completions),
             completions_per_day: None,
             concurrent_completions: Some(concurrent.div_ceil(2)),
+            tokens_per_minute: None,
         };
         Some(match named(plan)? {
             "free" => rates(10, 500, 2, 5),
@@ -89,13 +93,82 @@ impl Rates {
             .collect()
     }
 
-    /// How many requests of this sort may be under way at once.
-    pub fn at_once(&self, meter: Meter) -> Option<u32> {
-        match meter {
-            Meter::Requests => self.concurrent,
-            Meter::Completions => self.concurrent_completions,
+    /// The limits of what a request of this subject may have models read and write.
+    pub fn token_limits(&self, subject: &Arc<str>) -> impl Iterator<Item = Limit> {
+        let count = Count { subject: Arc::clone(subject), meter: Meter::Tokens, window: Window::Minute };
+        self.tokens_per_minute.map(|most| Limit { count, most }).into_iter()
+    }
+
+    /// How many may be under way at once of each sort that a request is of.
+    pub fn at_once(&self, is_completion: bool) -> Vec<AtOnce> {
+        let completions = self.concurrent_completions.filter(|_| is_completion);
+        let all = [(Meter::Requests, self.concurrent), (Meter::Completions, completions)];
+        all.into_iter().filter_map(|(meter, most)| Some(AtOnce { meter, most: most? })).collect()
+    }
+
+    /// These, and those of a plan where nothing is said here.
+    #[must_use]
+    pub fn over(&self, plan: &Self) -> Self {
+        Self {
+            requests_per_minute: self.requests_per_minute.or(plan.requests_per_minute),
+            requests_per_hour: self.requests_per_hour.or(plan.requests_per_hour),
+            requests_per_day: self.requests_per_day.or(plan.requests_per_day),
+            concurrent: self.concurrent.or(plan.concurrent),
+            completions_per_minute: self.completions_per_minute.or(plan.completions_per_minute),
+            completions_per_day: self.completions_per_day.or(plan.completions_per_day),
+            concurrent_completions: self.concurrent_completions.or(plan.concurrent_completions),
+            tokens_per_minute: self.tokens_per_minute.or(plan.tokens_per_minute),
         }
     }
+
+    /// All of them, by the names that they have in answers.
+    pub fn named(&self) -> [(&'static str, Option<u64>); 8] {
+        [
+            ("requests_per_minute", self.requests_per_minute),
+            ("requests_per_hour", self.requests_per_hour),
+            ("requests_per_day", self.requests_per_day),
+            ("concurrent_requests", self.concurrent.map(u64::from)),
+            ("completions_per_minute", self.completions_per_minute),
+            ("completions_per_day", self.completions_per_day),
+            ("concurrent_completions", self.concurrent_completions.map(u64::from)),
+            ("tokens_per_minute", self.tokens_per_minute),
+        ]
+    }
+}
+
+/// Who set a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SetBy {
+    /// The key was made with it.
+    Key,
+    /// It was set for the organisation, in the place of its plan's.
+    Organization,
+    /// The organisation's plan.
+    Plan,
+}
+
+/// The limit of a name that decides, of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tightest {
+    /// Its name, in answers.
+    pub name: &'static str,
+    /// How many.
+    pub most: u64,
+    /// Whose it is; the organisation's or its plan's where a key has the same.
+    pub set_by: SetBy,
+}
+
+/// The limits that decide on requests with a key; names that nobody limits are left out.
+pub fn tightest(plan: &Rates, organization: &Rates, key: &Rates) -> Vec<Tightest> {
+    let all = plan.named().into_iter().zip(organization.named()).zip(key.named());
+    all.filter_map(|(((name, plan), (_, own)), (_, key))| {
+        let shared = own.map(|most| (most, SetBy::Organization)).or(plan.map(|most| (most, SetBy::Plan)));
+        let key = key.map(|most| (most, SetBy::Key));
+        let (most, set_by) = shared.into_iter().chain(key).min_by_key(|(most, _)| *most)?;
+        Some(Tightest { name, most, set_by })
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -131,6 +204,36 @@ mod tests {
         }
         assert_eq!(Rates::built_in("enterprise"), Some(Rates::default()));
         assert_eq!(Rates::built_in("gold"), None);
+    }
+
+    #[test]
+    fn an_organisation_s_own_limits_take_the_place_of_its_plan_s() {
+        let own = Rates { requests_per_minute: Some(7), tokens_per_minute: Some(1_000), ..Rates::default() };
+        let free = Rates::built_in("free").unwrap();
+        let held = own.over(&free);
+        assert_eq!(held, Rates { requests_per_minute: Some(7), tokens_per_minute: Some(1_000), ..free });
+        let higher = Rates { concurrent: Some(50), ..Rates::default() };
+        assert_eq!(higher.over(&free).concurrent, Some(50));
+    }
+
+    #[test]
+    fn the_tightest_decides() {
+        let minute = |most| Rates { requests_per_minute: most, ..Rates::default() };
+        let found = |plan, organization, key| {
+            let all = tightest(&minute(plan), &minute(organization), &minute(key));
+            all.first().map(|tightest| (tightest.most, tightest.set_by))
+        };
+        for (plan, organization, key, decides) in [
+            (None, None, None, None),
+            (Some(10), None, None, Some((10, SetBy::Plan))),
+            (Some(10), Some(20), None, Some((20, SetBy::Organization))),
+            (Some(10), Some(5), Some(7), Some((5, SetBy::Organization))),
+            (Some(10), Some(20), Some(15), Some((15, SetBy::Key))),
+            (Some(10), None, Some(10), Some((10, SetBy::Plan))),
+            (None, None, Some(3), Some((3, SetBy::Key))),
+        ] {
+            assert_eq!(found(plan, organization, key), decides, "{plan:?} {organization:?} {key:?}");
+        }
     }
 
     #[test]

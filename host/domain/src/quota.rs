@@ -1,8 +1,12 @@
-//! How many requests may come in: counted in fixed UTC windows, so that everybody knows when the next one begins.
+//! How many requests may come in, and how many tokens they may take: counted in fixed UTC windows, so that everybody
+//! knows when the next one begins.
 //!
 //! A host counts in memory, and only what it has leased from the store beforehand, in small blocks. So hosts that
 //! share a store never admit more than a limit together; what a host had leased and not used when it stopped is
 //! lost to that window, and to no other.
+//!
+//! What a request takes is one of each sort that it is of, and of tokens what it may use at most; what it did not use
+//! is free again when it ends, as long as the window lasts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,6 +58,8 @@ pub enum Meter {
     Requests,
     /// Requests that a model answers.
     Completions,
+    /// What models read and write.
+    Tokens,
 }
 
 impl Meter {
@@ -62,6 +68,7 @@ impl Meter {
         match self {
             Self::Requests => "requests",
             Self::Completions => "completions",
+            Self::Tokens => "tokens",
         }
     }
 }
@@ -86,15 +93,21 @@ pub struct Limit {
     pub most: u64,
 }
 
-/// The largest block that is leased at once. What is left of it when a host stops is lost to the window.
+/// The largest block of requests that is leased at once. What is left of it when a host stops is lost to the window.
 const LARGEST_LEASE: u64 = 256;
 
 impl Limit {
     /// How much a host leases at once: a sixteenth of the limit, so that what one of several hosts holds and does
     /// not use keeps little from the others. One at a time of limits that are that small.
     pub fn lease(&self) -> u64 {
-        (self.most / 16).clamp(1, LARGEST_LEASE)
+        let largest = if self.count.meter == Meter::Tokens { u64::MAX } else { LARGEST_LEASE };
+        (self.most / 16).clamp(1, largest)
     }
+}
+
+/// The tightest of the limits that a request for so much is never within, however long it waits; none where it may be.
+pub fn never(limits: &[Limit], amount: u64) -> Option<&Limit> {
+    limits.iter().filter(|limit| limit.most < amount).min_by_key(|limit| limit.most)
 }
 
 /// A wish to lease.
@@ -111,14 +124,16 @@ pub struct Wish {
 /// What became of a wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Of what.
-    pub count: Count,
+    /// Of which limit.
+    pub limit: Limit,
     /// The window that it is for.
     pub begin: Timestamp,
     /// How much there is to use; none where the window is used up.
     pub size: u64,
     /// What all hosts leased of the window, this one included.
     pub granted: u64,
+    /// Whether it is less than was wished: there is no more.
+    pub is_last: bool,
 }
 
 /// How a limit stands.
@@ -148,6 +163,14 @@ pub enum Admission {
     },
 }
 
+/// What a request took of limits, to be corrected when it is known what it used.
+#[derive(Debug)]
+pub struct Taken {
+    amount: u64,
+    /// With the windows that it was taken of.
+    counts: Vec<(Count, Timestamp)>,
+}
+
 /// What one host counted, for one organisation and its keys.
 #[derive(Debug, Default)]
 pub struct Counters(HashMap<Count, Counter>);
@@ -159,47 +182,78 @@ struct Counter {
     leased: u64,
     used: u64,
     granted: u64,
-    exhausted: bool,
+    /// The limit that what is left was leased under.
+    under: u64,
+    /// The limit under which there was no more.
+    exhausted: Option<u64>,
 }
 
 impl Counters {
-    /// Counts a request against all limits, or against none.
-    pub fn admit(&mut self, limits: &[Limit], now: Timestamp) -> Admission {
+    /// Counts so much against all limits, or against none.
+    pub fn admit(&mut self, limits: &[Limit], amount: u64, now: Timestamp) -> Admission {
+        match self.look(limits, amount, now) {
+            Admission::Admitted(_) => {}
+            other => return other,
+        }
+        for limit in limits {
+            self.current(&limit.count, now).used += amount;
+        }
+        Admission::Admitted(self.tightest(limits, now))
+    }
+
+    /// What would become of so much, without counting it.
+    pub fn look(&mut self, limits: &[Limit], amount: u64, now: Timestamp) -> Admission {
         let mut wishes = Vec::new();
         let mut reached: Option<Standing> = None;
         for limit in limits {
             let counter = self.current(&limit.count, now);
-            if counter.used < counter.leased && counter.used < limit.most {
+            counter.heed(limit.most);
+            let after = counter.used.saturating_add(amount);
+            if after <= counter.leased.min(limit.most) {
                 continue;
             }
-            if counter.exhausted || counter.used >= limit.most {
+            if after > limit.most || counter.is_exhausted(limit.most) {
                 let standing = counter.standing(limit);
                 let is_later = reached.as_ref().is_none_or(|other| standing.reset > other.reset);
                 reached = if is_later { Some(standing) } else { reached };
             } else {
-                wishes.push(Wish { limit: limit.clone(), begin: counter.begin, size: limit.lease() });
+                let size = limit.lease().max(after.saturating_sub(counter.leased));
+                wishes.push(Wish { limit: limit.clone(), begin: counter.begin, size });
             }
         }
         if let Some(standing) = reached {
             let retry_after = standing.reset.since(now);
             return Admission::Refused { standing, retry_after };
         }
-        if !wishes.is_empty() {
-            return Admission::Lease(wishes);
+        if wishes.is_empty() { Admission::Admitted(None) } else { Admission::Lease(wishes) }
+    }
+
+    /// Counts so much, which is to be corrected when it is known how much it really was. Nothing is taken where it is
+    /// not admitted.
+    pub fn take(&mut self, limits: &[Limit], amount: u64, now: Timestamp) -> (Admission, Taken) {
+        let admission = self.admit(limits, amount, now);
+        let limits = if matches!(admission, Admission::Admitted(_)) { limits } else { &[] };
+        let counts = limits.iter().map(|limit| (limit.count.clone(), self.current(&limit.count, now).begin));
+        (admission, Taken { amount, counts: counts.collect() })
+    }
+
+    /// Counts what was used in the place of what was taken, where the window lasts.
+    pub fn correct(&mut self, taken: Taken, used: u64) {
+        for (count, begin) in taken.counts {
+            if let Some(counter) = self.0.get_mut(&count).filter(|counter| counter.begin == begin) {
+                counter.used = counter.used.saturating_sub(taken.amount).saturating_add(used);
+            }
         }
-        for limit in limits {
-            self.current(&limit.count, now).used += 1;
-        }
-        Admission::Admitted(self.tightest(limits, now))
     }
 
     /// Takes what was leased. A lease of another window than the present one is lost.
     pub fn receive(&mut self, lease: &Lease) {
-        let counter = self.0.entry(lease.count.clone()).or_default();
+        let counter = self.0.entry(lease.limit.count.clone()).or_default();
         if counter.begin == lease.begin {
             counter.leased += lease.size;
             counter.granted = lease.granted;
-            counter.exhausted = lease.size == 0;
+            counter.under = lease.limit.most;
+            counter.exhausted = lease.is_last.then_some(lease.limit.most);
         }
     }
 
@@ -236,12 +290,25 @@ impl Counters {
 }
 
 impl Counter {
+    /// What was leased under a higher limit gives no more: hosts together would exceed the lower one with it.
+    fn heed(&mut self, most: u64) {
+        if most < self.under {
+            self.leased = self.leased.min(self.used);
+            self.under = most;
+        }
+    }
+
+    /// There may be more under a limit that was raised since.
+    fn is_exhausted(&self, most: u64) -> bool {
+        self.exhausted.is_some_and(|under| most <= under)
+    }
+
     fn standing(&self, limit: &Limit) -> Standing {
         let unused = self.leased.saturating_sub(self.used);
-        let free = if self.exhausted { 0 } else { limit.most.saturating_sub(self.granted) };
+        let free = if self.is_exhausted(limit.most) { 0 } else { limit.most.saturating_sub(self.granted) };
         Standing {
             limit: limit.clone(),
-            remaining: free.saturating_add(unused).min(limit.most),
+            remaining: free.saturating_add(unused).min(limit.most.saturating_sub(self.used)),
             reset: self.begin.plus(limit.count.window.length()),
         }
     }

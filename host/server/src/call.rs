@@ -45,7 +45,7 @@ use tokio::time::Instant;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::billing::Purchase;
-use crate::service::limits::Pass;
+use crate::service::limits::{Pass, TokenStanding, Tokens};
 use crate::state::App;
 
 /// The status recorded for a client that left before its answer was complete. Never sent.
@@ -96,6 +96,10 @@ pub struct Facts {
     pub usage: Usage,
     /// What is kept to pay for it; none where it costs nothing.
     pub purchase: Option<Purchase>,
+    /// The tokens that it may use in this minute; none where they are not limited.
+    pub tokens: Option<Tokens>,
+    /// How their limit stands.
+    pub token_standing: Option<TokenStanding>,
     /// Whether it is answered piece by piece.
     pub streamed: bool,
     /// Deltas that were sent.
@@ -122,6 +126,9 @@ impl Facts {
     /// What the request leaves behind: its record, and what it spent. None for a stranger's: those leave counters and
     /// aggregated refusals, or strangers could fill the disk.
     fn end(mut self, request_id: &str, elapsed: Duration, now: Timestamp) -> Option<Ended> {
+        if let Some(tokens) = self.tokens.take() {
+            tokens.settle(self.usage.total());
+        }
         let purchase = self.purchase.take();
         let record = self.record(request_id, elapsed)?;
         let Some(purchase) = purchase else { return Some(record.into()) };
@@ -206,6 +213,11 @@ impl CallNote {
         self.facts().as_ref()?.caller.clone()
     }
 
+    /// How the limit of its tokens stands, where they are limited.
+    pub fn token_standing(&self) -> Option<TokenStanding> {
+        self.facts().as_ref()?.token_standing.clone()
+    }
+
     /// The running server.
     pub fn app(&self) -> &Arc<App> {
         &self.0.app
@@ -235,6 +247,8 @@ impl CallNote {
             served: facts.served.clone(),
             outcome: Some(Outcome::Failed),
             purchase: None,
+            tokens: None,
+            token_standing: None,
             ..*facts
         };
         let record = shown.record(&self.0.request_id, elapsed)?;

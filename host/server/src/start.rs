@@ -26,7 +26,7 @@ use crate::service::billing::Billing;
 use crate::service::effective::Effective;
 use crate::service::idempotency::Claims;
 use crate::service::kv::StoredKv;
-use crate::service::limits::Limits;
+use crate::service::limits::{self, Limits};
 use crate::service::login::Throttle;
 use crate::service::mail::Post;
 use crate::service::plugins::arranged::Arranged;
@@ -39,6 +39,7 @@ use crate::worker::last_used::{self, LastUsed};
 use crate::worker::leases;
 use crate::worker::mail;
 use crate::worker::pauses;
+use crate::worker::places;
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
@@ -219,6 +220,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(last_used::run(app.clone())),
         tokio::spawn(pauses::run(app.clone())),
         tokio::spawn(leases::run(app.clone())),
+        tokio::spawn(places::run(app.clone())),
         tokio::spawn(mail::run(app.clone())),
         tokio::spawn(forgetting::run(app.clone())),
         tokio::spawn(idempotency::run(app.clone())),
@@ -259,6 +261,9 @@ impl Server {
         // What was leased while the last requests ended.
         if let Err(error) = leases::give_back(&self.app).await {
             tracing::warn!(%error, "leases of credits were not given back; other hosts will take them");
+        }
+        if let Err(error) = limits::give_up(&self.app).await {
+            tracing::warn!(%error, "places for requests at once were not given back; other hosts will take them");
         }
         self.app.store.close().await;
     }

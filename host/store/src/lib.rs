@@ -53,6 +53,7 @@ pub mod organizations;
 pub mod outbox;
 mod outbox_dialect;
 pub mod payments;
+pub mod places;
 pub mod plugin_files;
 pub mod plugins;
 mod postgres;

@@ -45,6 +45,7 @@ migrations! {
     11 "0011_mail_deadlines.sql" "mail_deadlines",
     12 "0012_answers_kept.sql" "answers_kept",
     13 "0013_payments.sql" "payments",
+    14 "0014_limits.sql" "limits",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

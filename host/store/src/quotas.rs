@@ -1,7 +1,7 @@
 //! What hosts leased of limits: one row for each limit, with the window that it is in. See
 //! [`hardpoint_domain::quota`].
 
-use hardpoint_domain::quota::{Lease, Wish};
+use hardpoint_domain::quota::{Count, Lease, Wish};
 use hardpoint_domain::time::Timestamp;
 
 use crate::columns::Micros;
@@ -33,17 +33,18 @@ pub async fn lease(tx: &mut Tx, mut wishes: Vec<Wish>) -> Result<Vec<Lease>, Sto
     wishes.sort_by(|one, other| one.limit.count.cmp(&other.limit.count));
     let mut leases = Vec::with_capacity(wishes.len());
     for Wish { limit, begin, size } in wishes {
-        let (subject, meter, window) =
-            (&*limit.count.subject, limit.count.meter.as_str(), limit.count.window.as_str());
+        let Count { subject, meter, window } = &limit.count;
+        let (subject, meter, window) = (&**subject, meter.as_str(), window.as_str());
         let row = fetch!(tx, fetch_one, Row, LOCK, subject, meter, window, begin.micros())?;
         let granted = u64::try_from(row.granted).unwrap_or(0);
         let free = if row.begin_at == begin { limit.most.saturating_sub(granted) } else { 0 };
+        let is_last = free < size;
         let size = size.min(free);
         if size > 0 {
             let more = i64::try_from(size).unwrap_or(i64::MAX);
             execute!(tx, GRANT, subject, meter, window, more)?;
         }
-        leases.push(Lease { count: limit.count, begin, size, granted: granted + size });
+        leases.push(Lease { limit, begin, size, granted: granted + size, is_last });
     }
     Ok(leases)
 }

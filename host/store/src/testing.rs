@@ -32,6 +32,7 @@ pub fn statements() -> Vec<Statement> {
         crate::outbox::ALL,
         crate::outbox_dialect::ALL,
         crate::payments::ALL,
+        crate::places::ALL,
         crate::plugin_files::ALL,
         crate::plugins::ALL,
         crate::progress::ALL,

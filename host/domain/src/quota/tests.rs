@@ -23,15 +23,36 @@ impl Shared {
         let free = if *begin == wish.begin { wish.limit.most.saturating_sub(*granted) } else { 0 };
         let size = wish.size.min(free);
         *granted += size;
-        Lease { count: wish.limit.count.clone(), begin: wish.begin, size, granted: *granted }
+        let is_last = size < wish.size;
+        Lease { limit: wish.limit.clone(), begin: wish.begin, size, granted: *granted, is_last }
     }
 }
 
 /// A request, as a host treats it: it leases until it knows.
 fn ask(host: &mut Counters, shared: &mut Shared, limits: &[Limit], now: Timestamp) -> Admission {
+    ask_for(host, shared, limits, 1, now)
+}
+
+fn ask_for(
+    host: &mut Counters,
+    shared: &mut Shared,
+    limits: &[Limit],
+    amount: u64,
+    now: Timestamp,
+) -> Admission {
+    take(host, shared, limits, amount, now).0
+}
+
+fn take(
+    host: &mut Counters,
+    shared: &mut Shared,
+    limits: &[Limit],
+    amount: u64,
+    now: Timestamp,
+) -> (Admission, Taken) {
     loop {
-        match host.admit(limits, now) {
-            Admission::Lease(wishes) => {
+        match host.take(limits, amount, now) {
+            (Admission::Lease(wishes), _) => {
                 wishes.iter().for_each(|wish| host.receive(&shared.lease(wish)));
             }
             decided => return decided,
@@ -109,6 +130,76 @@ fn a_limit_that_is_lowered_holds_at_once() {
 }
 
 #[test]
+fn a_limit_that_is_raised_holds_at_once() {
+    let (mut hosts, mut shared) = (<[Counters; 2]>::default(), Shared::default());
+    let (low, high) = ([limit("key_1", Window::Minute, 3)], [limit("key_1", Window::Minute, 5)]);
+    assert!(admits(&mut hosts[0], &mut shared, &low, at(0)));
+    assert_eq!((0..9).filter(|_| admits(&mut hosts[1], &mut shared, &low, at(0))).count(), 2);
+    // The second host was told that there is no more, and has to ask again.
+    assert_eq!((0..9).filter(|_| admits(&mut hosts[1], &mut shared, &high, at(0))).count(), 2);
+    assert!(!admits(&mut hosts[0], &mut shared, &high, at(0)));
+}
+
+#[test]
+fn what_was_leased_under_a_higher_limit_gives_no_more() {
+    let (mut hosts, mut shared) = (<[Counters; 2]>::default(), Shared::default());
+    let (high, low) = ([limit("key_1", Window::Minute, 160)], [limit("key_1", Window::Minute, 12)]);
+    for host in &mut hosts {
+        assert!(admits(host, &mut shared, &high, at(0)));
+    }
+    // Each has nine left of its ten: more than the lower limit, together with what was used.
+    let more: usize =
+        hosts.iter_mut().map(|host| (0..20).filter(|_| admits(host, &mut shared, &low, at(1))).count()).sum();
+    assert_eq!(more, 0);
+}
+
+fn tokens(most: u64) -> [Limit; 1] {
+    let count = Count { subject: "org_1".into(), meter: Meter::Tokens, window: Window::Minute };
+    [Limit { count, most }]
+}
+
+#[test]
+fn tokens_that_were_not_used_are_free_again_while_the_minute_lasts() {
+    let (mut host, mut shared, limits) = (Counters::default(), Shared::default(), tokens(1_000));
+    let mut take = |host: &mut Counters, amount, second| {
+        let (admission, taken) = take(host, &mut shared, &limits, amount, at(second));
+        matches!(admission, Admission::Admitted(_)).then_some(taken)
+    };
+    let first = take(&mut host, 700, 0).unwrap();
+    assert!(take(&mut host, 301, 1).is_none());
+    let second = take(&mut host, 300, 1).unwrap();
+    host.correct(first, 100);
+    host.correct(second, 0);
+    let third = take(&mut host, 900, 2).unwrap();
+    assert!(take(&mut host, 1, 3).is_none());
+    // What ends in the next minute changes nothing of it.
+    assert!(take(&mut host, 1_000, 60).is_some());
+    host.correct(third, 5);
+    assert!(take(&mut host, 1, 61).is_none());
+}
+
+#[test]
+fn more_tokens_than_were_taken_count_too() {
+    let (mut host, mut shared, limits) = (Counters::default(), Shared::default(), tokens(1_000));
+    let (_, taken) = take(&mut host, &mut shared, &limits, 100, at(0));
+    host.correct(taken, 900);
+    let Admission::Refused { standing, retry_after } = ask_for(&mut host, &mut shared, &limits, 101, at(0))
+    else {
+        panic!("admitted")
+    };
+    assert_eq!((standing.remaining, retry_after.as_secs()), (100, 60));
+    assert!(matches!(ask_for(&mut host, &mut shared, &limits, 100, at(0)), Admission::Admitted(_)));
+}
+
+#[test]
+fn what_never_fits_is_known_beforehand() {
+    let limits = [tokens(1_000), tokens(200)].concat();
+    assert_eq!(never(&limits, 200), None);
+    assert_eq!(never(&limits, 201).map(|limit| limit.most), Some(200));
+    assert_eq!(never(&limits, 5_000).map(|limit| limit.most), Some(200));
+}
+
+#[test]
 fn windows_that_are_over_are_forgotten() {
     let (mut host, mut shared) = (Counters::default(), Shared::default());
     let limits = [limit("key_1", Window::Minute, 4), limit("key_1", Window::Hour, 4)];
@@ -143,5 +234,45 @@ proptest! {
         }
         prop_assert!(by_minute.values().all(|count| *count <= most), "{by_minute:?}");
         prop_assert!(by_hour.values().all(|count| *count <= most * 2), "{by_hour:?}");
+    }
+
+    /// The same of tokens: what is taken and what was used never come to more than the limit, whatever is corrected
+    /// when; and who waits for the next minute is let in.
+    #[test]
+    fn tokens_together_never_exceed_a_limit(
+        most in 50_u64..2_000,
+        steps in prop::collection::vec((0_usize..3, 0_i64..6, 1_u64..50, 0_u64..100, 0_u8..60), 1..300),
+    ) {
+        let limits = tokens(most);
+        let mut shared = Shared::default();
+        let mut hosts: [Counters; 3] = Default::default();
+        let mut now = 0;
+        let mut open: Vec<(usize, i64, u64, Taken)> = Vec::new();
+        let mut counted = HashMap::<i64, u64>::new();
+        for (host, seconds, amount, share, restart) in steps {
+            now += seconds;
+            if restart == 0 {
+                hosts[host] = Counters::default();
+                open.retain(|(of, ..)| *of != host);
+            }
+            match take(&mut hosts[host], &mut shared, &limits, amount, at(now)) {
+                (Admission::Admitted(_), taken) => {
+                    *counted.entry(now / 60).or_default() += amount;
+                    open.push((host, now / 60, amount, taken));
+                }
+                (Admission::Refused { retry_after, .. }, _) => {
+                    let next = at(now).plus(retry_after);
+                    prop_assert_eq!(next.seconds() % 60, 0);
+                }
+                (Admission::Lease(_), _) => unreachable!(),
+            }
+            if share < 50 && !open.is_empty() {
+                let (host, minute, amount, taken) = open.swap_remove(share as usize % open.len());
+                let used = amount * share / 50;
+                *counted.entry(minute).or_default() -= amount - used;
+                hosts[host].correct(taken, used);
+            }
+            prop_assert!(counted.values().all(|count| *count <= most), "{counted:?}");
+        }
     }
 }

@@ -36,6 +36,8 @@ pub struct Tier {
     completions_per_day: Option<u64>,
     /// Of these, requests that a model answers, at once.
     concurrent_completions: Option<u32>,
+    /// What models read and write, in a minute.
+    tokens_per_minute: Option<u64>,
     /// Users who are not deactivated.
     pub(crate) seats: Option<u64>,
     /// API keys that have not ended.
@@ -60,6 +62,7 @@ impl Tier {
             completions_per_minute: rates.completions_per_minute,
             completions_per_day: rates.completions_per_day,
             concurrent_completions: rates.concurrent_completions,
+            tokens_per_minute: rates.tokens_per_minute,
             seats,
             api_keys,
             features,

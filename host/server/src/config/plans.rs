@@ -22,6 +22,7 @@ pub(super) struct PlanConfig {
     completions_per_minute: Option<u64>,
     completions_per_day: Option<u64>,
     concurrent_completions: Option<u32>,
+    tokens_per_minute: Option<u64>,
     seats: Option<u64>,
     api_keys: Option<u64>,
     features: Option<BTreeSet<Feature>>,
@@ -39,6 +40,7 @@ impl PlanConfig {
             completions_per_minute: self.completions_per_minute,
             completions_per_day: self.completions_per_day,
             concurrent_completions: self.concurrent_completions,
+            tokens_per_minute: self.tokens_per_minute,
         };
         Plan {
             rates,

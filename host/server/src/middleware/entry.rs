@@ -140,9 +140,10 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        if let Some(standing) = &standing {
-            rate_headers::put(response.headers_mut(), standing, entry.app.clock.now());
-        }
+        let tokens = guard.note().token_standing();
+        let kept_out = tokens.as_ref().is_some_and(|tokens| tokens.refused);
+        let standings = [standing, tokens.map(|tokens| tokens.standing)];
+        rate_headers::put(response.headers_mut(), &standings, kept_out, entry.app.clock.now());
         // A body of known size is whole already; any other is still being made.
         let size = response.body().size_hint().exact();
         guard.note().update(|facts| {

@@ -7,12 +7,13 @@ use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::message::{EmbeddingRequest, Embeddings};
 use hardpoint_domain::model::{Capability, Model};
+use hardpoint_domain::quota::Meter;
 use hardpoint_domain::retry::RetryPolicy;
 use hardpoint_domain::time::Rng;
 use hardpoint_runtime::{Binding, CallContext};
 
 use super::completions::{Policy, context};
-use super::models;
+use super::{limits, models};
 use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -33,7 +34,8 @@ pub struct Embedded {
 /// Makes the vectors.
 ///
 /// # Errors
-/// 422 for a model that there is not or that makes none; 402 where there is no money for it; whatever kept it from answering otherwise.
+/// 422 for a model that there is not or that makes none, or more tokens than may be used in a minute; 429 where too few
+/// of those are left; 402 where there is no money for it; whatever kept it from answering otherwise.
 pub async fn embed(
     app: &App,
     caller: &Caller,
@@ -64,7 +66,9 @@ pub async fn embed(
         .filter_map(|candidate| Some((candidate, live(candidate)?)))
         .collect();
     let prices = candidates.iter().map(|(candidate, _)| candidate.prices).collect();
-    let offer = Offer { prices, bound: billing::bound_of_embeddings(request) };
+    let bound = billing::bound_of_embeddings(request);
+    limits::take(app, caller, note, bound, "input", Meter::Requests).await?;
+    let offer = Offer { prices, bound };
     billing::purchase(app, caller, note, offer, approval).await?;
     let mut candidates = candidates.into_iter().peekable();
     while let Some((candidate, binding)) = candidates.next() {

@@ -13,6 +13,7 @@ pub mod last_used;
 pub mod leases;
 pub mod mail;
 pub mod pauses;
+pub mod places;
 pub mod refusals;
 pub mod reload;
 

@@ -4,6 +4,7 @@
 
 mod api_key_powers;
 mod api_keys;
+mod at_once;
 mod authors;
 mod bad_fields;
 mod bad_manifests;
@@ -36,6 +37,7 @@ mod recordings;
 mod same_version;
 mod support;
 mod tenants;
+mod token_limits;
 mod tools;
 mod users;
 mod vault;

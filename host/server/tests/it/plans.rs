@@ -155,6 +155,7 @@ async fn every_plan_is_listed_with_what_it_includes() {
             "requests_per_minute": null, "requests_per_hour": null, "requests_per_day": null,
             "concurrent_requests": null,
             "completions_per_minute": null, "completions_per_day": null, "concurrent_completions": null,
+            "tokens_per_minute": null,
             "seats": 7, "api_keys": null, "features": [], "credits": 1,
         })
     );

@@ -19,6 +19,7 @@ use hardpoint_server::start::{Parts, Server, start};
 use hardpoint_server::state::App;
 use hardpoint_server::worker::reload::Retry;
 use hardpoint_store::keys::{self, Key, NewKey, Role};
+use hardpoint_store::testing::cluster;
 use hardpoint_store::{Lane, organizations};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -60,17 +61,7 @@ impl TestApp {
 
     /// With more of `hardpoint.toml`, and these files in the plugins folder.
     pub async fn with(toml: &str, plugins: &[(&str, Bytes)]) -> Self {
-        let folder = TempDir::new().unwrap();
-        std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
-        for (name, bytes) in plugins {
-            std::fs::write(folder.path().join("data/plugins").join(name), bytes).unwrap();
-        }
-        // What every guest compiles to is shared by all tests of this process: a link in place of a folder.
-        let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache");
-        std::fs::create_dir_all(&cache).unwrap();
-        std::os::unix::fs::symlink(&cache, folder.path().join("data/cache")).unwrap();
-        let file = folder.path().join("hardpoint.toml");
-        std::fs::write(&file, toml).unwrap();
+        let folder = prepared(toml, plugins);
         let (clock, rng) = (Arc::new(FakeClock::default()), Arc::new(Counting::default()));
         let key = KeyText::generate(Mode::Live, &*rng);
         Self::over(folder, clock, rng, key).await
@@ -107,6 +98,25 @@ impl TestApp {
         };
         let server = start(parts).await.unwrap();
         Self { server, folder, clock, rng, key }
+    }
+
+    /// Two hosts on one PostgreSQL of their own, with one clock; none where there is no PostgreSQL, which the store's
+    /// tests tell.
+    pub async fn pair(toml: &str, plugins: &[(&str, Bytes)]) -> Option<[Self; 2]> {
+        let toml = format!("{toml}\n[database]\nurl = \"{}\"\n", new_database()?);
+        let first = Self::with(&toml, plugins).await;
+        let second = Self::beside(&first, &toml, plugins).await;
+        Some([first, second])
+    }
+
+    /// Another host with a folder of its own, and the same clock and key.
+    async fn beside(first: &Self, toml: &str, plugins: &[(&str, Bytes)]) -> Self {
+        let folder = prepared(toml, plugins);
+        // Hosts that share a database share the plugins' bytes too.
+        std::os::unix::fs::symlink(first.folder().join("data/blobs"), folder.path().join("data/blobs"))
+            .unwrap();
+        let rng = Arc::new(Counting::starting_at(1_000_000));
+        Self::over(folder, first.clock.clone(), rng, KeyText::parse(first.key()).unwrap()).await
     }
 
     /// Writes another hardpoint.toml, for the next start.
@@ -400,6 +410,33 @@ pub fn mask(text: &str) -> String {
         rest = &from[end..];
     }
     masked + rest
+}
+
+/// A folder for a host, with its configuration and plugins.
+fn prepared(toml: &str, plugins: &[(&str, Bytes)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/plugins")).unwrap();
+    for (name, bytes) in plugins {
+        std::fs::write(folder.path().join("data/plugins").join(name), bytes).unwrap();
+    }
+    // What every guest compiles to is shared by all tests of this process: a link in place of a folder.
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    std::os::unix::fs::symlink(&cache, folder.path().join("data/cache")).unwrap();
+    let file = folder.path().join("hardpoint.toml");
+    std::fs::write(&file, toml).unwrap();
+    folder
+}
+
+/// The address of an empty database on the PostgreSQL of tests.
+fn new_database() -> Option<String> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let server = cluster::shared().ok()?;
+    let name = format!("server_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let made = std::process::Command::new("createdb").args(["--maintenance-db", server, &name]).status();
+    assert!(made.is_ok_and(|status| status.success()), "createdb of {name} failed");
+    let (address, options) = server.split_once('?').unwrap_or((server, ""));
+    Some(format!("{}/{name}?{options}", address.rsplit_once('/')?.0))
 }
 
 /// The bytes of a packed guest.

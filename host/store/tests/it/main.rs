@@ -19,6 +19,7 @@ mod mails;
 mod migrations;
 mod outbox;
 mod payments;
+mod places;
 mod plugins;
 mod postgres_gone;
 mod quotas;
@@ -48,6 +49,7 @@ const ON_BOTH: usize = blobs::COUNT
     + migrations::COUNT
     + outbox::COUNT
     + payments::COUNT
+    + places::COUNT
     + plugins::COUNT
     + quotas::COUNT
     + secrets::COUNT

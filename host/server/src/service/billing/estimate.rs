@@ -20,6 +20,13 @@ pub struct Bound {
     pub output: u64,
 }
 
+impl Bound {
+    /// Read and written together.
+    pub fn total(self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+}
+
 /// What a model writes at most where a request does not say.
 pub fn default_output(model: &Model) -> u32 {
     model.max_output_tokens.unwrap_or(OUTPUT)

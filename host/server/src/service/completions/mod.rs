@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use hardpoint_domain::message::CompletionRequest;
 use hardpoint_domain::model::Model;
 use hardpoint_domain::money::Credits;
+use hardpoint_domain::quota::Meter;
 use hardpoint_domain::retry::RetryPolicy;
 use hardpoint_runtime::CallContext;
 
@@ -27,7 +28,7 @@ use crate::caller::Caller;
 use crate::config::CompletionsConfig;
 use crate::error::ApiError;
 use crate::service::billing::{self, Bound};
-use crate::service::models;
+use crate::service::{limits, models};
 use crate::state::App;
 
 /// How hard to try.
@@ -61,8 +62,9 @@ pub(crate) fn context(caller: &Caller) -> CallContext {
 /// it may cost.
 ///
 /// # Errors
-/// 422 for a model that there is not or that cannot do what is asked; 402 where there is no money for it; whatever kept
-/// every binding from answering otherwise.
+/// 422 for a model that there is not or that cannot do what is asked, or more tokens than may be used in a minute; 429
+/// where too few of those are left; 402 where there is no money for it; whatever kept every binding from answering
+/// otherwise.
 pub async fn start(
     app: &App,
     caller: &Caller,
@@ -77,6 +79,9 @@ pub async fn start(
     } else {
         plan::test_plan(&app.config.models, &catalogue, &context, request).await?
     };
+    if caller.quota.limits_tokens() {
+        limits::take(app, caller, note, plan.bound(), "messages", Meter::Completions).await?;
+    }
     if let Some(offer) = plan.offer() {
         billing::purchase(app, caller, note, offer, approval).await?;
     }

@@ -12,7 +12,7 @@ use super::adapter::Adapter;
 use super::host_tools::HostTools;
 use crate::config::{BUILT_IN_MODEL, built_in_model};
 use crate::error::ApiError;
-use crate::service::billing::{self, Offer};
+use crate::service::billing::{self, Bound, Offer};
 use crate::service::models;
 
 /// One model that may answer.
@@ -46,8 +46,15 @@ impl Plan {
         if prices.iter().all(Prices::is_free) {
             return None;
         }
-        self.request.max_tokens.get_or_insert(self.candidates.first()?.max_output_tokens);
-        Some(Offer { prices, bound: billing::bound(&self.request) })
+        Some(Offer { prices, bound: self.bound() })
+    }
+
+    /// The most tokens of its first round, whichever model answers.
+    pub(super) fn bound(&mut self) -> Bound {
+        if let Some(first) = self.candidates.first() {
+            self.request.max_tokens.get_or_insert(first.max_output_tokens);
+        }
+        billing::bound(&self.request)
     }
 }
 

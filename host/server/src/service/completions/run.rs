@@ -18,7 +18,7 @@ use super::host_tools::HostTools;
 use super::open::unfinished;
 use super::plan::{Candidate, Plan};
 use crate::call::CallNote;
-use crate::service::billing;
+use crate::service::{billing, limits};
 
 /// After so many deltas the call record is told how far the request is, in case this host ends before it does.
 const ACCOUNTED: u64 = 16;
@@ -247,11 +247,16 @@ impl Run {
         Ok(None)
     }
 
-    /// Reserves what the next round may cost. Where there is no money for it, the loop ends here: what was answered
+    /// Reserves what the next round may use and cost. Where there is not so much, the loop ends here: what was answered
     /// so far is paid for.
     async fn afford_round(&mut self) -> bool {
         let Some(note) = &self.note else { return true };
-        match billing::extend(note, &self.bill, billing::bound(&self.request)).await {
+        let next = billing::bound(&self.request);
+        let afforded = match limits::extend(note, &self.bill, next).await {
+            Ok(()) => billing::extend(note, self.usage, next).await,
+            Err(error) => Err(error),
+        };
+        match afforded {
             Ok(()) => true,
             Err(error) => {
                 let request_id = &self.context.request_id;
