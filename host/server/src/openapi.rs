@@ -46,6 +46,8 @@ pub const BASE: &str = "/api/v1";
         payments::webhook,
         usage::get,
         limits::get,
+        limits::of_organization,
+        limits::set_of_organization,
         org::get,
         tiers::list,
         org::list,
@@ -188,7 +190,7 @@ fn add_common(operation: &mut Operation) {
         (
             needs_key,
             "429",
-            "A limit of the key or its organisation's plan is reached; `retry_after` says for how long",
+            "A limit of the key, its organisation or that one's plan is reached; `retry_after` says for how long",
         ),
         (true, "500", "Something went wrong on the host's side"),
         (needs_key, "503", "The host is too busy, or its database out of reach"),

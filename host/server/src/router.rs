@@ -86,7 +86,10 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
         (rule("org", Viewer, Admin), routes().route("/org", get(org::get))),
         (
             rule("organizations", Operator, Operator),
-            routes().route("/orgs", get(org::list).post(org::create)),
+            routes().route("/orgs", get(org::list).post(org::create)).route(
+                "/orgs/{org_id}/limits",
+                get(limits::of_organization).put(limits::set_of_organization),
+            ),
         ),
         (
             rule("workspaces", Viewer, Admin),

@@ -2,6 +2,7 @@
 
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::money::Credits;
+use hardpoint_domain::plan::Rates;
 use hardpoint_domain::time::Timestamp;
 
 use crate::StoreError;
@@ -108,6 +109,24 @@ impl TryFrom<JsonTexts> for Vec<String> {
 /// JSON text of an array of strings, as [`JsonTexts`] reads it.
 pub(crate) fn json_texts(texts: &[String]) -> String {
     serde_json::Value::from(texts).to_string()
+}
+
+/// A `TEXT` column that holds limits as JSON, or null where there are none.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+pub(crate) struct RatesJson(Option<String>);
+
+impl TryFrom<RatesJson> for Rates {
+    type Error = serde_json::Error;
+
+    fn try_from(json: RatesJson) -> Result<Self, Self::Error> {
+        json.0.map_or(Ok(Self::default()), |json| serde_json::from_str(&json))
+    }
+}
+
+/// JSON text of limits, as [`RatesJson`] reads it; none where nothing is limited.
+pub(crate) fn rates_json(rates: &Rates) -> Option<String> {
+    (*rates != Rates::default()).then(|| serde_json::json!(rates).to_string())
 }
 
 /// A `TEXT` column with a kind of plugin.

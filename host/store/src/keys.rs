@@ -1,9 +1,10 @@
 //! API keys. Only the SHA-256 of a key's text is here; looking one up by it is on the way of every request.
 
 pub use hardpoint_domain::access::Role;
+use hardpoint_domain::plan::Rates;
 use hardpoint_domain::time::Timestamp;
 
-use crate::columns::{JsonTexts, MaybeMicros, Micros, json_texts};
+use crate::columns::{JsonTexts, MaybeMicros, Micros, RatesJson, json_texts};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx, Window};
 
@@ -66,6 +67,9 @@ pub struct Credential {
     pub organization_name: String,
     /// The organisation's plan.
     pub plan: String,
+    /// The organisation's own limits, in the place of its plan's.
+    #[sqlx(try_from = "RatesJson")]
+    pub rates: Rates,
 }
 
 /// The columns of a [`Key`].
@@ -90,7 +94,7 @@ statements! {
              rate_limit_per_minute, rate_limit_per_hour, expires_at, archived_at, created_at, last_used_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     FIND_BY_HASH: select!(
-        ", o.name AS organization_name, o.plan",
+        ", o.name AS organization_name, o.plan, o.rates",
         "JOIN organizations o ON o.id = k.organization_id WHERE k.hash = $1"
     );
     FIND: select!("WHERE k.id = $1");

@@ -1,9 +1,10 @@
 //! PINs that were asked for, how often that was, and the sessions that came of it. Of PINs, challenges and tokens
 //! only hashes are here.
 
+use hardpoint_domain::plan::Rates;
 use hardpoint_domain::time::Timestamp;
 
-use crate::columns::Micros;
+use crate::columns::{Micros, RatesJson};
 use crate::db::{execute, fetch, statements};
 use crate::users::User;
 use crate::{Conn, StoreError, Tx};
@@ -50,6 +51,9 @@ pub struct Session {
     pub user: User,
     /// The plan of the user's organisation.
     pub plan: String,
+    /// That organisation's own limits, in the place of its plan's.
+    #[sqlx(try_from = "RatesJson")]
+    pub rates: Rates,
 }
 
 statements! {
@@ -61,7 +65,7 @@ statements! {
             ON CONFLICT (subject, begin_at) DO UPDATE SET count = login_throttles.count + 1 RETURNING count";
     BEGIN: "INSERT INTO sessions (hash, id, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
     FIND: "SELECT s.id AS session_id, s.expires_at AS session_end, u.id, u.organization_id, u.email, u.name, u.role, \
-           u.state, u.created_at, u.updated_at, o.plan FROM sessions s JOIN users u ON u.id = s.user_id \
+           u.state, u.created_at, u.updated_at, o.plan, o.rates FROM sessions s JOIN users u ON u.id = s.user_id \
            JOIN organizations o ON o.id = u.organization_id WHERE s.hash = $1";
     END: "DELETE FROM sessions WHERE id = $1";
     END_ALL: "DELETE FROM sessions WHERE user_id = $1";

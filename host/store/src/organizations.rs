@@ -1,8 +1,9 @@
 //! Organisations: who keys belong to and who pays.
 
+use hardpoint_domain::plan::Rates;
 use hardpoint_domain::time::Timestamp;
 
-use crate::columns::Micros;
+use crate::columns::{Micros, RatesJson, rates_json};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx, Window};
 
@@ -27,6 +28,8 @@ statements! {
     COUNT: "SELECT COUNT(*) FROM organizations";
     HOLD: "UPDATE organizations SET plan = plan WHERE id = $1";
     SET_PLAN: "UPDATE organizations SET plan = $2 WHERE id = $1";
+    RATES: "SELECT rates FROM organizations WHERE id = $1";
+    SET_RATES: "UPDATE organizations SET rates = $2 WHERE id = $1";
 }
 
 /// Makes an organisation. A taken id is `Duplicate`.
@@ -59,4 +62,22 @@ pub async fn hold(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
 /// Puts an organisation on another plan; false where there is none of this id.
 pub async fn set_plan(tx: &mut Tx, id: &str, plan: &str) -> Result<bool, StoreError> {
     Ok(execute!(tx, SET_PLAN, id, plan)? == 1)
+}
+
+/// The limits of its own that an organisation has, in the place of its plan's; none where there is no such
+/// organisation.
+pub async fn rates(conn: &mut Conn, id: &str) -> Result<Option<Rates>, StoreError> {
+    let found = fetch!(conn, fetch_optional, Own, RATES, id)?;
+    Ok(found.map(|found| found.rates))
+}
+
+/// Gives an organisation limits of its own; false where there is none of this id.
+pub async fn set_rates(tx: &mut Tx, id: &str, rates: &Rates) -> Result<bool, StoreError> {
+    Ok(execute!(tx, SET_RATES, id, rates_json(rates))? == 1)
+}
+
+#[derive(sqlx::FromRow)]
+struct Own {
+    #[sqlx(try_from = "RatesJson")]
+    rates: Rates,
 }

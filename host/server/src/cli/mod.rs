@@ -20,6 +20,7 @@ mod hints;
 mod key;
 mod migrate;
 mod org;
+mod org_limits;
 mod plan;
 mod plugin;
 mod secrets;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use hardpoint_store::Window;
 
+use super::org_limits::{self, Limited};
 use super::{Common, Failure, print_json, with_accounts};
 use crate::api::org::Organization;
 use crate::service::accounts::{Accounts, Principal};
@@ -48,6 +49,15 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the limits of an organisation, or give it others than its plan's, lower or higher.
+    ///
+    /// What is not given stays as it is. Running hosts know within a second.
+    #[command(after_help = "Examples:
+  hardpoint org limits org_0192…
+  hardpoint org limits org_0192… --requests-per-minute 600 --concurrent-requests 40
+  hardpoint org limits org_0192… --requests-per-minute plan
+  hardpoint org limits org_0192… --reset")]
+    Limits(Limited),
 }
 
 /// Which part of a list, and how it is shown.
@@ -90,6 +100,11 @@ async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {
         }
         Command::Show { id, json } => (accounts.organization(&by, Some(&id)).await?, json),
         Command::Plan { id, plan, json } => (accounts.set_plan(&by, &id, &plan).await?, json),
+        Command::Limits(limited) => {
+            let done = org_limits::run(&accounts, limited).await;
+            accounts.store.close().await;
+            return done;
+        }
         Command::List(list) => return show_all(accounts, &list).await,
     };
     let shown = Organization::from(organization);

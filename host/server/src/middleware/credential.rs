@@ -108,9 +108,9 @@ async fn look_up_session(
     if end <= now || user.state == State::Deactivated {
         return Err(ApiError::unauthenticated());
     }
-    let plan = app.effective().config.rates(&found.plan);
+    let shared = found.rates.over(&app.effective().config.rates(&found.plan));
     let identity = Identity {
-        quota: Quota::new(&user.organization_id, &plan, &user.id, &Rates::default()),
+        quota: Quota::new(&user.organization_id, &shared, &user.id, &Rates::default()),
         key_id: found.session_id,
         label: None,
         organization_id: user.organization_id,
@@ -128,7 +128,7 @@ async fn look_up_session(
 
 async fn look_up_key(app: &App, conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Known, ApiError> {
     let found = keys::find_by_hash(conn, hash).await?.ok_or_else(ApiError::unauthenticated)?;
-    let plan = app.effective().config.rates(&found.plan);
+    let shared = found.rates.over(&app.effective().config.rates(&found.plan));
     let key = found.key;
     if key.archived_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
         return Err(ApiError::unauthenticated());
@@ -142,7 +142,7 @@ async fn look_up_key(app: &App, conn: &mut Conn, hash: &[u8; 32], now: Timestamp
         ..Rates::default()
     };
     let identity = Identity {
-        quota: Quota::new(&key.organization_id, &plan, &key.id, &own),
+        quota: Quota::new(&key.organization_id, &shared, &key.id, &own),
         key_id: key.id,
         label: (!key.label.is_empty()).then_some(key.label),
         organization_id: key.organization_id,

@@ -27,6 +27,7 @@ mod missing_bytes;
 mod models;
 mod openapi;
 mod operator_texts;
+mod organization_limits;
 mod organizations;
 mod payments;
 mod plans;

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
+use hardpoint_domain::plan::Rates;
 use hardpoint_domain::quota::{Count, Lease, Limit, Meter, Window, Wish};
-use hardpoint_store::{Lane, quotas};
+use hardpoint_store::{Lane, keys, organizations, quotas};
 
-use crate::support::{Fixture, at, on_both};
+use crate::support::{Fixture, at, new_key, on_both};
 
 on_both!(
     a_window_gives_no_more_than_its_limit,
     hosts_that_lease_at_once_get_all_of_it_and_no_more,
     several_limits_are_leased_at_once_whatever_their_order,
+    an_organisation_s_own_limits_come_with_its_keys,
 );
 
 fn wish(subject: &str, window: Window, most: u64, begin: i64, size: u64) -> Wish {
@@ -41,6 +43,14 @@ async fn a_window_gives_no_more_than_its_limit(db: Fixture) {
     // The limit was lowered below what is leased, and raised again.
     assert_eq!(one(&db, wish("key_1", Window::Minute, 5, 120, 4)).await, (0, 8));
     assert_eq!(one(&db, wish("key_1", Window::Minute, 20, 120, 4)).await, (4, 12));
+    // Less than was wished is all that was left.
+    let leases =
+        lease(&db, vec![wish("key_1", Window::Minute, 20, 120, 8), wish("key_1", Window::Hour, 5, 0, 2)])
+            .await;
+    let told: Vec<_> = leases.iter().map(|lease| (lease.size, lease.is_last)).collect();
+    assert_eq!(told, [(8, false), (2, false)]);
+    let leases = lease(&db, vec![wish("key_1", Window::Minute, 21, 120, 8)]).await;
+    assert_eq!((leases[0].size, leases[0].granted, leases[0].is_last), (1, 21, true));
 }
 
 async fn hosts_that_lease_at_once_get_all_of_it_and_no_more(db: Fixture) {
@@ -74,4 +84,34 @@ async fn several_limits_are_leased_at_once_whatever_their_order(db: Fixture) {
         assert_eq!(lease.await.unwrap(), 6);
     }
     assert_eq!(one(&db, wish("b", Window::Hour, 1_000, 0, 1)).await, (1, 41));
+}
+
+async fn an_organisation_s_own_limits_come_with_its_keys(db: Fixture) {
+    db.organization("org_1").await;
+    let key = new_key("key_1", "org_1", [7; 32]);
+    db.store.write(Lane::Request, |tx| Box::pin(async move { keys::insert(tx, &key).await })).await.unwrap();
+    let set = |id: &'static str, rates: Rates| {
+        db.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { organizations::set_rates(tx, id, &rates).await })
+        })
+    };
+    let found = async || {
+        let mut conn = db.store.read().await.unwrap();
+        let own = organizations::rates(&mut conn, "org_1").await.unwrap().unwrap();
+        assert_eq!(keys::find_by_hash(&mut conn, &[7; 32]).await.unwrap().unwrap().rates, own);
+        own
+    };
+    assert_eq!(found().await, Rates::default());
+    let own = Rates {
+        requests_per_day: Some(5),
+        concurrent: Some(2),
+        tokens_per_minute: Some(1),
+        ..Rates::default()
+    };
+    assert!(set("org_1", own.clone()).await.unwrap());
+    assert_eq!(found().await, own);
+    assert!(set("org_1", Rates::default()).await.unwrap());
+    assert_eq!(found().await, Rates::default());
+    assert!(!set("org_2", own).await.unwrap());
+    assert_eq!(organizations::rates(&mut db.store.read().await.unwrap(), "org_2").await.unwrap(), None);
 }

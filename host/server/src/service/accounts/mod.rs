@@ -5,6 +5,7 @@ mod allowance;
 pub mod credits;
 pub mod history;
 pub mod keys;
+pub mod limits;
 mod members;
 pub mod organizations;
 mod text;
