@@ -26,6 +26,7 @@ mod hosts_money;
 mod hot_reload;
 mod idempotency;
 mod lifecycle;
+mod limits;
 mod login;
 mod money;
 mod operator;
