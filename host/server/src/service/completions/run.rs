@@ -252,8 +252,8 @@ impl Run {
     async fn afford_round(&mut self) -> bool {
         let Some(note) = &self.note else { return true };
         let next = billing::bound(&self.request);
-        let afforded = match limits::extend(note, &self.bill, next).await {
-            Ok(()) => billing::extend(note, self.usage, next).await,
+        let afforded = match limits::extend(note, self.bill.usage(), next).await {
+            Ok(()) => billing::extend(note, &self.bill, next).await,
             Err(error) => Err(error),
         };
         match afforded {
