@@ -49,8 +49,11 @@ impl Breaker {
             None => Ok(()),
             Some(until) if now < until => Err(until.since(now)),
             Some(_) => {
+                // One that is still out after its whole pause is no good sign.
+                if state.trial.replace(request.to_owned()).is_some() {
+                    state.pauses = state.pauses.saturating_add(1);
+                }
                 state.open_until = Some(now.plus(pause(state.pauses)));
-                state.trial = Some(request.to_owned());
                 Ok(())
             }
         }
@@ -141,6 +144,24 @@ mod tests {
         assert_eq!(breaker.open_until(at(6)), Some(at(16)));
         breaker.faulted("a", "trial", at(7));
         assert_eq!(breaker.open_until(at(7)), Some(at(16)), "once");
+    }
+
+    /// What fails only after its pause is over is no reason to try as often as ever.
+    #[test]
+    fn a_trial_that_takes_long_lengthens_the_next_pause() {
+        let breaker = Breaker::default();
+        for _ in 0..THRESHOLD {
+            breaker.faulted("a", "call", at(0));
+        }
+        let tried = |at_second, trial| {
+            assert_eq!(breaker.admit("a", trial, at(at_second)), Ok(()));
+            breaker.open_until(at(at_second))
+        };
+        assert_eq!(tried(5, "1"), Some(at(15)));
+        assert_eq!(tried(15, "2"), Some(at(35)));
+        assert_eq!(tried(35, "3"), Some(at(75)));
+        breaker.succeeded("a");
+        assert_eq!(breaker.open_until(at(36)), None);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::{Common, Failure, print_json};
 
+/// The members that hold what we say, with commands in it.
+const OURS: [&str; 4] = ["reason", "remedy", "next", "message"];
+
 /// What to add to the commands that are named.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hints(String);
@@ -54,7 +57,13 @@ impl Hints {
             Value::String(text) if text.starts_with("hardpoint plugin ") => *text = self.command(text),
             Value::String(text) => *text = self.text(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.complete(item)),
-            Value::Object(members) => members.values_mut().for_each(|member| self.complete(member)),
+            Value::Object(members) => {
+                // Nothing that a plugin wrote, in its manifest or a schema.
+                let ours = |(name, value): &(&String, &mut Value)| {
+                    !value.is_string() || OURS.contains(&name.as_str())
+                };
+                members.iter_mut().filter(ours).for_each(|(_, member)| self.complete(member));
+            }
             _ => {}
         }
     }
@@ -94,9 +103,17 @@ mod tests {
 
     #[test]
     fn in_json_too() {
-        let mut told = json!({"next": "hardpoint plugin grant x", "all": [{"reason": "see `hardpoint plugin list`"}, 1]});
+        let of = |data: &str| {
+            json!({
+                "next": format!("hardpoint plugin grant x{data}"),
+                "all": [{"reason": format!("see `hardpoint plugin list{data}`")}, 1],
+                // A plugin's own, which is left as it is.
+                "schema": {"default": "hardpoint plugin list", "enum": [1], "description": "`hardpoint plugin list`"},
+            })
+        };
+        let mut told = of("");
         hints(None, Some("d")).complete(&mut told);
-        let expected = json!({"next": "hardpoint plugin grant x --data d", "all": [{"reason": "see `hardpoint plugin list --data d`"}, 1]});
+        let expected = of(" --data d");
         assert_eq!(told, expected);
     }
 }

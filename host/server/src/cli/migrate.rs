@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// Only say what would be applied; fail if there is anything.
     #[arg(long)]
     check: bool,
-    /// For programs.
+    /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
 }
@@ -44,10 +44,9 @@ async fn migrate(config: &Config, arguments: &Arguments) -> Result<(), Failure> 
         println!("{}", if arguments.check { "To be applied:" } else { "Applied:" });
         pending.iter().for_each(|step| println!("  {:>4}  {}", step.version, step.name));
     }
-    match arguments.check && !pending.is_empty() {
-        true => {
-            Err(anyhow::anyhow!("the database lacks migrations: `hardpoint migrate` applies them").into())
-        }
-        false => Ok(()),
+    if !arguments.check || pending.is_empty() {
+        return Ok(());
     }
+    let lacks = anyhow::anyhow!("the database lacks migrations: `hardpoint migrate` applies them");
+    Err(if arguments.json { Failure::Told(Box::new(lacks.into())) } else { lacks.into() })
 }

@@ -27,6 +27,37 @@ fn told(app: &TestApp, arguments: &[&str]) -> Value {
     serde_json::from_str(&run(app, &[arguments, &["--json"]].concat())).unwrap()
 }
 
+/// What is waiting, or came and went before it was allowed, is approved by a grant and not by going back.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_goes_back_to_what_never_served() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    app.publish("echo.wasm", &echo("2.0.0", "kv = true\n")).await;
+    app.publish("echo.wasm", &echo("3.0.0", "kv = true\n")).await;
+    let versions = told(&app, &["inspect", "echo"])["versions"].as_array().unwrap().clone();
+    let never = versions.iter().find(|version| version["version"] == "2.0.0").unwrap();
+    assert_eq!(never["state"], "superseded", "{never}");
+    let digest = never["digest"].as_str().unwrap();
+    let back =
+        ["plugin", "rollback", "echo", "--digest", digest, "--config", "hardpoint.toml", "--data", "data"];
+    let refused = hardpoint(app.folder(), &back);
+    assert!(!refused.status.success() && said(&refused).contains("never served"), "{}", said(&refused));
+    // Nor is anything allowed by the beginning of a digest where nobody is asked.
+    let short = ["plugin", "grant", "echo", "--digest", &digest[..16], "--yes", "--data", "data"];
+    assert!(said(&hardpoint(app.folder(), &short)).contains("at least 32"), "{digest}");
+}
+
+/// A version that was resumed and may do nothing any more is not said to serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_resumed_and_allowed_nothing_does_not_serve() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", "kv = true\n"))]).await;
+    run(&app, &["grant", "echo", "--yes"]);
+    app.settle().await;
+    run(&app, &["pause", "echo"]);
+    run(&app, &["revoke", "echo", "--binding", "echo", "--yes"]);
+    let resumed = run(&app, &["resume", "echo"]);
+    assert!(resumed.contains("is no longer paused. It does not serve yet"), "{resumed}");
+}
+
 /// Nothing serves before it is resumed, whatever is published and granted meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_plugin_is_upgraded() {
@@ -58,7 +89,7 @@ async fn a_paused_plugin_is_upgraded() {
     let dry = run(&app, &["publish", "data/plugins/echo.wasm", "--dry-run"]);
     assert!(dry.contains("nothing of it serves before `hardpoint plugin resume echo`"), "{dry}");
     insta::assert_snapshot!(run(&app, &["resume", "echo"]), @r"
-    echo 1.0.0 serves again. A running server follows within a second.
+    echo 1.0.0 is no longer paused. A running server follows within a second.
     Version 1.2.0 is there too: loading, it is allowed, and serves as soon as a running host has compiled it and tried it out.
     ");
     app.settle().await;
@@ -118,7 +149,7 @@ async fn all_versions_are_told_and_named_by_a_few_digits() {
     assert_eq!(told(&app, &["rollback", "echo", "--digest", &digest(2)[..15]])["version"], "1.0.0");
     app.settle().await;
     assert_eq!(app.plugin("echo").await["version"], "1.0.0");
-    assert_eq!(told(&app, &["grant", "echo", "--digest", &digest(0)[7..19]])["version"], "2.0.0");
+    assert_eq!(told(&app, &["grant", "echo", "--digest", &digest(0)[7..39]])["version"], "2.0.0");
     // What was not served is not gone back to, and says why.
     let refused = |arguments: &[&str]| {
         let done = hardpoint(app.folder(), &[&["plugin"], arguments, &["--data", "data"]].concat());

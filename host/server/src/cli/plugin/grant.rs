@@ -19,6 +19,9 @@ use crate::service::plugins::plan::{Planned, Readiness};
 use crate::service::plugins::{Desk, DeskError, Granted};
 use crate::worker::reload::folder::{Content, Entry, Folder};
 
+/// So many digits of a digest are taken for the whole: 128 bits.
+const EXACT_DIGITS: usize = 32;
+
 #[derive(Args)]
 pub(in crate::cli) struct GrantArguments {
     /// The plugin's id.
@@ -55,6 +58,10 @@ pub(in crate::cli) struct RevokeArguments {
 pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hints) -> Result<(), Failure> {
     let (id, binding) = (&arguments.id, arguments.binding.as_deref());
     component::check_id(id)?;
+    let asks = !(arguments.yes || arguments.json);
+    if !asks {
+        arguments.digest.as_deref().map_or(Ok(()), exact)?;
+    }
     // What lies in the folder may be granted before a host has seen it. Where nothing does, no store is made.
     if !has_store(&config) {
         if !config.plugins_folder().is_dir() {
@@ -67,11 +74,10 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hi
     let preview = match desk.preview(id, digest.as_deref(), binding).await {
         Err(DeskError::NoPlugin { near, .. }) => {
             take_from_folder(&desk, id, &near).await?;
-            desk.preview(id, None, binding).await?
+            desk.preview(id, digest.as_deref(), binding).await?
         }
         preview => preview?,
     };
-    let asks = !(arguments.yes || arguments.json);
     if asks {
         show(&preview, "would be allowed to");
         confirm("Allow this?")?;
@@ -100,6 +106,18 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hi
         );
     }
     Ok(())
+}
+
+/// Refuses a beginning of a digest that other bytes could be made to have: nobody looks at what is allowed.
+fn exact(digest: &str) -> Result<(), Failure> {
+    let digits = digest.strip_prefix("sha256:").unwrap_or(digest).len();
+    if digits >= EXACT_DIGITS {
+        return Ok(());
+    }
+    Err(Failure::Misuse(format!(
+        "--digest {digest}: without a question it takes at least {EXACT_DIGITS} of the digits, and all of them stand in \
+         `hardpoint plugin inspect`"
+    )))
 }
 
 fn granted_json(granted: &Granted, outlook: &Outlook) -> Value {

@@ -73,7 +73,7 @@ pub(super) async fn resume(config: Config, arguments: &Arguments, hints: &Hints)
         told["candidate"] = json!(outlook.view().candidate);
         return hints.print_json(&told);
     }
-    println!("{id} {version} serves again. A running server follows within a second.");
+    println!("{id} {version} is no longer paused. {}", hints.text(&outlook.sentence(&resumed.digest)));
     if let Some(candidate) = outlook.candidate() {
         println!("{}", hints.text(&candidate));
     }

@@ -69,12 +69,13 @@ impl Desk {
                 return Standing::new("failed", Some(reason.clone()));
             }
         }
-        if row.state != State::PendingApproval {
+        if row.state == State::Paused {
             return as_stored();
         }
         let is_paused = versions.iter().any(|version| version.state == State::Paused);
         match self.prospect(row, versions, arranged) {
-            Some(Prospect::Waits(reason)) => Standing::new(row.state.as_str(), Some(reason)),
+            Some(Prospect::Waits(reason)) => Standing::new(State::PendingApproval.as_str(), Some(reason)),
+            Some(Prospect::Serves) if row.state == State::Active => as_stored(),
             Some(Prospect::Serves) if is_paused => {
                 Standing::new(State::Paused.as_str(), Some(after_pause(&row.id)))
             }
@@ -83,8 +84,8 @@ impl Desk {
         }
     }
 
-    /// What follows for a version that waits from what is arranged now, as a host will decide once it looks and the
-    /// plugin is not paused. None where that is what its row says already.
+    /// What follows for a version from what is arranged now, as a host will decide once it looks and the plugin is
+    /// not paused. None where that is what its row says already.
     fn prospect(&self, row: &Plugin, versions: &[Plugin], arranged: &Arranged) -> Option<Prospect> {
         let mut resumed = versions.to_vec();
         for version in resumed.iter_mut().filter(|version| version.state == State::Paused) {

@@ -98,10 +98,10 @@ impl Desk {
                 begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
                 let Some(present) = desk::meant(&versions).cloned() else { return Ok(None) };
-                let served = versions.into_iter().filter(|row| row.state == State::Superseded);
+                let mut served = versions.into_iter().filter(has_served);
                 let found = match &wanted {
-                    Some(wanted) => served.into_iter().find(|row| row.digest == *wanted),
-                    None => served.filter(|row| row.served_at.is_some()).max_by_key(|row| row.updated_at),
+                    Some(wanted) => served.find(|row| row.digest == *wanted),
+                    None => served.max_by_key(|row| row.updated_at),
                 };
                 let Some(row) = found else { return Ok(None) };
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
@@ -124,14 +124,19 @@ impl Desk {
     }
 }
 
+/// Whether a version served, and another one does in its place.
+fn has_served(version: &Plugin) -> bool {
+    version.state == State::Superseded && version.served_at.is_some()
+}
+
 /// Refuses to go back to what is not behind.
 fn check_served(version: &Plugin) -> Result<(), DeskError> {
-    let Plugin { id, version, state, .. } = version;
-    if *state == State::Superseded {
+    if has_served(version) {
         return Ok(());
     }
-    let state = state.as_str();
+    let Plugin { id, version, state, served_at, .. } = version;
+    let (state, never) = (state.as_str(), if served_at.is_none() { ", and never served" } else { "" });
     Err(DeskError::State(format!(
-        "version {version} of `{id}` is {state}: only one that served before is gone back to"
+        "version {version} of `{id}` is {state}{never}: only one that served before is gone back to"
     )))
 }
