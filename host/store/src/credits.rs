@@ -79,6 +79,15 @@ struct Row {
     approval_threshold: Option<Credits>,
 }
 
+#[derive(sqlx::FromRow)]
+struct Stands {
+    #[sqlx(flatten)]
+    row: Row,
+    #[sqlx(try_from = "Amount")]
+    held: Credits,
+    is_added: bool,
+}
+
 impl From<Row> for Credited {
     fn from(row: Row) -> Self {
         let budget = Budget {
@@ -129,8 +138,12 @@ statements! {
     INSERT_ENTRY: "INSERT INTO ledger_entries (transfer_id, account, organization_id, amount, kind, time) \
                    VALUES ($1, $2, $3, $4, $5, $6)";
     TRANSFERRED: "SELECT time FROM ledger_entries WHERE transfer_id = $1 LIMIT 1";
-    HELD: "SELECT CAST(COALESCE(SUM(granted - spent), 0) AS BIGINT) FROM credit_leases \
-           WHERE organization_id = $1 AND is_open";
+    STANDS: concat!(
+        "SELECT ", row!(), ", (SELECT CAST(COALESCE(SUM(granted - spent), 0) AS BIGINT) FROM credit_leases \
+         WHERE credit_leases.organization_id = credit_accounts.organization_id AND is_open) AS held, \
+         EXISTS (SELECT 1 FROM ledger_entries WHERE transfer_id = $2) AS is_added \
+         FROM credit_accounts WHERE organization_id = $1"
+    );
     ENTRIES: "SELECT transfer_id, account, amount, kind, time FROM ledger_entries WHERE organization_id = $1 \
               ORDER BY time DESC, transfer_id DESC, account DESC LIMIT $2 OFFSET $3";
     BALANCES: "SELECT account, CAST(SUM(amount) AS BIGINT) FROM ledger_entries WHERE organization_id = $1 \
@@ -143,30 +156,31 @@ pub async fn get(conn: &mut Conn, organization_id: &str) -> Result<Option<Credit
 }
 
 /// The account as the next request will find it: of the present month, and with what its plan adds to that, also
-/// where nobody has spent anything yet and so nothing is entered. Changes nothing.
+/// where nobody has spent anything yet and so nothing is entered. Beside it what hosts hold and did not spend. Changes
+/// nothing.
 pub async fn stands(
     conn: &mut Conn,
     organization_id: &str,
     added: Credits,
     now: Timestamp,
-) -> Result<Account, StoreError> {
-    let found = get(conn, organization_id).await?;
+) -> Result<(Account, Credits), StoreError> {
     let month = now.month_start();
-    let begin = found.map_or(month, |found| found.period_begin.max(month));
-    let mut account = found.map(|found| found.account).unwrap_or_default();
-    if found.is_some_and(|found| found.period_begin < begin) {
+    let transfer = monthly(organization_id, month);
+    // In one statement: what goes back from hosts meanwhile is in one of the two, and not in both or neither.
+    let found = fetch!(conn, fetch_optional, Stands, STANDS, organization_id, transfer)?;
+    let Some(Stands { row, held, is_added }) = found else {
+        return Ok((Account { available: added, ..Account::default() }, Credits::ZERO));
+    };
+    let found = Credited::from(row);
+    let mut account = found.account;
+    if found.period_begin < month {
         account.committed = Credits::ZERO;
     }
-    if added.is_positive() && !is_transferred(conn, &monthly(organization_id, begin)).await? {
+    // Whoever began a month that is not here yet has added it.
+    if found.period_begin <= month && !is_added {
         account.available += added;
     }
-    Ok(account)
-}
-
-/// What hosts hold and did not spend.
-pub async fn held(conn: &mut Conn, organization_id: &str) -> Result<Credits, StoreError> {
-    let (held,): (i64,) = fetch!(conn, fetch_one, (i64,), HELD, organization_id)?;
-    Ok(Credits::from_micros(held))
+    Ok((account, held))
 }
 
 /// Entries of the books, newest first.

@@ -175,7 +175,7 @@ async fn a_new_month_begins_with_what_the_plan_adds(db: Fixture) {
     // Whoever looks is told of what the plan adds before it is entered, and once.
     let stands = async |now: &str| {
         let mut conn = db.store.read().await.unwrap();
-        let account = credits::stands(&mut conn, ORG, micros(500), day(now)).await.unwrap();
+        let (account, _) = credits::stands(&mut conn, ORG, micros(500), day(now)).await.unwrap();
         (account.available.micros(), account.committed.micros())
     };
     assert_eq!(stands("2026-04-30").await, (800, 100));

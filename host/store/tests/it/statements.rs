@@ -71,7 +71,7 @@ const HOT: &[&str] = &[
     "usage::OF_KEY",
     "usage::OF_ORGANIZATION",
     "credits::GET",
-    "credits::HELD",
+    "credits::STANDS",
     "credits::TRANSFERRED",
     "credits::ENTRIES",
     "leases::EXPIRED",

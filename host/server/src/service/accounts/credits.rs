@@ -78,11 +78,12 @@ impl Accounts {
         let mut conn = self.store.read().await?;
         let period = this_month(self.clock.now());
         let terms = terms(&organization.plan);
-        let account = credits::stands(&mut conn, &organization.id, terms.monthly, period.from).await?;
+        let (account, held) =
+            credits::stands(&mut conn, &organization.id, terms.monthly, period.from).await?;
         Ok(Standing {
             terms,
             available: account.available,
-            held: credits::held(&mut conn, &organization.id).await?,
+            held,
             budget: account.budget,
             spent: usage::total(&mut conn, &organization.id, None, period).await?.charge,
             organization_id: organization.id,
