@@ -12,7 +12,7 @@ use hardpoint_store::places::{self, Kept};
 use hardpoint_store::{Engine, Lane, StoreError};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Limits, Organization};
+use super::{Limits, Organization, Tried};
 use crate::error::ApiError;
 use crate::state::App;
 
@@ -114,12 +114,7 @@ fn full(at_once: AtOnce) -> ApiError {
 }
 
 impl Organization {
-    /// The inner error is what lacks.
-    fn try_enter(
-        self: &Arc<Self>,
-        app: &App,
-        at_once: &[AtOnce],
-    ) -> Result<Result<Taken, Vec<Want>>, ApiError> {
+    fn try_enter(self: &Arc<Self>, app: &App, at_once: &[AtOnce]) -> Result<Tried<Taken, Want>, ApiError> {
         match self.counts().places.take(at_once, app.clock.now()) {
             Entry::Full(at_once) => Err(full(at_once)),
             Entry::Lease(wants) => Ok(Err(wants)),

@@ -189,6 +189,9 @@ impl Limits {
     }
 }
 
+/// What an attempt came to, or what has to be leased before the next one.
+type Tried<T, L> = Result<T, Vec<L>>;
+
 impl Organization {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -227,12 +230,11 @@ impl Organization {
         }
     }
 
-    /// The inner error is what lacks.
     fn try_count<T>(
         &self,
         app: &App,
         admit: impl Fn(&mut Counters, Timestamp) -> (Admission, T),
-    ) -> Result<Result<(Option<Standing>, T), Vec<Wish>>, Refused> {
+    ) -> Result<Tried<(Option<Standing>, T), Wish>, Refused> {
         match admit(&mut self.counts().counters, app.clock.now()) {
             (Admission::Admitted(standing), counted) => Ok(Ok((standing, counted))),
             (Admission::Lease(wishes), _) => Ok(Err(wishes)),
