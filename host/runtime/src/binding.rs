@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::breaker::Breaker;
 use crate::door::Door;
+use crate::egress::Holder;
 use crate::error::Fault;
 use crate::generation::Generation;
 use crate::log::{CallLog, LogLevel};
@@ -132,6 +133,11 @@ impl Binding {
     /// Where the configuration says what it may do, if it does.
     pub fn declared(&self) -> Option<&str> {
         self.spec.declared.as_deref()
+    }
+
+    /// As refusals name it.
+    pub(crate) fn holder(&self) -> Holder<'_> {
+        Holder { binding: self.name(), plugin: &self.spec.plugin, declared: self.declared() }
     }
 
     /// Whether its plugin is open to this organisation at the moment.

@@ -92,7 +92,7 @@ impl Wire {
             if let Some(tape) = egress.tape() {
                 tape.hear(exchange, Sound::Sent(&SentRequest::from(&request)));
             }
-            let mut options = SendOptions::for_binding(binding.name());
+            let mut options = SendOptions::of(binding.holder());
             if permissions.is_some() {
                 // These were chosen for this exchange, by somebody who is no operator.
                 options = options.public_beyond(granted);

@@ -41,7 +41,7 @@ impl CallState {
     }
 
     async fn answer(&mut self, request: EgressRequest) -> Result<Response, EgressError> {
-        let options = SendOptions::for_binding(self.binding.name()).max_response(ANSWER_BYTES as u64);
+        let options = SendOptions::of(self.binding.holder()).max_response(ANSWER_BYTES as u64);
         let egress = &self.binding.generation.host.egress;
         let permissions = self.binding.permissions();
         let url = request.url.clone();

@@ -52,12 +52,14 @@ impl CallState {
 
     /// Checks the grant and the sizes; gives the namespace, which the guest never names.
     fn kv_space(&self, key: &str, value_bytes: usize) -> Result<KvSpace<'_>, Error> {
-        let binding = self.binding.name();
         if !self.binding.permissions().kv {
             return Err(Error::Denied(format!(
-                "binding {binding} has no grant for kv: `hardpoint plugin grant {binding}` would give it"
+                "binding {} has no grant for kv; {}",
+                self.binding.name(),
+                self.binding.holder().how_to_allow()
             )));
         }
+        let binding = self.binding.name();
         if key.len() > KEY_BYTES || value_bytes > VALUE_BYTES {
             return Err(Error::TooLarge(format!(
                 "a key has at most {KEY_BYTES} bytes and a value {VALUE_BYTES}"

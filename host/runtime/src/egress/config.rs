@@ -73,11 +73,40 @@ impl Default for EgressConfig {
     }
 }
 
+/// On whose behalf something is done: named in refusals, with what would allow it.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder<'a> {
+    /// The binding.
+    pub binding: &'a str,
+    /// Its plugin's id.
+    pub plugin: &'a str,
+    /// Where the configuration says what it may do, if it does.
+    pub declared: Option<&'a str>,
+}
+
+impl Holder<'_> {
+    /// How an operator allows it more, for the end of a sentence.
+    pub fn how_to_allow(&self) -> String {
+        let Self { binding, plugin, declared } = self;
+        match declared {
+            Some(table) => format!("an operator may add it to [{table}] in hardpoint.toml"),
+            None if binding == plugin => {
+                format!("to see what is asked and allow it: hardpoint plugin grant {plugin}")
+            }
+            None => {
+                format!(
+                    "to see what is asked and allow it: hardpoint plugin grant {plugin} --binding {binding}"
+                )
+            }
+        }
+    }
+}
+
 /// What one request may use, and on whose behalf it is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct SendOptions<'a> {
-    /// Named in refusals, with the command that would allow the request.
-    pub binding: &'a str,
+    /// On whose behalf.
+    pub holder: Holder<'a>,
     /// The configured ones if none.
     pub timeouts: Option<Timeouts>,
     /// The configured one if none.
@@ -88,9 +117,14 @@ pub struct SendOptions<'a> {
 }
 
 impl<'a> SendOptions<'a> {
-    /// With the configured limits.
+    /// Of what has no plugin behind it: the host itself, or one that is being written. With the configured limits.
     pub fn for_binding(binding: &'a str) -> Self {
-        Self { binding, timeouts: None, max_response_bytes: None, public_beyond: None }
+        Self::of(Holder { binding, plugin: binding, declared: None })
+    }
+
+    /// With the configured limits.
+    pub fn of(holder: Holder<'a>) -> Self {
+        Self { holder, timeouts: None, max_response_bytes: None, public_beyond: None }
     }
 
     /// With another limit on the answer, in bytes.

@@ -15,7 +15,7 @@ use http_body::Body as _;
 use url::{Position, Url};
 
 pub use body::EgressBody;
-pub use config::{EgressConfig, EgressConfigError, SendOptions, Timeouts};
+pub use config::{EgressConfig, EgressConfigError, Holder, SendOptions, Timeouts};
 pub use error::{EgressError, EgressErrorKind};
 pub use request::{EgressRequest, Part};
 pub use resolve::Resolve;
@@ -139,7 +139,7 @@ impl Egress {
         }
         let proxy = shared.connector.proxy_for(url).filter(|_| url.scheme() == "http");
         let preparation =
-            Preparation { binding: options.binding, url, permissions, secrets, max_body: shared.max_request };
+            Preparation { holder: options.holder, url, permissions, secrets, max_body: shared.max_request };
         let shown = shared.tape.as_ref().map(|tape| (tape, SentRequest::from(&request)));
         let mut outgoing = preparation.prepare(request, proxy.is_some()).await?;
         if let Some(played) = shown.and_then(|(tape, shown)| tape.play(&shown)) {

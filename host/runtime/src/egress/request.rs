@@ -10,6 +10,7 @@ use http::{Method, Uri};
 use http_body_util::Full;
 use url::{Position, Url};
 
+use super::config::Holder;
 use super::error::EgressError;
 use crate::secret::{Secret, SecretEncoding};
 
@@ -52,7 +53,7 @@ const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Checks a request and puts it together.
 pub(super) struct Preparation<'a> {
-    pub(super) binding: &'a str,
+    pub(super) holder: Holder<'a>,
     pub(super) url: &'a Url,
     pub(super) permissions: &'a Permissions,
     pub(super) secrets: &'a BTreeMap<String, Secret>,
@@ -66,12 +67,9 @@ impl Preparation<'_> {
         request: EgressRequest,
         absolute: bool,
     ) -> Result<http::Request<Full<Bytes>>, EgressError> {
-        self.permissions.permits(&request.method, self.url).map_err(|refusal| {
-            let binding = self.binding;
-            EgressError::denied(format!(
-                "{refusal}; to see what is asked and allow it: hardpoint plugin grant {binding}"
-            ))
-        })?;
+        self.permissions
+            .permits(&request.method, self.url)
+            .map_err(|refusal| EgressError::denied(format!("{refusal}; {}", self.holder.how_to_allow())))?;
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| EgressError::denied("the method is no HTTP method"))?;
         let headers = self.headers(request.headers, request.gzip)?;
@@ -161,15 +159,16 @@ impl Preparation<'_> {
 
     /// Both have to agree with the address: what was granted, and the value itself.
     fn secret(&self, name: &str, encoding: SecretEncoding) -> Result<Bytes, EgressError> {
-        let binding = self.binding;
         let Some(audience) = self.permissions.secret_audience(name) else {
             return Err(EgressError::denied(format!(
-                "the secret `{name}` is not granted; to see what is asked and allow it: hardpoint plugin grant {binding}"
+                "the secret `{name}` is not granted; {}",
+                self.holder.how_to_allow()
             )));
         };
         let Some(secret) = self.secrets.get(name) else {
             return Err(EgressError::denied(format!(
-                "the secret `{name}` has no value; name one under `[bindings.{binding}.secrets]` in the configuration"
+                "the secret `{name}` has no value; name one under `[bindings.{}.secrets]` in the configuration",
+                self.holder.binding
             )));
         };
         match [audience, secret.audience()].into_iter().find(|audience| !audience.is_of(self.url)) {

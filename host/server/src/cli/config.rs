@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use hardpoint_runtime::inspect;
 use hardpoint_store::StoreError;
 use serde_json::{Value, json};
 
@@ -13,7 +12,6 @@ use crate::config::{self, Config, ConfigError, Draft, Problem, Sources};
 use crate::service::effective::Effective;
 use crate::service::plugins::review::{Known, Review};
 use crate::start::open_store_to_read;
-use crate::worker::reload::folder::{Content, Entry, Folder};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -158,7 +156,7 @@ fn review(draft: &Draft) -> Result<Review, Failure> {
             return Ok(Review { problems, warnings });
         }
     };
-    in_folder(config, &mut known);
+    folder::components(config).for_each(|found| known.add(found.inspection));
     let found = known.review(&effective.config);
     problems.extend(effective.missing());
     problems.extend(found.problems);
@@ -176,23 +174,4 @@ async fn in_store(config: &Config) -> Result<(Known, Effective), StoreError> {
 
 fn nothing(config: &Config) -> (Known, Effective) {
     (Known::default(), Effective::loaded(Arc::new(config.clone())))
-}
-
-/// Adds the plugins of the folder; looking makes none.
-fn in_folder(config: &Config, known: &mut Known) {
-    let path = config.plugins_folder();
-    if !path.is_dir() {
-        return;
-    }
-    let Ok(folder) = Folder::at(&path) else { return };
-    let limit = config.plugins.max_component_bytes.0;
-    for (name, entry) in folder.entries().unwrap_or_default() {
-        if let Entry::File(signature) = entry
-            && signature.size <= limit
-            && let Content::Whole(bytes) = folder.read(&name, signature)
-            && let Ok(inspection) = inspect(&bytes)
-        {
-            known.add(inspection);
-        }
-    }
 }

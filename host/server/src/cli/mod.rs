@@ -16,6 +16,7 @@ macro_rules! eprintln {
 mod compile;
 mod config;
 mod credits;
+mod folder;
 mod hints;
 mod key;
 mod migrate;
@@ -165,8 +166,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             if as_json && error.use_stderr() {
                 let text = error.to_string();
-                let first = text.lines().next().unwrap_or_default();
-                println!("{}", json!({ "error": "misuse", "message": first.trim_start_matches("error: ") }));
+                println!("{}", json!({ "error": "misuse", "message": sentence(&text) }));
             }
             error.exit()
         }
@@ -193,6 +193,13 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&hints, as_json),
     }
+}
+
+/// What clap says is wrong, on one line, without how the command is used.
+fn sentence(text: &str) -> String {
+    let said = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 impl Failure {
@@ -341,6 +348,16 @@ mod tests {
         // A plugin may be called so.
         assert!(shown("hardpoint plugin pause help").is_none());
         assert_eq!(shown("hardpoint plugin pause help --help"), shown("hardpoint plugin pause --help"));
+    }
+
+    #[test]
+    fn a_mistake_is_told_whole_and_on_one_line() {
+        let error = |words: &[&str]| sentence(&Cli::try_parse_from(words).err().unwrap().to_string());
+        assert_eq!(
+            error(&["hardpoint", "plugin", "grant"]),
+            "the following required arguments were not provided: <ID>"
+        );
+        assert_eq!(error(&["hardpoint", "no"]), "unrecognized subcommand 'no'");
     }
 
     #[test]

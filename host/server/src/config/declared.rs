@@ -69,7 +69,7 @@ impl PluginConfig {
             });
             if !is_digest {
                 let message = format!(
-                    "`{digest}` is no `sha256:…` with 64 small hexadecimal digits, as `hardpoint plugin inspect` shows it"
+                    "`{digest}` is no `sha256:…` with 64 small hexadecimal digits, as `hardpoint plugin inspect {id}` shows it"
                 );
                 problems.push(Problem::new(format!("plugins.{id}.digest"), message));
             }

@@ -245,16 +245,17 @@ async fn revoking_what_the_file_allows_names_the_file() {
 async fn a_file_that_stays_is_named_to_programs_too() {
     let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
     let removed = told(&app, &["remove", "echo"]);
-    assert_eq!((&removed["file_left"], &removed["declared"]), (&json!("echo.wasm"), &json!(false)));
+    assert_eq!((&removed["files_left"], &removed["declared"]), (&json!(["echo.wasm"]), &json!(false)));
     app.settle().await;
     // It asks for nothing, so nobody is asked when it comes again.
     app.publish("echo.wasm", &echo("1.0.0", "")).await;
     assert_eq!(app.call("echo").await, 200);
+    // Each file is named, also that of a version that another took the place of.
+    app.publish("echo-2.wasm", &echo("2.0.0", "")).await;
     let removed = run(&app, &["remove", "echo", "--yes"]);
-    assert!(
-        removed.contains("is taken up again when it changes, without asking anybody: delete it too"),
-        "{removed}"
-    );
+    for file in ["echo.wasm", "echo-2.wasm"] {
+        assert!(removed.contains(&format!("The file {file} stays in the plugins folder")), "{removed}");
+    }
 }
 
 /// What a command that was refused told, people and programs.
@@ -280,7 +281,7 @@ fn every_refusal_is_json_where_json_is_asked_for() {
         (&["plugin", "grant", "a", "b"], 2, "misuse"),
         (&["plugin", "inspect", "wrong.toml"], 1, "failed"),
         (&["plugin", "list", "--config", "wrong.toml"], 2, "configuration"),
-        (&["key", "show", "key_none"], 1, "failed"),
+        (&["key", "show", "key_none"], 2, "misuse"),
     ];
     for (arguments, code, kind) in kinds {
         let (ended, _, told) = refused(folder, arguments);

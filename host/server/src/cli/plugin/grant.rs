@@ -4,12 +4,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use clap::Args;
-use hardpoint_runtime::inspect;
 use hardpoint_store::plugins::Source;
 use serde_json::{Value, json};
 
 use super::outlook::Outlook;
 use super::{Failure, component, confirm, desk, has_store, no_store, present_for, whole};
+use crate::cli::folder;
 use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -17,7 +17,6 @@ use crate::service::plugins::desk::Revoked;
 use crate::service::plugins::near::{but, near};
 use crate::service::plugins::plan::{Planned, Readiness};
 use crate::service::plugins::{Desk, DeskError, Granted};
-use crate::worker::reload::folder::{Content, Entry, Folder};
 
 /// So many digits of a digest are taken for the whole: 128 bits.
 const EXACT_DIGITS: usize = 32;
@@ -187,41 +186,22 @@ async fn take_from_folder(desk: &Desk, id: &str, published: &[String]) -> Result
 
 /// The file of a plugin in the folder: its name and its bytes. `published` are those that may have been meant.
 fn in_folder(config: &Config, id: &str, published: &[String]) -> Result<(String, Bytes), Failure> {
-    let path = config.plugins_folder();
     let mut others = published.to_vec();
-    let found = path.is_dir().then(|| find(config, id, &mut others).ok().flatten()).flatten();
-    found.ok_or_else(|| {
-        if Path::new(id).is_dir() {
-            return component::folder(Path::new(id));
+    for found in folder::components(config) {
+        if found.inspection.manifest.id == id {
+            return Ok((found.name, found.bytes));
         }
-        let (near, path) = (near(id, others.iter().map(String::as_str)), path.display());
-        let but = but(&near);
-        Failure::Other(anyhow::anyhow!(
-            "there is no plugin `{id}`{but}, neither published nor in {path}; `hardpoint plugin list` tells those \
-             that there are"
-        ))
-    })
-}
-
-/// Adds the plugins that it meets before it finds this one to `others`.
-fn find(config: &Config, id: &str, others: &mut Vec<String>) -> std::io::Result<Option<(String, Bytes)>> {
-    let folder = Folder::at(&config.plugins_folder())?;
-    let limit = config.plugins.max_component_bytes.0;
-    for (name, entry) in folder.entries()? {
-        let Entry::File(signature) = entry else { continue };
-        if signature.size > limit {
-            continue;
-        }
-        if let Content::Whole(bytes) = folder.read(&name, signature)
-            && let Ok(inspection) = inspect(&bytes)
-        {
-            if inspection.manifest.id == id {
-                return Ok(Some((name, bytes)));
-            }
-            others.push(inspection.manifest.id);
-        }
+        others.push(found.inspection.manifest.id);
     }
-    Ok(None)
+    if Path::new(id).is_dir() {
+        return Err(component::folder(Path::new(id)));
+    }
+    let but = but(&near(id, others.iter().map(String::as_str)));
+    let path = config.plugins_folder();
+    Err(Failure::Other(anyhow::anyhow!(
+        "there is no plugin `{id}`{but}, neither published nor in {}; `hardpoint plugin list` tells those that there are",
+        path.display()
+    )))
 }
 
 fn show(granted: &Granted, may: &str) {
@@ -231,6 +211,8 @@ fn show(granted: &Granted, may: &str) {
         match &planned.readiness {
             Readiness::Unfit(reason) => println!("Binding {} is left out: {reason}", planned.name),
             _ if planned.asked.is_empty() => println!("Binding {} asks for nothing.", planned.name),
+            // Whatever is said here, the file decides.
+            _ if planned.declared => println!("Binding {} asks to:", planned.name),
             _ => println!("Binding {} {may}:", planned.name),
         }
         for item in planned.asked.describe() {

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Failure, confirm, present_for};
+use crate::cli::folder;
 use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -26,25 +27,26 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let Some(there) = desk.plugin(id, None).await? else {
         return Err(desk.no_plugin(id).await.into());
     };
+    let versions: Vec<&str> = there.versions.iter().map(|version| version.version.as_str()).collect();
     if !(arguments.yes || arguments.json) {
         let names: Vec<&str> = there.bindings.iter().map(|binding| binding.name.as_str()).collect();
         println!(
-            "{id} {} goes, with its bindings ({}) and what they were allowed.",
-            there.version,
+            "{id} goes ({}), with its bindings ({}) and what they were allowed.",
+            versions.join(", "),
             names.join(", ")
         );
         confirm("Remove it?")?;
     }
     desk.remove(&Author::cli(), id).await?;
     desk.store.close().await;
-    let left = there.file.filter(|_| there.source == "folder");
+    // Any of them would come again, also one that another had taken the place of.
+    let left = folder::files_of(&desk.config, id);
     let is_declared = desk.config.declared.contains_key(id);
     if arguments.json {
         return hints.print_json(&json!({
             "id": id,
-            "version": there.version,
-            "digest": there.digest,
-            "file_left": left,
+            "versions": versions,
+            "files_left": left,
             "declared": is_declared,
         }));
     }
@@ -52,10 +54,9 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     if is_declared {
         println!("What hardpoint.toml says under [plugins.{id}] stays, and holds for one that comes again.");
     }
-    if let Some(file) = left {
+    for file in &left {
         println!(
-            "The file {file} stays in the plugins folder, and is taken up again when it changes{}: delete it too.",
-            if there.asks.is_empty() { ", without asking anybody" } else { "" }
+            "The file {file} stays in the plugins folder: delete it too, or the plugin may come again with it."
         );
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_domain::model::Model;
+use hardpoint_domain::reach::Reach;
 use hardpoint_runtime::Inspection;
 use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Store, StoreError, organizations};
@@ -31,6 +32,8 @@ pub struct Known {
     kinds: BTreeMap<String, Kind>,
     /// Organisations that the configuration names and the store knows.
     organizations: BTreeSet<String>,
+    /// Those that an operator paused.
+    paused: BTreeSet<String>,
     arranged: Arranged,
 }
 
@@ -70,6 +73,7 @@ impl Known {
             let known = if row.state == State::Removed { &mut self.removed } else { &mut self.versions };
             known.insert((row.id.clone(), row.digest.clone()));
         }
+        self.paused.extend(versions.iter().find(|row| row.state == State::Paused).map(|row| row.id.clone()));
         let serving = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
         let coming = || versions.iter().find(|row| !matches!(row.state, State::Removed | State::Rejected));
         let judge = serving.or_else(coming);
@@ -100,6 +104,7 @@ impl Known {
                 review.problems.extend(misfits(config, manifest, &planned));
                 review.problems.extend(secrets(config, manifest, &planned));
                 review.warnings.extend(waits(config, manifest, &planned));
+                review.warnings.extend(withheld(config, manifest, &planned));
             }
         }
         for (name, binding) in &config.bindings {
@@ -157,7 +162,7 @@ impl Known {
     /// Models that nobody answers, because this plugin and those of their fallbacks are switched off.
     fn silenced<'a>(&'a self, config: &'a Config, id: &'a str) -> impl Iterator<Item = &'a str> {
         let plugin_of = |model: &'a Model| self.plugin_behind(config, &model.binding);
-        let is_off = move |model: &'a Model| config.declared_off(plugin_of(model)).is_some();
+        let is_off = move |model: &'a Model| self.off(config, plugin_of(model)).is_some();
         let models = config
             .models
             .iter()
@@ -181,11 +186,17 @@ impl Known {
             let message = format!("no version of `{id}` that is here has this digest, so none of it serves");
             review.warnings.push(config.problem(key("digest"), message));
         }
-        if !declared.enabled {
-            for model in self.silenced(config, id) {
-                let message = format!("nobody answers for model `{model}`: nothing else serves it");
-                review.warnings.push(config.problem(key("enabled"), message));
-            }
+        let is_open = |reach: &Reach| reach.others || !reach.except.is_empty();
+        let closing = match &declared.reach {
+            _ if !declared.enabled => Some("enabled"),
+            Some(reach) if !is_open(reach) => Some("organizations"),
+            _ => None,
+        };
+        for (closing, model) in
+            closing.into_iter().flat_map(|key| self.silenced(config, id).map(move |m| (key, m)))
+        {
+            let message = format!("nobody answers for model `{model}`: nothing else serves it");
+            review.warnings.push(config.problem(key(closing), message));
         }
         let named = declared.reach.iter().flat_map(|reach| &reach.except);
         for stranger in named.filter(|named| !self.organizations.contains(*named)) {
@@ -276,6 +287,29 @@ fn waits(config: &Config, manifest: &Manifest, planned: &Planned) -> Option<Prob
     // One that is switched off waits for nothing.
     let remedy = planned.remedy(id).filter(|_| config.declared_off(id).is_none())?;
     Some(config.problem(table, format!("{waits}; allow it with `{remedy}`, or under [{table}.grant]")))
+}
+
+/// Secrets that a binding of the configuration names and its grant there leaves out: a plugin that can do without
+/// them serves, and fails once it wants one.
+fn withheld(config: &Config, manifest: &Manifest, planned: &Planned) -> Vec<Problem> {
+    let (Some(table), Some(binding), true) = (planned.table(), &planned.written, planned.declared) else {
+        return Vec::new();
+    };
+    if planned.readiness != Readiness::Ready {
+        return Vec::new();
+    }
+    let is_granted = |name: &String| planned.permissions.secrets.iter().any(|granted| granted.name == *name);
+    let is_asked = |name: &String| manifest.secret.iter().any(|wish| wish.name == *name);
+    let names = binding.secrets.keys().filter(|name| is_asked(name) && !is_granted(name));
+    names
+        .map(|name| {
+            let message = format!(
+                "plugin {} may not use the secret `{name}`, which is named above; add it here",
+                manifest.id
+            );
+            config.problem(format!("{table}.grant.secrets"), message)
+        })
+        .collect()
 }
 
 /// What is wrong with the settings of a binding that stands in the configuration.

@@ -5,6 +5,7 @@ use hardpoint_domain::model::Model;
 
 use super::{Known, Review, word};
 use crate::config::{Config, no_binding};
+use crate::service::models::with_fallbacks;
 use crate::service::plugins::near::{but, near};
 
 impl Known {
@@ -16,7 +17,9 @@ impl Known {
             let message = self.hidden(config, binding);
             let message = message
                 .unwrap_or_else(|| no_binding(binding, &but(&self.near(config, binding, Kind::Model))));
-            review.problems.push(config.problem(key, message));
+            // In a folder where no host ever was, nothing is known of plugins that it will have.
+            let told = if self.kinds.is_empty() { &mut review.warnings } else { &mut review.problems };
+            told.push(config.problem(key, message));
         }
         for (at, model) in config.models.iter().enumerate() {
             if let Some(kind) = self.kind_behind(config, &model.binding)
@@ -24,6 +27,15 @@ impl Known {
             {
                 let message = format!("`{}` is a plugin of kind {}, no model", model.binding, word(kind));
                 review.problems.push(config.problem(config.places.model(at, "binding"), message));
+            }
+            let plugin = self.plugin_behind(config, &model.binding);
+            if self.paused.contains(plugin)
+                && with_fallbacks(&config.models, model)
+                    .all(|model| self.off(config, self.plugin_behind(config, &model.binding)).is_some())
+            {
+                let message =
+                    format!("nobody answers: `hardpoint plugin resume {plugin}` lets its plugin go on");
+                review.warnings.push(config.problem(config.places.model(at, "binding"), message));
             }
             for (of_tools, tool) in model.tools.iter().enumerate() {
                 self.judge_tool(config, config.places.model(at, &format!("tools.{of_tools}")), tool, review);
@@ -36,13 +48,14 @@ impl Known {
         let warning = match self.kind_behind(config, tool) {
             Some(Kind::Tool) => {
                 let plugin = self.plugin_behind(config, tool);
-                let is_off = config.declared_off(plugin).is_some();
-                is_off.then(|| {
-                    format!("the model answers without `{tool}`: [plugins.{plugin}] switches its plugin off")
-                })
+                self.off(config, plugin).map(|off| format!("the model answers without `{tool}`: {off}"))
             }
             Some(kind) => {
                 let message = format!("`{tool}` is a plugin of kind {}, no tool", word(kind));
+                return review.problems.push(config.problem(key, message));
+            }
+            None if self.kinds.get(tool).is_some_and(|kind| *kind != Kind::Tool) => {
+                let message = format!("`{tool}` is a plugin of kind {}, no tool", word(self.kinds[tool]));
                 return review.problems.push(config.problem(key, message));
             }
             // Of a binding without its plugin that is said where it was written.
@@ -52,6 +65,20 @@ impl Known {
             })),
         };
         review.warnings.extend(warning.map(|message| config.problem(key, message)));
+    }
+
+    /// Why nobody is served by a plugin that is there; none where it serves, or only waits.
+    pub(super) fn off(&self, config: &Config, plugin: &str) -> Option<String> {
+        let reach = config.declared.get(plugin).and_then(|declared| declared.reach.as_ref());
+        if config.declared_off(plugin).is_some() {
+            Some(format!("[plugins.{plugin}] switches its plugin off"))
+        } else if reach.is_some_and(|reach| !reach.others && reach.except.is_empty()) {
+            Some(format!("[plugins.{plugin}] opens its plugin to no organisation"))
+        } else if self.paused.contains(plugin) {
+            Some(format!("its plugin is paused; `hardpoint plugin resume {plugin}` lets it go on"))
+        } else {
+            None
+        }
     }
 
     /// The plugin that a name leads to: a binding's, or the one of this id.
