@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use hardpoint_store::StoreError;
 use serde_json::{Value, json};
 
-use super::{Common, Failure, block_on, print_json};
+use super::{Common, Failure, block_on, folder, print_json};
 use crate::config::{self, Config, ConfigError, Draft, Problem, Sources};
 use crate::service::effective::Effective;
 use crate::service::plugins::review::{Known, Review};
