@@ -471,6 +471,9 @@ impl From<StoreError> for ApiError {
         match &error {
             StoreError::InvalidText => Self::bad_request("Text may not contain the character NUL."),
             StoreError::Duplicate { .. } => Self::conflict("It exists already.").caused_by(error),
+            StoreError::Blobs(_) => {
+                Self::unavailable(1, "The folder for bytes cannot be used. Retry later.").caused_by(error)
+            }
             transient if transient.is_transient() => {
                 Self::unavailable(1, "The database cannot be reached. Retry later.").caused_by(error)
             }

@@ -40,9 +40,9 @@ pub struct Blobs(Arc<dyn ObjectStore>);
 
 impl Blobs {
     pub(crate) async fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
-        tokio::fs::create_dir_all(folder).await.map_err(|error| {
-            StoreError::Unavailable(format!("the blob folder {}: {error}", folder.display()))
-        })?;
+        tokio::fs::create_dir_all(folder)
+            .await
+            .map_err(|error| StoreError::Blobs(format!("{}: {error}", folder.display())))?;
         let local = LocalFileSystem::new_with_prefix(folder)?.with_fsync(durability == Durability::Power);
         Ok(Self(Arc::new(local)))
     }

@@ -35,6 +35,9 @@ pub enum StoreError {
     /// on PostgreSQL, what became of the write is not known.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// The folder for bytes cannot be read or written; the database may be well.
+    #[error("the folder for bytes cannot be used: {0}")]
+    Blobs(String),
     /// The database was made by a newer version of Hardpoint.
     #[error("the database is at version {found}, this program knows {known}; use a newer program")]
     Newer {
@@ -68,7 +71,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same write may succeed a little later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Conflict | Self::Unavailable(_))
+        matches!(self, Self::Conflict | Self::Unavailable(_) | Self::Blobs(_))
     }
 }
 
@@ -149,6 +152,6 @@ impl From<object_store::Error> for StoreError {
             }
             cause = inner.source();
         }
-        Self::Unavailable(error.to_string())
+        Self::Blobs(error.to_string())
     }
 }

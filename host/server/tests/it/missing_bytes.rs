@@ -133,3 +133,51 @@ async fn what_served_goes_on_while_its_successor_is_missing() {
     app.post("/api/v1/plugins/echo/revoke", &json!({})).await.expect(200);
     assert_eq!(app.call("echo").await, 404);
 }
+
+/// The folder is looked through when somebody asks, and what was of no use is not tried again by itself.
+const SELDOM: &str = "[plugins]\nscan_interval = \"1h\"\n";
+
+fn blob(app: &TestApp, digest: &Value) -> std::path::PathBuf {
+    app.folder().join("data/blobs").join(key(digest).to_string())
+}
+
+/// As a disk leaves it that was full.
+fn cut_short(path: &std::path::Path) {
+    let bytes = std::fs::read(path).unwrap();
+    std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_cut_short_here_are_rejected_for_nobody() {
+    let app = TestApp::with(SELDOM, &[]).await;
+    let bytes = echo("1.0.0", "");
+    let digest = upload(&app, &bytes).await;
+    cut_short(&blob(&app, &digest));
+    // It settles: what is of no use is not tried over and over.
+    let plugin = approve(&app, &digest).await;
+    assert!(told(&plugin) && plugin["reason"].as_str().unwrap().contains("has others"), "{plugin}");
+    app.settle().await;
+    assert_eq!(state(&app, &digest).await, State::PendingApproval);
+    let inspected = said(&hardpoint(app.folder(), &["plugin", "inspect", "echo"]));
+    assert!(inspected.contains("has others") && inspected.contains("echo 1.0.0"), "{inspected}");
+    // A file mends them, and somebody who asks finds out.
+    app.publish("any.wasm", &bytes).await;
+    serves(&app, "1.0.0").await;
+    assert_eq!(std::fs::read(blob(&app, &digest)).unwrap(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_tried_again_now_and_then() {
+    let app = TestApp::with("[plugins]\nscan_interval = \"200ms\"\n", &[]).await;
+    let bytes = echo("1.0.0", "");
+    let digest = upload(&app, &bytes).await;
+    let path = blob(&app, &digest);
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let plugin = approve(&app, &digest).await;
+    let reason = plugin["reason"].as_str().unwrap();
+    assert!(reason.contains("folder for bytes cannot be used") && !reason.contains("database"), "{plugin}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    serves(&app, "1.0.0").await;
+}

@@ -62,7 +62,7 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
     } else {
         let target = &arguments.target;
         let version = desk.serving(target).await.map_err(|error| component::missing(target, error))?;
-        blob(&desk, &version.digest).await?
+        blob(&desk, &version).await.map_err(|lack| anyhow!("{lack}"))?
     };
     let binding = bind(&desk, bytes, arguments, settings).await?;
     let context = CallContext { request_id: "call".to_owned(), organization: "cli".to_owned() };

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
+use hardpoint_domain::manifest::Manifest;
 use hardpoint_runtime::{Inspection, inspect};
-use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::plugins::Plugin;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::service::plugins::settings;
 use crate::service::plugins::view::{PluginView, ReachView, VersionView};
 use crate::worker::pauses;
+use crate::worker::reload::sources::Sources;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -58,6 +60,9 @@ struct Report {
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Why its bytes could not be looked at; then what they import and export is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lack: Option<String>,
     bindings: Vec<Binding>,
     /// Every version of it that is kept here, the newest first.
     versions: Vec<VersionView>,
@@ -106,9 +111,11 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
         desk.version(target, None).await.map_err(|error| component::missing(target, error))?;
         let digest = whole(&desk, target, arguments.digest.as_ref()).await?;
         let version = desk.version(target, digest.as_deref()).await?;
-        let bytes = blob(&desk, &version.digest).await?;
-        let inspection = inspect(&bytes).context("the stored component cannot be read")?;
-        published_report(&desk, inspection).await?
+        let (inspection, lack) = match blob(&desk, &version).await {
+            Ok(bytes) => (inspect(&bytes).context("the stored component cannot be read")?, None),
+            Err(lack) => (as_published(&version)?, Some(lack)),
+        };
+        Report { lack, ..published_report(&desk, inspection).await? }
     };
     if arguments.json {
         hints.print_json(&report)
@@ -118,10 +125,22 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     }
 }
 
-/// The bytes of a published version.
-pub(super) async fn blob(desk: &Desk, digest: &str) -> Result<Bytes, Failure> {
-    let found = desk.store.blobs().get(&BlobKey::plugin(digest)?).await?;
-    Ok(found.context("its bytes are missing from the blob store: publish it again")?)
+/// The bytes of a published version; or why they are not here.
+pub(super) async fn blob(desk: &Desk, version: &Plugin) -> Result<Bytes, String> {
+    let sources = Sources::of(&desk.config, desk.store.blobs(), version);
+    sources.bytes(&version.digest).await.map_err(|lack| lack.reason)
+}
+
+/// What the store alone can say of a version: not what its bytes import and export.
+fn as_published(version: &Plugin) -> Result<Inspection, Failure> {
+    Ok(Inspection {
+        digest: version.digest.clone(),
+        size: version.size,
+        manifest: Manifest::from_toml(&version.manifest).context("its manifest cannot be read")?,
+        manifest_text: version.manifest.clone(),
+        imports: Vec::new(),
+        exports: Vec::new(),
+    })
 }
 
 async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report, Failure> {
@@ -169,6 +188,7 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
         open_to: arranged.reach(config, &manifest.id).into(),
         state: UNPUBLISHED.to_owned(),
         reason: None,
+        lack: None,
         bindings,
         versions: Vec::new(),
     }
@@ -198,15 +218,7 @@ fn print(report: &Report, hints: &Hints) {
     println!("Size     {} bytes", report.size);
     let reason = report.reason.as_ref().map(|why| format!(": {}", hints.text(why))).unwrap_or_default();
     println!("State    {}{reason}", report.state);
-    println!("Exports  {}", report.exports.join(", "));
-    println!("Imports");
-    for import in &report.imports {
-        println!(
-            "  {}{}",
-            import.name,
-            if import.stubbed { "  (a stub that refuses every call)" } else { "" }
-        );
-    }
+    print_interface(report);
     print_list("Asks to", &report.asks, "nothing");
     print_list("Settings", &report.settings, "none");
     println!("Open to  {}", report.open_to);
@@ -214,6 +226,19 @@ fn print(report: &Report, hints: &Hints) {
         print_binding(report, binding, hints);
     }
     print_versions(report);
+}
+
+fn print_interface(report: &Report) {
+    if let Some(lack) = &report.lack {
+        println!("Bytes    {lack}");
+        return;
+    }
+    println!("Exports  {}", report.exports.join(", "));
+    println!("Imports");
+    for import in &report.imports {
+        let stub = if import.stubbed { "  (a stub that refuses every call)" } else { "" };
+        println!("  {}{stub}", import.name);
+    }
 }
 
 fn print_binding(report: &Report, binding: &Binding, hints: &Hints) {

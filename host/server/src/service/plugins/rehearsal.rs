@@ -7,7 +7,6 @@ use bytes::Bytes;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_runtime::{CallContext, Runtime, ToolDescription};
-use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugins::{self, Plugin, State};
 use serde::Serialize;
 use serde_json::Value;
@@ -17,6 +16,7 @@ use super::plan::{Planned, Readiness, plan};
 use super::upload::UploadError;
 use super::{Desk, DeskError};
 use crate::worker::reload::decide::other_bytes;
+use crate::worker::reload::sources::Sources;
 
 /// What publishing a component would change.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -151,8 +151,9 @@ impl Desk {
         present: Option<&Plugin>,
         planned: Option<&Planned>,
     ) -> Option<ToolDescription> {
-        let key = BlobKey::plugin(&present?.digest).ok()?;
-        let bytes = self.store.blobs().get(&key).await.ok()??;
+        let present = present?;
+        let sources = Sources::of(&self.config, self.store.blobs(), present);
+        let bytes = sources.bytes(&present.digest).await.ok()?;
         let generation = runtime.load(bytes).await.ok()?;
         describe(runtime, generation, planned?, self).await
     }

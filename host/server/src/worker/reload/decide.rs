@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::is_revoked;
 use crate::service::plugins::plan::{Planned, plan};
+use crate::worker::reload::sources::Lack;
 
 /// How far the loading of a version's bytes has come in this process.
 #[derive(Clone, Debug)]
@@ -22,8 +23,8 @@ pub enum Loaded {
     Ready(Arc<Generation>),
     /// It cannot, for this reason.
     Failed(String),
-    /// Its bytes are not here (yet), for this reason: other hosts may have them.
-    Missing(String),
+    /// Its bytes are not here (yet): other hosts may have them.
+    Missing(Lack),
 }
 
 /// A change of a version's row.

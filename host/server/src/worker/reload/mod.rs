@@ -40,7 +40,7 @@ use self::files::{Files, SeenFile};
 use self::folder::Folder;
 use self::reconcile::Published;
 pub use self::scan::new_plugin;
-use self::sources::Unloaded;
+use self::sources::{Lack, Unloaded};
 use crate::state::{App, stopped};
 
 /// How often the store's revision is asked for: a grant or a revocation is effective within this time.
@@ -296,7 +296,9 @@ impl Keeper {
     fn report(&self) {
         let loading = |loaded: &(&String, &Loaded)| matches!(loaded.1, Loaded::NotYet);
         let failed = self.loaded.iter().filter_map(|(digest, loaded)| match loaded {
-            Loaded::Failed(reason) | Loaded::Missing(reason) => Some((digest.clone(), reason.clone())),
+            Loaded::Failed(reason) | Loaded::Missing(Lack { reason, .. }) => {
+                Some((digest.clone(), reason.clone()))
+            }
             _ => None,
         });
         self.app.reload.publish(Status {

@@ -179,14 +179,8 @@ impl Keeper {
         self.loads.spawn(async move {
             let loading = async {
                 let _place = places.acquire().await.map_err(Unloaded::failed)?;
-                let bytes = sources.bytes(&digest).await?;
-                let generation = runtime.load(bytes).await.map_err(Unloaded::failed)?;
-                let found = &generation.inspection().digest;
-                if *found == digest {
-                    Ok(generation)
-                } else {
-                    Err(Unloaded::Failed(format!("the blob store holds other bytes: {found}")))
-                }
+                let bytes = sources.bytes(&digest).await.map_err(Unloaded::Missing)?;
+                runtime.load(bytes).await.map_err(Unloaded::failed)
             };
             let loaded = loading.await;
             (digest, loaded)
@@ -208,9 +202,9 @@ impl Keeper {
                 self.app.metrics.plugin_load("failed");
                 self.loaded.insert(digest, Loaded::Failed(reason));
             }
-            Ok((digest, Err(Unloaded::Missing(reason)))) => {
-                tracing::warn!(digest, reason, "not loaded yet");
-                self.loaded.insert(digest, Loaded::Missing(reason));
+            Ok((digest, Err(Unloaded::Missing(lack)))) => {
+                tracing::warn!(digest, reason = lack.reason, "not loaded yet");
+                self.loaded.insert(digest, Loaded::Missing(lack));
             }
             // A panic on the way: whichever it was is begun again.
             Err(error) => {

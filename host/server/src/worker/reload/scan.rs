@@ -12,19 +12,20 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::Keeper;
+use super::decide::Loaded;
 use super::files::FileState;
 use super::folder::{Content, Entry, Folder, Signature};
 use crate::service::events::{self, Author};
 use crate::service::plugins::is_revoked;
 
 /// What a file turned out to be.
-pub(super) enum Look {
+enum Look {
     Component(Box<Inspection>, bytes::Bytes),
     Bad(String),
     Changing,
 }
 
-pub(super) fn look(folder: &Folder, name: &str, signature: Signature, limit: u64) -> Look {
+fn look(folder: &Folder, name: &str, signature: Signature, limit: u64) -> Look {
     if signature.size > limit {
         return Look::Bad(LoadError::TooLarge { size: signature.size, limit }.to_string());
     }
@@ -35,6 +36,21 @@ pub(super) fn look(folder: &Folder, name: &str, signature: Signature, limit: u64
         },
         Content::Changing => Look::Changing,
         Content::Unreadable(reason) => Look::Bad(format!("it cannot be read: {reason}")),
+    }
+}
+
+/// A component of the folder, if it is the one with this digest.
+pub(super) async fn held(
+    folder: Folder,
+    name: String,
+    signature: Signature,
+    limit: u64,
+    digest: &str,
+) -> Option<(Box<Inspection>, bytes::Bytes)> {
+    let looked = tokio::task::spawn_blocking(move || look(&folder, &name, signature, limit)).await;
+    match looked {
+        Ok(Look::Component(found, bytes)) if found.digest == digest => Some((found, bytes)),
+        _ => None,
     }
 }
 
@@ -204,15 +220,9 @@ impl Keeper {
         let Some(Entry::File(signature)) = self.entry(name).await else {
             return Err("it is gone again".to_owned());
         };
-        let (folder, file, limit) =
-            (self.folder.clone(), name.to_owned(), self.app.config.plugins.max_component_bytes.0);
-        let looked = tokio::task::spawn_blocking(move || look(&folder, &file, signature, limit)).await;
-        let Ok(Look::Component(inspection, bytes)) = looked else {
-            return Err("it changed meanwhile".to_owned());
-        };
-        if inspection.digest != digest {
-            return Err("it changed meanwhile".to_owned());
-        }
+        let limit = self.app.config.plugins.max_component_bytes.0;
+        let held = held(self.folder.clone(), name.to_owned(), signature, limit, digest).await;
+        let Some((inspection, bytes)) = held else { return Err("it changed meanwhile".to_owned()) };
         let key = BlobKey::plugin(digest).map_err(|error| error.to_string())?;
         self.app.store.blobs().put(&key, bytes).await.map_err(|error| error.to_string())?;
         let new = new_plugin(*inspection, Source::Folder, Some(name.to_owned()));
@@ -236,7 +246,7 @@ impl Keeper {
             super::Retry::Plugin(id) => Some(id.clone()),
             super::Retry::All => None,
         };
-        self.loaded.retain(|_, loaded| !matches!(loaded, super::Loaded::Failed(_)));
+        self.loaded.retain(|_, loaded| !matches!(loaded, Loaded::Failed(_) | Loaded::Missing(_)));
         if only.is_none() {
             self.files.forget_rejected();
         }

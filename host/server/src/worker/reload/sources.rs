@@ -2,19 +2,22 @@
 //! folder, which then fills the blob store.
 
 use bytes::Bytes;
+use hardpoint_runtime::digest as digest_of;
 use hardpoint_store::Blobs;
 use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::plugins::Plugin;
+use tokio::time::Instant;
 
 use super::Keeper;
 use super::decide::Loaded;
-use super::folder::{Folder, Signature};
-use super::scan::{Look, look};
+use super::folder::{Entry, Folder, Signature};
+use super::scan::held;
 use crate::config::Config;
 
 /// Why a version is not loaded.
 pub(super) enum Unloaded {
     /// Its bytes are not here.
-    Missing(String),
+    Missing(Lack),
     /// It cannot be.
     Failed(String),
 }
@@ -25,14 +28,28 @@ impl Unloaded {
     }
 }
 
-/// Where the bytes of one version may be.
-pub(super) struct Sources {
-    blobs: Blobs,
-    folder: Folder,
-    /// A file of the folder that has them.
+/// That a version's bytes are not here, and what was here instead.
+#[derive(Clone, Debug)]
+pub struct Lack {
+    /// For people.
+    pub reason: String,
+    /// Whether the blob store has something under their digest that is of no use: other bytes, or none to be read.
+    is_kept: bool,
+    /// The file that seemed to have them.
     file: Option<(String, Signature)>,
-    /// The largest component.
+    /// When they were looked for.
+    since: Instant,
+}
+
+/// Where the bytes of one version may be.
+pub struct Sources {
+    blobs: Blobs,
+    /// A file of the folder that has them.
+    file: Option<(Folder, String, Signature)>,
+    /// The largest component, in bytes.
     limit: u64,
+    /// Whether the file fills the blob store.
+    fills: bool,
     /// What is said where they are nowhere.
     missing: String,
 }
@@ -51,59 +68,117 @@ impl Keeper {
         let file = self.files.holding(digest);
         Sources {
             blobs: self.app.store.blobs().clone(),
-            folder: self.folder.clone(),
-            file: file.map(|(name, signature)| (name.to_owned(), signature)),
+            file: file.map(|(name, signature)| (self.folder.clone(), name.to_owned(), signature)),
             limit: self.app.config.plugins.max_component_bytes.0,
+            fills: true,
             missing: missing(&self.app.config),
         }
     }
 
-    /// Lets what waits for bytes that are here by now be loaded; whether there is any.
+    /// Lets what waits for bytes be loaded where they may be here by now; whether there is any.
     pub(super) async fn note_arrivals(&mut self) -> bool {
-        let waits = |(digest, loaded): (&String, &Loaded)| {
-            matches!(loaded, Loaded::Missing(_)).then(|| digest.clone())
-        };
-        let waiting: Vec<String> = self.loaded.iter().filter_map(waits).collect();
-        let mut any = false;
-        for digest in waiting {
-            if self.files.holding(&digest).is_some() || self.is_kept(&digest).await {
-                self.loaded.remove(&digest);
-                any = true;
+        let mut arrived = Vec::new();
+        for (digest, loaded) in &self.loaded {
+            if let Loaded::Missing(lack) = loaded
+                && self.is_worth_a_look(digest, lack).await
+            {
+                arrived.push(digest.clone());
             }
         }
-        any
+        self.loaded.retain(|digest, _| !arrived.contains(digest));
+        !arrived.is_empty()
     }
 
-    async fn is_kept(&self, digest: &str) -> bool {
+    /// Something came that was not tried. What was tried and of no use is tried again as seldom as the folder is
+    /// looked through: a disk that errs may err for long.
+    async fn is_worth_a_look(&self, digest: &str, lack: &Lack) -> bool {
+        let file = self.files.holding(digest).map(|(name, signature)| (name.to_owned(), signature));
+        if file.is_some() && file != lack.file {
+            return true;
+        }
+        if (lack.is_kept || lack.file.is_some())
+            && lack.since.elapsed() >= self.app.config.plugins.scan_interval.0
+        {
+            return true;
+        }
         let Ok(key) = BlobKey::plugin(digest) else { return false };
-        self.app.store.blobs().exists(&key).await.unwrap_or(false)
+        !lack.is_kept && self.app.store.blobs().exists(&key).await.unwrap_or(false)
     }
 }
 
 impl Sources {
-    /// The bytes with this digest.
+    /// For those who only look: nothing is filled.
+    pub fn of(config: &Config, blobs: &Blobs, version: &Plugin) -> Self {
+        let path = config.plugins_folder();
+        let file = version.file_name.as_deref().filter(|_| path.is_dir()).and_then(|name| {
+            let folder = Folder::at(&path).ok()?;
+            match folder.entry(name) {
+                Ok(Entry::File(signature)) => Some((folder, name.to_owned(), signature)),
+                _ => None,
+            }
+        });
+        let limit = config.plugins.max_component_bytes.0;
+        Self { blobs: blobs.clone(), file, limit, fills: false, missing: missing(config) }
+    }
+
+    /// The bytes with this digest, and no others: what lies under it in the blob store may have been cut short, and
+    /// would have the grants of the version that it is not.
     ///
     /// # Errors
     /// They are nowhere, or cannot be read.
-    pub(super) async fn bytes(self, digest: &str) -> Result<Bytes, Unloaded> {
-        let key = BlobKey::plugin(digest).map_err(Unloaded::failed)?;
-        let missing = match self.blobs.get(&key).await {
-            Ok(Some(bytes)) => return Ok(bytes),
-            Ok(None) => self.missing,
-            Err(error) => format!("its bytes cannot be read: {error}"),
-        };
-        let Some((name, signature)) = self.file else { return Err(Unloaded::Missing(missing)) };
-        let looked =
-            tokio::task::spawn_blocking(move || look(&self.folder, &name, signature, self.limit)).await;
-        match looked {
-            Ok(Look::Component(found, bytes)) if found.digest == digest => {
-                // It serves all the same; the file is there for the next time too.
-                if let Err(error) = self.blobs.put(&key, bytes.clone()).await {
-                    tracing::warn!(%error, digest, "the bytes of a plugin's file are not kept");
-                }
-                Ok(bytes)
-            }
-            _ => Err(Unloaded::Missing(missing)),
+    pub async fn bytes(self, digest: &str) -> Result<Bytes, Lack> {
+        let (kept, reason) = self.kept(digest).await;
+        if let Kept::Whole(bytes) = kept {
+            return Ok(bytes);
         }
+        let lack =
+            |file| Lack { reason, is_kept: matches!(kept, Kept::Useless), file, since: Instant::now() };
+        let Some((folder, name, signature)) = self.file else { return Err(lack(None)) };
+        let Some((_, bytes)) = held(folder, name.clone(), signature, self.limit, digest).await else {
+            return Err(lack(Some((name, signature))));
+        };
+        if self.fills {
+            fill(&self.blobs, digest, &bytes).await;
+        }
+        Ok(bytes)
+    }
+
+    /// What the blob store has, and what is to be said if that is all.
+    async fn kept(&self, digest: &str) -> (Kept, String) {
+        let found = match BlobKey::plugin(digest) {
+            Ok(key) => self.blobs.get(&key).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(Some(bytes)) if is_whole(&bytes, digest).await => (Kept::Whole(bytes), String::new()),
+            Ok(Some(_)) => {
+                let other = "the folder for bytes has others under its digest".to_owned();
+                (Kept::Useless, format!("{other}; {}", self.missing))
+            }
+            Ok(None) => (Kept::Nothing, self.missing.clone()),
+            Err(error) => (Kept::Useless, format!("its bytes cannot be read: {error}")),
+        }
+    }
+}
+
+/// What the blob store has under a digest.
+enum Kept {
+    Whole(Bytes),
+    /// Other bytes, or some that cannot be read.
+    Useless,
+    Nothing,
+}
+
+async fn is_whole(bytes: &Bytes, digest: &str) -> bool {
+    let bytes = bytes.clone();
+    let found = tokio::task::spawn_blocking(move || digest_of(&bytes)).await;
+    found.is_ok_and(|found| found == digest)
+}
+
+/// What a file has serves all the same; in the blob store it is there for the next time too.
+async fn fill(blobs: &Blobs, digest: &str, bytes: &Bytes) {
+    let Ok(key) = BlobKey::plugin(digest) else { return };
+    if let Err(error) = blobs.put(&key, bytes.clone()).await {
+        tracing::warn!(%error, digest, "the bytes of a plugin's file are not kept");
     }
 }
