@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use hardpoint_store::blobs::BlobKey;
-use hardpoint_store::plugins::{self, State};
+use hardpoint_store::plugins::{self, Source, State};
 use http::{Method, header};
 use serde_json::{Value, json};
 
@@ -145,6 +145,56 @@ fn blob(app: &TestApp, digest: &Value) -> std::path::PathBuf {
 fn cut_short(path: &std::path::Path) {
     let bytes = std::fs::read(path).unwrap();
     std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+async fn source(app: &TestApp, digest: &Value) -> Source {
+    let mut conn = app.app().store.read().await.unwrap();
+    plugins::get(&mut conn, "echo", digest.as_str().unwrap()).await.unwrap().unwrap().source
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_brings_bytes_and_takes_nothing_away() {
+    let app = TestApp::start().await;
+    let (older, newer) = (echo("1.0.0", ""), echo("2.0.0", ""));
+    for bytes in [&older, &newer] {
+        let digest = upload(&app, bytes).await;
+        approve(&app, &digest).await;
+        assert_eq!(app.plugin("echo").await["digest"], digest);
+    }
+    let digest = app.plugin("echo").await["digest"].clone();
+    app.app().store.blobs().delete(&key(&digest)).await.unwrap();
+    for (name, bytes) in [("echo.wasm", &newer), ("older.wasm", &older), ("older.wasm", &newer)] {
+        app.publish(name, bytes).await;
+        let plugin = app.plugin("echo").await;
+        assert!(plugin["digest"] == digest && plugin["state"] == "active", "{plugin}");
+        assert_eq!(source(&app, &digest).await, Source::Upload);
+    }
+    assert!(app.app().store.blobs().exists(&key(&digest)).await.unwrap());
+    // Nor where another process of this host finds them.
+    let app = app.restart().await;
+    for name in ["older.wasm", "echo.wasm"] {
+        app.unpublish(name).await;
+        assert_eq!((state(&app, &digest).await, app.call("echo").await), (State::Active, 200), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_another_hosts_file_takes_nothing_away() {
+    let Some([one, other]) = TestApp::pair(SELDOM, &[]).await else { return };
+    let bytes = echo("1.0.0", "");
+    one.publish("echo.wasm", &bytes).await;
+    let digest = one.plugin("echo").await["digest"].clone();
+    for name in ["echo.wasm", "copy.wasm"] {
+        other.publish(name, &bytes).await;
+        assert_eq!(other.call("echo").await, 200);
+        other.unpublish(name).await;
+        one.settle().await;
+        assert_eq!((state(&one, &digest).await, one.call("echo").await), (State::Active, 200), "{name}");
+    }
+    // Whoever published it takes it away, however often.
+    one.publish("echo.wasm", &bytes).await;
+    one.unpublish("echo.wasm").await;
+    assert_eq!(state(&one, &digest).await, State::Removed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

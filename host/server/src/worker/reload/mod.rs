@@ -217,6 +217,8 @@ struct Keeper {
     remembered: Option<HashMap<String, PluginFile>>,
     /// Names that this process saw: only these can be gone where several hosts share a store.
     ever_seen: HashSet<String>,
+    /// Names of files that hold what was published otherwise: nothing goes with them.
+    copies: HashSet<String>,
     loaded: HashMap<String, Loaded>,
     loads: JoinSet<(String, Result<Arc<Generation>, Unloaded>)>,
     places: Arc<Semaphore>,
@@ -240,6 +242,7 @@ impl Keeper {
             winners: BTreeMap::new(),
             remembered: None,
             ever_seen: HashSet::new(),
+            copies: HashSet::new(),
             loaded: HashMap::new(),
             loads: JoinSet::new(),
             places: Arc::new(Semaphore::new(LOADS)),

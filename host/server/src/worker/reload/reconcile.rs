@@ -105,7 +105,8 @@ impl Keeper {
             })
             .filter_map(|row| {
                 let name = row.file_name.as_deref()?;
-                let is_gone = !present.contains(name) && (!shared || self.ever_seen.contains(name));
+                let was_here = !shared || self.ever_seen.contains(name) && !self.copies.contains(name);
+                let is_gone = !present.contains(name) && was_here;
                 is_gone.then(|| {
                     (
                         row.clone(),

@@ -6,7 +6,7 @@ use hardpoint_domain::time::{Rng, Timestamp};
 use hardpoint_runtime::{Inspection, LoadError, inspect};
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugin_files::{self, PluginFile};
-use hardpoint_store::plugins::{self, NewPlugin, Source, State};
+use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
 use hardpoint_store::{Engine, Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 use tokio::time::Instant;
@@ -192,30 +192,53 @@ impl Keeper {
         for (id, (name, digest)) in &winners {
             let before = self.winners.get(id);
             let took_over = before.is_some_and(|(_, known)| known != digest);
-            if before == Some(&(name.clone(), digest.clone())) && !changed.contains(name) {
+            let is_again = before == Some(&(name.clone(), digest.clone()));
+            if is_again && !changed.contains(name) {
                 continue;
             }
             // Another host's folder may lag behind: what this process finds on its first look is only
             // published where nobody knows it.
             let is_news = (took_over || changed.contains(name)) && !(is_first && shared);
-            if let Err(reason) = self.publish_file(id, name, digest, is_news).await {
-                tracing::warn!(file = name, plugin = id, reason, "not published");
-                self.dirty = true;
-                return;
+            // What took over from a file that was published here is a return to it. A file that comes to where
+            // another host published, or is left when a copy goes, is none.
+            let returns = before.map_or(!shared, |(file, _)| !self.copies.contains(file));
+            match self.publish_file(id, name, digest, is_news, returns).await {
+                Ok(true) => {
+                    self.copies.remove(name);
+                }
+                // The same bytes once more: it stays what it was.
+                Ok(false) if is_again => {}
+                Ok(false) => {
+                    self.copies.insert(name.clone());
+                }
+                Err(reason) => {
+                    tracing::warn!(file = name, plugin = id, reason, "not published");
+                    self.dirty = true;
+                    return;
+                }
             }
         }
         self.winners = winners;
     }
 
     /// Puts a version into blob store and store. A version that is known keeps its state, unless the file is
-    /// news: then it is a candidate again.
-    async fn publish_file(&self, id: &str, name: &str, digest: &str, is_news: bool) -> Result<(), String> {
+    /// news: then it may be a candidate again. False where the file is but a copy of what is known otherwise.
+    async fn publish_file(
+        &self,
+        id: &str,
+        name: &str,
+        digest: &str,
+        is_news: bool,
+        returns: bool,
+    ) -> Result<bool, String> {
         let known = {
             let mut conn = self.app.store.read().await.map_err(|error| error.to_string())?;
             plugins::get(&mut conn, id, digest).await.map_err(|error| error.to_string())?
         };
-        if known.is_some() && !is_news {
-            return Ok(());
+        if let Some(known) = known
+            && !is_news
+        {
+            return Ok(known.source == Source::Folder && known.file_name.as_deref() == Some(name));
         }
         let Some(Entry::File(signature)) = self.entry(name).await else {
             return Err("it is gone again".to_owned());
@@ -227,10 +250,9 @@ impl Keeper {
         self.app.store.blobs().put(&key, bytes).await.map_err(|error| error.to_string())?;
         let new = new_plugin(*inspection, Source::Folder, Some(name.to_owned()));
         let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
-        let publishing = self
-            .app
-            .store
-            .write(Lane::Request, move |tx| Box::pin(async move { take_in(tx, &new, now, &*rng).await }));
+        let publishing = self.app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { take_in(tx, &new, returns, now, &*rng).await })
+        });
         publishing.await.map_err(|error| error.to_string())
     }
 
@@ -278,24 +300,24 @@ impl Keeper {
     }
 }
 
-/// Takes a file's version in: one that is new, or was taken away, or could not be loaded, is a candidate.
+/// Takes a file's version in: one that is new, or was taken away, or could not be loaded, is a candidate. False where
+/// the store has it already, from wherever it came: then the file is a copy, and its bytes are all that it brings. One
+/// that was superseded may come back by its file, if this `returns` to it.
 pub(super) async fn take_in(
     tx: &mut Tx,
     new: &NewPlugin,
+    returns: bool,
     now: Timestamp,
     rng: &dyn Rng,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     begin_change(tx).await?;
     let known = plugins::get(tx, &new.id, &new.digest).await?;
-    let state = known.as_ref().map(|known| known.state);
-    plugins::upsert(tx, new, State::PendingApproval, None, now).await?;
     // What an operator took out of service is not brought back by copying the same bytes again.
-    if matches!(state, Some(State::Active | State::Paused | State::PendingApproval))
-        || known.as_ref().is_some_and(is_revoked)
-    {
-        return Ok(());
+    if known.as_ref().is_some_and(|known| is_kept(known, returns) || is_revoked(known)) {
+        return Ok(false);
     }
-    if state.is_some() {
+    plugins::upsert(tx, new, State::PendingApproval, None, now).await?;
+    if known.is_some() {
         plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
     }
     // One candidate a plugin: what waited before waits no more.
@@ -310,7 +332,17 @@ pub(super) async fn take_in(
     }
     let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
     let event = Author::system().event(now, rng, "plugin.published", events::plugin(&new.id), after);
-    tx.append(&event, &[]).await
+    tx.append(&event, &[]).await?;
+    Ok(true)
+}
+
+/// Whether a version stays what it is, whatever file has its bytes.
+fn is_kept(version: &Plugin, returns: bool) -> bool {
+    match version.state {
+        State::Active | State::Paused | State::PendingApproval => true,
+        State::Superseded => version.source == Source::Upload || !returns,
+        State::Rejected | State::Removed => false,
+    }
 }
 
 /// Makes those versions candidates again that could not be loaded, of one plugin or of all: uploaded ones, and those

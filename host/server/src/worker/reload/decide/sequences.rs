@@ -289,7 +289,7 @@ impl World {
         let written = self.desk.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 if source == Source::Folder {
-                    return take_in(tx, &new, now, &*rng).await;
+                    return take_in(tx, &new, true, now, &*rng).await.map(drop);
                 }
                 let known = plugins::get(tx, &new.id, &new.digest).await?;
                 if known.as_ref().is_none_or(|known| known.state == State::Removed) {
