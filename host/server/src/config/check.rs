@@ -8,7 +8,7 @@ use hardpoint_domain::model::Model;
 use url::Url;
 
 use super::read::Problem;
-use super::{Config, Span};
+use super::{Config, Span, storage};
 
 /// Everything that is wrong with it. `bindings` are all that were written, those among them that could
 /// not be read included: what is wrong with them was said already.
@@ -16,6 +16,7 @@ pub(super) fn check(config: &Config, bindings: &BTreeSet<String>) -> Vec<Problem
     let mut problems = Vec::new();
     check_server(config, &mut problems);
     check_places(config, &mut problems);
+    storage::check(config, &mut problems);
     check_models(config, bindings, &mut problems);
     problems
 }

@@ -521,3 +521,32 @@ fn what_cannot_be_mail() {
     assert_eq!(config.mail.password.as_ref().unwrap().reveal(), "007");
     assert_eq!(config.mail.port(), 587);
 }
+
+#[test]
+fn uploads_are_kept_apart_from_the_plugins_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    std::fs::create_dir(at("plugins")).unwrap();
+    std::fs::write(at("file"), "").unwrap();
+    std::os::unix::fs::symlink(at("plugins"), at("link")).unwrap();
+    let written = |plugins: &str, blobs: &str| {
+        let text = format!("[plugins]\nfolder = \"{}\"\n[storage]\nblobs = \"{blobs}\"\n", at(plugins));
+        load(&text).map(drop).map_err(|error| error.to_string())
+    };
+    for (plugins, blobs) in [
+        ("plugins", at("")),
+        ("plugins", at("plugins")),
+        ("link", at("plugins/in")),
+        ("new/plugins", at("new")),
+    ] {
+        let problem = written(plugins, &blobs).unwrap_err();
+        assert!(problem.contains("storage.blobs") && problem.contains("must be apart"), "{problem}");
+    }
+    assert!(written("plugins", "").unwrap_err().contains("must be the path of a folder"));
+    assert!(written("plugins", &at("file")).unwrap_err().contains("is no folder"));
+    assert_eq!(written("plugins", &at("plugins2")), Ok(()));
+    // Where nothing is said of it too.
+    let text = format!("[server]\ndata = \"{0}\"\n[plugins]\nfolder = \"{0}/blobs/plugins\"\n", at("data"));
+    assert!(problems(&text).contains("must be apart"));
+    assert!(load(&format!("[plugins]\nfolder = \"{}\"\n", Path::new(".").display())).is_ok());
+}
