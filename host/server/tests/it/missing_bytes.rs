@@ -231,3 +231,28 @@ async fn what_cannot_be_read_is_tried_again_now_and_then() {
     std::fs::write(&path, &bytes).unwrap();
     serves(&app, "1.0.0").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_start_too_the_version_before_serves_until_the_bytes_come() {
+    let app = TestApp::start().await;
+    let newer = echo("2.0.0", "");
+    for bytes in [&echo("1.0.0", ""), &newer] {
+        let digest = upload(&app, bytes).await;
+        approve(&app, &digest).await;
+    }
+    let digest = app.plugin("echo").await["digest"].clone();
+    let path = blob(&app, &digest);
+    let app = app.restart_after(|_| std::fs::remove_file(path).unwrap()).await;
+    assert_eq!(app.call("echo").await, 200);
+    let plugin = app.plugin("echo").await;
+    assert!(plugin["version"] == "2.0.0" && told(&plugin), "{plugin}");
+    let before = plugin["live"]["generation"].clone();
+    app.app().store.blobs().put(&key(&digest), newer).await.unwrap();
+    let replaced = async {
+        while app.plugin("echo").await["live"]["generation"] == before {
+            assert_eq!(app.call("echo").await, 200);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), replaced).await.unwrap();
+    assert_eq!(app.plugin("echo").await["state"], "active");
+}

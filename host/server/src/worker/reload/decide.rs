@@ -72,7 +72,7 @@ pub fn decide(
     let live =
         active.map(|active| serve_on(config, active, arranged, loaded, &mut decision)).unwrap_or_default();
     if active.is_some() && decision.serve.is_none() && decision.changes.is_empty() {
-        decision.serve = served_before(config, versions, arranged, loaded);
+        serve_before(config, versions, arranged, loaded, &mut decision);
     }
     if let Some(candidate) = candidate(versions) {
         consider(config, candidate, versions, arranged, &live, loaded, &mut decision);
@@ -157,23 +157,39 @@ fn serve_on(
     planned.into_iter().filter(Planned::is_ready).map(|planned| planned.name).collect()
 }
 
-/// What served here before goes on until the version that another host made active is loaded here too.
-fn served_before(
+/// What served before goes on until the version that another host made active is loaded here too. Where that one's
+/// bytes are missing, the newest of those before it that is here is loaded for it: after a start none is.
+fn serve_before(
     config: &Config,
     versions: &[Plugin],
     arranged: &Arranged,
     loaded: &dyn Fn(&str) -> Loaded,
-) -> Option<(Arc<Generation>, Vec<BindingSpec>)> {
+    decision: &mut Decision,
+) {
+    let lacks =
+        |row: &Plugin| row.state == State::Active && matches!(loaded(&row.digest), Loaded::Missing(_));
+    let mut may_load = versions.iter().any(lacks);
     let served = |row: &&Plugin| row.state == State::Superseded && row.served_at.is_some();
-    let generation = |row: &Plugin| match loaded(&row.digest) {
-        Loaded::Ready(generation) => Some((row.served_at, generation)),
-        _ => None,
-    };
-    let ready = versions.iter().filter(served).filter_map(generation);
-    let (_, generation) = ready.max_by_key(|(served_at, _)| *served_at)?;
-    let planned = plan(config, arranged, generation.manifest());
-    let specs = specs(config, generation.manifest(), &planned);
-    (!specs.is_empty()).then_some((generation, specs))
+    let mut before: Vec<&Plugin> = versions.iter().filter(served).collect();
+    before.sort_by_key(|row| std::cmp::Reverse(row.served_at));
+    for row in before {
+        match loaded(&row.digest) {
+            Loaded::Ready(generation) => {
+                let planned = plan(config, arranged, generation.manifest());
+                let specs = specs(config, generation.manifest(), &planned);
+                decision.serve = (!specs.is_empty()).then_some((generation, specs));
+                return;
+            }
+            // One at a time.
+            Loaded::NotYet if may_load => {
+                decision.load.push(row.digest.clone());
+                may_load = false;
+            }
+            Loaded::NotYet => {}
+            // To be known on.
+            Loaded::Failed(_) | Loaded::Missing(_) => decision.load.push(row.digest.clone()),
+        }
+    }
 }
 
 /// A candidate becomes active if it may, if no binding that is live would be lost by it, and if it loads.
