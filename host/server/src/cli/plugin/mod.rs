@@ -186,7 +186,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Enable(arguments) => enable::run(config, &arguments, true).await,
             Command::Disable(arguments) => enable::run(config, &arguments, false).await,
             Command::Remove(arguments) => remove::run(config, &arguments, hints).await,
-            Command::Publish(arguments) => publish::run(config, &arguments, hints).await,
+            Command::Publish(arguments) => Box::pin(publish::run(config, &arguments, hints)).await,
             Command::Pause(arguments) => switch::pause(config, &arguments, hints).await,
             Command::Resume(arguments) => switch::resume(config, &arguments, hints).await,
             Command::Discard(arguments) => switch::discard(config, &arguments, hints).await,
