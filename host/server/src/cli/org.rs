@@ -101,7 +101,7 @@ async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {
         Command::Show { id, json } => (accounts.organization(&by, Some(&id)).await?, json),
         Command::Plan { id, plan, json } => (accounts.set_plan(&by, &id, &plan).await?, json),
         Command::Limits(limited) => {
-            let done = org_limits::run(&accounts, limited).await;
+            let done = org_limits::run(accounts, limited).await;
             accounts.store.close().await;
             return done;
         }

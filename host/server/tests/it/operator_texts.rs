@@ -33,7 +33,9 @@ async fn nobody_goes_back_to_what_never_served() {
     let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
     app.publish("echo.wasm", &echo("2.0.0", "kv = true\n")).await;
     app.publish("echo.wasm", &echo("3.0.0", "kv = true\n")).await;
-    let versions = told(&app, &["inspect", "echo"])["versions"].as_array().unwrap().clone();
+    let inspect = ["plugin", "inspect", "echo", "--json", "--data", "data"];
+    let told: Value = serde_json::from_slice(&hardpoint(app.folder(), &inspect).stdout).unwrap();
+    let versions = told["versions"].as_array().unwrap().clone();
     let never = versions.iter().find(|version| version["version"] == "2.0.0").unwrap();
     assert_eq!(never["state"], "superseded", "{never}");
     let digest = never["digest"].as_str().unwrap();

@@ -58,9 +58,6 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hi
     let (id, binding) = (&arguments.id, arguments.binding.as_deref());
     component::check_id(id)?;
     let asks = !(arguments.yes || arguments.json);
-    if !asks {
-        arguments.digest.as_deref().map_or(Ok(()), exact)?;
-    }
     // What lies in the folder may be granted before a host has seen it. Where nothing does, no store is made.
     if !has_store(&config) {
         if !config.plugins_folder().is_dir() {
@@ -70,6 +67,9 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hi
     }
     let desk = desk(config).await?;
     let digest = whole(&desk, id, arguments.digest.as_ref()).await?;
+    if !asks {
+        arguments.digest.as_deref().map_or(Ok(()), exact)?;
+    }
     let preview = match desk.preview(id, digest.as_deref(), binding).await {
         Err(DeskError::NoPlugin { near, .. }) => {
             take_from_folder(&desk, id, &near).await?;
