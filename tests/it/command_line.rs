@@ -148,7 +148,7 @@ fn a_database_is_migrated_by_command() {
     for refused in [&["org", "create", "Acme"][..], &["serve", "--listen", "127.0.0.1:0"]] {
         let refused = run(refused);
         assert!(
-            !refused.status.success() && said(&refused).contains("`hardpoint migrate`"),
+            !refused.status.success() && said(&refused).contains("`hardpoint migrate --data data`"),
             "{}",
             said(&refused)
         );
