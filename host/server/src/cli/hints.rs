@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use super::{Common, Failure, print_json};
 
-/// The members that hold what we say, with commands in it.
-const OURS: [&str; 4] = ["reason", "remedy", "next", "message"];
+/// The members that hold what we say, with commands in it: a text, or a list of texts.
+const OURS: [&str; 7] = ["message", "missing", "next", "reason", "remedy", "warnings", "would"];
+/// The members that hold what others wrote, whatever they call the members in it.
+const THEIRS: [&str; 2] = ["settings", "settings_schema"];
 
 /// What to add to the commands that are named.
 #[derive(Clone, Debug, Default)]
@@ -48,21 +50,21 @@ impl Hints {
             return print_json(value);
         }
         let mut value = serde_json::to_value(value)?;
-        self.complete(&mut value);
+        self.complete(&mut value, false);
         print_json(&value)
     }
 
-    fn complete(&self, value: &mut Value) {
+    /// Completes the commands in a value; `is_ours` says whether a text in it is one that we wrote.
+    fn complete(&self, value: &mut Value, is_ours: bool) {
         match value {
-            Value::String(text) if text.starts_with("hardpoint plugin ") => *text = self.command(text),
-            Value::String(text) => *text = self.text(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.complete(item)),
+            Value::String(text) if is_ours && text.starts_with("hardpoint ") => *text = self.command(text),
+            Value::String(text) if is_ours => *text = self.text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.complete(item, is_ours)),
             Value::Object(members) => {
-                // Nothing that a plugin wrote, in its manifest or a schema.
-                let ours = |(name, value): &(&String, &mut Value)| {
-                    !value.is_string() || OURS.contains(&name.as_str())
-                };
-                members.iter_mut().filter(ours).for_each(|(_, member)| self.complete(member));
+                for (name, member) in members.iter_mut().filter(|(name, _)| !THEIRS.contains(&name.as_str()))
+                {
+                    self.complete(member, OURS.contains(&name.as_str()));
+                }
             }
             _ => {}
         }
@@ -106,14 +108,18 @@ mod tests {
         let of = |data: &str| {
             json!({
                 "next": format!("hardpoint plugin grant x{data}"),
+                "would": format!("wait; see `hardpoint plugin list{data}`"),
                 "all": [{"reason": format!("see `hardpoint plugin list{data}`")}, 1],
+                "warnings": [format!("`hardpoint plugin list{data}`")],
                 // A plugin's own, which is left as it is.
-                "schema": {"default": "hardpoint plugin list", "enum": [1], "description": "`hardpoint plugin list`"},
+                "settings_schema": {"enum": ["hardpoint plugin list"], "default": {"message": "`hardpoint plugin list`"}},
+                "bindings": [{"settings": {"reason": "hardpoint plugin list"}}],
+                "asks": ["hardpoint plugin list"],
+                "description": "`hardpoint plugin list`",
             })
         };
         let mut told = of("");
-        hints(None, Some("d")).complete(&mut told);
-        let expected = of(" --data d");
-        assert_eq!(told, expected);
+        hints(None, Some("d")).complete(&mut told, false);
+        assert_eq!(told, of(" --data d"));
     }
 }
