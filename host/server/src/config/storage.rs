@@ -1,6 +1,6 @@
 //! `[storage]`: where bytes are kept that are too large for the database.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -28,10 +28,12 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     if blobs.exists() && !blobs.is_dir() {
         return problem(format!("{} is no folder", blobs.display()));
     }
-    let (real_blobs, real_plugins) = (real(&blobs), real(&plugins));
+    let real_plugins = real(&plugins);
+    // The folder in it may be a link to elsewhere.
+    let real_blobs = [real(&blobs), real(&blobs.join("plugins"))];
     // Where it is left out it is in the data folder, wherever that is: nothing in it is looked through by that.
-    let is_around = written.is_some() && real_blobs.starts_with(&real_plugins);
-    if is_around || real_plugins.starts_with(&real_blobs) {
+    let is_around = written.is_some() && real_blobs.iter().any(|blobs| blobs.starts_with(&real_plugins));
+    if is_around || real_blobs.iter().any(|blobs| real_plugins.starts_with(blobs)) {
         problem(format!(
             "the folder for bytes ({}) and the plugins folder ({}) must be apart: what is uploaded would be taken for \
              what an operator put there",
@@ -41,14 +43,18 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A path without links, as far as it is there.
+/// A path without links, as far as it is there; what `..` goes back from need not be.
 fn real(path: &Path) -> PathBuf {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = whole.ancestors().find_map(|parent| Some((parent, parent.canonicalize().ok()?)));
-    match there.and_then(|(parent, real)| Some((whole.strip_prefix(parent).ok()?, real))) {
-        // Joining nothing would end the path in a slash.
-        Some((rest, real)) if rest.as_os_str().is_empty() => real,
-        Some((rest, real)) => real.join(rest),
-        None => whole,
+    let mut real = PathBuf::new();
+    for component in whole.components() {
+        match component {
+            Component::ParentDir => drop(real.pop()),
+            component => {
+                real.push(component);
+                real = real.canonicalize().unwrap_or(real);
+            }
+        }
     }
+    real
 }

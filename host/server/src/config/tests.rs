@@ -529,6 +529,8 @@ fn uploads_are_kept_apart_from_the_plugins_folder() {
     std::fs::create_dir(at("plugins")).unwrap();
     std::fs::write(at("file"), "").unwrap();
     std::os::unix::fs::symlink(at("plugins"), at("link")).unwrap();
+    std::fs::create_dir(at("linked")).unwrap();
+    std::os::unix::fs::symlink(at("plugins"), at("linked/plugins")).unwrap();
     let written = |plugins: &str, blobs: &str| {
         let text = format!("[plugins]\nfolder = \"{}\"\n[storage]\nblobs = \"{blobs}\"\n", at(plugins));
         load(&text).map(drop).map_err(|error| error.to_string())
@@ -538,6 +540,8 @@ fn uploads_are_kept_apart_from_the_plugins_folder() {
         ("plugins", at("plugins")),
         ("link", at("plugins/in")),
         ("new/plugins", at("new")),
+        ("plugins", at("linked")),
+        ("new/plugins", at("none/../new/plugins")),
     ] {
         let problem = written(plugins, &blobs).unwrap_err();
         assert!(problem.contains("storage.blobs") && problem.contains("must be apart"), "{problem}");
