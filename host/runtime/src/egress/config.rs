@@ -100,6 +100,20 @@ impl Holder<'_> {
             }
         }
     }
+
+    /// Where its secrets are named. A binding of its plugin's name may stand in either table, but only in one.
+    pub(super) fn secrets_table(&self) -> String {
+        let Self { binding, plugin, declared } = self;
+        match declared.and_then(|table| table.strip_suffix(".grant")) {
+            Some(table) => format!("`[{table}.secrets]`"),
+            None if binding == plugin => {
+                format!(
+                    "`[plugins.{plugin}.secrets]`, or `[bindings.{binding}.secrets]` where it stands there"
+                )
+            }
+            None => format!("`[bindings.{binding}.secrets]`"),
+        }
+    }
 }
 
 /// What one request may use, and on whose behalf it is sent.

@@ -167,8 +167,8 @@ impl Preparation<'_> {
         };
         let Some(secret) = self.secrets.get(name) else {
             return Err(EgressError::denied(format!(
-                "the secret `{name}` has no value; name one under `[bindings.{}.secrets]` in the configuration",
-                self.holder.binding
+                "the secret `{name}` has no value; name one in the configuration, under {}",
+                self.holder.secrets_table()
             )));
         };
         match [audience, secret.audience()].into_iter().find(|audience| !audience.is_of(self.url)) {
