@@ -260,6 +260,23 @@ async fn a_file_that_stays_is_named_to_programs_too() {
     }
 }
 
+/// What lies in the folder, and what only served before, are as much there as what serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_host_has_seen_or_serves_is_granted_and_removed_by_name() {
+    let app = TestApp::start().await;
+    let bytes = echo("1.0.0", "");
+    std::fs::write(app.plugins().join("echo.wasm"), &bytes).unwrap();
+    let digest = hardpoint_runtime::digest(&bytes);
+    let granted = told(&app, &["grant", "echo", "--digest", &digest]);
+    assert_eq!((&granted["id"], &granted["digest"]), (&json!("echo"), &json!(digest)));
+    app.settle().await;
+    app.publish("echo-2.wasm", &echo("2.0.0", "")).await;
+    std::fs::remove_file(app.plugins().join("echo.wasm")).unwrap();
+    app.unpublish("echo-2.wasm").await;
+    let removed = told(&app, &["remove", "echo"]);
+    assert_eq!(removed["versions"], json!([{"version": "1.0.0", "digest": digest}]));
+}
+
 /// What a command that was refused told, people and programs.
 fn refused(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, Value) {
     let plain = hardpoint(folder, arguments);

@@ -66,17 +66,14 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hi
         in_folder(&config, id, &[])?;
     }
     let desk = desk(config).await?;
+    if desk.plugin(id, None).await?.is_none() {
+        take_from_folder(&desk, id).await?;
+    }
     let digest = whole(&desk, id, arguments.digest.as_ref()).await?;
     if !asks {
         arguments.digest.as_deref().map_or(Ok(()), exact)?;
     }
-    let preview = match desk.preview(id, digest.as_deref(), binding).await {
-        Err(DeskError::NoPlugin { near, .. }) => {
-            take_from_folder(&desk, id, &near).await?;
-            desk.preview(id, digest.as_deref(), binding).await?
-        }
-        preview => preview?,
-    };
+    let preview = desk.preview(id, digest.as_deref(), binding).await?;
     if asks {
         show(&preview, "would be allowed to");
         confirm("Allow this?")?;
@@ -178,8 +175,12 @@ pub(super) async fn revoke(
 }
 
 /// Takes a plugin out of the folder that no server has looked at yet.
-async fn take_from_folder(desk: &Desk, id: &str, published: &[String]) -> Result<(), Failure> {
-    let (name, bytes) = in_folder(&desk.config, id, published)?;
+async fn take_from_folder(desk: &Desk, id: &str) -> Result<(), Failure> {
+    let published = match desk.no_plugin(id).await {
+        DeskError::NoPlugin { near, .. } => near,
+        error => return Err(error.into()),
+    };
+    let (name, bytes) = in_folder(&desk.config, id, &published)?;
     let taken = desk.upload(&Author::cli(), bytes, Source::Folder, Some(name)).await;
     taken.map(drop).map_err(|error| Failure::Other(error.into()))
 }

@@ -8,6 +8,7 @@ use crate::cli::folder;
 use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::events::Author;
+use crate::service::plugins::view::VersionView;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -27,8 +28,8 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let Some(there) = desk.plugin(id, None).await? else {
         return Err(desk.no_plugin(id).await.into());
     };
-    let versions: Vec<&str> = there.versions.iter().map(|version| version.version.as_str()).collect();
     if !(arguments.yes || arguments.json) {
+        let versions: Vec<&str> = there.versions.iter().map(|version| version.version.as_str()).collect();
         let names: Vec<&str> = there.bindings.iter().map(|binding| binding.name.as_str()).collect();
         println!(
             "{id} goes ({}), with its bindings ({}) and what they were allowed.",
@@ -43,9 +44,10 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let left = folder::files_of(&desk.config, id);
     let is_declared = desk.config.declared.contains_key(id);
     if arguments.json {
+        let version = |of: &VersionView| json!({ "version": of.version, "digest": of.digest });
         return hints.print_json(&json!({
             "id": id,
-            "versions": versions,
+            "versions": there.versions.iter().map(version).collect::<Vec<_>>(),
             "files_left": left,
             "declared": is_declared,
         }));

@@ -1,11 +1,12 @@
 //! `hardpoint plugin pause`, `resume`, `rollback` and `discard`.
 
 use clap::Args;
-use hardpoint_store::plugins::{Plugin, Source};
+use hardpoint_store::plugins::Plugin;
 use serde_json::{Value, json};
 
 use super::outlook::Outlook;
 use super::{Failure, present_for, whole};
+use crate::cli::folder::{self, Found};
 use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::events::Author;
@@ -123,11 +124,13 @@ pub(super) async fn discard(
         told["taken_back"] = json!(taken_back);
         return hints.print_json(&told);
     }
-    let Plugin { id, version, digest, source, file_name, .. } = gone;
+    let Plugin { id, version, digest, .. } = gone;
     println!("{id} {version} ({digest}) is discarded. {}", hints.text(&outlook.left()));
     show_taken_back(&taken_back, "What was allowed for its sake is taken back:");
-    if let (Source::Folder, Some(file)) = (source, file_name) {
-        println!("The file {file} stays in the plugins folder, and is taken up again when it changes.");
+    // By what is in it: the name may be another version's by now.
+    let left = folder::components(&desk.config).find(|found| found.inspection.digest == digest);
+    if let Some(Found { name, .. }) = left {
+        println!("The file {name} stays in the plugins folder, and is taken up again when it changes.");
     }
     Ok(())
 }

@@ -397,7 +397,7 @@ impl Desk {
                 let versions = plugins::versions(tx, &plugin).await?;
                 // Those that served once go too: nothing is left that could come again, or holds on to a name.
                 let there: Vec<&Plugin> = versions.iter().filter(|row| row.state != State::Removed).collect();
-                if there.iter().all(|row| row.state == State::Superseded) {
+                if there.is_empty() {
                     return Ok(false);
                 }
                 for row in &there {
