@@ -75,9 +75,12 @@ struct Held {
 }
 
 impl Held {
-    /// The clock may have been set back meanwhile: such a block gives no more.
+    /// The clock may have been set back meanwhile: such a block gives no more. Nor does one of the month before, under
+    /// whose cap it was leased.
     fn gives(&self, now: Timestamp) -> bool {
-        !self.retired && (self.since..self.since.plus(GIVES)).contains(&now)
+        !self.retired
+            && (self.since..self.since.plus(GIVES)).contains(&now)
+            && self.since.month_start() == now.month_start()
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
@@ -279,6 +282,17 @@ mod tests {
         assert_eq!(amounts(&pool.settle(&[part], micros(4), at(61))), [("a", 4, true)]);
         pool.receive(block("b", 50, false));
         assert_eq!(pool.idle(at(5)), ["b".into()]);
+    }
+
+    #[test]
+    fn a_month_s_block_gives_nothing_in_the_next() {
+        let since = Timestamp::parse("2026-03-31T23:59:50Z").unwrap();
+        let later = |seconds| since.plus(Duration::from_secs(seconds));
+        let mut pool = Pool::default();
+        pool.receive(Block { since, ..block("a", 50, false) });
+        let part = pool.reserve(micros(10), later(9)).unwrap();
+        assert_eq!(pool.reserve(micros(10), later(10)), None);
+        assert_eq!(amounts(&pool.settle(&[part], micros(4), later(11))), [("a", 4, true)]);
     }
 
     #[test]
