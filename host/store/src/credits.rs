@@ -4,6 +4,8 @@
 //! hold) and `spent`. Whoever changes a row here writes the entries of the same change, in the same transaction.
 //! Transactions lock leases first, then accounts, each in the order of their ids.
 
+use std::time::Duration;
+
 use hardpoint_domain::budget::{Account, Budget, Grant, Short};
 use hardpoint_domain::money::Credits;
 use hardpoint_domain::time::Timestamp;
@@ -11,6 +13,9 @@ use hardpoint_domain::time::Timestamp;
 use crate::columns::{Amount, MaybeAmount, Micros};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx, Window};
+
+/// How far ahead of the present month another may have begun, where clocks differ: two months.
+const PLAUSIBLE: Duration = Duration::from_secs(62 * 86_400);
 
 /// An organisation's money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +90,8 @@ struct Stands {
     row: Row,
     #[sqlx(try_from = "Amount")]
     held: Credits,
-    is_added: bool,
+    #[sqlx(try_from = "Amount")]
+    added: Credits,
 }
 
 impl From<Row> for Credited {
@@ -107,6 +113,23 @@ impl Credited {
         let soft_cap = self.account.budget.soft_cap.filter(|_| !self.soft_cap_told);
         Account { budget: Budget { soft_cap, ..self.account.budget }, ..self.account }
     }
+}
+
+/// What a plan, or one after the other, has added in the month that `$2` names: whole seconds have ten digits, so that
+/// no month's name is the beginning of another's.
+macro_rules! added {
+    () => {
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM ledger_entries \
+         WHERE transfer_id >= $2 AND transfer_id < $2 || ';' AND account = 'credits' AND organization_id = $1"
+    };
+}
+
+/// What hosts hold of an organisation and did not spend.
+macro_rules! held {
+    () => {
+        "SELECT CAST(COALESCE(SUM(granted - spent), 0) AS BIGINT) FROM credit_leases \
+         WHERE organization_id = $1 AND is_open"
+    };
 }
 
 macro_rules! row {
@@ -139,11 +162,14 @@ statements! {
                    VALUES ($1, $2, $3, $4, $5, $6)";
     TRANSFERRED: "SELECT time FROM ledger_entries WHERE transfer_id = $1 LIMIT 1";
     STANDS: concat!(
-        "SELECT ", row!(), ", (SELECT CAST(COALESCE(SUM(granted - spent), 0) AS BIGINT) FROM credit_leases \
-         WHERE credit_leases.organization_id = credit_accounts.organization_id AND is_open) AS held, \
-         EXISTS (SELECT 1 FROM ledger_entries WHERE transfer_id = $2) AS is_added \
+        "SELECT ", row!(), ", (", held!(), ") AS held, (", added!(), ") AS added \
          FROM credit_accounts WHERE organization_id = $1"
     );
+    ADDED: added!();
+    HELD: held!();
+    /// Names of transfers that belong to another begin with its name and a colon.
+    BESIDE: "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM ledger_entries \
+             WHERE transfer_id > $2 || ':' AND transfer_id < $2 || ';' AND account = 'credits' AND organization_id = $1";
     ENTRIES: "SELECT transfer_id, account, amount, kind, time FROM ledger_entries WHERE organization_id = $1 \
               ORDER BY time DESC, transfer_id DESC, account DESC LIMIT $2 OFFSET $3";
     BALANCES: "SELECT account, CAST(SUM(amount) AS BIGINT) FROM ledger_entries WHERE organization_id = $1 \
@@ -161,25 +187,25 @@ pub async fn get(conn: &mut Conn, organization_id: &str) -> Result<Option<Credit
 pub async fn stands(
     conn: &mut Conn,
     organization_id: &str,
-    added: Credits,
+    monthly: Credits,
     now: Timestamp,
 ) -> Result<(Account, Credits), StoreError> {
     let month = now.month_start();
-    let transfer = monthly(organization_id, month);
+    let transfer = of_month(organization_id, month);
     // In one statement: what goes back from hosts meanwhile is in one of the two, and not in both or neither.
     let found = fetch!(conn, fetch_optional, Stands, STANDS, organization_id, transfer)?;
-    let Some(Stands { row, held, is_added }) = found else {
-        return Ok((Account { available: added, ..Account::default() }, Credits::ZERO));
+    let Some(Stands { row, held, added }) = found else {
+        return Ok((Account { available: monthly, ..Account::default() }, Credits::ZERO));
     };
     let found = Credited::from(row);
     let mut account = found.account;
-    if found.period_begin < month {
+    if gives_way(found.period_begin, month) {
         account.committed = Credits::ZERO;
+    } else if found.period_begin > month {
+        // Whoever began a month that is not here yet has added what it gives.
+        return Ok((account, held));
     }
-    // Whoever began a month that is not here yet has added it.
-    if found.period_begin <= month && !is_added {
-        account.available += added;
-    }
+    account.available += (monthly - added).max(Credits::ZERO);
     Ok((account, held))
 }
 
@@ -213,13 +239,18 @@ pub async fn open(
         execute!(tx, SET_PREPAID, organization_id, prepaid)?;
         found.account.prepaid = prepaid;
     }
-    // A host whose clock is behind does not begin the last month again.
-    if found.period_begin < month {
+    if gives_way(found.period_begin, month) {
         execute!(tx, BEGIN_PERIOD, organization_id, month.micros())?;
         (found.period_begin, found.account.committed) = (month, Credits::ZERO);
         found.soft_cap_told = false;
     }
     Ok(found)
+}
+
+/// Whether the month that an account is in ends with this one. A host whose clock is behind does not begin the last
+/// month again; but one that is months ahead was begun by a clock that was wrong.
+fn gives_way(period_begin: Timestamp, month: Timestamp) -> bool {
+    period_begin < month || period_begin > month.plus(PLAUSIBLE)
 }
 
 /// Adds credits, or takes some where the amount is negative; `id` names the transfer, and a second one of that name
@@ -249,8 +280,8 @@ pub async fn set_budget(tx: &mut Tx, organization_id: &str, budget: Budget) -> R
 pub async fn lease(tx: &mut Tx, wish: &Wish) -> Result<(Result<Grant, Short>, Account), StoreError> {
     let organization = &wish.organization_id;
     let mut found = open(tx, organization, wish.prepaid, wish.now).await?;
-    if wish.monthly.is_positive() && add_monthly(tx, wish, found.period_begin).await? {
-        found.account.available += wish.monthly;
+    if wish.monthly.is_positive() {
+        found.account.available += add_monthly(tx, wish, found.period_begin).await?;
     }
     let granted = found.asked().grant(wish.need, wish.wanted);
     if let Ok(Grant { amount, crosses_soft_cap, .. }) = granted {
@@ -267,18 +298,35 @@ pub async fn lease(tx: &mut Tx, wish: &Wish) -> Result<(Result<Grant, Short>, Ac
     Ok((granted, found.account))
 }
 
-/// Adds what the plan includes in a month, unless that was done; true where it was not.
-async fn add_monthly(tx: &mut Tx, wish: &Wish, begin: Timestamp) -> Result<bool, StoreError> {
-    let id = monthly(&wish.organization_id, begin);
-    if is_transferred(tx, &id).await? {
-        return Ok(false);
+/// Adds what the plan includes in a month, less what one before it has added in the same month; says how much that is.
+async fn add_monthly(tx: &mut Tx, wish: &Wish, begin: Timestamp) -> Result<Credits, StoreError> {
+    let (organization, name) = (&wish.organization_id, of_month(&wish.organization_id, begin));
+    let (before,): (i64,) = fetch!(tx, fetch_one, (i64,), ADDED, organization, &name)?;
+    let before = Credits::from_micros(before);
+    let rest = wish.monthly - before;
+    if !rest.is_positive() {
+        return Ok(Credits::ZERO);
     }
-    pay_in(tx, &wish.organization_id, &id, "plan", wish.monthly, wish.now).await?;
-    Ok(true)
+    // A larger plan than the one before: what it adds to has a name of its own.
+    let name = if before.is_positive() { format!("{name}:{}", wish.monthly.micros()) } else { name };
+    pay_in(tx, organization, &name, "plan", rest, wish.now).await?;
+    Ok(rest)
 }
 
-/// The transfer that adds what the plan includes in the month that begins then.
-fn monthly(organization_id: &str, begin: Timestamp) -> String {
+/// What hosts hold of an organisation and did not spend.
+pub async fn held(conn: &mut Conn, organization_id: &str) -> Result<Credits, StoreError> {
+    let (held,): (i64,) = fetch!(conn, fetch_one, (i64,), HELD, organization_id)?;
+    Ok(Credits::from_micros(held))
+}
+
+/// What the transfers that belong to another, `NAME:…` to `NAME`, have added to an organisation's credits together.
+pub async fn beside(conn: &mut Conn, organization_id: &str, name: &str) -> Result<Credits, StoreError> {
+    let (sum,): (i64,) = fetch!(conn, fetch_one, (i64,), BESIDE, organization_id, name)?;
+    Ok(Credits::from_micros(sum))
+}
+
+/// The transfer that adds what the plan includes in the month that begins then; others of the same month begin so.
+fn of_month(organization_id: &str, begin: Timestamp) -> String {
     format!("plan:{organization_id}:{}", begin.seconds())
 }
 

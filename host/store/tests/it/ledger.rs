@@ -16,6 +16,7 @@ on_both!(
     what_is_leased_and_spent_adds_up,
     a_lease_is_no_more_than_there_is,
     a_new_month_begins_with_what_the_plan_adds,
+    a_larger_plan_adds_the_rest_in_the_same_month,
     a_payment_of_one_name_comes_once,
     what_was_spent_of_a_lease_that_was_taken_back_is_charged_to_its_organisation,
     who_takes_a_lease_back_charges_what_its_requests_had_cost,
@@ -184,6 +185,40 @@ async fn a_new_month_begins_with_what_the_plan_adds(db: Fixture) {
     // A host whose clock is behind does not begin that month again.
     assert!(lease(&db, monthly("lse_4", "2026-03-31")).await.is_ok());
     assert_eq!((available(&db).await, account(&db).await.account.committed), (700, micros(200)));
+    // One whose clock was years ahead keeps nobody from the months to come.
+    assert!(lease(&db, monthly("lse_5", "2036-01-01")).await.is_ok());
+    assert_eq!(available(&db).await, 1_100);
+    assert_eq!(stands("2026-05-01").await, (1_600, 0));
+    assert!(lease(&db, monthly("lse_6", "2026-05-01")).await.is_ok());
+    assert_eq!((available(&db).await, account(&db).await.account.committed), (1_500, micros(100)));
+    books(&db).await;
+}
+
+/// Whoever buys a plan in the middle of a month has what it includes from then on, however little the one before gave.
+async fn a_larger_plan_adds_the_rest_in_the_same_month(db: Fixture) {
+    with_credits(&db, 0).await;
+    let on = async |lease_id: &str, plan: i64, now: &str| {
+        let now = day(now);
+        let wish = Wish { monthly: micros(plan), now, expires_at: now, ..wish(lease_id, 10) };
+        lease(&db, wish).await.unwrap();
+        close(&db, lease_id).await;
+        available(&db).await
+    };
+    let stands = async |plan: i64, now: &str| {
+        let mut conn = db.store.read().await.unwrap();
+        credits::stands(&mut conn, ORG, micros(plan), day(now)).await.unwrap().0.available.micros()
+    };
+    assert_eq!(on("lse_1", 100, "2026-03-02").await, 100);
+    // Whoever looks is told of it before it is entered.
+    assert_eq!(stands(2_000, "2026-03-10").await, 2_000);
+    assert_eq!(on("lse_2", 2_000, "2026-03-10").await, 2_000);
+    assert_eq!(on("lse_3", 2_000, "2026-03-11").await, 2_000);
+    // To a smaller one and back again, nothing is added twice.
+    assert_eq!(on("lse_4", 100, "2026-03-12").await, 2_000);
+    assert_eq!(on("lse_5", 2_000, "2026-03-13").await, 2_000);
+    assert_eq!((stands(100, "2026-03-14").await, stands(5_000, "2026-03-14").await), (2_000, 5_000));
+    assert_eq!(on("lse_6", 5_000, "2026-03-14").await, 5_000);
+    assert_eq!(on("lse_7", 100, "2026-04-01").await, 5_100);
     books(&db).await;
 }
 
