@@ -165,9 +165,10 @@ async fn from_the_page_to_the_credits_and_back() {
     assert_eq!(shop.outcome(&shop.stripe.other_event()).await, "ignored");
     assert_eq!((shop.balance().await, shop.entries()), (FIFTY, vec!["top_up".to_owned()]));
     // Half of it goes back, then the rest.
-    let (half, rest) = (shop.stripe.refund(&session, 2_250), shop.stripe.refund(&session, 2_250));
+    let half = shop.stripe.refund(&session, 2_250);
     assert_eq!(shop.outcome(&half).await, "done");
     assert_eq!(shop.balance().await, FIFTY / 2);
+    let rest = shop.stripe.refund(&session, 2_250);
     assert_eq!(shop.outcome(&rest).await, "done");
     assert_eq!((shop.balance().await, shop.entries().len()), (0, 3));
     // A page of the merchant's own, which knows the organisation by what its address says.
@@ -182,6 +183,30 @@ async fn from_the_page_to_the_credits_and_back() {
     assert_eq!(shop.stripe.refusals(), Vec::<String>::new());
     let log = shop.host.log();
     assert!(!log.contains(KEY) && !log.contains(WEBHOOK_SECRET), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_again_of_a_payment_is_given_again() {
+    let shop = Shop::open(None).await;
+    let session = shop.session("order-1", json!({"credits": 50})).await;
+    assert_eq!(shop.outcome(&shop.stripe.pay(&session)).await, "done");
+    let disputed = shop.stripe.dispute(&session, 4_500);
+    assert_eq!(shop.outcome(&disputed).await, "done");
+    assert_eq!(shop.balance().await, 0);
+    let won = shop.stripe.close_dispute(&session, "won");
+    assert_eq!(shop.outcome(&won).await, "done");
+    assert_eq!(shop.balance().await, FIFTY);
+    let refunded = shop.stripe.refund(&session, 4_500);
+    assert_eq!(shop.outcome(&refunded).await, "done");
+    assert_eq!(shop.balance().await, 0);
+    let failed = shop.stripe.fail_refund(&session);
+    assert_eq!(shop.outcome(&failed).await, "done");
+    for event in [&disputed, &refunded, &won, &failed] {
+        assert_eq!(shop.outcome(event).await, "known");
+    }
+    let kinds = ["top_up", "refund", "refund", "refund", "refund"].map(str::to_owned);
+    assert_eq!((shop.balance().await, shop.entries()), (FIFTY, kinds.to_vec()));
+    assert_eq!(shop.stripe.refusals(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,17 @@ pub fn largest<'a>(plans: impl IntoIterator<Item = &'a str>) -> Option<&'static 
 /// The plan of an organisation whose last subscription has ended.
 pub const LEAST_PLAN: &str = plan::IDS[0];
 
+/// Whether the money of a refund is with the payer, or on its way: as long as it has not failed.
+pub fn is_returned(refund: &str) -> bool {
+    !matches!(refund, "failed" | "canceled")
+}
+
+/// Whether the money of a disputed payment was taken from who sold: from the beginning, and for good where the dispute
+/// is lost. A bank that only inquires (`warning_…`) takes nothing, and what led to a refund is counted as one.
+pub fn is_withheld(dispute: &str) -> bool {
+    matches!(dispute, "needs_response" | "under_review" | "lost")
+}
+
 /// How many credits are to be taken back of those that were bought when `refunded` of the `paid` went back, both in the
 /// same unit of money: the same share, rounded down, and all of them with the last of it.
 pub fn owed_back(credits: Credits, refunded: i64, paid: i64) -> Credits {
@@ -82,6 +93,32 @@ mod tests {
         assert_eq!(largest(["gold", "free"]), Some("free"));
         assert_eq!(largest(["gold"]), None);
         assert_eq!(largest([]), None);
+    }
+
+    #[test]
+    fn what_has_gone_and_what_came_again() {
+        for (status, returned) in [
+            ("succeeded", true),
+            ("pending", true),
+            ("requires_action", true),
+            ("failed", false),
+            ("canceled", false),
+        ] {
+            assert_eq!(is_returned(status), returned, "{status}");
+        }
+        for (status, withheld) in [
+            ("needs_response", true),
+            ("under_review", true),
+            ("lost", true),
+            ("won", false),
+            ("prevented", false),
+            ("charge_refunded", false),
+            ("warning_needs_response", false),
+            ("warning_under_review", false),
+            ("warning_closed", false),
+        ] {
+            assert_eq!(is_withheld(status), withheld, "{status}");
+        }
     }
 
     #[test]

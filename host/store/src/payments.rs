@@ -18,13 +18,15 @@ pub struct Payment {
     /// What was bought.
     #[sqlx(try_from = "Amount")]
     pub credits: Credits,
-    /// What was paid, in the smallest unit of some money; 0 as long as no refund was heard of.
+    /// What was paid, in the smallest unit of some money; 0 as long as nothing went back.
     pub paid: i64,
-    /// How much of it went back.
+    /// How much of it went back: refunded, or disputed.
     pub refunded: i64,
     /// How many of the credits were taken back, or were missing when they were to be.
     #[sqlx(try_from = "Amount")]
     pub taken_back: Credits,
+    /// Another with each change.
+    pub revision: i64,
 }
 
 /// A subscription.
@@ -44,7 +46,7 @@ pub struct Subscription {
 
 macro_rules! payment {
     () => {
-        "id, organization_id, credits, paid, refunded, taken_back"
+        "id, organization_id, credits, paid, refunded, taken_back, updated_at AS revision"
     };
 }
 
@@ -56,18 +58,23 @@ statements! {
     IS_KNOWN: "SELECT received_at FROM payment_notices WHERE id = $1";
     CLAIM: "INSERT INTO payment_notices (id, kind, received_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
     FORGET: "DELETE FROM payment_notices WHERE received_at < $1";
+    PAYMENT: concat!("SELECT ", payment!(), " FROM payments WHERE id = $1");
+    /// Times of changes are all different: they say whether anything was changed since.
     BOOK: concat!(
         "INSERT INTO payments (id, organization_id, credits, paid, refunded, taken_back, updated_at) \
          VALUES ($1, $2, $3, 0, 0, 0, $4) \
          ON CONFLICT (id) DO UPDATE SET organization_id = excluded.organization_id, credits = excluded.credits, \
-         updated_at = excluded.updated_at WHERE payments.organization_id IS NULL RETURNING ", payment!()
+         updated_at = CASE WHEN excluded.updated_at > payments.updated_at THEN excluded.updated_at \
+         ELSE payments.updated_at + 1 END WHERE payments.organization_id IS NULL RETURNING ", payment!()
     );
-    /// Refunds are told as their sum, so that of two the larger one is the later.
-    REFUND: concat!(
+    HEAR: concat!(
         "INSERT INTO payments (id, organization_id, credits, paid, refunded, taken_back, updated_at) \
-         VALUES ($1, NULL, 0, $2, $3, 0, $4) \
-         ON CONFLICT (id) DO UPDATE SET paid = excluded.paid, refunded = CASE WHEN excluded.refunded > payments.refunded \
-         THEN excluded.refunded ELSE payments.refunded END, updated_at = excluded.updated_at RETURNING ", payment!()
+         VALUES ($1, NULL, 0, $2, $3, 0, $4) ON CONFLICT (id) DO NOTHING RETURNING ", payment!()
+    );
+    GO_BACK: concat!(
+        "UPDATE payments SET paid = $2, refunded = $3, \
+         updated_at = CASE WHEN $4 > updated_at THEN $4 ELSE updated_at + 1 END \
+         WHERE id = $1 AND updated_at = $5 RETURNING ", payment!()
     );
     TAKE_BACK: "UPDATE payments SET taken_back = $2 WHERE id = $1";
     SUBSCRIPTION: "SELECT id, organization_id, plan, is_paid, revision FROM payment_subscriptions WHERE id = $1";
@@ -129,15 +136,24 @@ pub async fn book(
     fetch!(tx, fetch_optional, Payment, BOOK, id, organization_id, credits.micros(), now.micros())
 }
 
-/// Keeps how much of a payment went back so far, and tells what else is known of it.
-pub async fn refund(
+/// A payment, as far as it was heard of.
+pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Payment>, StoreError> {
+    fetch!(conn, fetch_optional, Payment, PAYMENT, id)
+}
+
+/// Keeps how much of a payment has gone back by now, and tells what else is known of it. None, with nothing kept, where
+/// it is not as it was `seen`, at that revision or not at all: what was learned then may be older than what is kept.
+pub async fn go_back(
     tx: &mut Tx,
     id: &str,
-    paid: i64,
-    refunded: i64,
+    seen: Option<i64>,
+    [paid, refunded]: [i64; 2],
     now: Timestamp,
-) -> Result<Payment, StoreError> {
-    fetch!(tx, fetch_one, Payment, REFUND, id, paid, refunded, now.micros())
+) -> Result<Option<Payment>, StoreError> {
+    match seen {
+        None => fetch!(tx, fetch_optional, Payment, HEAR, id, paid, refunded, now.micros()),
+        Some(seen) => fetch!(tx, fetch_optional, Payment, GO_BACK, id, paid, refunded, now.micros(), seen),
+    }
 }
 
 /// Keeps how many of a payment's credits were taken back so far.

@@ -10,7 +10,7 @@ on_both!(
     a_notice_is_taken_once_with_its_effect,
     a_notice_whose_effect_fails_is_taken_again,
     a_payment_is_booked_once_also_after_its_refund,
-    refunds_are_told_in_any_order,
+    who_asked_too_early_does_not_change_a_payment,
     who_asked_too_early_does_not_change_a_subscription,
     the_last_customer_is_used_and_the_first_is_known,
 );
@@ -86,9 +86,9 @@ async fn book(db: &Fixture, id: &'static str, bought: i64) -> Option<Payment> {
     write.await.unwrap()
 }
 
-async fn refund(db: &Fixture, id: &'static str, refunded: i64) -> Payment {
+async fn refund(db: &Fixture, id: &'static str, seen: Option<i64>, refunded: i64) -> Option<Payment> {
     let write = db.store.write(Lane::Request, move |tx| {
-        Box::pin(async move { payments::refund(tx, id, 4_500, refunded, at(0)).await })
+        Box::pin(async move { payments::go_back(tx, id, seen, [4_500, refunded], at(0)).await })
     });
     write.await.unwrap()
 }
@@ -99,22 +99,28 @@ async fn a_payment_is_booked_once_also_after_its_refund(db: Fixture) {
     assert_eq!((payment.credits, payment.refunded), (micros(50), 0));
     assert_eq!(book(&db, "pi_1", 70).await, None);
     // Of the other one the refund is heard of first.
-    assert_eq!(refund(&db, "pi_2", 4_500).await.organization_id, None);
+    assert_eq!(refund(&db, "pi_2", None, 4_500).await.unwrap().organization_id, None);
     let payment = book(&db, "pi_2", 50).await.unwrap();
     assert_eq!((payment.paid, payment.refunded, payment.credits), (4_500, 4_500, micros(50)));
     assert_eq!(book(&db, "pi_2", 50).await, None);
 }
 
-async fn refunds_are_told_in_any_order(db: Fixture) {
+async fn who_asked_too_early_does_not_change_a_payment(db: Fixture) {
     db.organization(ORG).await;
-    book(&db, "pi_1", 50).await.unwrap();
-    assert_eq!(refund(&db, "pi_1", 3_000).await.refunded, 3_000);
-    assert_eq!(refund(&db, "pi_1", 1_000).await.refunded, 3_000);
+    let booked = book(&db, "pi_1", 50).await.unwrap();
+    // Who asked before it was booked asks again.
+    assert_eq!(refund(&db, "pi_1", None, 3_000).await, None);
+    let first = refund(&db, "pi_1", Some(booked.revision), 3_000).await.unwrap();
+    assert_eq!((first.refunded, first.organization_id.as_deref()), (3_000, Some(ORG)));
     let write = db.store.write(Lane::Request, |tx| Box::pin(payments::take_back(tx, "pi_1", micros(33))));
     write.await.unwrap();
-    let last = refund(&db, "pi_1", 4_500).await;
-    assert_eq!((last.refunded, last.taken_back, last.credits), (4_500, micros(33), micros(50)));
-    assert_eq!(last.organization_id.as_deref(), Some(ORG));
+    // Also where it is all in one moment, and what was learned is the same.
+    assert_eq!(refund(&db, "pi_1", Some(booked.revision), 3_000).await, None);
+    let last = refund(&db, "pi_1", Some(first.revision), 0).await.unwrap();
+    assert_eq!((last.refunded, last.taken_back, last.credits), (0, micros(33), micros(50)));
+    let found = payments::get(&mut db.store.read().await.unwrap(), "pi_1").await.unwrap();
+    assert_eq!(found, Some(last));
+    assert_eq!(refund(&db, "pi_2", Some(7), 0).await, None);
 }
 
 async fn follow(db: &Fixture, revision: i64, plan: Option<&str>, is_paid: bool) -> bool {

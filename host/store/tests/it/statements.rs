@@ -92,6 +92,7 @@ const HOT: &[&str] = &[
     "kv::GET",
     "kv::SIZE",
     "kv::KEYS",
+    "payments::PAYMENT",
     "call_records::LIST_BY_ORGANIZATION",
     "call_records::LIST_BY_KEY",
     "call_records::LIST",

@@ -151,6 +151,21 @@ impl Stripe {
         with(&self.state, |shared| shared.state.refund(session, cents))
     }
 
+    /// The last refund of a payment fails; the event that says so.
+    pub fn fail_refund(&self, session: &str) -> String {
+        with(&self.state, |shared| shared.state.fail_refund(session))
+    }
+
+    /// Somebody disputes so many cents of a payment; the event that says so.
+    pub fn dispute(&self, session: &str, cents: i64) -> String {
+        with(&self.state, |shared| shared.state.dispute(session, cents))
+    }
+
+    /// The last dispute of a payment is closed, `won` or `lost`; the event that says so.
+    pub fn close_dispute(&self, session: &str, status: &str) -> String {
+        with(&self.state, |shared| shared.state.close_dispute(session, status))
+    }
+
     /// An event of a kind that nobody waits for.
     pub fn other_event(&self) -> String {
         with(&self.state, |shared| {

@@ -16,7 +16,10 @@ pub(super) struct State {
     pub(super) customers: BTreeMap<String, Value>,
     pub(super) sessions: BTreeMap<String, Value>,
     subscriptions: BTreeMap<String, Value>,
+    /// By payment.
     charges: BTreeMap<String, Value>,
+    refunds: Vec<Value>,
+    disputes: Vec<Value>,
     /// What was asked under a name, and how it was answered.
     named: BTreeMap<String, (String, String, Value)>,
     made: u32,
@@ -165,7 +168,26 @@ impl State {
     }
 
     pub(super) fn get(&self, path: &str, query: &Form) -> Result<Value, Refused> {
+        if let Some(all) = match path {
+            "/v1/refunds" => Some(&self.refunds),
+            "/v1/disputes" => Some(&self.disputes),
+            _ => None,
+        } {
+            query.only(&["payment_intent", "limit"])?;
+            let (payment, limit) = (query.need("payment_intent")?, query.need("limit")?.parse().unwrap_or(0));
+            self.charge_of(payment)?;
+            let of_it = all.iter().rev().filter(|one| one["payment_intent"] == payment).cloned();
+            let some: Vec<Value> = of_it.take(limit).collect();
+            return Ok(json!({ "object": "list", "data": some, "has_more": false, "url": path }));
+        }
         query.only(&["expand"])?;
+        if let Some(id) = path.strip_prefix("/v1/payment_intents/") {
+            let amount = self.charge_of(id)?["amount"].clone();
+            return Ok(
+                json!({ "id": id, "object": "payment_intent", "amount": amount, "amount_received": amount,
+                "currency": "usd", "status": "succeeded", "latest_charge": id.replace("pi_", "ch_") }),
+            );
+        }
         if let Some(id) = path.strip_prefix("/v1/checkout/sessions/") {
             let session = self.sessions.get(id).ok_or_else(|| missing("checkout.session", "id", id))?;
             return Ok(shown(session, query.get("expand[]") == Some("line_items")));
@@ -193,6 +215,11 @@ impl State {
         session["payment_status"] = json!("paid");
         if session["mode"] == "payment" {
             session["payment_intent"] = json!(payment);
+            let charge = json!({
+                "id": payment.replace("pi_", "ch_"), "object": "charge", "payment_intent": payment,
+                "amount": session["amount_total"], "amount_refunded": 0, "refunded": false, "currency": "usd",
+            });
+            self.charges.insert(payment, charge);
         } else {
             session["subscription"] = json!(subscription);
             let subscription = json!({
@@ -231,20 +258,61 @@ impl State {
         self.subscription_event(what, id)
     }
 
-    pub(super) fn refund(&mut self, session: &str, cents: i64) -> String {
-        let session = &self.sessions[session];
-        let payment = session["payment_intent"].as_str().expect("paid").to_owned();
-        let charge = self.charges.entry(payment.clone()).or_insert_with(|| {
-            json!({
-                "id": payment.replace("pi_", "ch_"), "object": "charge", "payment_intent": payment,
-                "amount": session["amount_total"], "amount_refunded": 0, "refunded": false, "currency": "usd",
-            })
-        });
-        let refunded = charge["amount_refunded"].as_i64().unwrap_or(0) + cents;
+    fn charge_of(&self, payment: &str) -> Result<&Value, Refused> {
+        self.charges.get(payment).ok_or_else(|| missing("payment_intent", "id", payment))
+    }
+
+    /// The payment of a checkout, and how much of it has gone back by refunds that have not failed.
+    fn charge(&mut self, payment: &str) -> Value {
+        let refunds = self.refunds.iter();
+        let good = refunds.filter(|one| one["payment_intent"] == payment && one["status"] != "failed");
+        let refunded: i64 = good.filter_map(|one| one["amount"].as_i64()).sum();
+        let charge = self.charges.get_mut(payment).expect("paid");
         charge["amount_refunded"] = json!(refunded);
         charge["refunded"] = json!(charge["amount"] == json!(refunded));
-        let charge = charge.clone();
+        charge.clone()
+    }
+
+    fn payment(&self, session: &str) -> String {
+        self.sessions[session]["payment_intent"].as_str().expect("paid").to_owned()
+    }
+
+    pub(super) fn refund(&mut self, session: &str, cents: i64) -> String {
+        let (payment, id) = (self.payment(session), self.id("re"));
+        self.refunds.push(json!({
+            "id": id, "object": "refund", "amount": cents, "charge": payment.replace("pi_", "ch_"),
+            "payment_intent": payment, "currency": "usd", "status": "succeeded",
+        }));
+        let charge = self.charge(&payment);
         self.event("charge.refunded", charge)
+    }
+
+    pub(super) fn fail_refund(&mut self, session: &str) -> String {
+        let payment = self.payment(session);
+        let refund =
+            self.refunds.iter_mut().rfind(|one| one["payment_intent"] == *payment).expect("a refund");
+        refund["status"] = json!("failed");
+        let refund = refund.clone();
+        self.event("refund.failed", refund)
+    }
+
+    pub(super) fn dispute(&mut self, session: &str, cents: i64) -> String {
+        let (payment, id) = (self.payment(session), self.id("dp"));
+        let dispute = json!({
+            "id": id, "object": "dispute", "amount": cents, "charge": payment.replace("pi_", "ch_"),
+            "payment_intent": payment, "currency": "usd", "reason": "fraudulent", "status": "needs_response",
+        });
+        self.disputes.push(dispute.clone());
+        self.event("charge.dispute.created", dispute)
+    }
+
+    pub(super) fn close_dispute(&mut self, session: &str, status: &str) -> String {
+        let payment = self.payment(session);
+        let dispute =
+            self.disputes.iter_mut().rfind(|one| one["payment_intent"] == *payment).expect("a dispute");
+        dispute["status"] = json!(status);
+        let dispute = dispute.clone();
+        self.event("charge.dispute.closed", dispute)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Notices of the payment provider: what it says has happened.
 //!
-//! Notices come late, twice, and in any order. So a notice is no more than a hint to look: a checkout and a
-//! subscription are asked of the provider as they are now, and a refund is told as the sum of all that went back. Each
-//! is acted upon in the transaction that keeps its id. What is asked of a subscription may be out of date when it is
-//! written down; so it is written down only where nothing was written since before it was asked, or asked again.
+//! Notices come late, twice, and in any order. So a notice is no more than a hint to look: a checkout, a subscription
+//! and what went back of a payment are asked of the provider as they are now. Each notice is acted upon in the
+//! transaction that keeps its id. What was asked may be out of date when it is written down; so it is written down only
+//! where nothing was written since before it was asked, or asked again.
 
 use hardpoint_domain::money::Credits;
 use hardpoint_domain::payment::{self, Sold, Standing};
@@ -11,15 +11,17 @@ use hardpoint_store::organizations::Organization;
 use hardpoint_store::{StoreError, organizations, payments};
 use serde_json::{Value, json};
 
-use super::objects::{Charge, Lines, METADATA, Notice, Session, Subscription, is_id};
+use super::objects::{Lines, METADATA, Notice, PaymentIntent, Returns, Session, Subscription, is_id};
 use super::provider::Provider;
-use super::settle::{Paid, Settlement};
+use super::settle::{Paid, Settlement, WentBack};
 use crate::error::ApiError;
 use crate::service::login::Visitor;
 use crate::state::App;
 
-/// How often a subscription is asked for anew because another notice of it was faster.
+/// How often something is asked for anew because another notice of it was faster.
 const ATTEMPTS: u32 = 10;
+/// Refunds and disputes of one payment that are looked at: as many as the provider tells at once.
+const RETURNS: u32 = 100;
 
 /// What became of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,7 @@ pub async fn receive(
     match kind {
         Kind::Checkout => desk.checkout(&notice).await,
         Kind::Subscription => desk.subscription(&notice, object_id(&notice)?).await,
-        Kind::Refund => desk.refund(&notice).await,
+        Kind::Payment => desk.payment(&notice).await,
     }
 }
 
@@ -81,7 +83,8 @@ pub async fn receive(
 enum Kind {
     Checkout,
     Subscription,
-    Refund,
+    /// Money of it went back, or came again.
+    Payment,
 }
 
 impl Kind {
@@ -91,7 +94,17 @@ impl Kind {
             "customer.subscription.created"
             | "customer.subscription.updated"
             | "customer.subscription.deleted" => Some(Self::Subscription),
-            "charge.refunded" => Some(Self::Refund),
+            // The provider's versions differ in which of them they send.
+            "charge.refunded"
+            | "charge.refund.updated"
+            | "refund.created"
+            | "refund.updated"
+            | "refund.failed"
+            | "charge.dispute.created"
+            | "charge.dispute.updated"
+            | "charge.dispute.closed"
+            | "charge.dispute.funds_withdrawn"
+            | "charge.dispute.funds_reinstated" => Some(Self::Payment),
             _ => None,
         }
     }
@@ -100,6 +113,16 @@ impl Kind {
 fn object_id(notice: &Notice) -> Result<&str, ApiError> {
     let message = "The 'data.object.id' field is no id.";
     notice.object_id().ok_or_else(|| ApiError::bad_field("data.object.id", "format", message))
+}
+
+/// The payment that a notice is about: the same as that of the checkout. None where there was none.
+fn payment_of(notice: &Notice) -> Result<Option<&str>, ApiError> {
+    if notice.data.object.get("payment_intent").is_none_or(Value::is_null) {
+        return Ok(None);
+    }
+    let message = "The 'data.object.payment_intent' field is no id.";
+    let id = notice.text("payment_intent");
+    id.map(Some).ok_or_else(|| ApiError::bad_field("data.object.payment_intent", "format", message))
 }
 
 /// Who looks after notices.
@@ -139,7 +162,7 @@ impl Desk<'_> {
             return self.unmatched(notice, Some(&owner), "unknown_price", about).await;
         };
         // Refunds name the payment, not the checkout.
-        let payment = session.payment_intent.unwrap_or(session.id);
+        let payment = session.payment_intent.filter(|id| is_id(id)).unwrap_or(session.id);
         self.settlement(notice).book(Paid { owner, payment, credits, about }).await
     }
 
@@ -155,7 +178,7 @@ impl Desk<'_> {
                 Ok(outcome) => return Ok(outcome),
             }
         }
-        Err(ApiError::unavailable(1, "Too many notices of one subscription came at once. Send it again."))
+        Err(too_many())
     }
 
     async fn follow(
@@ -193,17 +216,31 @@ impl Desk<'_> {
         Ok(self.settlement(notice).follow(new, about).await?)
     }
 
-    /// Money went back.
-    async fn refund(&self, notice: &Notice) -> Result<Outcome, ApiError> {
-        let charge = Value::from(notice.data.object.clone());
-        let charge: Charge = serde_json::from_value(charge)
-            .map_err(|error| ApiError::bad_request(format!("The event has no charge: {error}.")))?;
-        let Some(payment) = charge.payment_intent.filter(|id| is_id(id)) else {
-            return self
-                .unmatched(notice, None, "unknown_payment", json!({ "charge": notice.object_id() }))
-                .await;
+    /// Money of a payment went back or came again.
+    async fn payment(&self, notice: &Notice) -> Result<Outcome, ApiError> {
+        let Some(id) = payment_of(notice)? else {
+            let about = json!({ "object": notice.object_id() });
+            return self.unmatched(notice, None, "unknown_payment", about).await;
         };
-        self.settlement(notice).refund(payment, charge.amount, charge.amount_refunded).await
+        for _ in 0..ATTEMPTS {
+            let seen = payments::get(&mut self.app.store.read().await?, id).await?;
+            let went_back = self.went_back(id, seen.map(|seen| seen.revision)).await?;
+            match self.settlement(notice).go_back(went_back).await {
+                Err(StoreError::Conflict) => {}
+                settled => return Ok(settled?),
+            }
+        }
+        Err(too_many())
+    }
+
+    /// How much of a payment has gone back by now.
+    async fn went_back(&self, id: &str, seen: Option<i64>) -> Result<WentBack, ApiError> {
+        let payment: PaymentIntent = self.provider.get(&format!("payment_intents/{id}")).await?;
+        let of_it = format!("payment_intent={id}&limit={RETURNS}");
+        let refunds: Returns = self.provider.get(&format!("refunds?{of_it}")).await?;
+        let disputes: Returns = self.provider.get(&format!("disputes?{of_it}")).await?;
+        let gone = refunds.sum(payment::is_returned).saturating_add(disputes.sum(payment::is_withheld));
+        Ok(WentBack { payment: id.to_owned(), seen, paid: payment.amount_received, gone })
     }
 
     /// Keeps a notice that nothing follows from, for an operator to look into.
@@ -288,6 +325,10 @@ impl From<StoreError> for Stopped {
             other => Self::By(other.into()),
         }
     }
+}
+
+fn too_many() -> ApiError {
+    ApiError::unavailable(1, "Too many notices of one thing came at once. Send it again.")
 }
 
 /// Whose it is, as we wrote on it.

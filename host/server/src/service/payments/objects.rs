@@ -63,15 +63,34 @@ pub(super) struct Subscription {
     pub items: Lines,
 }
 
-/// A payment by card or otherwise; comes whole in the notice of its refund.
+/// A payment.
 #[derive(Debug, Deserialize)]
-pub(super) struct Charge {
-    /// What it was for: the same as that of the checkout.
-    pub payment_intent: Option<String>,
+pub(super) struct PaymentIntent {
+    /// What was paid, in the smallest unit of its money.
+    pub amount_received: i64,
+}
+
+/// A refund, or a dispute: money that goes back, or went and came again.
+#[derive(Debug, Deserialize)]
+pub(super) struct Return {
     /// In the smallest unit of its money.
     pub amount: i64,
-    /// How much of it went back so far.
-    pub amount_refunded: i64,
+    /// `succeeded`, `failed` …; `needs_response`, `won` …
+    pub status: Option<String>,
+}
+
+/// Refunds or disputes of one payment.
+#[derive(Debug, Deserialize)]
+pub(super) struct Returns {
+    pub data: Vec<Return>,
+}
+
+impl Returns {
+    /// The sum of those that are in such a state, also where it is not told.
+    pub(super) fn sum(&self, counts: impl Fn(&str) -> bool) -> i64 {
+        let counted = self.data.iter().filter(|one| one.status.as_deref().is_none_or(&counts));
+        counted.fold(0, |sum, one| sum.saturating_add(one.amount))
+    }
 }
 
 /// What was bought, or what a subscription is of.
@@ -122,7 +141,12 @@ pub(super) struct About {
 impl Notice {
     /// The id of what it is about.
     pub(super) fn object_id(&self) -> Option<&str> {
-        self.data.object.get("id")?.as_str().filter(|id| is_id(id))
+        self.text("id")
+    }
+
+    /// An id that stands under this name.
+    pub(super) fn text(&self, member: &str) -> Option<&str> {
+        self.data.object.get(member)?.as_str().filter(|id| is_id(id))
     }
 }
 

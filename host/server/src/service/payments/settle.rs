@@ -30,6 +30,18 @@ pub(super) struct Paid {
     pub(super) about: Value,
 }
 
+/// How much of a payment went back.
+pub(super) struct WentBack {
+    /// The payment's id.
+    pub(super) payment: String,
+    /// At which revision it was before the provider was asked; none where it was not heard of.
+    pub(super) seen: Option<i64>,
+    /// What was paid, in the smallest unit of its money.
+    pub(super) paid: i64,
+    /// How much of it is not here any more, in the same unit.
+    pub(super) gone: i64,
+}
+
 /// What one notice changes.
 pub(super) struct Settlement<'a> {
     app: &'a App,
@@ -61,7 +73,7 @@ impl<'a> Settlement<'a> {
         Self { app, work }
     }
 
-    /// Books credits, and takes those back whose refund was heard of before.
+    /// Books credits, and takes those back whose money was heard to have gone before.
     pub(super) async fn book(self, paid: Paid) -> Result<Outcome, ApiError> {
         let Self { app, work } = self;
         let organization = paid.owner.id.clone();
@@ -75,7 +87,7 @@ impl<'a> Settlement<'a> {
                     return Ok(Outcome::Known);
                 };
                 work.pay_in(tx, &owner, &booked, about).await?;
-                work.take_back(tx, &owner, booked).await?;
+                work.follow_money(tx, &owner, booked).await?;
                 Ok(Outcome::Done)
             })
         });
@@ -84,26 +96,33 @@ impl<'a> Settlement<'a> {
         Ok(outcome)
     }
 
-    /// Takes credits back in the share that went back of what was paid for them.
-    pub(super) async fn refund(self, payment: String, paid: i64, refunded: i64) -> Result<Outcome, ApiError> {
+    /// Takes credits back in the share that went back of what was paid for them, or gives them again.
+    ///
+    /// # Errors
+    /// `Conflict` where something newer may be known: then nothing was changed.
+    pub(super) async fn go_back(self, back: WentBack) -> Result<Outcome, StoreError> {
         let Self { app, work } = self;
         let write = app.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 if !work.claim(tx).await? {
                     return Ok((Outcome::Known, None));
                 }
-                let payment = payments::refund(tx, &payment, paid, refunded, work.now).await?;
+                let WentBack { payment, seen, paid, gone } = back;
+                let Some(payment) = payments::go_back(tx, &payment, seen, [paid, gone], work.now).await?
+                else {
+                    return Err(StoreError::Conflict);
+                };
                 let owner = match &payment.organization_id {
                     Some(id) => organizations::get(tx, id).await?,
                     None => None,
                 };
                 let Some(owner) = owner else {
                     // Of a plan; or of credits whose payment is still to be heard of.
-                    let about = json!({ "payment": payment.id, "refunded": refunded, "paid": paid });
+                    let about = json!({ "payment": payment.id, "gone": gone, "paid": paid });
                     work.tell_unmatched(tx, None, "unknown_payment", about).await?;
                     return Ok((Outcome::Unmatched, None));
                 };
-                work.take_back(tx, &owner, payment).await?;
+                work.follow_money(tx, &owner, payment).await?;
                 Ok((Outcome::Done, Some(owner.id)))
             })
         });
@@ -221,29 +240,55 @@ impl Work {
         tx.append(&self.event(Some(&owner.id), "billing.credits_purchased", about), &[]).await
     }
 
-    /// Takes back what a payment owes, as far as it is there; another event tells of the rest.
-    async fn take_back(&self, tx: &mut Tx, owner: &Organization, payment: Payment) -> Result<(), StoreError> {
+    /// Takes back what a payment owes, or gives again what it owes no more.
+    async fn follow_money(
+        &self,
+        tx: &mut Tx,
+        owner: &Organization,
+        payment: Payment,
+    ) -> Result<(), StoreError> {
         let owed = payment::owed_back(payment.credits, payment.refunded, payment.paid);
-        let due = owed - payment.taken_back;
-        if !due.is_positive() {
+        if owed == payment.taken_back {
             return Ok(());
         }
         let prepaid = self.config.terms(&owner.plan).prepaid;
         let account = credits::open(tx, &owner.id, prepaid, self.now).await?.account;
-        let taken = due.min(account.available).max(Credits::ZERO);
-        let transfer = format!("pay:{}:refund:{}", payment.id, payment.refunded);
-        let about = |amount: Credits| json!({ "payment": payment.id, "amount_micro_credits": amount, "transfer": transfer });
-        if taken.is_positive() {
-            credits::pay_in(tx, &owner.id, &transfer, "refund", -taken, self.now).await?;
-            let event = self.event(Some(&owner.id), "billing.credits_taken_back", about(taken));
-            tx.append(&event, &[]).await?;
-        }
         payments::take_back(tx, &payment.id, owed).await?;
+        let bought = format!("pay:{}", payment.id);
+        if owed < payment.taken_back {
+            // What was missing then was never taken, and is not given again.
+            let taken = -credits::beside(tx, &owner.id, &bought).await?;
+            return self.move_back(tx, owner, &payment, (taken - owed).max(Credits::ZERO)).await;
+        }
+        let due = owed - payment.taken_back;
+        // What hosts hold of it goes back too when they are done: nobody keeps it by having requests under way.
+        let there = account.available + credits::held(tx, &owner.id).await?;
+        let taken = if prepaid { due.min(there).max(Credits::ZERO) } else { due };
+        self.move_back(tx, owner, &payment, -taken).await?;
         if taken < due {
-            let event = self.event(Some(&owner.id), "billing.refund_uncovered", about(due - taken));
-            tx.append(&event, &[]).await?;
+            let about = json!({ "payment": payment.id, "amount_micro_credits": due - taken });
+            tx.append(&self.event(Some(&owner.id), "billing.refund_uncovered", about), &[]).await?;
         }
         Ok(())
+    }
+
+    /// Gives credits of a payment again, or takes them where the amount is below nothing.
+    async fn move_back(
+        &self,
+        tx: &mut Tx,
+        owner: &Organization,
+        payment: &Payment,
+        amount: Credits,
+    ) -> Result<(), StoreError> {
+        let (kind, moved) = match amount {
+            Credits::ZERO => return Ok(()),
+            some if some.is_positive() => ("billing.credits_given_again", some),
+            some => ("billing.credits_taken_back", -some),
+        };
+        let transfer = format!("pay:{}:{}", payment.id, self.notice);
+        credits::pay_in(tx, &owner.id, &transfer, "refund", amount, self.now).await?;
+        let about = json!({ "payment": payment.id, "amount_micro_credits": moved, "transfer": transfer });
+        tx.append(&self.event(Some(&owner.id), kind, about), &[]).await
     }
 
     /// What subscriptions give has changed: the plan follows. One that somebody chose meanwhile is not taken away when

@@ -8,14 +8,16 @@ mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::{Json, Router};
 use hardpoint_domain::event::Event;
+use hardpoint_domain::money::Credits;
 use hardpoint_server::service::accounts::{Accounts, Principal};
-use hardpoint_store::{credits, events, organizations};
+use hardpoint_store::{Lane, credits, events, leases, organizations};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -37,6 +39,8 @@ struct Shelf {
     asked: Arc<Mutex<Vec<String>>>,
     /// The next to come is answered with what is there then, once this is notified.
     hold_next: Arc<Mutex<Option<Arc<Notify>>>>,
+    /// The same for the next to ask for this.
+    hold_path: Arc<Mutex<Option<(String, Arc<Notify>)>>>,
 }
 
 impl Shelf {
@@ -47,6 +51,7 @@ impl Shelf {
             objects: Arc::default(),
             asked: Arc::default(),
             hold_next: Arc::default(),
+            hold_path: Arc::default(),
         };
         let router = Router::new().fallback(Self::answer).with_state(shelf.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -56,7 +61,9 @@ impl Shelf {
     async fn answer(State(shelf): State<Self>, request: axum::extract::Request) -> impl IntoResponse {
         let path = request.uri().path().to_owned();
         let found = shelf.objects.lock().unwrap().get(&path).cloned();
-        let held = shelf.hold_next.lock().unwrap().take();
+        let of_path =
+            shelf.hold_path.lock().unwrap().take_if(|(held, _)| *held == path).map(|(_, held)| held);
+        let held = of_path.or_else(|| shelf.hold_next.lock().unwrap().take());
         shelf.asked.lock().unwrap().push(path);
         if let Some(held) = held {
             held.notified().await;
@@ -85,6 +92,18 @@ impl Shelf {
         });
         self.put(&format!("checkout/sessions/{id}"), session.clone());
         session
+    }
+
+    /// What went back of the only payment: refunds and disputes, each with its status.
+    fn went_back(&self, session: &str, refunds: &[(i64, &str)], disputes: &[(i64, &str)]) {
+        let list = |all: &[(i64, &str)]| {
+            let of = |(amount, status): &(i64, &str)| json!({"amount": amount, "status": status});
+            json!({"object": "list", "has_more": false, "data": all.iter().map(of).collect::<Vec<_>>()})
+        };
+        let payment = format!("payment_intents/pi_{session}");
+        self.put(&payment, json!({"object": "payment_intent", "amount_received": 4_500}));
+        self.put("refunds", list(refunds));
+        self.put("disputes", list(disputes));
     }
 
     fn subscription(&self, id: &str, organization: &str, price: &str, status: &str) {

@@ -35,7 +35,8 @@ async fn only_what_is_signed_is_taken() {
         (event("../evt", "charge.refunded", json!({})), 400),
         (event("evt_1", "customer.subscription.created", json!({"id": "../customers"})), 400),
         (event("evt_1", "checkout.session.completed", json!({})), 400),
-        (event("evt_1", "charge.refunded", json!({"amount": "x"})), 400),
+        (event("evt_1", "charge.refunded", json!({"payment_intent": "../customers"})), 400),
+        (event("evt_1", "charge.dispute.created", json!({"payment_intent": 7})), 400),
         (event("evt_1", "customer.subscription.updated", json!({"id": "sub_of_another_account"})), 502),
         (" ".repeat((1 << 20) + 1), 413),
     ] {
