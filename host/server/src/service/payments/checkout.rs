@@ -1,5 +1,6 @@
 //! Pages of the payment provider's: to buy a plan or credits, and to look after what was bought.
 
+use hardpoint_domain::access::Excess;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::money::Credits;
 use hardpoint_domain::payment::Sold;
@@ -47,7 +48,7 @@ impl From<Page> for Opened {
 /// have paid come to `success_url`, others to `cancel_url`; where these are left out, to those that are configured.
 ///
 /// # Errors
-/// 403 for a test key; 409 where a plan is paid already; 422 for what is not sold and for a page that is not allowed;
+/// 403 for a test key, and one that is bound to a workspace; 409 where a plan is paid already; 422 for what is not sold and for a page that is not allowed;
 /// 502 to 504 where the provider does not do it, 503 where none is configured.
 pub async fn checkout(
     app: &App,
@@ -117,6 +118,10 @@ impl<'a> Desk<'a> {
     async fn open(app: &'a App, caller: &'a Caller) -> Result<Self, ApiError> {
         if !caller.livemode {
             return Err(ApiError::test_key("opens no page of the payment provider"));
+        }
+        // The plan, the cards and the credits are the organisation's.
+        if caller.workspace_id.is_some() {
+            return Err(Excess::Workspace.into());
         }
         let provider = Provider::of(app)?;
         let found = organizations::get(&mut app.store.read().await?, &caller.organization_id).await?;

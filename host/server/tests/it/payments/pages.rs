@@ -56,6 +56,14 @@ async fn what_is_bought_has_to_be_for_sale_and_lead_somewhere_allowed() {
     let test = app.post_as(&tenant.key, "/api/v1/api_keys", &test).await.expect(201);
     let test = test["key"].as_str().unwrap();
     app.post_as(test, "/api/v1/billing/checkout", &json!({"credits": 50})).await.expect(403);
+    // The cards and the plan are the organisation's, not a workspace's.
+    let workspaces = format!("/api/v1/orgs/{}/workspaces", tenant.organization);
+    let workspace = app.post_as(&tenant.key, &workspaces, &json!({"name": "Lab"})).await.expect(201);
+    let bound = json!({"workspace_id": workspace["id"]});
+    let bound = app.post_as(&tenant.key, "/api/v1/api_keys", &bound).await.expect(201);
+    let bound = bound["key"].as_str().unwrap();
+    app.post_as(bound, "/api/v1/billing/checkout", &json!({"credits": 50})).await.expect(403);
+    app.post_as(bound, "/api/v1/billing/portal", &json!({})).await.expect(403);
     assert_eq!(shelf.asked(), 0);
     // It is not there: what the provider says is for the log, and the key for nobody.
     let answer = app.post_as(&tenant.key, "/api/v1/billing/checkout", &json!({"credits": 50})).await;
