@@ -41,6 +41,12 @@ impl Window {
         Timestamp::from_micros(now.micros().div_euclid(length).saturating_mul(length))
     }
 
+    /// How far ahead of the present window another may have begun, where clocks differ or are set back. What is
+    /// further ahead was begun by a clock that was wrong.
+    pub fn plausible(self) -> Duration {
+        self.length().max(Self::Hour.length())
+    }
+
     /// The word for it, in the store and in messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -275,14 +281,14 @@ impl Counters {
     }
 
     /// The counter of the window that `now` is in. A clock that is set back stays in the later window: nothing is
-    /// admitted twice.
+    /// admitted twice. But one that was so far ahead that it was wrong keeps nobody out until then.
     fn current(&mut self, count: &Count, now: Timestamp) -> &mut Counter {
         let begin = count.window.begin(now);
         if !self.0.contains_key(count) {
             self.0.insert(count.clone(), Counter { begin, ..Counter::default() });
         }
         let counter = self.0.entry(count.clone()).or_default();
-        if begin > counter.begin {
+        if begin > counter.begin || counter.begin > begin.plus(count.window.plausible()) {
             *counter = Counter { begin, ..Counter::default() };
         }
         counter

@@ -17,12 +17,14 @@ struct Row {
 }
 
 statements! {
-    /// Locks the row, and begins the window where it is a later one.
+    /// Locks the row, and begins the window where it is a later one, or where that of the row is after `$5`: no clock
+    /// is so far ahead that is right.
     LOCK: "INSERT INTO quota_windows (subject, meter, period, begin_at, granted) VALUES ($1, $2, $3, $4, 0) \
            ON CONFLICT (subject, meter, period) DO UPDATE SET \
-           granted = CASE WHEN quota_windows.begin_at < excluded.begin_at THEN 0 ELSE quota_windows.granted END, \
-           begin_at = CASE WHEN quota_windows.begin_at < excluded.begin_at THEN excluded.begin_at \
-           ELSE quota_windows.begin_at END RETURNING begin_at, granted";
+           granted = CASE WHEN quota_windows.begin_at BETWEEN excluded.begin_at AND $5 \
+           THEN quota_windows.granted ELSE 0 END, \
+           begin_at = CASE WHEN quota_windows.begin_at BETWEEN excluded.begin_at AND $5 \
+           THEN quota_windows.begin_at ELSE excluded.begin_at END RETURNING begin_at, granted";
     GRANT: "UPDATE quota_windows SET granted = granted + $4 WHERE subject = $1 AND meter = $2 AND period = $3";
 }
 
@@ -34,8 +36,9 @@ pub async fn lease(tx: &mut Tx, mut wishes: Vec<Wish>) -> Result<Vec<Lease>, Sto
     let mut leases = Vec::with_capacity(wishes.len());
     for Wish { limit, begin, size } in wishes {
         let Count { subject, meter, window } = &limit.count;
+        let latest = begin.plus(window.plausible());
         let (subject, meter, window) = (&**subject, meter.as_str(), window.as_str());
-        let row = fetch!(tx, fetch_one, Row, LOCK, subject, meter, window, begin.micros())?;
+        let row = fetch!(tx, fetch_one, Row, LOCK, subject, meter, window, begin.micros(), latest.micros())?;
         let granted = u64::try_from(row.granted).unwrap_or(0);
         let free = if row.begin_at == begin { limit.most.saturating_sub(granted) } else { 0 };
         let is_last = free < size;

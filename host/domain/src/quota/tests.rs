@@ -121,6 +121,30 @@ fn a_clock_that_is_set_back_admits_nothing_twice() {
 }
 
 #[test]
+fn a_clock_that_was_wrong_keeps_nobody_out_when_it_is_right_again() {
+    let (mut host, mut shared) = (Counters::default(), Shared::default());
+    let limits = [limit("key_1", Window::Minute, 1)];
+    const YEAR: i64 = 365 * 86_400;
+    assert!(admits(&mut host, &mut shared, &limits, at(9 * YEAR)));
+    // What the store makes of it is the store's to test.
+    shared.0.clear();
+    assert!(admits(&mut host, &mut shared, &limits, at(60)));
+    assert!(!admits(&mut host, &mut shared, &limits, at(60)));
+}
+
+#[test]
+fn keys_that_are_gone_are_forgotten() {
+    let (mut host, mut shared) = (Counters::default(), Shared::default());
+    for key in 0..10_000 {
+        let limits = [limit(&format!("key_{key}"), Window::Minute, 4), limit("org_1", Window::Day, 20_000)];
+        // A hundred of them a minute.
+        assert!(admits(&mut host, &mut shared, &limits, at(key / 100 * 60)));
+    }
+    assert!(host.0.len() < 1_000, "{}", host.0.len());
+    assert!(host.0.contains_key(&limit("org_1", Window::Day, 1).count));
+}
+
+#[test]
 fn a_limit_that_is_lowered_holds_at_once() {
     let (mut host, mut shared) = (Counters::default(), Shared::default());
     let (high, low) = ([limit("key_1", Window::Minute, 160)], [limit("key_1", Window::Minute, 3)]);

@@ -40,7 +40,8 @@ pub async fn run(app: Arc<App>) {
 /// The store's.
 pub async fn take_back(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     if store.engine() == Engine::Sqlite {
-        sweep_until(store, now, now.plus(LEASE_LIFE).plus(LEASE_LIFE)).await?;
+        // Whatever the clock said when they were leased.
+        sweep_until(store, now, Timestamp::from_micros(i64::MAX)).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::support::{Fixture, at, new_key, on_both};
 
 on_both!(
     a_window_gives_no_more_than_its_limit,
+    a_window_that_a_wrong_clock_began_keeps_nobody_out,
     hosts_that_lease_at_once_get_all_of_it_and_no_more,
     several_limits_are_leased_at_once_whatever_their_order,
     an_organisation_s_own_limits_come_with_its_keys,
@@ -51,6 +52,24 @@ async fn a_window_gives_no_more_than_its_limit(db: Fixture) {
     assert_eq!(told, [(8, false), (2, false)]);
     let leases = lease(&db, vec![wish("key_1", Window::Minute, 21, 120, 8)]).await;
     assert_eq!((leases[0].size, leases[0].granted, leases[0].is_last), (1, 21, true));
+}
+
+async fn a_window_that_a_wrong_clock_began_keeps_nobody_out(db: Fixture) {
+    let minute = |begin, size| wish("key_1", Window::Minute, 10, begin, size);
+    let day = |begin, size| wish("key_1", Window::Day, 10, begin, size);
+    const HOUR: i64 = 3_600;
+    assert_eq!(one(&db, minute(60, 4)).await, (4, 4));
+    // A clock that is somewhat ahead may be right, and this one behind.
+    assert_eq!(one(&db, minute(60 + HOUR, 4)).await, (4, 4));
+    assert_eq!(one(&db, minute(60, 4)).await.0, 0);
+    // Years ahead it is wrong.
+    assert_eq!(one(&db, minute(60 + 10_000 * HOUR, 4)).await, (4, 4));
+    assert_eq!(one(&db, minute(120, 4)).await, (4, 4));
+    assert_eq!(one(&db, minute(120, 8)).await, (6, 10));
+    assert_eq!(one(&db, day(24 * HOUR, 4)).await, (4, 4));
+    assert_eq!(one(&db, day(0, 4)).await.0, 0);
+    assert_eq!(one(&db, day(48 * HOUR, 4)).await, (4, 4));
+    assert_eq!(one(&db, day(0, 4)).await, (4, 4));
 }
 
 async fn hosts_that_lease_at_once_get_all_of_it_and_no_more(db: Fixture) {
