@@ -294,6 +294,7 @@ impl Counters {
         counter
     }
 }
+            self.make_room(now);
 
 impl Counter {
     /// What was leased under a higher limit gives no more: hosts together would exceed the lower one with it.
@@ -302,6 +303,13 @@ impl Counter {
             self.leased = self.leased.min(self.used);
             self.under = most;
         }
+
+    /// Keys come and go: before there is more to remember, what is over is forgotten.
+    fn make_room(&mut self, now: Timestamp) {
+        if self.0.len() == self.0.capacity() {
+            self.forget(now);
+        }
+    }
     }
 
     /// There may be more under a limit that was raised since.
