@@ -197,6 +197,8 @@ struct Counter {
 impl Counters {
     /// Counts so much against all limits, or against none.
     pub fn admit(&mut self, limits: &[Limit], amount: u64, now: Timestamp) -> Admission {
+    /// Whether that was lowered in this window.
+    lowered: bool,
         match self.look(limits, amount, now) {
             Admission::Admitted(_) => {}
             other => return other,
@@ -247,7 +249,7 @@ impl Counters {
     pub fn correct(&mut self, taken: Taken, used: u64) {
         for (count, begin) in taken.counts {
             if let Some(counter) = self.0.get_mut(&count).filter(|counter| counter.begin == begin) {
-                counter.used = counter.used.saturating_sub(taken.amount).saturating_add(used);
+                counter.correct(taken.amount, used);
             }
         }
     }
@@ -301,13 +303,15 @@ impl Counter {
     fn heed(&mut self, most: u64) {
         if most < self.under {
             self.leased = self.leased.min(self.used);
-            self.under = most;
+            (self.under, self.lowered) = (most, true);
         }
 
-    /// Keys come and go: before there is more to remember, what is over is forgotten.
-    fn make_room(&mut self, now: Timestamp) {
-        if self.0.len() == self.0.capacity() {
-            self.forget(now);
+    /// What was leased under a higher limit gives no more either when it comes back.
+    fn correct(&mut self, taken: u64, used: u64) {
+        let before = self.used;
+        self.used = before.saturating_sub(taken).saturating_add(used);
+        if self.lowered {
+            self.leased = self.leased.saturating_sub(before.saturating_sub(self.used));
         }
     }
     }

@@ -203,6 +203,22 @@ fn tokens_that_were_not_used_are_free_again_while_the_minute_lasts() {
 }
 
 #[test]
+fn tokens_of_a_higher_limit_that_come_back_give_no_more() {
+    let (mut hosts, mut shared) = (<[Counters; 2]>::default(), Shared::default());
+    let taken = hosts.each_mut().map(|host| take(host, &mut shared, &tokens(160), 80, at(0)).1);
+    let low = tokens(40);
+    for (host, taken) in hosts.iter_mut().zip(taken) {
+        assert!(matches!(host.look(&low, 1, at(1)), Admission::Refused { .. }));
+        host.correct(taken, 0);
+    }
+    let admitted = hosts
+        .iter_mut()
+        .filter(|host| matches!(ask_for(host, &mut shared, &low, 40, at(2)), Admission::Admitted(_)));
+    assert_eq!(admitted.count(), 0);
+    assert!(matches!(ask_for(&mut hosts[0], &mut shared, &low, 40, at(60)), Admission::Admitted(_)));
+}
+
+#[test]
 fn more_tokens_than_were_taken_count_too() {
     let (mut host, mut shared, limits) = (Counters::default(), Shared::default(), tokens(1_000));
     let (_, taken) = take(&mut host, &mut shared, &limits, 100, at(0));
