@@ -90,6 +90,13 @@ pub struct Count {
     pub window: Window,
 }
 
+impl Count {
+    /// What a limit of it is called, in answers: `requests_per_minute`.
+    pub fn limit_name(&self) -> String {
+        format!("{}_per_{}", self.meter.as_str(), self.window.as_str())
+    }
+}
+
 /// A limit: at most so many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -190,6 +197,8 @@ struct Counter {
     granted: u64,
     /// The limit that what is left was leased under.
     under: u64,
+    /// Whether that was lowered in this window.
+    lowered: bool,
     /// The limit under which there was no more.
     exhausted: Option<u64>,
 }
@@ -197,8 +206,6 @@ struct Counter {
 impl Counters {
     /// Counts so much against all limits, or against none.
     pub fn admit(&mut self, limits: &[Limit], amount: u64, now: Timestamp) -> Admission {
-    /// Whether that was lowered in this window.
-    lowered: bool,
         match self.look(limits, amount, now) {
             Admission::Admitted(_) => {}
             other => return other,
@@ -287,6 +294,7 @@ impl Counters {
     fn current(&mut self, count: &Count, now: Timestamp) -> &mut Counter {
         let begin = count.window.begin(now);
         if !self.0.contains_key(count) {
+            self.make_room(now);
             self.0.insert(count.clone(), Counter { begin, ..Counter::default() });
         }
         let counter = self.0.entry(count.clone()).or_default();
@@ -295,8 +303,14 @@ impl Counters {
         }
         counter
     }
+
+    /// Keys come and go: before there is more to remember, what is over is forgotten.
+    fn make_room(&mut self, now: Timestamp) {
+        if self.0.len() == self.0.capacity() {
+            self.forget(now);
+        }
+    }
 }
-            self.make_room(now);
 
 impl Counter {
     /// What was leased under a higher limit gives no more: hosts together would exceed the lower one with it.
@@ -305,6 +319,7 @@ impl Counter {
             self.leased = self.leased.min(self.used);
             (self.under, self.lowered) = (most, true);
         }
+    }
 
     /// What was leased under a higher limit gives no more either when it comes back.
     fn correct(&mut self, taken: u64, used: u64) {
@@ -313,7 +328,6 @@ impl Counter {
         if self.lowered {
             self.leased = self.leased.saturating_sub(before.saturating_sub(self.used));
         }
-    }
     }
 
     /// There may be more under a limit that was raised since.

@@ -196,6 +196,12 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message).retry_after(1)
     }
 
+    /// 403 where a limit is 0: no waiting helps.
+    pub fn shut(limit: &str) -> Self {
+        Self::forbidden(format!("Your organisation may do nothing of this kind: its limit `{limit}` is 0."))
+            .with_detail("limit", limit)
+    }
+
     /// 429.
     pub fn rate_limited(seconds: u64) -> Self {
         Self::new(

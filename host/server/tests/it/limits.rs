@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hardpoint_domain::time::Clock;
+use hardpoint_server::service::accounts::{Accounts, Principal};
 use http::Method;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -93,6 +94,34 @@ async fn completions_have_a_limit_of_their_own() {
     assert_eq!(statuses, [200, 200, 429]);
     // Two were completions, and the one that was refused is none.
     assert_eq!(answered(&app, &key, 9).await, 7);
+}
+
+/// No waiting would be long enough, so nobody is told to wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_nothing_is_a_refusal() {
+    let plans = "[plans.free]\ncompletions_per_minute = 0\n[plans.standard]\nconcurrent = 0\n\
+                 [plans.professional]\ntokens_per_minute = 0\n";
+    let app = app(plans).await;
+    let key = app.stranger_on("free", None).await;
+    let refused = async |limit: &str| {
+        let answer = app.post_as(&key, "/api/v1/chat/completions", &says("be good!")).await;
+        assert!(answer.headers.get("retry-after").is_none());
+        let answer = answer.expect(403);
+        assert_eq!(answer["error"]["details"]["limit"], limit, "{answer}");
+    };
+    refused("completions_per_minute").await;
+    look(&app, &key).await.expect(200);
+    let move_to = async |plan: &str| {
+        let accounts = Accounts::of(app.app());
+        accounts.set_plan(&Principal::Cli, "org_stranger", plan).await.unwrap();
+        app.app().keys.clear();
+    };
+    move_to("standard").await;
+    refused("concurrent_requests").await;
+    look(&app, &key).await.expect(403);
+    move_to("professional").await;
+    refused("tokens_per_minute").await;
+    look(&app, &key).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,6 +73,15 @@ impl Quota {
         }
     }
 
+    /// The name of a limit that lets nothing in, however long anybody waits; none where all let something in.
+    fn shut(&self, meter: Meter) -> Option<String> {
+        let in_time = self.limits(meter).iter().find(|limit| limit.most == 0);
+        let at_once = || self.at_once(meter).iter().find(|at_once| at_once.most == 0);
+        in_time
+            .map(|limit| limit.count.limit_name())
+            .or_else(|| at_once().map(|at_once| format!("concurrent_{}", at_once.meter.as_str())))
+    }
+
     /// Whether tokens are limited.
     pub fn limits_tokens(&self) -> bool {
         !self.tokens.is_empty()
@@ -130,7 +139,7 @@ impl Limits {
     /// Lets a request in, and counts it, or says how long to wait.
     ///
     /// # Errors
-    /// 429 where a limit is reached; 503 where the store cannot be asked for more.
+    /// 403 where a limit lets nothing in at all; 429 where one is reached; 503 where the store cannot be asked for more.
     pub async fn admit(
         &self,
         app: &App,
@@ -141,6 +150,9 @@ impl Limits {
         let (limits, at_once) = (quota.limits(meter), quota.at_once(meter));
         if limits.is_empty() && at_once.is_empty() {
             return Ok(Pass::default());
+        }
+        if let Some(limit) = quota.shut(meter) {
+            return Err(ApiError::shut(&limit).into());
         }
         let organization = self.of(app, organization_id);
         if app.store.engine() == Engine::Postgres {

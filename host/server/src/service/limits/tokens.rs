@@ -60,7 +60,7 @@ pub struct TokenStanding {
 /// where tokens are not limited.
 ///
 /// # Errors
-/// 422 for a request that is larger than its limit; 429 where there is not so much left in this minute; 503 where the
+/// 403 where no tokens may be used at all; 422 for a request that is larger than its limit; 429 where there is not so much left in this minute; 503 where the
 /// store cannot be asked for more.
 pub async fn take(
     app: &App,
@@ -137,6 +137,9 @@ fn told(app: &App, caller: &Caller, refused: Refused, meter: Meter) -> ApiError 
 
 /// No waiting helps.
 fn too_large(limit: &Limit, bound: Bound, input: &'static str) -> ApiError {
+    if limit.most == 0 {
+        return ApiError::shut(&limit.count.limit_name());
+    }
     let Bound { input: read, output: written } = bound;
     let (most, whole) = (limit.most, bound.total());
     let field = if read > most || written == 0 { input } else { "max_tokens" };
