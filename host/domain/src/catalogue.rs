@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::feature::Feature;
-use crate::plan::{IDS, Rates, named};
+use crate::money::Credits;
+use crate::plan::{IDS, Rates, Terms, is_prepaid, named};
 
 /// A plan. A limit that is left out is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,6 +129,13 @@ impl Catalogue {
     pub fn plan(&self, name: &str) -> Plan {
         let id = known(name);
         self.written.get(id).cloned().or_else(|| Plan::built_in(id)).unwrap_or_default()
+    }
+
+    /// How an organisation on a plan pays. One on a plan that there is not (any more) pays as on the least.
+    pub fn terms(&self, plan: &str) -> Terms {
+        let monthly = self.plan(plan).credits.and_then(|credits| i64::try_from(credits).ok());
+        let monthly = monthly.and_then(Credits::from_whole).unwrap_or_default();
+        Terms { prepaid: is_prepaid(known(plan)), monthly }
     }
 
     /// Lets a plan let in what it says here; all else of it stays.

@@ -98,7 +98,7 @@ pub async fn get(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Bil
 }
 
 async fn standing(app: &App, by: &Principal, named: Option<&str>) -> Result<Json<Billing>, ApiError> {
-    let standing = Accounts::of(app).standing(by, named, |plan| app.effective().config.terms(plan)).await?;
+    let standing = Accounts::of(app).standing(by, named).await?;
     Ok(Json(standing.into()))
 }
 
@@ -137,7 +137,7 @@ pub async fn set_budget(
     };
     let organization = caller.organization_id.clone();
     let by = Principal::from(caller);
-    Accounts::of(&app).set_budget(&by, None, budget, |plan| app.effective().config.terms(plan)).await?;
+    Accounts::of(&app).set_budget(&by, None, budget).await?;
     app.billing.changed(&organization);
     standing(&app, &by, None).await
 }
@@ -184,9 +184,8 @@ pub async fn add_credits(
     let name = |text: &str| reference(&wanted.organization_id, text);
     let transfer = wanted.reference.as_deref().map(name).transpose()?;
     let (by, organization) = (Principal::from(caller), wanted.organization_id);
-    let terms = |plan: &str| app.effective().config.terms(plan);
     let accounts = Accounts::of(&app);
-    accounts.add_credits(&by, &organization, amount, &wanted.reason, transfer.as_deref(), terms).await?;
+    accounts.add_credits(&by, &organization, amount, &wanted.reason, transfer.as_deref()).await?;
     app.billing.changed(&organization);
     standing(&app, &by, Some(&organization)).await
 }

@@ -6,9 +6,8 @@ use hardpoint_domain::money::Credits;
 use serde_json::json;
 
 use super::org::Part;
-use super::{Common, Failure, accounts, block_on, print_json};
+use super::{Common, Failure, print_json, with_accounts};
 use crate::api::billing::{Billing, reference};
-use crate::config::Config;
 use crate::service::accounts::credits::Standing;
 use crate::service::accounts::{Accounts, Principal};
 
@@ -81,26 +80,17 @@ fn amount(text: &str) -> Result<Credits, String> {
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
-    let config = common.load()?;
-    block_on(obey(config, command))?
+    let looks = matches!(command, Command::Show { .. } | Command::Books { .. });
+    with_accounts(common, looks, async |accounts| act(accounts, command).await)
 }
 
-async fn obey(config: Config, command: Command) -> Result<(), Failure> {
-    let accounts = accounts(&config).await?;
-    let done = run_on(&accounts, &config, command).await;
-    accounts.store.close().await;
-    done
-}
-
-async fn run_on(accounts: &Accounts, config: &Config, command: Command) -> Result<(), Failure> {
+async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {
     let by = Principal::Cli;
-    let terms = |plan: &str| config.terms(plan);
     let (organization, json) = match command {
         Command::Show { organization, json } => (organization, json),
         Command::Add { organization, amount, reason, reference: name, json } => {
             let name = name.as_deref().map(|text| reference(&organization, text)).transpose()?;
-            let added =
-                accounts.add_credits(&by, &organization, amount, &reason, name.as_deref(), terms).await?;
+            let added = accounts.add_credits(&by, &organization, amount, &reason, name.as_deref()).await?;
             if !added {
                 eprintln!("A payment of that reference is in the books already; nothing was added.");
             }
@@ -108,12 +98,12 @@ async fn run_on(accounts: &Accounts, config: &Config, command: Command) -> Resul
         }
         Command::Budget { organization, spend_cap, soft_cap, approval_threshold, json } => {
             let budget = Budget { spend_cap, soft_cap, approval_threshold };
-            accounts.set_budget(&by, Some(&organization), budget, terms).await?;
+            accounts.set_budget(&by, Some(&organization), budget).await?;
             (organization, json)
         }
         Command::Books { organization, part } => return books(accounts, &organization, &part).await,
     };
-    let standing = accounts.standing(&by, Some(&organization), terms).await?;
+    let standing = accounts.standing(&by, Some(&organization)).await?;
     if json {
         return print_json(&Billing::from(standing));
     }

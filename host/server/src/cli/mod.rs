@@ -32,14 +32,18 @@ mod user;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use hardpoint_domain::catalogue::Catalogue;
+use hardpoint_store::{Store, StoreError};
 use serde_json::{Value, json};
 
 use self::hints::Hints;
 use crate::config::{Config, ConfigError, Sources};
 use crate::service::accounts::Accounts;
+use crate::service::effective::Effective;
 use crate::service::mail::Post;
 use crate::start::{open_store, open_store_to_read};
 use crate::{openapi, system};
@@ -269,7 +273,8 @@ impl Common {
 async fn accounts(config: &Config) -> anyhow::Result<Accounts> {
     let (clock, rng) = (system::clock(), system::rng());
     let store = open_store(config, &clock).await?;
-    Ok(Accounts { store, post: Post::open(config, rng.clone())?, clock, rng, plans: config.plans.clone() })
+    let plans = plans(&store, config).await?;
+    Ok(Accounts { store, post: Post::open(config, rng.clone())?, clock, rng, plans })
 }
 
 /// The same for who only looks: makes and changes nothing.
@@ -277,7 +282,14 @@ async fn accounts_to_read(config: &Config) -> Result<Accounts, Failure> {
     let (clock, rng) = (system::clock(), system::rng());
     let found = open_store_to_read(config).await.context("the store cannot be opened")?;
     let store = found.ok_or_else(|| plugin::no_store(config))?;
-    Ok(Accounts { store, post: Post::closed(rng.clone()), clock, rng, plans: config.plans.clone() })
+    let plans = plans(&store, config).await?;
+    Ok(Accounts { store, post: Post::closed(rng.clone()), clock, rng, plans })
+}
+
+/// What the plans are, with what operators changed over the API.
+async fn plans(store: &Store, config: &Config) -> Result<Arc<Catalogue>, StoreError> {
+    let config = Arc::new(config.clone());
+    Ok(Effective::read(&mut store.read().await?, &config).await?.config.plans.clone())
 }
 
 /// Does something to organisations and keys, or only looks at them, and closes their store behind it.

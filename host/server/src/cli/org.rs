@@ -88,7 +88,11 @@ impl Part {
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
-    let looks = matches!(command, Command::List(_) | Command::Show { .. });
+    let looks = match &command {
+        Command::List(_) | Command::Show { .. } => true,
+        Command::Limits(limited) => limited.looks(),
+        Command::Create { .. } | Command::Plan { .. } => false,
+    };
     with_accounts(common, looks, async |accounts| act(accounts, command).await)
 }
 
@@ -100,11 +104,7 @@ async fn act(accounts: &Accounts, command: Command) -> Result<(), Failure> {
         }
         Command::Show { id, json } => (accounts.organization(&by, Some(&id)).await?, json),
         Command::Plan { id, plan, json } => (accounts.set_plan(&by, &id, &plan).await?, json),
-        Command::Limits(limited) => {
-            let done = org_limits::run(accounts, limited).await;
-            accounts.store.close().await;
-            return done;
-        }
+        Command::Limits(limited) => return org_limits::run(accounts, limited).await,
         Command::List(list) => return show_all(accounts, &list).await,
     };
     let shown = Organization::from(organization);

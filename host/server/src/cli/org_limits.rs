@@ -76,6 +76,21 @@ pub(super) async fn run(accounts: &Accounts, wanted: Limited) -> Result<(), Fail
 }
 
 impl Limited {
+    /// Whether nothing is to be set.
+    pub(super) fn looks(&self) -> bool {
+        let given = [
+            self.requests_per_minute,
+            self.requests_per_hour,
+            self.requests_per_day,
+            self.concurrent_requests,
+            self.completions_per_minute,
+            self.completions_per_day,
+            self.concurrent_completions,
+            self.tokens_per_minute,
+        ];
+        !self.reset && given.iter().all(Option::is_none)
+    }
+
     fn over(&self, own: &Rates) -> Rates {
         let mut rates = if self.reset { Rates::default() } else { own.clone() };
         let wide = |most: Option<u32>| most.map(u64::from);
@@ -126,11 +141,23 @@ mod tests {
         limited: Limited,
     }
 
+    fn limited(line: &str) -> Limited {
+        Line::try_parse_from(["limits", "org_1"].into_iter().chain(line.split_whitespace())).unwrap().limited
+    }
+
     fn over(line: &str, own: &Rates) -> Rates {
-        Line::try_parse_from(["limits", "org_1"].into_iter().chain(line.split_whitespace()))
-            .unwrap()
-            .limited
-            .over(own)
+        limited(line).over(own)
+    }
+
+    #[test]
+    fn who_sets_nothing_only_looks() {
+        assert!(limited("").looks() && limited("--json").looks());
+        assert!(!limited("--reset").looks());
+        let own = Rates::default();
+        for (name, _) in own.named() {
+            let line = format!("--{} plan", name.replace('_', "-"));
+            assert!(!limited(&line).looks(), "{line}");
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hardpoint_domain::catalogue::Plan;
 use hardpoint_domain::feature::Feature;
-use hardpoint_domain::money::Credits;
 use hardpoint_domain::plan::{self, Rates, Terms};
 use serde::Deserialize;
 
@@ -77,10 +76,7 @@ pub(super) fn by_id(
 impl Config {
     /// How an organisation on a plan pays. One on a plan that there is not (any more) pays as on the least.
     pub fn terms(&self, plan: &str) -> Terms {
-        let id = plan::named(plan).unwrap_or(plan::IDS[0]);
-        let monthly = self.plans.plan(id).credits.and_then(|credits| i64::try_from(credits).ok());
-        let monthly = monthly.and_then(Credits::from_whole).unwrap_or_default();
-        Terms { prepaid: plan::is_prepaid(id), monthly }
+        self.plans.terms(plan)
     }
 
     /// What a plan lets in. A plan that there is not (any more) lets in what the least does.

@@ -64,20 +64,15 @@ pub struct Usage {
 }
 
 impl Accounts {
-    /// How an organisation stands: the one that is named, else the caller's own. `terms` are those of its plan.
+    /// How an organisation stands: the one that is named, else the caller's own.
     ///
     /// # Errors
     /// 404 where there is none that is the caller's to see.
-    pub async fn standing(
-        &self,
-        by: &Principal,
-        named: Option<&str>,
-        terms: impl Fn(&str) -> Terms,
-    ) -> Result<Standing, ApiError> {
+    pub async fn standing(&self, by: &Principal, named: Option<&str>) -> Result<Standing, ApiError> {
         let organization = self.organization(by, named).await?;
         let mut conn = self.store.read().await?;
         let period = this_month(self.clock.now());
-        let terms = terms(&organization.plan);
+        let terms = self.plans.terms(&organization.plan);
         let (account, held) =
             credits::stands(&mut conn, &organization.id, terms.monthly, period.from).await?;
         Ok(Standing {
@@ -114,7 +109,6 @@ impl Accounts {
         amount: Credits,
         reason: &str,
         transfer: Option<&str>,
-        terms: impl Fn(&str) -> Terms,
     ) -> Result<bool, ApiError> {
         if amount == Credits::ZERO || amount > MOST || amount < -MOST {
             let message = "The amount must be other than nothing, and at most a billion credits.";
@@ -122,7 +116,7 @@ impl Accounts {
         }
         text::line("reason", reason, LONGEST_REASON)?;
         let found = self.organization(by, Some(organization)).await?;
-        let (now, terms) = (self.clock.now(), terms(&found.plan));
+        let (now, terms) = (self.clock.now(), self.plans.terms(&found.plan));
         let name = transfer.map_or_else(|| id::prefixed("crd", now, &*self.rng), str::to_owned);
         let after = json!({ "amount_micro_credits": amount, "reason": reason, "transfer": name });
         let happened =
@@ -153,13 +147,12 @@ impl Accounts {
         by: &Principal,
         named: Option<&str>,
         budget: Budget,
-        terms: impl Fn(&str) -> Terms,
     ) -> Result<Budget, ApiError> {
         is_unbound(by)?;
         is_live(by)?;
         check_budget(&budget)?;
         let found = self.organization(by, named).await?;
-        let (now, terms) = (self.clock.now(), terms(&found.plan));
+        let (now, terms) = (self.clock.now(), self.plans.terms(&found.plan));
         let happened = Happened::new(
             now,
             "billing.budget_changed",
