@@ -1,5 +1,8 @@
 //! What the holder of a credential may do: a role, narrowed by scopes, a workspace and the mode. Every
 //! decision about it is made here.
+//!
+//! Somebody may be more in a workspace than in its organisation. That counts for what is the workspace's own (itself,
+//! its members, the keys that are bound to it) and for nothing else.
 
 use std::fmt;
 
@@ -102,6 +105,9 @@ pub struct Need {
     pub verb: Verb,
     /// … on this resource.
     pub resource: &'static str,
+    /// Whether it is enough to be that in any workspace: which one is meant is known later, and
+    /// [`Powers::permit_in`] asked then.
+    pub in_workspaces: bool,
 }
 
 /// What a resource asks of those who look at it and of those who change it.
@@ -115,6 +121,8 @@ pub struct Rule {
     pub write: Role,
     /// What the organisation's plan must include.
     pub feature: Option<Feature>,
+    /// Whether some of it is a workspace's own.
+    pub in_workspaces: bool,
 }
 
 impl Rule {
@@ -124,7 +132,13 @@ impl Rule {
             Verb::Read => self.read,
             Verb::Write => self.write,
         };
-        Need { role, verb, resource: self.resource }
+        Need { role, verb, resource: self.resource, in_workspaces: self.in_workspaces }
+    }
+
+    /// The same, where some of it is a workspace's own.
+    #[must_use]
+    pub const fn in_workspaces(self) -> Self {
+        Self { in_workspaces: true, ..self }
     }
 
     /// The same, for those whose plan includes this.
@@ -144,6 +158,8 @@ impl Rule {
 pub struct Powers<'a> {
     /// At most this.
     pub role: Role,
+    /// What they are in workspaces, by the workspace's id.
+    pub workspaces: &'a [(String, Role)],
     /// `verb:resource`, and nothing else of what the role allows; none leaves it to the role. Writing
     /// includes reading.
     pub scopes: &'a [String],
@@ -207,7 +223,8 @@ impl Powers<'_> {
     /// # Errors
     /// If the role is too little, or scopes leave it out.
     pub fn permit(&self, need: Need) -> Result<(), Refusal> {
-        if self.role < need.role {
+        let somewhere = self.workspaces.iter().filter(|_| need.in_workspaces).map(|(_, role)| *role);
+        if somewhere.fold(self.role, Role::max) < need.role {
             return Err(Refusal::Role { needed: need.role, has: self.role });
         }
         if self.scopes.is_empty() || self.has_scope(need.verb, need.resource) {
@@ -216,13 +233,28 @@ impl Powers<'_> {
         Err(Refusal::Scope(format!("{}:{}", need.verb.as_str(), need.resource)))
     }
 
+    /// Whether a role is enough for something of a workspace, or of the organisation's own where there is none.
+    ///
+    /// # Errors
+    /// If it is too little.
+    pub fn permit_in(&self, workspace_id: Option<&str>, needed: Role) -> Result<(), Refusal> {
+        let has = self.role_in(workspace_id);
+        if has < needed { Err(Refusal::Role { needed, has }) } else { Ok(()) }
+    }
+
+    /// What the holder is in a workspace, or in the organisation where there is none: the higher of the two.
+    pub fn role_in(&self, workspace_id: Option<&str>) -> Role {
+        let there = self.workspaces.iter().find(|(id, _)| Some(id.as_str()) == workspace_id);
+        there.map_or(self.role, |(_, role)| self.role.max(*role))
+    }
+
     /// Whether `other` can do nothing that this cannot. Who makes, renews or ends a key must cover it, or
     /// could come by more than they were given.
     ///
     /// # Errors
     /// With what `other` has more.
     pub fn cover(&self, other: &Powers<'_>) -> Result<(), Excess> {
-        if other.role > self.role {
+        if other.role > self.role_in(other.workspace_id) {
             return Err(Excess::Role(other.role));
         }
         if other.livemode && !self.livemode {
@@ -262,7 +294,7 @@ mod tests {
     use super::*;
 
     fn powers(role: Role, scopes: &[String]) -> Powers<'_> {
-        Powers { role, scopes, workspace_id: None, livemode: true }
+        Powers { role, workspaces: &[], scopes, workspace_id: None, livemode: true }
     }
 
     fn texts(scopes: &[&str]) -> Vec<String> {
@@ -293,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_scopes_let_through() {
-        let read = Need { role: Role::Viewer, verb: Verb::Read, resource: "models" };
+        let read = Need { role: Role::Viewer, verb: Verb::Read, resource: "models", in_workspaces: false };
         let write = Need { verb: Verb::Write, ..read };
         let lacking = |scope: &str| Err(Refusal::Scope(scope.to_owned()));
         for (scopes, reading, writing) in [
@@ -307,7 +339,13 @@ mod tests {
             let powers = powers(Role::Member, &scopes);
             assert_eq!((powers.permit(read), powers.permit(write)), (reading, writing), "{scopes:?}");
         }
-        let rule = Rule { resource: "users", read: Role::Member, write: Role::Admin, feature: None };
+        let rule = Rule {
+            resource: "users",
+            read: Role::Member,
+            write: Role::Admin,
+            feature: None,
+            in_workspaces: false,
+        };
         assert_eq!(powers(Role::Member, &[]).permit(rule.need(Verb::Read)), Ok(()));
         let refused = powers(Role::Member, &[]).permit(rule.need(Verb::Write)).unwrap_err();
         assert_eq!(refused.to_string(), "this needs the role `admin`; this key's is `member`");
@@ -342,6 +380,39 @@ mod tests {
         assert_eq!((bound.cover(&bound), admin.cover(&bound)), (Ok(()), Ok(())));
     }
 
+    #[test]
+    fn a_role_in_a_workspace_is_of_that_workspace_alone() {
+        let workspaces = [("ws_1".to_owned(), Role::Admin), ("ws_2".to_owned(), Role::Viewer)];
+        let none = texts(&[]);
+        let member = Powers { workspaces: &workspaces, ..powers(Role::Member, &none) };
+        let users = Rule {
+            resource: "users",
+            read: Role::Member,
+            write: Role::Admin,
+            feature: None,
+            in_workspaces: false,
+        };
+        assert!(member.permit(users.need(Verb::Write)).is_err());
+        assert_eq!(member.permit(users.in_workspaces().need(Verb::Write)), Ok(()));
+        let too_little = Err(Refusal::Role { needed: Role::Admin, has: Role::Member });
+        for (workspace, permitted) in [
+            (Some("ws_1"), Ok(())),
+            (Some("ws_2"), too_little.clone()),
+            (Some("ws_3"), too_little.clone()),
+            (None, too_little),
+        ] {
+            assert_eq!(member.permit_in(workspace, Role::Admin), permitted, "{workspace:?}");
+        }
+        // It may be passed on, bound to that workspace.
+        let made = |role, workspace_id| member.cover(&Powers { workspace_id, ..powers(role, &none) });
+        assert_eq!(made(Role::Admin, Some("ws_1")), Ok(()));
+        assert_eq!(made(Role::Owner, Some("ws_1")), Err(Excess::Role(Role::Owner)));
+        for workspace in [Some("ws_2"), None] {
+            assert_eq!(made(Role::Admin, workspace), Err(Excess::Role(Role::Admin)), "{workspace:?}");
+            assert_eq!(made(Role::Member, workspace), Ok(()), "{workspace:?}");
+        }
+    }
+
     fn any_scopes() -> impl Strategy<Value = Vec<String>> {
         let scope = prop::sample::select(vec!["read:a", "write:a", "read:b", "write:b", "read:none", "odd"]);
         prop::collection::vec(scope.prop_map(str::to_owned), 0..4)
@@ -358,6 +429,7 @@ mod tests {
         ) {
             let of = |at: usize| Powers {
                 role: Role::ALL[roles[at]],
+                workspaces: &[],
                 scopes: &scopes[at],
                 workspace_id: workspaces[at],
                 livemode: live[at],
@@ -367,7 +439,7 @@ mod tests {
                 for role in Role::ALL {
                     for verb in [Verb::Read, Verb::Write] {
                         for resource in ["a", "b", "c"] {
-                            let need = Need { role, verb, resource };
+                            let need = Need { role, verb, resource, in_workspaces: false };
                             prop_assert!(other.permit(need).is_err() || one.permit(need).is_ok(), "{need:?}");
                         }
                     }

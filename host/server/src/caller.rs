@@ -34,6 +34,8 @@ pub struct Identity {
     pub workspace_id: Option<String>,
     /// What it may do.
     pub role: Role,
+    /// What somebody who logged in is in workspaces, by the workspace's id.
+    pub workspaces: Vec<(String, Role)>,
     /// `verb:resource`; empty where the key was made without any, which leaves it to the role.
     pub scopes: Vec<String>,
     /// False for a test key, which never calls an outside service.
@@ -60,6 +62,7 @@ impl Identity {
     pub fn powers(&self) -> Powers<'_> {
         Powers {
             role: self.role,
+            workspaces: &self.workspaces,
             scopes: &self.scopes,
             workspace_id: self.workspace_id.as_deref(),
             livemode: self.livemode,

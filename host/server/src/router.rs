@@ -49,7 +49,7 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// What scopes call the resource, the least role that reads it, and the least that does anything else.
 const fn rule(resource: &'static str, read: Role, write: Role) -> Rule {
-    Rule { resource, read, write, feature: None }
+    Rule { resource, read, write, feature: None, in_workspaces: false }
 }
 
 const PLUGINS: Rule = rule("plugins", Operator, Operator);
@@ -92,7 +92,7 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
             ),
         ),
         (
-            rule("workspaces", Viewer, Admin),
+            rule("workspaces", Viewer, Admin).in_workspaces(),
             routes()
                 .route("/orgs/{org_id}/workspaces", get(workspaces::list).post(workspaces::create))
                 .route(
@@ -114,7 +114,7 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                 .route("/users/{id}/deactivate", post(users::deactivate)),
         ),
         (
-            rule("api_keys", Member, Admin),
+            rule("api_keys", Member, Admin).in_workspaces(),
             routes()
                 .route("/api_keys", get(api_keys::list).post(api_keys::create))
                 .route("/api_keys/{id}", get(api_keys::get).delete(api_keys::remove))

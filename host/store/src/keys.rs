@@ -102,6 +102,13 @@ statements! {
         "WHERE k.organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR k.workspace_id = $2) \
          ORDER BY k.created_at DESC, k.id DESC LIMIT $3 OFFSET $4"
     );
+    /// Of the workspaces in which a user is more than a viewer.
+    LIST_OF_MEMBER: select!(
+        "WHERE k.organization_id = $1 AND k.workspace_id IN (SELECT m.workspace_id FROM workspace_members m \
+         WHERE m.user_id = $2 AND m.role <> 'viewer') ORDER BY k.created_at DESC, k.id DESC LIMIT $3 OFFSET $4"
+    );
+    COUNT_OF_MEMBER: "SELECT COUNT(*) FROM api_keys WHERE organization_id = $1 AND workspace_id IN \
+                      (SELECT m.workspace_id FROM workspace_members m WHERE m.user_id = $2 AND m.role <> 'viewer')";
     COUNT: "SELECT COUNT(*) FROM api_keys";
     COUNT_OF: "SELECT COUNT(*) FROM api_keys \
                WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
@@ -160,6 +167,27 @@ pub async fn list(
 ) -> Result<Vec<Key>, StoreError> {
     let Window { limit, offset } = window;
     fetch!(conn, fetch_all, Key, LIST, organization_id, workspace_id, limit, offset)
+}
+
+/// Keys of the workspaces in which a user is more than a viewer, newest first.
+pub async fn list_of_member(
+    conn: &mut Conn,
+    organization_id: &str,
+    user_id: &str,
+    window: Window,
+) -> Result<Vec<Key>, StoreError> {
+    let Window { limit, offset } = window;
+    fetch!(conn, fetch_all, Key, LIST_OF_MEMBER, organization_id, user_id, limit, offset)
+}
+
+/// How many those are.
+pub async fn count_of_member(
+    conn: &mut Conn,
+    organization_id: &str,
+    user_id: &str,
+) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_OF_MEMBER, organization_id, user_id)?;
+    Ok(count)
 }
 
 /// How many keys there are in all, archived ones too. Zero on a host that nobody was let into yet.

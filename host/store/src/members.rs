@@ -24,6 +24,13 @@ pub struct Member {
     pub created_at: Timestamp,
 }
 
+#[derive(sqlx::FromRow)]
+struct Place {
+    workspace_id: String,
+    #[sqlx(try_from = "String")]
+    role: Role,
+}
+
 statements! {
     PUT: "INSERT INTO workspace_members (workspace_id, user_id, role, created_at) VALUES ($1, $2, $3, $4) \
           ON CONFLICT (workspace_id, user_id) DO UPDATE SET role = excluded.role";
@@ -34,6 +41,7 @@ statements! {
     LIST: "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM workspace_members m \
            JOIN users u ON u.id = m.user_id WHERE m.workspace_id = $1 \
            ORDER BY m.user_id DESC LIMIT $2 OFFSET $3";
+    ROLES_OF: "SELECT workspace_id, role FROM workspace_members WHERE user_id = $1 ORDER BY workspace_id";
     COUNT: "SELECT COUNT(*) FROM workspace_members WHERE workspace_id = $1";
 }
 
@@ -62,6 +70,12 @@ pub async fn clear(tx: &mut Tx, workspace_id: &str) -> Result<(), StoreError> {
 /// A user in a workspace.
 pub async fn get(conn: &mut Conn, workspace_id: &str, user_id: &str) -> Result<Option<Member>, StoreError> {
     fetch!(conn, fetch_optional, Member, GET, workspace_id, user_id)
+}
+
+/// What a user is in each workspace that they are in.
+pub async fn roles_of(conn: &mut Conn, user_id: &str) -> Result<Vec<(String, Role)>, StoreError> {
+    let found = fetch!(conn, fetch_all, Place, ROLES_OF, user_id)?;
+    Ok(found.into_iter().map(|place| (place.workspace_id, place.role)).collect())
 }
 
 /// Who is in a workspace, the newest users first.

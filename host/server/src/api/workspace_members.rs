@@ -103,6 +103,8 @@ pub async fn put(
     let PutMember { role } = body.parse()?;
     let by = Principal::from(caller);
     let member = Accounts::of(&app).put_member(&by, &org_id, &id, &user_id, role).await?;
+    // What they may do was looked up with their session.
+    app.keys.clear();
     Ok(Json(member.into()))
 }
 
@@ -124,5 +126,6 @@ pub async fn remove(
     Path((org_id, id, user_id)): Path<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
     Accounts::of(&app).remove_member(&Principal::from(caller), &org_id, &id, &user_id).await?;
+    app.keys.clear();
     Ok(StatusCode::NO_CONTENT)
 }

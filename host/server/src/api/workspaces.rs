@@ -177,5 +177,6 @@ pub async fn remove(
     Path((org_id, id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     Accounts::of(&app).delete_workspace(&Principal::from(caller), &org_id, &id).await?;
+    app.keys.clear();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,7 @@ use hardpoint_domain::key::{KeyError, KeyText, SessionToken};
 use hardpoint_domain::plan::Rates;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::users::State;
-use hardpoint_store::{Conn, keys, logins};
+use hardpoint_store::{Conn, keys, logins, members};
 use http::{HeaderMap, header};
 
 use crate::caller::{Identity, SessionUser};
@@ -109,6 +109,7 @@ async fn look_up_session(
         return Err(ApiError::unauthenticated());
     }
     let shared = found.rates.over(&app.effective().config.rates(&found.plan));
+    let workspaces = members::roles_of(conn, &user.id).await?;
     let identity = Identity {
         quota: Quota::new(&user.organization_id, &shared, &user.id, &Rates::default()),
         key_id: found.session_id,
@@ -116,6 +117,7 @@ async fn look_up_session(
         organization_id: user.organization_id,
         workspace_id: None,
         role: user.role,
+        workspaces,
         scopes: Vec::new(),
         livemode: true,
         terms: app.effective().config.terms(&found.plan),
@@ -150,6 +152,7 @@ async fn look_up_key(app: &App, conn: &mut Conn, hash: &[u8; 32], now: Timestamp
         plan: found.plan,
         workspace_id: key.workspace_id,
         role: key.role,
+        workspaces: Vec::new(),
         scopes: key.scopes,
         livemode: key.livemode,
         own_rates: own,

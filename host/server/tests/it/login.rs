@@ -76,7 +76,7 @@ fn pin_in(mail: &str) -> String {
 }
 
 /// An organisation with somebody in it who was invited, and read about it.
-async fn invited(app: &TestApp, email: &str, role: &str) -> (Tenant, String) {
+pub async fn invited(app: &TestApp, email: &str, role: &str) -> (Tenant, String) {
     let acme = app.tenant("Acme").await;
     let body = json!({"email": email, "role": role});
     let whose = format!("{USERS}?organization_id={}", acme.organization);
@@ -92,7 +92,8 @@ async fn asked(app: &TestApp, email: &str) -> (Value, String) {
     (asked["challenge_id"].clone(), pin_in(&mail(app, email, &before).await))
 }
 
-async fn logged_in(app: &TestApp, email: &str) -> String {
+/// Logs in; the session's token.
+pub async fn logged_in(app: &TestApp, email: &str) -> String {
     let (challenge, pin) = asked(app, email).await;
     let body = json!({"email": email, "challenge_id": challenge, "pin": pin});
     post(app, TRY, &body).await.expect(200)["session_token"].as_str().unwrap().to_owned()

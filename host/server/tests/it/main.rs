@@ -42,4 +42,5 @@ mod token_limits;
 mod tools;
 mod users;
 mod vault;
+mod workspace_roles;
 mod workspaces;

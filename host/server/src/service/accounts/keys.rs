@@ -75,6 +75,7 @@ pub struct Rotated {
 pub fn powers(key: &Key) -> Powers<'_> {
     Powers {
         role: key.role,
+        workspaces: &[],
         scopes: &key.scopes,
         workspace_id: key.workspace_id.as_deref(),
         livemode: key.livemode,
@@ -108,6 +109,7 @@ impl Accounts {
             created_at: now,
             last_used_at: None,
         };
+        by.powers().permit_in(key.workspace_id.as_deref(), Role::Admin)?;
         by.powers().cover(&powers(&key))?;
         self.check_workspace(&key).await?;
         let (new, event) = (NewKey { key: key.clone(), hash: text.hash() }, self.created(by, &key, now));
@@ -140,8 +142,12 @@ impl Accounts {
         window: Window,
     ) -> Result<(Vec<Key>, i64), ApiError> {
         let organization_id = self.existing(by, organization_id).await?;
-        let workspace = by.powers().workspace_id;
         let mut conn = self.store.read().await?;
+        if let Some(user) = by.only_in_workspaces(Role::Member) {
+            let found = keys::list_of_member(&mut conn, &organization_id, user, window).await?;
+            return Ok((found, keys::count_of_member(&mut conn, &organization_id, user).await?));
+        }
+        let workspace = by.powers().workspace_id;
         let found = keys::list(&mut conn, &organization_id, workspace, window).await?;
         Ok((found, keys::count_of(&mut conn, &organization_id, workspace).await?))
     }
@@ -149,20 +155,25 @@ impl Accounts {
     /// A key that is the caller's to see.
     ///
     /// # Errors
-    /// 404 where there is none.
+    /// 404 where there is none; 403 where the caller's role is too little there.
     pub async fn key(&self, by: &Principal, id: &str) -> Result<Key, ApiError> {
         let found = match id::looks_like("key", id) {
             true => keys::find(&mut self.store.read().await?, id).await?,
             false => None,
         };
-        found
+        let key = found
             .filter(|key| by.reaches(&key.organization_id) && by.sees(key.workspace_id.as_deref()))
-            .ok_or_else(|| no_key(id))
+            .ok_or_else(|| no_key(id))?;
+        if !by.holds(&key.id) {
+            by.powers().permit_in(key.workspace_id.as_deref(), Role::Member)?;
+        }
+        Ok(key)
     }
 
     /// A key that the caller may renew or end.
     async fn covered(&self, by: &Principal, id: &str) -> Result<Key, ApiError> {
         let key = self.key(by, id).await?;
+        by.powers().permit_in(key.workspace_id.as_deref(), Role::Admin)?;
         by.powers().cover(&powers(&key))?;
         Ok(key)
     }

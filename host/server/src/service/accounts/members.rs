@@ -32,7 +32,7 @@ impl Accounts {
     /// Puts a user into a workspace, or gives them another role there.
     ///
     /// # Errors
-    /// 403 for a key that is bound to a workspace; 404 for no such organisation, workspace or user; 422 for
+    /// 403 for a key that is bound to a workspace, and who does not administer this one; 404 for no such organisation, workspace or user; 422 for
     /// a role that nobody has in a workspace.
     pub async fn put_member(
         &self,
@@ -44,6 +44,7 @@ impl Accounts {
     ) -> Result<Member, ApiError> {
         let workspace = self.workspace(by, organization_id, workspace_id).await?;
         is_unbound(by)?;
+        by.powers().permit_in(Some(workspace_id), Role::Admin)?;
         if role > Role::Admin {
             let message = "The 'role' field must be viewer, member or admin in a workspace.";
             return Err(ApiError::impossible("role", "enum", message));
@@ -70,7 +71,7 @@ impl Accounts {
     /// Takes a user out of a workspace.
     ///
     /// # Errors
-    /// 403 for a key that is bound to a workspace; 404 where they are not in it.
+    /// 403 for a key that is bound to a workspace, and who does not administer this one; 404 where they are not in it.
     pub async fn remove_member(
         &self,
         by: &Principal,
@@ -80,6 +81,7 @@ impl Accounts {
     ) -> Result<(), ApiError> {
         let workspace = self.workspace(by, organization_id, workspace_id).await?;
         is_unbound(by)?;
+        by.powers().permit_in(Some(workspace_id), Role::Admin)?;
         let user = self.user(by, Some(organization_id), user_id).await?;
         let mut happened =
             Happened::new(self.clock.now(), "workspace.member_removed", target(&workspace), Value::Null);

@@ -102,7 +102,10 @@ impl Principal {
     /// What they may do.
     pub fn powers(&self) -> Powers<'_> {
         match self {
-            Self::Cli => Powers { role: Role::Operator, scopes: &[], workspace_id: None, livemode: true },
+            Self::Cli => {
+                let (role, workspace_id) = (Role::Operator, None);
+                Powers { role, workspaces: &[], scopes: &[], workspace_id, livemode: true }
+            }
             Self::Caller(caller) => caller.powers(),
         }
     }
@@ -133,6 +136,19 @@ impl Principal {
             (None, Self::Cli) => {
                 Err(ApiError::bad_field("organization_id", "required", "An organisation must be named."))
             }
+        }
+    }
+
+    /// Whether they came with this key.
+    fn holds(&self, key_id: &str) -> bool {
+        matches!(self, Self::Caller(caller) if caller.key_id == key_id)
+    }
+
+    /// The id of a user who is this much in workspaces at most, and less in the organisation.
+    fn only_in_workspaces(&self, role: Role) -> Option<&str> {
+        match self {
+            Self::Caller(caller) if caller.role < role => caller.user.as_ref().map(|user| user.id.as_str()),
+            _ => None,
         }
     }
 

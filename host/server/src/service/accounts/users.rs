@@ -262,7 +262,7 @@ fn may_change(by: &Principal, role: Role) -> Result<(), ApiError> {
 /// what they cannot do themselves.
 fn may_give(by: &Principal, role: Role) -> Result<(), ApiError> {
     may_change(by, role)?;
-    let people = Powers { role, scopes: &[], workspace_id: None, livemode: true };
+    let people = Powers { role, workspaces: &[], scopes: &[], workspace_id: None, livemode: true };
     by.powers().cover(&people).map_err(|excess| match excess {
         Excess::Unscoped | Excess::Livemode => ApiError::forbidden(format!(
             "Who logs in may do all that the role `{role}` allows, and this key may not: nobody is let in, or made \

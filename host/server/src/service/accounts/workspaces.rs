@@ -1,6 +1,6 @@
 //! Workspaces.
 
-use hardpoint_domain::access::Excess;
+use hardpoint_domain::access::{Excess, Role};
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::id;
 use hardpoint_store::workspaces::{self, Workspace};
@@ -76,8 +76,8 @@ impl Accounts {
     /// Makes a workspace.
     ///
     /// # Errors
-    /// 400 names the field; 403 for a key that is bound to a workspace; 404 for no such organisation; 409
-    /// for a name that is taken.
+    /// 400 names the field; 403 for a key that is bound to a workspace, and who administers less than the organisation;
+    /// 404 for no such organisation; 409 for a name that is taken.
     pub async fn create_workspace(
         &self,
         by: &Principal,
@@ -87,6 +87,7 @@ impl Accounts {
     ) -> Result<Workspace, ApiError> {
         let organization_id = self.existing(by, Some(organization_id)).await?;
         is_unbound(by)?;
+        by.powers().permit_in(None, Role::Admin)?;
         check(&name, &description)?;
         let now = self.clock.now();
         let id = id::prefixed("ws", now, &*self.rng);
@@ -107,7 +108,8 @@ impl Accounts {
     /// Changes a workspace's name or description.
     ///
     /// # Errors
-    /// 400 names the field; 403 for a key that is bound to a workspace; 404; 409 for a name that is taken.
+    /// 400 names the field; 403 for a key that is bound to a workspace, and who does not administer this one; 404; 409
+    /// for a name that is taken.
     pub async fn update_workspace(
         &self,
         by: &Principal,
@@ -117,6 +119,7 @@ impl Accounts {
     ) -> Result<Workspace, ApiError> {
         let before = self.workspace(by, organization_id, id).await?;
         is_unbound(by)?;
+        by.powers().permit_in(Some(id), Role::Admin)?;
         let now = self.clock.now();
         let after = Workspace {
             name: change.name.unwrap_or_else(|| before.name.clone()),
@@ -143,7 +146,8 @@ impl Accounts {
     /// Removes a workspace to which no key is bound but archived ones, which it lets go of.
     ///
     /// # Errors
-    /// 403 for a key that is bound to a workspace; 404; 409 while keys are bound to it.
+    /// 403 for a key that is bound to a workspace, and who administers less than the organisation; 404; 409 while keys
+    /// are bound to it.
     pub async fn delete_workspace(
         &self,
         by: &Principal,
@@ -152,6 +156,8 @@ impl Accounts {
     ) -> Result<(), ApiError> {
         let workspace = self.workspace(by, organization_id, id).await?;
         is_unbound(by)?;
+        // That it is there at all is the organisation's affair.
+        by.powers().permit_in(None, Role::Admin)?;
         let mut deleted = Happened::new(self.clock.now(), "workspace.deleted", target(id), Value::Null);
         deleted.before = described(&workspace);
         let event = self.workspace_event(by, &workspace, deleted);
