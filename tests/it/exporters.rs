@@ -92,9 +92,9 @@ async fn one_built_elsewhere_is_copied_granted_and_delivers() {
     assert_eq!(collector.seen().len(), 1);
 }
 
-/// A host whose `datadog` sends to the double, with a key of the operator's.
-async fn with_datadog(intake: &Datadog) -> Host {
-    let (origin, address, key) = (intake.origin(), intake.origin().replace("http://", ""), datadog::KEY);
+/// A host whose `datadog` sends there, with a key of the operator's.
+async fn with_datadog(origin: &str) -> Host {
+    let (address, key) = (origin.replace("http://", ""), datadog::KEY);
     let config = format!(
         r#"
 [egress]
@@ -122,7 +122,7 @@ const DATADOG: &str = "/api/v1/audit-logs/siem/datadog/export";
 #[tokio::test(flavor = "multi_thread")]
 async fn datadog_gets_each_event_once_within_its_limits() {
     let intake = Datadog::start().await.expect("a double");
-    let host = with_datadog(&intake).await;
+    let host = with_datadog(&intake.origin()).await;
     // More than one request may hold; then, more than the host's own limit on bodies.
     for (count, padding) in [(1_000, 4_000), (40, 300_000)] {
         let before = intake.requests();
@@ -149,7 +149,7 @@ async fn datadog_gets_each_event_once_within_its_limits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn datadog_is_asked_again_until_it_has_everything() {
     let intake = Datadog::start().await.expect("a double");
-    let host = with_datadog(&intake).await;
+    let host = with_datadog(&intake.origin()).await;
     let limited = datadog::error(429, "Too Many Requests").header("x-ratelimit-reset", "1");
     intake.next([limited, datadog::error(503, "Service Unavailable")]);
     let answer = host.client().post(DATADOG, &json!({"events": events(10, 10)})).await.expect(200);
@@ -169,7 +169,7 @@ async fn datadog_is_asked_again_until_it_has_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_log_itself_is_exported() {
     let intake = Datadog::start().await.expect("a double");
-    let host = with_datadog(&intake).await;
+    let host = with_datadog(&intake.origin()).await;
     let client = host.client();
     host.drop_plugin("prober", &fixture("prober"));
     until("the prober to wait for approval", || async {
@@ -191,7 +191,7 @@ async fn the_audit_log_itself_is_exported() {
 async fn a_configured_secret_stays_with_its_address() {
     let (intake, other) =
         (Datadog::start().await.expect("a double"), Datadog::start().await.expect("a double"));
-    let host = with_datadog(&intake).await;
+    let host = with_datadog(&intake.origin()).await;
     let elsewhere = format!("{}/api/v2/logs", other.origin());
     let answer = host.client().post(DATADOG, &json!({"events": events(1, 1), "intake_url": elsewhere})).await;
     assert_eq!(answer.status, 422, "{}", answer.text());
@@ -199,4 +199,21 @@ async fn a_configured_secret_stays_with_its_address() {
     assert!(matches!(wrong.status, 400 | 422), "{}", wrong.text());
     assert_eq!((other.requests(), intake.requests()), (0, 0));
     assert!(!answer.text().contains(datadog::KEY));
+}
+
+/// Whoever waits learns within seconds that nobody is there, and an operator finds it counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_is_away_is_told_by_its_cause() {
+    let nobody =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let host = with_datadog(&format!("http://{nobody}")).await;
+    let answer = host.client().post(DATADOG, &json!({"events": events(2, 1)})).await.expect(200);
+    assert_eq!((&answer["delivered"], answer["rejected"].as_array().map(Vec::len)), (&json!(0), Some(2)));
+    let reason = answer["rejected"][0]["reason"].as_str().expect("a reason");
+    let cause = format!("{nobody} cannot be reached: Connection refused");
+    assert!(reason.contains("offered 4 times") && reason.contains(&cause), "{reason}");
+    let live = plugin(&host.client(), "datadog").await["live"].clone();
+    assert_eq!((&live["failures"], &live["faults"]), (&json!({"connect": 4}), &json!({})), "{live}");
+    let last = live["errors"][0]["message"].as_str().expect("a message");
+    assert!(last.starts_with("2 of 2 events were not taken: ") && last.contains(&cause), "{last}");
 }

@@ -182,6 +182,11 @@ fn transport_kind(kind: TransportFailureKind) -> FailureKind {
     }
 }
 
+/// A broken transport as the host knows it, whatever the guest makes of it.
+pub(crate) fn broken(failure: &types::TransportFailure) -> Failure {
+    Failure::new(transport_kind(failure.kind), failure.message.clone())
+}
+
 pub(crate) fn transport_failure(exchange: u32, error: EgressError) -> types::TransportFailure {
     types::TransportFailure { exchange, kind: error.kind.into(), message: error.message }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardpoint_domain::failure::Failure;
+use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
 use wasmtime::component::ResourceAny;
 
@@ -55,6 +55,9 @@ pub struct DeliveryReport {
     pub state: Option<Vec<u8>>,
     /// Why it ended too soon; what has a verdict has it all the same.
     pub failure: Option<Failure>,
+    /// What the wire says of why events are to be offered again, or the destination is parked: no connection, an
+    /// answer that refuses. None where the exporter has reasons of its own.
+    pub trouble: Option<Failure>,
 }
 
 /// One attempt at a batch.
@@ -105,7 +108,9 @@ impl Binding {
                 if let Some(permissions) = delivery.permissions {
                     exchange.permit(permissions);
                 }
-                report(exchange, count).await
+                let report = report(exchange, count).await?;
+                self.note_trouble(&report, &context);
+                Ok(report)
             }
             Ok(Err(failure)) => {
                 self.served(&context.organization);
@@ -116,6 +121,27 @@ impl Binding {
                 Err(self.blame(fault, &context))
             }
         }
+    }
+
+    /// Counts a delivery that came to its end and did not deliver, by what kept it from that. One that ended too
+    /// soon is counted already.
+    fn note_trouble(&self, report: &DeliveryReport, context: &CallContext) {
+        let Some(message) = report.shortfall().filter(|_| report.failure.is_none()) else { return };
+        let kind = report.trouble.as_ref().map_or(FailureKind::Upstream, |trouble| trouble.kind);
+        self.failed(Failure::new(kind, message), context);
+    }
+}
+
+impl DeliveryReport {
+    /// What there is to be done still, and why; none where all is delivered or given up.
+    fn shortfall(&self) -> Option<String> {
+        if self.parked.is_some() {
+            return self.parked.clone();
+        }
+        let waits = |verdict: &&Verdict| matches!(verdict, Verdict::RetryAfter(_));
+        let waiting = self.verdicts.iter().filter(waits).count();
+        let why = self.trouble.as_ref().map(|trouble| format!(": {}", trouble.message)).unwrap_or_default();
+        (waiting > 0).then(|| format!("{waiting} of {} events were not taken{why}", self.verdicts.len()))
     }
 }
 
@@ -151,6 +177,7 @@ async fn report(mut exchange: Exchange<DeliveryMachine>, count: usize) -> Result
         parked: None,
         state: None,
         failure: None,
+        trouble: None,
     };
     while let Some(outcome) = exchange.next().await {
         let outcome = match outcome {
@@ -170,6 +197,7 @@ async fn report(mut exchange: Exchange<DeliveryMachine>, count: usize) -> Result
             Outcome::Save(state) => report.state = Some(state),
         }
     }
+    report.trouble = exchange.trouble();
     let silent = report.verdicts.contains(&Verdict::Open);
     if silent && !report.split && report.parked.is_none() {
         let rule = "the delivery ended and an event has no verdict".to_owned();
@@ -231,14 +259,18 @@ fn verdict(verdict: wit::Verdict) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use hardpoint_domain::failure::FailureKind;
-
     use super::*;
 
     #[test]
     fn what_was_delivered_is_told_though_it_broke_down() {
-        let report =
-            |verdicts| DeliveryReport { verdicts, split: false, parked: None, state: None, failure: None };
+        let report = |verdicts| DeliveryReport {
+            verdicts,
+            split: false,
+            parked: None,
+            state: None,
+            failure: None,
+            trouble: None,
+        };
         let failure = || Failure::new(FailureKind::Plugin, "an event has no verdict");
         let told = broken(report(vec![Verdict::Delivered, Verdict::Open]), failure()).unwrap();
         assert_eq!((told.verdicts[0].clone(), told.failure.is_some()), (Verdict::Delivered, true));

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardpoint_domain::failure::Failure;
+use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
 
 use crate::binding::Binding;
@@ -68,6 +68,8 @@ struct Running<M: Machine> {
     next: Option<Observation>,
     idle_agains: u32,
     turns: u32,
+    /// The last answer that refused, else the last request that got none.
+    trouble: Option<Failure>,
 }
 
 impl<M: Machine> Exchange<M> {
@@ -88,6 +90,7 @@ impl<M: Machine> Exchange<M> {
             next: Some(Observation::Started),
             idle_agains: 0,
             turns: 0,
+            trouble: None,
         };
         Self { running: Some(running), binding, context: context.clone(), cutoff }
     }
@@ -117,6 +120,11 @@ impl<M: Machine> Exchange<M> {
             }
             Err(End::Stopped(fault)) => Some(Err(self.stop(fault))),
         }
+    }
+
+    /// What went wrong with its requests, whatever the guest made of it.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        self.running.as_ref()?.trouble.clone()
     }
 
     /// Ends the exchange well: the breaker learns of it, connections go back to their pool.
@@ -192,6 +200,7 @@ impl<M: Machine> Running<M> {
             Seen::Broken(failure) => (Observation::Broken(failure.clone()), Some(failure)),
             Seen::Idle => return Ok(()),
         };
+        self.note_trouble(&observation);
         let resumed = matches!(observation, Observation::Resumed);
         let verdict = self.machine.advance(&mut self.sandbox, &observation).await.map_err(End::Stopped)?;
         let steps = verdict.map_err(|failure| End::Failed(convert::failure(failure, transport.as_ref())))?;
@@ -204,6 +213,17 @@ impl<M: Machine> Running<M> {
         Ok(())
     }
 
+    /// An answer says more than that there was none.
+    fn note_trouble(&mut self, seen: &Observation) {
+        let was_answered = self.trouble.as_ref().is_some_and(|trouble| trouble.status.is_some());
+        let trouble = match seen {
+            Observation::Head(head) => refused(head.status),
+            Observation::Broken(failure) if !was_answered => Some(convert::broken(failure)),
+            _ => None,
+        };
+        self.trouble = trouble.or(self.trouble.take());
+    }
+
     /// A machine that only ever says `again` is stopped long before its CPU time is over.
     fn count_idle(&mut self, resumed: bool, steps: &[Step<M::Output>]) -> Result<(), End> {
         let idle = resumed && !steps.is_empty() && steps.iter().all(|step| matches!(step, Step::Again));
@@ -214,4 +234,18 @@ impl<M: Machine> Running<M> {
         let fault = Fault::Protocol(format!("`again` {IDLE_AGAINS} times in a row and nothing else"));
         Err(End::Stopped(fault))
     }
+}
+
+/// What a status says of a request; none of one that was taken.
+fn refused(status: u16) -> Option<Failure> {
+    let kind = match status {
+        100..=399 => return None,
+        401 | 403 | 407 => FailureKind::Authentication,
+        408 | 425 | 503 | 529 => FailureKind::Overloaded,
+        429 => FailureKind::RateLimited,
+        400..=499 => FailureKind::InvalidRequest,
+        _ => FailureKind::Upstream,
+    };
+    let message = format!("the destination answered with status {status}");
+    Some(Failure { status: Some(status), ..Failure::new(kind, message) })
 }

@@ -142,25 +142,23 @@ async fn next_batches(
     outcome: &mut Outcome,
 ) -> Vec<Batch> {
     let Batch { attempt, events } = batch;
-    let (split, failure) = (report.split, report.failure);
+    let DeliveryReport { verdicts, split, failure, trouble, .. } = report;
+    let is_unheard = trouble.as_ref().is_some_and(|trouble| trouble.status.is_none());
     let (mut again, mut pause) = (Vec::new(), Duration::ZERO);
-    for (event, verdict) in events.into_iter().zip(report.verdicts) {
+    for (event, verdict) in events.into_iter().zip(verdicts) {
         match verdict {
             Verdict::Delivered => outcome.delivered += 1,
             Verdict::Dropped(reason) => outcome.rejected.push((event.id, reason)),
-            Verdict::RetryAfter(asked) if attempt < ATTEMPTS && asked <= PATIENCE => {
-                pause = pause.max(asked);
-                again.push(event);
-            }
             Verdict::RetryAfter(asked) => {
-                let why = if asked > PATIENCE {
-                    "the destination asks for more time than there is".to_owned()
+                // Where nothing came back nobody asked for time: the exporter's pause is one for when nobody waits.
+                let asked = if is_unheard { asked.min(PAUSE) } else { asked };
+                if attempt < ATTEMPTS && asked <= PATIENCE {
+                    pause = pause.max(asked);
+                    again.push(event);
                 } else {
-                    format!("it was offered {ATTEMPTS} times and not taken")
-                };
-                let cause = failure.as_ref().map(|failure| format!(" ({})", failure.message));
-                let reason = format!("{why}{}; export it again later", cause.unwrap_or_default());
-                outcome.rejected.push((event.id, reason));
+                    let reason = not_taken(asked, failure.as_ref().or(trouble.as_ref()));
+                    outcome.rejected.push((event.id, reason));
+                }
             }
             Verdict::Open => match &failure {
                 Some(failure) if attempt >= ATTEMPTS => outcome.rejected.push((event.id, unknown(failure))),
@@ -187,6 +185,18 @@ async fn next_batches(
         return vec![Batch { attempt, events: again }, Batch { attempt, events: second }];
     }
     vec![Batch { attempt: attempt + 1, events: again }]
+}
+
+/// Why an event is offered no more though it may be taken later, with what kept it from being taken.
+fn not_taken(asked: Duration, cause: Option<&Failure>) -> String {
+    let why = if asked > PATIENCE {
+        let (asked, patience) = (asked.as_secs(), PATIENCE.as_secs());
+        format!("it is to be offered again in {asked} s, and an export waits {patience} s at most")
+    } else {
+        format!("it was offered {ATTEMPTS} times and not taken")
+    };
+    let cause = cause.map(|cause| format!(": {}", cause.message)).unwrap_or_default();
+    format!("{why}{cause}; export it again later")
 }
 
 /// Notes verdicts of a batch that is not offered again; `reason` is that of events without one.
@@ -282,7 +292,7 @@ mod tests {
     }
 
     fn report(verdicts: Vec<Verdict>, split: bool) -> DeliveryReport {
-        DeliveryReport { verdicts, split, parked: None, state: None, failure: None }
+        DeliveryReport { verdicts, split, parked: None, state: None, failure: None, trouble: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,15 +309,50 @@ mod tests {
         assert_eq!(outcome.delivered, 1);
         assert_eq!(outcome.rejected.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["1", "3"]);
         assert_eq!((again.len(), again[0].attempt, again[0].events[0].id.as_str()), (1, 2, "2"));
-        assert!(outcome.rejected[1].1.contains("more time than there is"), "{outcome:?}");
+        assert_eq!(
+            outcome.rejected[1].1,
+            "it is to be offered again in 600 s, and an export waits 10 s at most; export it again later"
+        );
         // After the last attempt it is told for what it was, with what the destination's trouble was.
         let last = Batch { attempt: ATTEMPTS, events: vec![event(7, 1)] };
         let mut told = report(vec![Verdict::RetryAfter(PAUSE)], false);
-        told.failure = Some(Failure::new(FailureKind::Connect, "no connection"));
+        told.trouble = Some(Failure::new(FailureKind::Connect, "no connection"));
         assert!(next_batches(last, told, Instant::now() + WHOLE, &mut outcome).await.is_empty());
         assert_eq!(
             outcome.rejected[2].1,
-            "it was offered 4 times and not taken (no connection); export it again later"
+            "it was offered 4 times and not taken: no connection; export it again later"
+        );
+    }
+
+    /// Exporters double their pauses, and somebody waits for the answer.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_reached_is_tried_in_haste_and_told_by_its_cause() {
+        let start = Instant::now();
+        let unreached = |attempt: u32, events: Vec<OutgoingEvent>, _| {
+            let verdict = Verdict::RetryAfter(Duration::from_secs(5 << attempt));
+            let mut report = report(vec![verdict; events.len()], false);
+            report.trouble = Some(Failure::new(FailureKind::Connect, "a:1 cannot be reached: refused"));
+            std::future::ready(Ok(report))
+        };
+        let outcome = offer_all(batches(2, 2), unreached).await.unwrap();
+        assert_eq!(start.elapsed(), PAUSE * (ATTEMPTS - 1));
+        assert_eq!((outcome.delivered, outcome.rejected.len()), (0, 2));
+        assert!(outcome.rejected[0].1.contains("a:1 cannot be reached: refused"), "{outcome:?}");
+        // An answer is another matter: its pause is kept, or too long.
+        let busy = |attempt: u32, events: Vec<OutgoingEvent>, _| {
+            let verdict = Verdict::RetryAfter(Duration::from_secs(if attempt == 1 { 7 } else { 20 }));
+            let mut report = report(vec![verdict; events.len()], false);
+            let trouble = Failure::new(FailureKind::Overloaded, "the destination answered with status 503");
+            report.trouble = Some(Failure { status: Some(503), ..trouble });
+            std::future::ready(Ok(report))
+        };
+        let start = Instant::now();
+        let outcome = offer_all(batches(1, 1), busy).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_secs(7));
+        assert_eq!(
+            outcome.rejected[0].1,
+            "it is to be offered again in 20 s, and an export waits 10 s at most: the destination answered with \
+             status 503; export it again later"
         );
     }
 
