@@ -28,6 +28,25 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<(), Error> {
     if status.success() { Ok(()) } else { Err(failed(command, status.to_string())) }
 }
 
+/// Shows the command and runs it. One that fails is told by what `explain` makes of it, or else by what it said.
+pub(crate) fn show_and_run_explained(
+    command: &mut Command,
+    explain: impl FnOnce() -> Option<String>,
+) -> Result<(), Error> {
+    tell(&format!("$ {}", describe(command)));
+    let output = command.output().map_err(|error| cannot_start(command, &error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    if let Some(reason) = explain() {
+        return Err(Error::Refused(reason));
+    }
+    for said in [output.stdout, output.stderr] {
+        tell(&String::from_utf8_lossy(&said));
+    }
+    Err(failed(command, output.status.to_string()))
+}
+
 /// What the command prints, without the white space around it. Its errors are shown.
 pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| cannot_start(command, &error))?;

@@ -10,7 +10,7 @@ use hardpoint_domain::manifest::Kind;
 use super::world::{self, WORLD};
 use super::{Language, Project};
 use crate::error::{Error, at};
-use crate::process::{run_quietly, show_and_run};
+use crate::process::{run_quietly, show_and_run, show_and_run_explained};
 use crate::toolchain::{Install, JavaScript, Python, Rust};
 
 /// Where the interfaces are in a project.
@@ -54,7 +54,10 @@ impl Project {
         let vendor = self.folder.join("vendor");
         let component = out.join("component.wasm");
         let paths: [&Path; 3] = [&self.folder, &vendor, &vendor.join("hardpoint/export")];
-        show_and_run(python.componentize(&wit, WORLD, &app, &paths, &component).current_dir(&self.folder))?;
+        let mut componentize = python.componentize(&wit, WORLD, &app, &paths, &component);
+        show_and_run_explained(componentize.current_dir(&self.folder), || {
+            Python::syntax_error(&self.folder, &self.files_ending("py").ok()?)
+        })?;
         Ok(component)
     }
 
@@ -73,16 +76,23 @@ impl Project {
         // Without it node would take them for scripts, where componentize-js does not.
         let package = fs::read_to_string(self.folder.join("package.json")).unwrap_or_default();
         let package: serde_json::Value = serde_json::from_str(&package).unwrap_or_default();
-        let is_read = |file: &PathBuf| match file.extension().and_then(OsStr::to_str) {
-            Some("js") => package["type"] == "module",
-            ending => ending == Some("mjs"),
-        };
-        let entries = fs::read_dir(&self.folder).map_err(at(&self.folder))?;
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_read).collect();
-        files.sort();
+        let mut files = self.files_ending("mjs")?;
+        if package["type"] == "module" {
+            files.extend(self.files_ending("js")?);
+        }
         files.iter().try_for_each(|file| {
             run_quietly(Command::new("node").arg("--check").arg(file).current_dir(&self.folder))
         })
+    }
+
+    /// Names of the files beside the manifest that end so, in order.
+    fn files_ending(&self, ending: &str) -> Result<Vec<String>, Error> {
+        let entries = fs::read_dir(&self.folder).map_err(at(&self.folder))?;
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let is_meant = |name: &String| Path::new(name).extension().and_then(OsStr::to_str) == Some(ending);
+        let mut names: Vec<String> = names.filter(is_meant).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// The file that a build begins with.

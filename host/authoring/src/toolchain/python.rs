@@ -11,6 +11,15 @@ use crate::process::{on_path, show_and_run, succeeds, tell};
 /// The version that templates are tested with.
 const VERSION: &str = "0.25.1";
 
+/// Reads files, and prints where the first of them is no Python.
+const READ: &str = "import sys
+for name in sys.argv[1:]:
+    try:
+        compile(open(name, 'rb').read(), name, 'exec')
+    except SyntaxError as error:
+        sys.exit(f'{error.filename}, line {error.lineno}: {error.msg}')
+";
+
 /// Debian's names for what is needed.
 const PACKAGES: [&str; 2] = ["python3", "python3-venv"];
 
@@ -65,6 +74,15 @@ impl Python {
         command
     }
 
+    /// Where the first of these files in `folder` is no Python, and why; none where all are, or nobody can tell. For what
+    /// componentize-py refused: it shows where it stood itself.
+    pub fn syntax_error(folder: &Path, files: &[String]) -> Option<String> {
+        let read =
+            Command::new("python3").args(["-c", READ]).args(files).current_dir(folder).output().ok()?;
+        let said = String::from_utf8_lossy(&read.stderr).trim().to_owned();
+        (read.status.code() == Some(1) && said.lines().count() == 1).then_some(said)
+    }
+
     /// A command that writes the interfaces as Python modules into `folder`.
     pub fn bindings(&self, wit: &Path, world: &str, folder: &Path) -> Command {
         let mut command = Command::new(self.environment.join("bin/componentize-py"));
@@ -76,4 +94,26 @@ impl Python {
 fn has_venv() -> bool {
     // `venv` is there without `ensurepip` on a Debian that lacks python3-venv, and then fails half-way.
     on_path("python3") && succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_python_is_told_by_file_line_and_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |files: &[(&str, &str)]| {
+            let names: Vec<String> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+            for (name, text) in files {
+                std::fs::write(folder.path().join(name), text).unwrap();
+            }
+            Python::syntax_error(folder.path(), &names)
+        };
+        assert_eq!(told(&[("fine.py", "import nowhere\n")]), None);
+        let wrong = told(&[("fine.py", "x = 1\n"), ("plugin.py", "x = 1\nreturn = 2\n")]);
+        assert_eq!(wrong.as_deref(), Some("plugin.py, line 2: invalid syntax"));
+        assert_eq!(told(&[("gone.py", "")]), None);
+        assert_eq!(Python::syntax_error(folder.path(), &["missing.py".to_owned()]), None);
+    }
 }
