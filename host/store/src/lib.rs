@@ -116,7 +116,7 @@ pub enum Lane {
 /// Where the data is and how safe.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The folder for the SQLite file; made if it is missing.
+    /// The folder for the SQLite file; made if it is missing, for its owner alone.
     pub data: PathBuf,
     /// The folder for blobs, made if it is missing; `blobs` in `data` where left out.
     pub blobs: Option<PathBuf>,
@@ -161,7 +161,7 @@ pub struct Store {
 impl Store {
     /// Opens the store and brings it to the present version. The clock only says when it was migrated.
     pub async fn open(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        tokio::fs::create_dir_all(&config.data).await.map_err(|error| {
+        sqlite::make_private_folder(&config.data).await.map_err(|error| {
             StoreError::Unavailable(format!("the data folder {}: {error}", config.data.display()))
         })?;
         let blobs = Blobs::open(&config.blobs(), config.durability).await?;
@@ -175,6 +175,9 @@ impl Store {
             }
             None => {
                 let file = config.data.join(FILE);
+                sqlite::make_private_file(&file).await.map_err(|error| {
+                    StoreError::Unavailable(format!("the database file {}: {error}", file.display()))
+                })?;
                 let options = sqlite::WriteOptions::new(&file, config.durability);
                 let writer = writer::Writer::start(options.clone(), options.connect().await?);
                 let now = clock.now();

@@ -1,5 +1,6 @@
 //! SQLite: how the file is opened, and the pool of connections that only read.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,16 @@ const READERS: usize = 8;
 /// Pages in the write-ahead log (16 MiB) at which a commit itself moves them to the database file.
 /// The checkpointer does it long before on a connection of its own; this only bounds the log.
 const WAL_PAGES_AT_MOST: &str = "4000";
+
+/// Makes a folder that is missing for nobody but its owner: what lies in it are customers' data, and secrets.
+pub(crate) async fn make_private_folder(folder: &Path) -> io::Result<()> {
+    tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await
+}
+
+/// Makes a file that is missing for nobody but its owner. SQLite gives the log and the index beside it the same rights.
+pub(crate) async fn make_private_file(file: &Path) -> io::Result<()> {
+    tokio::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).await.map(drop)
+}
 
 fn options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
