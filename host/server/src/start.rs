@@ -10,9 +10,10 @@ use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::egress::{EgressConfig, Timeouts};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
+use hardpoint_store::plugins::State;
 use hardpoint_store::{
     CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError,
-    idempotency as requests,
+    idempotency as requests, plugins,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -77,7 +78,7 @@ pub struct Server {
 /// Opens the store that a configuration names.
 ///
 /// # Errors
-/// If it cannot be reached, or belongs to a newer program.
+/// If it cannot be reached, belongs to a newer program, or its folder for bytes is gone.
 pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
     if config.database.migrate == MigrateConfig::Command {
         let pending = pending_migrations(config).await?.len();
@@ -91,6 +92,33 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
 
 /// What opening the store would apply to it, oldest first.
 ///
+/// Refuses to make a folder for plugins' bytes where the database has plugins whose bytes are in it: it is on a disk
+/// that is not there, most likely, and what is made in its place would be empty.
+async fn check_blobs(config: &Config) -> anyhow::Result<()> {
+    let Some(folder) = config.storage.blobs.as_deref().filter(|folder| !folder.exists()) else {
+        return Ok(());
+    };
+    let is_used = match open_store_to_read(config).await {
+        Ok(None) => false,
+        Ok(Some(store)) => {
+            let rows = async { plugins::list(&mut store.read().await?).await }.await;
+            store.close().await;
+            let rows = rows.context("the store cannot be read")?;
+            rows.iter().any(|row| row.state != State::Removed)
+        }
+        // At another version nobody can tell.
+        Err(StoreError::Older { .. }) => true,
+        Err(error) => return Err(error).context("the store cannot be opened"),
+    };
+    let folder = folder.display();
+    ensure!(
+        !is_used,
+        "the folder for plugins' bytes (storage.blobs), {folder}, is not there, and the database has plugins whose \
+         bytes are kept in it: mount it; or make it, if it is to begin empty"
+    );
+    Ok(())
+}
+
 /// # Errors
 /// If it cannot be reached, or belongs to a newer program.
 pub async fn pending_migrations(config: &Config) -> anyhow::Result<Vec<&'static Migration>> {
@@ -104,6 +132,7 @@ pub async fn pending_migrations(config: &Config) -> anyhow::Result<Vec<&'static 
 pub async fn migrate_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
     Store::open(&store_config(config), clock.clone()).await.context("the store cannot be opened")
 }
+    check_blobs(config).await?;
 
 /// Opens the store that a configuration names only to read it; none where nothing was ever kept. Nothing is made
 /// of it, and nothing changed.
