@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::bootstrap;
 use crate::config::{Config, DurabilityConfig, MigrateConfig};
+use crate::loaded::Loaded;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::router::router;
@@ -73,6 +74,7 @@ pub struct Server {
     /// The first operator key, if it was made just now.
     pub first_key: Option<KeyText>,
     workers: Vec<JoinHandle<()>>,
+    _loaded: Option<Loaded>,
 }
 
 /// Opens the store that a configuration names.
@@ -90,8 +92,6 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
     migrate_store(config, clock).await
 }
 
-/// What opening the store would apply to it, oldest first.
-///
 /// Refuses to make a folder for plugins' bytes where the database has plugins whose bytes are in it: it is on a disk
 /// that is not there, most likely, and what is made in its place would be empty.
 async fn check_blobs(config: &Config) -> anyhow::Result<()> {
@@ -119,6 +119,8 @@ async fn check_blobs(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What opening the store would apply to it, oldest first.
+///
 /// # Errors
 /// If it cannot be reached, or belongs to a newer program.
 pub async fn pending_migrations(config: &Config) -> anyhow::Result<Vec<&'static Migration>> {
@@ -130,9 +132,9 @@ pub async fn pending_migrations(config: &Config) -> anyhow::Result<Vec<&'static 
 /// # Errors
 /// As for [`open_store`].
 pub async fn migrate_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
+    check_blobs(config).await?;
     Store::open(&store_config(config), clock.clone()).await.context("the store cannot be opened")
 }
-    check_blobs(config).await?;
 
 /// Opens the store that a configuration names only to read it; none where nothing was ever kept. Nothing is made
 /// of it, and nothing changed.
@@ -217,6 +219,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let path = config.plugins_folder();
     let folder =
         Folder::at(&path).with_context(|| format!("the plugins folder {} cannot be made", path.display()))?;
+    let loaded = Loaded::note(&config).context("the data folder cannot be written")?;
     let rates = Rates::of(&config.models);
     rates.keep(&store, clock.now()).await?;
     let (reload, orders) = Reload::new();
@@ -254,7 +257,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(forgetting::run(app.clone())),
         tokio::spawn(idempotency::run(app.clone())),
     ];
-    Ok(Server { router: router(app.clone()), app, first_key, workers })
+    Ok(Server { router: router(app.clone()), app, first_key, workers, _loaded: loaded })
 }
 
 /// Gives up requests that were under way when the host before this one ended. Where hosts share a database, others

@@ -8,6 +8,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use hardpoint_domain::catalogue::Catalogue;
 use hardpoint_domain::model::Model;
+use hardpoint_runtime::digest;
 
 use super::billing::BillingConfig;
 use super::bindings::{BindingConfig, Nameable, Place};
@@ -58,6 +59,7 @@ impl Draft {
             figment.find_value("").map_err(|error| ConfigError(vec![Problem::new("", error.to_string())]))?;
         let places = Places::new(&figment, &merged, path.as_deref().zip(source.as_ref()));
         let mut draft = Self::of_merged(merged, places, sources, source.as_ref());
+        draft.config.file_digest = digest(file.as_ref().map_or("", |file| &file.text).as_bytes());
         let places = &draft.config.places;
         let located = draft.problems.into_iter().map(|problem| places.locate(problem));
         draft.problems = unread.into_iter().chain(located).collect();
@@ -168,6 +170,7 @@ impl Draft {
             bindings,
             models,
             places,
+            file_digest: String::new(),
         };
         problems.extend(check::check(&config, &written_bindings));
         Self { config, problems }

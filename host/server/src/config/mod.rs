@@ -109,6 +109,8 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Where all of it was written.
     pub places: Places,
+    /// SHA-256 of the file it was read from; of nothing where there was none.
+    pub file_digest: String,
 }
 
 /// Where a configuration comes from.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{Failure, component, is_file, look, no_store, paused, shown_remedy, whole};
 use crate::cli::hints::Hints;
 use crate::config::Config;
+use crate::loaded::outdated;
 use crate::service::plugins::Desk;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, Readiness, plan};
@@ -130,6 +131,9 @@ pub(super) async fn blob(desk: &Desk, version: &Plugin) -> Result<Bytes, String>
     let sources = Sources::of(&desk.config, desk.store.blobs(), version);
     sources.bytes(&version.digest).await.map_err(|lack| lack.reason)
 }
+        if let Some(note) = outdated(&config).filter(|_| report.state != UNPUBLISHED) {
+            println!("Note     {note}");
+        }
 
 /// What the store alone can say of a version: not what its bytes import and export.
 fn as_published(version: &Plugin) -> Result<Inspection, Failure> {

@@ -9,6 +9,9 @@ use hardpoint_store::blobs::BlobKey;
 
 use super::{Failure, count, look, no_store, paused, shown_remedy};
 use crate::cli::hints::Hints;
+use crate::loaded::outdated;
+use crate::service::plugins::Desk;
+use crate::service::plugins::meanwhile::is_here;
 use crate::config::Config;
 use crate::service::plugins::view::{FileView, Overview, PluginView};
 use crate::system;
@@ -65,6 +68,9 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     Ok(())
 }
 
+    if let Some(note) = outdated(&config) {
+        println!("\nNote: {note}.");
+    }
 fn print_files(files: &[&FileView], folder: &Path, which: &str) {
     println!("{} in {} {which}:", count(files.len(), "file"), folder.display());
     for FileView { name, state, reason, .. } in files {
