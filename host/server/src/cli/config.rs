@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use hardpoint_store::StoreError;
 use serde_json::{Value, json};
 
+use super::plugin::count;
 use super::{Common, Failure, block_on, folder, print_json};
 use crate::config::{self, Config, ConfigError, Draft, Problem, Sources};
 use crate::service::effective::Effective;
@@ -126,11 +127,11 @@ fn tell(sources: &Sources, config: &Config) {
         None => println!("There is no {}; the defaults and the environment are fine.", config::DEFAULT_FILE),
     }
     println!(
-        "listen {}, data in {}, {} models, {} bindings.",
+        "listen {}, data in {}, {}, {}.",
         config.server.listen,
         config.server.data.display(),
-        config.models.len(),
-        config.bindings.len()
+        count(config.models.len(), "model"),
+        count(config.bindings.len(), "binding")
     );
 }
 

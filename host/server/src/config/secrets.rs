@@ -128,7 +128,7 @@ impl SecretConfig {
         let value = match (&self.value, &self.env, &self.file) {
             (Some(value), None, None) => value.clone(),
             (None, Some(variable), None) => SecretText(env(variable).ok_or_else(|| {
-                ("env", "names an environment variable that is not set, or is no UTF-8".to_owned())
+                ("env", format!("names {}, which is not set, or is no UTF-8", shown(variable)))
             })?),
             (None, None, Some(path)) => {
                 let text = std::fs::read_to_string(path)
@@ -145,5 +145,18 @@ impl SecretConfig {
             length if length > LONGEST => Err(("", format!("its value has more than {LONGEST} bytes"))),
             _ => Ok(value),
         }
+    }
+}
+
+/// A variable, by its name where that is sure to be one: somebody may have written the secret in its place.
+fn shown(variable: &str) -> String {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    let is_name = variable.len() <= 64 && variable.contains('_') && variable.split('_').all(is_word);
+    if is_name {
+        format!("the environment variable {variable}")
+    } else {
+        "an environment variable (not shown: its name does not look like one)".to_owned()
     }
 }

@@ -85,7 +85,7 @@ fn what_is_sold_is_checked() {
     insta::assert_snapshot!(problems(text), @r"
     the configuration has 12 problems:
       billing.stripe.address: is no address of an API: write `https://api.stripe.com` (FILE, line 3)
-      billing.stripe.api_key.env: names an environment variable that is not set, or is no UTF-8 (FILE, line 4)
+      billing.stripe.api_key.env: names the environment variable NOT_SET, which is not set, or is no UTF-8 (FILE, line 4)
       billing.stripe.webhook_secret: has more than one of `value`, `env`, `file` and `secret`; leave one (FILE, line 5)
       billing.stripe.success_url: must be an address, `https://host/path`, where people come to afterwards (FILE, line 6)
       billing.stripe.cancel_url: must be an address, `https://host/path`, where people come to afterwards (FILE, line 7)
@@ -285,7 +285,7 @@ fn what_cannot_be_read_hides_nothing() {
     the configuration has 6 problems:
       completions: is not a table of keys (FILE, line 2)
       models.0.binding: is missing (FILE, line 16)
-      secrets.gone.env: names an environment variable that is not set, or is no UTF-8 (FILE, line 11)
+      secrets.gone.env: names the environment variable NOT_SET, which is not set, or is no UTF-8 (FILE, line 11)
       log.level: `a=b=c` is neither a level nor a filter (FILE, line 4)
       egress.allow_internal.1: `http://bad` is neither `host`, `host:port` nor `*.host`; leave scheme and path out (FILE, line 8)
       models.1.fallbacks: there is no model `nobody` to fall back to (FILE, line 21)

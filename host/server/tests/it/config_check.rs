@@ -238,7 +238,7 @@ fn a_secret_without_its_value_hides_nothing() {
     insta::assert_snapshot!(said(&told), @r"
     Warning: bindings.b.grant: plugin echo 1.0.0 waits: it is not allowed to use the secret `api_key`, only towards https://a.example; add it here (hardpoint.toml, line 7)
     hardpoint: the configuration has 2 problems:
-      secrets.mine.env: names an environment variable that is not set, or is no UTF-8 (hardpoint.toml, line 2)
+      secrets.mine.env: names the environment variable NOT_SET_ANYWHERE, which is not set, or is no UTF-8 (hardpoint.toml, line 2)
       bindings.b.secrets.api_key: the secret for `api_key` may go to https://b.example only, and is wanted for https://a.example (hardpoint.toml, line 6)
     ");
 }

@@ -34,6 +34,8 @@ fn a_store_stays_as_it_is() {
         &["plugin", "inspect", "echo"],
         &["plugin", "inspect", "mine.wasm"],
         &["plugin", "publish", "mine.wasm", "--dry-run"],
+        &["plugin", "call", "mine.wasm"],
+        &["plugin", "call", "echo"],
         &["org", "list"],
         &["org", "show", "org_1"],
         &["org", "limits", "org_1"],

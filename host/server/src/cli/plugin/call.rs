@@ -7,24 +7,24 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use hardpoint_domain::manifest::Kind;
-use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError};
+use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError, inspect};
 use serde_json::{Map, Value, json};
 
 use super::inspect::blob;
-use super::{Failure, component, has_store, is_file, passing, present, workbench};
+use super::{Failure, component, desk, has_store, is_file, look, no_store, passing, workbench};
 use crate::cli::print_json;
 use crate::cli::serve::compiler;
 use crate::config::{self, Config};
 use crate::service::kv::StoredKv;
 use crate::service::plugins::Desk;
 use crate::service::plugins::arranged::Arranged;
-use crate::service::plugins::plan::{Readiness, plan};
+use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::start::open_runtime;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
     /// A component's file, or the id of a published plugin.
-    target: String,
+    pub(super) target: String,
     /// The arguments: a JSON object.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     arguments: String,
@@ -52,10 +52,12 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
     if folder.is_dir() && !has_store(&config) {
         return Err(component::folder(folder));
     }
-    let (desk, _passing) = if is_file(&arguments.target) && !has_store(&config) {
-        passing(config, workbench(data)?).await.map(|(desk, folder)| (desk, Some(folder)))?
-    } else {
-        (present(config).await?, None)
+    let (mut desk, temporary) = match look(&config).await? {
+        Some(desk) => (desk, None),
+        None if is_file(&arguments.target) => {
+            passing(config.clone(), workbench(data)?).await.map(|(desk, folder)| (desk, Some(folder)))?
+        }
+        None => return Err(no_store(&config)),
     };
     let bytes: Bytes = if is_file(&arguments.target) {
         component::read(Path::new(&arguments.target))?
@@ -64,6 +66,12 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
         let version = desk.serving(target).await.map_err(|error| component::missing(target, error))?;
         blob(&desk, &version).await.map_err(|lack| anyhow!("{lack}"))?
     };
+    let keeps = inspect(&bytes).is_ok_and(|inspection| inspection.manifest.kv);
+    if keeps && temporary.is_none() {
+        // What it keeps is written; all else of a call only looks.
+        desk.store.close().await;
+        desk = self::desk(config).await?;
+    }
     let binding = bind(&desk, bytes, arguments, settings).await?;
     let context = CallContext { request_id: "call".to_owned(), organization: "cli".to_owned() };
     let outcome = if arguments.describe {
@@ -157,11 +165,24 @@ async fn bind(
         one.permissions = one.asked.clone();
         one.readiness = Readiness::Ready;
     }
-    if let Some(obstacle) = one.obstacle(&manifest.id) {
-        return Err(Failure::Other(anyhow!("{obstacle}; or allow it for this call with --allow")));
+    if let Some(remedy) = refused(one, &manifest.id, is_file(&arguments.target)) {
+        return Err(Failure::Other(anyhow!("{remedy}")));
     }
     let binding = runtime.bind_aside(generation, one.spec(&config, &manifest));
     Ok(binding.context("it was bound and is not there")?)
+}
+
+/// Why a binding may not be called, and what would allow it. What is called from a file need not be published, so no
+/// command about what is would help.
+fn refused(planned: &Planned, plugin: &str, from_file: bool) -> Option<String> {
+    let for_this_call = "allow it for this call with --allow";
+    match &planned.readiness {
+        Readiness::Pending(missing) if from_file => {
+            let (name, missing) = (&planned.name, missing.join(", nor to "));
+            Some(format!("binding {name} is not allowed to {missing}; {for_this_call}"))
+        }
+        _ => planned.obstacle(plugin).map(|obstacle| format!("{obstacle}; or {for_this_call}")),
+    }
 }
 
 /// The configuration with other settings for one binding.

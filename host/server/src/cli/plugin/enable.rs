@@ -1,6 +1,7 @@
 //! `hardpoint plugin enable` and `disable`.
 
 use clap::Args;
+use serde_json::json;
 
 use super::{Failure, present_for};
 use crate::cli::print_json;
@@ -30,7 +31,16 @@ pub(super) async fn run(config: Config, arguments: &Arguments, enabled: bool) ->
     let desk = present_for(config, &arguments.id).await?;
     let openness = desk.enable(&Author::cli(), &arguments.id, whom, enabled).await.map_err(with_ids)?;
     desk.store.close().await;
-    if arguments.json { print_json(&openness) } else { tell(&arguments.id, &openness) }
+    if arguments.json {
+        let Openness { others, organizations, declared } = &openness;
+        return print_json(&json!({
+            "id": arguments.id,
+            "others": others,
+            "organizations": organizations,
+            "declared": declared,
+        }));
+    }
+    tell(&arguments.id, &openness)
 }
 
 /// Whoever names an organisation by its name learns where its id stands.

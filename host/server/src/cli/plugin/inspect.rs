@@ -27,7 +27,7 @@ use crate::worker::reload::sources::Sources;
 pub(in crate::cli) struct Arguments {
     /// A component's file, or the id of a published plugin: of its versions the one that waits, else the one that
     /// serves.
-    target: String,
+    pub(super) target: String,
     /// The version whose digest begins so.
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,

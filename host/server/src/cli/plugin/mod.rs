@@ -154,11 +154,13 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
 }
 
 pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
+    let data = common.data.as_deref();
     // These know nothing of a host.
     match &command {
         Command::New(arguments) => return project::new(arguments),
         Command::Build(arguments) => return project::build(arguments),
         Command::Pack(arguments) => return project::pack(arguments),
+        Command::Test(arguments) => return block_on(test::run(data, arguments))?,
         // Its host clears its folder, so that must be one of its own.
         Command::Dev(_) if common.data.is_some() => {
             let what = "plugin dev keeps its data in the project's folder build/dev: leave --data out";
@@ -169,13 +171,19 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
     let config = match &command {
         // What somebody is just writing gets no secrets but those that are named for it.
         Command::Dev(_) => Config::load(&Sources { only_named: true, ..common.sources() })?,
+        Command::Inspect(inspect::Arguments { target, .. })
+        | Command::Call(call::Arguments { target, .. })
+            if is_file(target) =>
+        {
+            Config::load_without_secrets(&common.sources())?
+        }
+        Command::Record(_) => Config::load_without_secrets(&common.sources())?,
         _ => common.load()?,
     };
-    let data = common.data.as_deref();
     let hints = &Hints::of(common);
     block_on(async move {
         match command {
-            Command::New(_) | Command::Build(_) | Command::Pack(_) => Ok(()),
+            Command::New(_) | Command::Build(_) | Command::Pack(_) | Command::Test(_) => Ok(()),
             Command::Dev(arguments) => dev::run(config, arguments).await,
             Command::List(arguments) => list::run(config, &arguments, hints).await,
             Command::Inspect(arguments) => inspect::run(config, &arguments, hints).await,
@@ -192,7 +200,6 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Discard(arguments) => switch::discard(config, &arguments, hints).await,
             Command::Rollback(arguments) => switch::roll_back(config, &arguments, hints).await,
             Command::Call(arguments) => call::run(config, data, &arguments).await,
-            Command::Test(arguments) => test::run(data, &arguments).await,
             Command::Record(arguments) => record::run(config, data, &arguments).await,
         }
     })?
@@ -324,6 +331,6 @@ fn paused(plugin: &str, until: &str) -> String {
 }
 
 /// `1 plugin`, `2 plugins`.
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -31,6 +31,9 @@ pub(in crate::cli) struct Arguments {
     /// Settings for --conformance: a JSON object. What is required is made up where left out.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
+    /// Name what passed too.
+    #[arg(long, short)]
+    verbose: bool,
     /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -66,7 +69,7 @@ pub(super) async fn run(data: Option<&Path>, arguments: &Arguments) -> Result<()
     if arguments.conformance {
         lines.extend(conform(component, &home, settings).await?);
     }
-    report(&lines, arguments.json)
+    report(&lines, arguments)
 }
 
 async fn replay_all(component: Bytes, home: &Path, path: &Path) -> Result<Vec<Line>, Failure> {
@@ -121,12 +124,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn report(lines: &[Line], json: bool) -> Result<(), Failure> {
+fn report(lines: &[Line], arguments: &Arguments) -> Result<(), Failure> {
     let failed = lines.iter().filter(|line| !line.passed).count();
-    if json {
+    if arguments.json {
         print_json(&lines)?;
     } else {
-        for line in lines {
+        for line in lines.iter().filter(|line| arguments.verbose || !line.passed) {
             println!("{}  {}", if line.passed { "ok    " } else { "FAILED" }, line.name);
             for problem in &line.problems {
                 println!("          {problem}");
