@@ -65,7 +65,7 @@ pub(super) async fn bind(config: Config, arguments: &Arguments, hints: &Hints) -
     }
     println!("Binding {name} of {id} is {}.", if bound.created { "made" } else { "changed" });
     for warning in &bound.planned.warnings {
-        println!("Note: {warning}");
+        println!("Warning: {}", hints.text(warning));
     }
     match bound.planned.obstacle(id) {
         Some(obstacle) => println!("It does not serve yet: {}", hints.text(&obstacle)),

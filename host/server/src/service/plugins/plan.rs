@@ -166,7 +166,7 @@ pub(super) fn one(
     if let GrantState::Pending { missing } = state {
         planned.readiness = Readiness::Pending(missing);
     }
-    give_secrets(config, binding, &mut planned);
+    give_secrets(config, binding, manifest, &mut planned);
     planned.warnings.extend(left_to_exports(manifest, &planned.settings));
     planned
 }
@@ -187,7 +187,7 @@ fn left_to_exports(manifest: &Manifest, settings: &Value) -> Option<String> {
 }
 
 /// Puts the configured secrets behind the manifest's names, each only if it may go where it is wanted.
-fn give_secrets(config: &Config, binding: Option<&Binding>, planned: &mut Planned) {
+fn give_secrets(config: &Config, binding: Option<&Binding>, manifest: &Manifest, planned: &mut Planned) {
     for wish in &planned.asked.secrets {
         let configured = binding.and_then(|binding| config.secrets.get(binding.secrets.get(&wish.name)?));
         let warning = match configured {
@@ -199,17 +199,41 @@ fn give_secrets(config: &Config, binding: Option<&Binding>, planned: &mut Planne
             }
             Some(secret) => misdirected(wish, secret),
             None if wish.optional => continue,
-            None => {
-                let table =
-                    planned.table().map_or_else(|| format!("bindings.{}", planned.name), str::to_owned);
-                let (name, audience) = (&wish.name, &wish.audience);
-                format!(
-                    "no secret stands for `{name}`: add [secrets.NAME] with audience \"{audience}\" and `secrets = {{ {name} = \"NAME\" }}` under [{table}]"
-                )
-            }
+            None => without_secret(wish, manifest, planned),
         };
         planned.warnings.push(warning);
     }
+}
+
+/// What is said of a binding's secrets that the plugin cannot do without and that nobody named.
+pub(super) fn unnamed_secrets(manifest: &Manifest, planned: &Planned) -> Vec<String> {
+    let is_named =
+        |name: &String| planned.written.as_ref().is_some_and(|binding| binding.secrets.contains_key(name));
+    let unnamed = planned.asked.secrets.iter().filter(|wish| !wish.optional && !is_named(&wish.name));
+    unnamed.map(|wish| without_secret(wish, manifest, planned)).collect()
+}
+
+/// What is said where nothing stands for a secret that the plugin cannot do without: what fails, and how to name one.
+fn without_secret(wish: &SecretRule, manifest: &Manifest, planned: &Planned) -> String {
+    let (name, audience, binding) = (&wish.name, &wish.audience, &planned.name);
+    let fails = match manifest.kind {
+        Kind::Exporter => "exports that do not bring their own will fail",
+        _ => "its calls will fail",
+    };
+    let named = match planned.table() {
+        Some(table) => format!("`secrets = {{ {name} = \"NAME\" }}` under [{table}]"),
+        None if planned.written.is_some() => {
+            format!(
+                "`hardpoint plugin bind {} {binding}` with its settings and `--secret {name}=NAME`",
+                manifest.id
+            )
+        }
+        None => format!("`hardpoint plugin bind {} --secret {name}=NAME`", manifest.id),
+    };
+    format!(
+        "no secret stands for `{name}`, so {fails}: keep one for \"{audience}\" (`hardpoint secrets set NAME \
+         --audience {audience}`, or [secrets.NAME] in hardpoint.toml), and name it by {named}"
+    )
 }
 
 /// What is said of a secret that may not go where the plugin wants it.

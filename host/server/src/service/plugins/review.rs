@@ -13,7 +13,7 @@ use hardpoint_store::{Store, StoreError, organizations};
 
 use super::arranged::Arranged;
 use super::near::{but, near};
-use super::plan::{Planned, Readiness, misdirected, plan, unfit};
+use super::plan::{Planned, Readiness, misdirected, plan, unfit, unnamed_secrets};
 use crate::config::{Binding, Config, DeclaredPlugin, Problem, Written};
 use crate::service::models::with_fallbacks;
 
@@ -105,6 +105,7 @@ impl Known {
                 review.problems.extend(secrets(config, manifest, &planned));
                 review.warnings.extend(waits(config, manifest, &planned));
                 review.warnings.extend(withheld(config, manifest, &planned));
+                review.warnings.extend(unnamed(config, manifest, &planned));
             }
         }
         for (name, binding) in &config.bindings {
@@ -310,6 +311,15 @@ fn withheld(config: &Config, manifest: &Manifest, planned: &Planned) -> Vec<Prob
             config.problem(format!("{table}.grant.secrets"), message)
         })
         .collect()
+}
+
+/// Secrets that a binding of the configuration needs and does not name: it serves, and its calls fail.
+fn unnamed(config: &Config, manifest: &Manifest, planned: &Planned) -> Vec<Problem> {
+    let Some(table) = planned.table().filter(|_| config.declared_off(&manifest.id).is_none()) else {
+        return Vec::new();
+    };
+    let told = unnamed_secrets(manifest, planned).into_iter();
+    told.map(|message| config.problem(format!("{table}.secrets"), message)).collect()
 }
 
 /// What is wrong with the settings of a binding that stands in the configuration.
