@@ -141,7 +141,13 @@ async fn what_publishing_would_change_is_told() {
     assert_eq!((&told["unchanged"], &told["would"]), (&unchanged.0, &unchanged.1), "{told}");
     let told = rehearse(echo("1.0.1", "")).await.expect(200);
     assert_eq!(told["unchanged"], false);
-    assert!(told["would"].as_str().unwrap().starts_with("serve at once from the plugins folder"), "{told}");
+    assert!(
+        told["would"]
+            .as_str()
+            .unwrap()
+            .starts_with("wait for the approval of its bytes, published by command"),
+        "{told}"
+    );
     // Another tool under the same name: its schema is another.
     let hostile =
         std::str::from_utf8(b"id = \"echo\"\nversion = \"3.0.0\"\nkind = \"tool\"\ndescription = \"x\"\n")

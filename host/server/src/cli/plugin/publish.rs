@@ -105,16 +105,24 @@ fn show(rehearsal: &Rehearsal, hints: &Hints) -> Result<(), Failure> {
     match &rehearsal.replaces {
         Some(_) if rehearsal.unchanged => println!("{id} {version} ({digest})"),
         Some(old) => println!("{id} {version} in the place of {old} ({digest})"),
-        None => println!("{id} {version}, which is not here yet ({digest})"),
+        None => match &rehearsal.state {
+            Some(state) => println!("{id} {version}, which is here already: {state} ({digest})"),
+            None => println!("{id} {version}, which is not here yet ({digest})"),
+        },
     }
     println!("It would {}.", hints.text(&rehearsal.would));
     for binding in &rehearsal.bindings {
-        println!("Binding {}", binding.name);
-        for (what, lines) in [
+        let changes = [
             ("asks for more", &binding.asks_more),
             ("asks no longer", &binding.asks_less),
             ("not allowed", &binding.missing),
-        ] {
+        ];
+        if changes.iter().all(|(_, lines)| lines.is_empty()) {
+            println!("Binding {}: nothing changes in what it asks for and may do", binding.name);
+            continue;
+        }
+        println!("Binding {}", binding.name);
+        for (what, lines) in changes {
             for line in lines {
                 println!("  {what}: {line}");
             }

@@ -35,6 +35,9 @@ pub struct Rehearsal {
     pub replaces: Option<String>,
     /// Whether exactly these bytes are what serves, or is paused: publishing them changes nothing.
     pub unchanged: bool,
+    /// How exactly these bytes stand now, where they are here already: `active`, `pending_approval` and so on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// What would become of it: that it may serve at once, or what it would wait for.
     pub would: String,
     /// Binding by binding.
@@ -110,10 +113,12 @@ impl Desk {
             _ => Vec::new(),
         };
         let is_there = present.filter(|row| row.digest == digest);
+        let here = versions.iter().find(|row| row.digest == digest && row.state != State::Removed);
         let is_known = versions.iter().any(|row| row.digest == digest && row.approved_by.is_some());
         let changed = other_bytes(&versions, &manifest.version, &digest);
         Ok(Rehearsal {
             unchanged: is_there.is_some(),
+            state: here.map(|row| self.standing(row, &versions, &arranged, None).state),
             would: match (is_there.map(|row| row.state), self.config.declared_off(&manifest.id)) {
                 (_, Some(off)) => format!("serve nobody: {off}"),
                 (Some(State::Paused), None) => "change nothing: these bytes are here, and paused".to_owned(),
@@ -210,7 +215,7 @@ fn verdict(
     if is_known {
         return "serve at once".to_owned();
     }
-    "serve at once from the plugins folder; published by command or API, wait for the approval of its bytes"
+    "wait for the approval of its bytes, published by command or API; from the plugins folder it would serve at once"
         .to_owned()
 }
 
