@@ -26,6 +26,7 @@ mod manifest_powers;
 mod missing_bytes;
 mod models;
 mod openapi;
+mod operator_hints;
 mod operator_texts;
 mod organization_limits;
 mod organizations;

@@ -73,6 +73,7 @@ async fn what_serves_elsewhere_serves_here_as_soon_as_its_bytes_come() {
     assert!(told(&app.plugin("echo").await), "{}", app.plugin("echo").await);
     let listed = said(&hardpoint(app.folder(), &["plugin", "list"]));
     assert!(listed.contains("copy its file to data/plugins"), "{listed}");
+    assert!(listed.contains("no version of it is served here meanwhile"), "{listed}");
     assert_eq!(state(&app, &digest).await, State::Active);
     // As another host does it that shares the folder.
     app.app().store.blobs().put(&key(&digest), bytes).await.unwrap();
@@ -246,6 +247,14 @@ async fn after_a_start_too_the_version_before_serves_until_the_bytes_come() {
     assert_eq!(app.call("echo").await, 200);
     let plugin = app.plugin("echo").await;
     assert!(plugin["version"] == "2.0.0" && told(&plugin), "{plugin}");
+    // Which one it is is told by the host, and by the commands beside it.
+    assert_eq!(plugin["live"]["version"], "1.0.0");
+    let meanwhile = "version 1.0.0 is served here meanwhile";
+    assert!(plugin["reason"].as_str().unwrap().ends_with(meanwhile), "{plugin}");
+    for command in [["plugin", "list"].as_slice(), &["plugin", "inspect", "echo"]] {
+        let shown = said(&hardpoint(app.folder(), command));
+        assert!(shown.contains(meanwhile), "{command:?}: {shown}");
+    }
     let before = plugin["live"]["generation"].clone();
     app.app().store.blobs().put(&key(&digest), newer).await.unwrap();
     let replaced = async {

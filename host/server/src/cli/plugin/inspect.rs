@@ -7,7 +7,7 @@ use bytes::Bytes;
 use clap::Args;
 use hardpoint_domain::manifest::Manifest;
 use hardpoint_runtime::{Inspection, inspect};
-use hardpoint_store::plugins::Plugin;
+use hardpoint_store::plugins::{Plugin, State};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -81,6 +81,8 @@ struct Binding {
     name: String,
     /// Whether nothing of its own keeps it from serving: it serves when the plugin does.
     ready: bool,
+    /// Whether it is the one that the plugin has by itself, and waits while others that somebody made are ready.
+    unused: bool,
     asks: Vec<String>,
     missing: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,12 +118,22 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
             Ok(bytes) => (inspect(&bytes).context("the stored component cannot be read")?, None),
             Err(lack) => (as_published(&version)?, Some(lack)),
         };
+        let lack = match lack {
+            // Of another version, its bytes alone are missing.
+            Some(lack) if version.state == State::Active => {
+                Some(format!("{lack}; {}", desk.meanwhile(target).await?))
+            }
+            lack => lack,
+        };
         Report { lack, ..published_report(&desk, inspection).await? }
     };
     if arguments.json {
         hints.print_json(&report)
     } else {
         print(&report, hints);
+        if let Some(note) = outdated(&config).filter(|_| report.state != UNPUBLISHED) {
+            println!("Note     {note}");
+        }
         Ok(())
     }
 }
@@ -131,9 +143,6 @@ pub(super) async fn blob(desk: &Desk, version: &Plugin) -> Result<Bytes, String>
     let sources = Sources::of(&desk.config, desk.store.blobs(), version);
     sources.bytes(&version.digest).await.map_err(|lack| lack.reason)
 }
-        if let Some(note) = outdated(&config).filter(|_| report.state != UNPUBLISHED) {
-            println!("Note     {note}");
-        }
 
 /// What the store alone can say of a version: not what its bytes import and export.
 fn as_published(version: &Plugin) -> Result<Inspection, Failure> {
@@ -175,8 +184,9 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
         .iter()
         .map(|name| Import { name: name.clone(), stubbed: stubbed.contains(&name.as_str()) })
         .collect();
-    let bindings =
-        plan(config, arranged, manifest).iter().map(|planned| binding(&manifest.id, planned)).collect();
+    let planned = plan(config, arranged, manifest);
+    let others = planned.iter().any(Planned::is_ready);
+    let bindings = planned.iter().map(|planned| binding(&manifest.id, planned, others)).collect();
     Report {
         id: manifest.id.clone(),
         version: manifest.version.clone(),
@@ -198,7 +208,7 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
     }
 }
 
-fn binding(plugin: &str, planned: &Planned) -> Binding {
+fn binding(plugin: &str, planned: &Planned, others: bool) -> Binding {
     let missing = match &planned.readiness {
         Readiness::Ready => Vec::new(),
         Readiness::Pending(missing) => missing.clone(),
@@ -207,6 +217,7 @@ fn binding(plugin: &str, planned: &Planned) -> Binding {
     Binding {
         name: planned.name.clone(),
         ready: planned.is_ready(),
+        unused: others && !planned.is_ready() && planned.written.is_none(),
         asks: planned.asked.describe(),
         missing,
         remedy: planned.remedy(plugin),
@@ -249,6 +260,7 @@ fn print_binding(report: &Report, binding: &Binding, hints: &Hints) {
     let state = match (binding.ready, report.state.as_str()) {
         (true, "active") => "ready",
         (true, _) => "allowed all that it asks for; it serves when the plugin does",
+        (false, _) if binding.unused => "not used: it waits, and others serve",
         (false, _) => "waits",
     };
     println!("Binding  {}: {state}", binding.name);

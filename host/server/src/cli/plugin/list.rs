@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
-use hardpoint_store::Store;
-use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::StoreError;
 
 use super::{Failure, count, look, no_store, paused, shown_remedy};
 use crate::cli::hints::Hints;
+use crate::config::Config;
 use crate::loaded::outdated;
 use crate::service::plugins::Desk;
 use crate::service::plugins::meanwhile::is_here;
-use crate::config::Config;
 use crate::service::plugins::view::{FileView, Overview, PluginView};
 use crate::system;
 use crate::worker::pauses::{self, Pause};
@@ -21,6 +20,9 @@ use crate::worker::reload::sources::missing;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
+    /// Name every file of the plugins folder, also those whose versions serve, were superseded or removed.
+    #[arg(long)]
+    all: bool,
     /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -30,7 +32,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let folder = config.plugins_folder();
     let mut overview = if let Some(desk) = look(&config).await? {
         let mut overview = desk.overview(None).await?;
-        mark_missing(&config, &desk.store, &mut overview.plugins).await;
+        mark_missing(&desk, &mut overview.plugins).await?;
         desk.store.close().await;
         overview
     } else if folder.is_dir() {
@@ -56,7 +58,8 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let (new, bad): (Vec<&FileView>, Vec<&FileView>) =
         files.iter().filter(|file| file.plugin.is_none()).partition(|file| file.state == NEW);
     let are = if bad.len() == 1 { "that is no plugin" } else { "that are no plugin" };
-    for (files, which) in [(new, "that no host has looked at yet"), (bad, are)] {
+    let known = files.iter().filter(|file| arguments.all && file.plugin.is_some()).collect();
+    for (files, which) in [(known, "with a plugin"), (new, "that no host has looked at yet"), (bad, are)] {
         if files.is_empty() {
             continue;
         }
@@ -65,12 +68,12 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
         }
         print_files(&files, &folder, which);
     }
-    Ok(())
-}
-
     if let Some(note) = outdated(&config) {
         println!("\nNote: {note}.");
     }
+    Ok(())
+}
+
 fn print_files(files: &[&FileView], folder: &Path, which: &str) {
     println!("{} in {} {which}:", count(files.len(), "file"), folder.display());
     for FileView { name, state, reason, .. } in files {
@@ -102,7 +105,7 @@ fn print_plugins(plugins: &[PluginView], hints: &Hints) {
             println!("    open to {}", plugin.open_to);
         }
         for binding in
-            plugin.bindings.iter().filter(|binding| binding.state != "ready" && plugin.state == "active")
+            plugin.bindings.iter().filter(|binding| plugin.state == "active" && plugin.waits_for(binding))
         {
             let remedy = binding.remedy.as_ref().map(|remedy| format!("; {}", shown_remedy(remedy, hints)));
             let remedy = remedy.unwrap_or_default();
@@ -136,18 +139,18 @@ fn kind(plugin: &PluginView) -> &'static str {
 }
 
 /// Versions that are to serve, and whose bytes the host over this data folder lacks: other hosts may have them.
-async fn mark_missing(config: &Config, store: &Store, plugins: &mut [PluginView]) {
+async fn mark_missing(desk: &Desk, plugins: &mut [PluginView]) -> Result<(), StoreError> {
     // Where no host ever was, none lacks anything.
-    if !config.blobs_folder().is_dir() {
-        return;
+    if !desk.config.blobs_folder().is_dir() {
+        return Ok(());
     }
     for plugin in plugins.iter_mut().filter(|plugin| plugin.state == "active") {
-        let Ok(key) = BlobKey::plugin(&plugin.digest) else { continue };
-        if matches!(store.blobs().exists(&key).await, Ok(false)) {
+        if !is_here(&desk.store, &plugin.digest).await {
             plugin.state = "failed".to_owned();
-            plugin.reason = Some(missing(config));
+            plugin.reason = Some(format!("{}; {}", missing(&desk.config), desk.meanwhile(&plugin.id).await?));
         }
     }
+    Ok(())
 }
 
 /// Bindings that the host over this data folder pauses at the moment.

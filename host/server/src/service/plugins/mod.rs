@@ -6,6 +6,7 @@ pub mod desk;
 mod digest;
 pub mod discard;
 pub mod enable;
+pub mod meanwhile;
 pub mod narrow;
 pub mod near;
 pub mod plan;

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Desk;
 use super::arranged::Arranged;
 use super::plan::{Planned, Readiness, plan};
 use super::standing::Standing;
+use super::{Desk, meanwhile};
 use crate::config::Written;
 use crate::worker::reload::Status;
 use crate::worker::reload::decide::candidate;
@@ -83,6 +83,15 @@ pub struct PluginView {
     /// What is live; only from a running server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveView>,
+}
+
+impl PluginView {
+    /// Whether something is to be done about a binding. Not where it is the one that a plugin has by itself and
+    /// others serve: those were made to be used in its place.
+    pub fn waits_for(&self, binding: &BindingView) -> bool {
+        let is_ready = |binding: &BindingView| binding.state == "ready";
+        !is_ready(binding) && (binding.written_in != "plugin" || !self.bindings.iter().any(is_ready))
+    }
 }
 
 /// Whom a plugin is open to.
@@ -197,6 +206,10 @@ impl VersionView {
 /// What a running server knows of a plugin.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LiveView {
+    /// The version that serves: not the active one where a host does not have that (yet).
+    pub version: String,
+    /// SHA-256 of its component.
+    pub digest: String,
     /// Counts up over all plugins and versions since the server started.
     pub generation: u64,
     /// Sandboxes that exist now.
@@ -355,7 +368,13 @@ impl Desk {
         asks.sort();
         asks.dedup();
         let standing = |row: &Plugin| self.standing(row, versions, arranged, running);
-        let Standing { state, reason } = standing(row);
+        let Standing { state, mut reason } = standing(row);
+        let live = running.and_then(|running| live_view(&row.id, running));
+        if let (State::Active, "failed", Some(reason)) = (row.state, state.as_str(), &mut reason) {
+            let other = live.as_ref().map(|live| meanwhile::told(&live.version));
+            *reason += "; ";
+            *reason += other.as_deref().unwrap_or(meanwhile::NOTHING);
+        }
         let reach = arranged.reach(&self.config, &row.id);
         Some(PluginView {
             id: row.id.clone(),
@@ -379,7 +398,7 @@ impl Desk {
             versions: Vec::new(),
             approved_by: row.approved_by.clone(),
             published_at: row.created_at.to_rfc3339(),
-            live: running.and_then(|running| live_view(&row.id, running)),
+            live,
         })
     }
 }
@@ -423,6 +442,8 @@ fn live_view(id: &str, running: &Running<'_>) -> Option<LiveView> {
     let drained: u32 = draining.iter().filter(|old| old.manifest().id == id).map(|old| old.live()).sum();
     let seen = generation.shared().stats.snapshot();
     Some(LiveView {
+        version: generation.manifest().version.clone(),
+        digest: generation.inspection().digest.clone(),
         generation: generation.number(),
         sandboxes: generation.live() + drained,
         calls: seen.calls,
@@ -481,11 +502,15 @@ fn file_view(
         FileState::Version { id, version, digest } => {
             view.plugin = Some(id.clone());
             view.digest = Some(digest.clone());
-            match status.winners.get(id).filter(|(winner, _)| winner != name) {
+            let row = rows.iter().find(|row| row.id == *id && row.digest == *digest);
+            // The newer one may have been discarded: what serves all the same is not out of the game.
+            let counts = row.is_some_and(|row| matches!(row.state, State::Active | State::Paused));
+            match status.winners.get(id).filter(|(winner, _)| winner != name && !counts) {
                 Some((winner, _)) => {
                     view.state = "superseded".to_owned();
                     view.reason = Some(format!(
-                        "version {version}; {winner} holds a newer version of {id}, or a newer file of the same"
+                        "version {version}; {winner} holds a newer version of {id}, or a newer file of the same, and \
+                         speaks for it as long as it is there"
                     ));
                 }
                 None => of_version(&mut view, id, digest, rows),

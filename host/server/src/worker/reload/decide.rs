@@ -11,6 +11,7 @@ use hardpoint_store::plugins::{Plugin, Source, State};
 use crate::config::Config;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::is_revoked;
+use crate::service::plugins::meanwhile::before;
 use crate::service::plugins::plan::{Planned, plan};
 use crate::worker::reload::sources::Lack;
 
@@ -169,10 +170,7 @@ fn serve_before(
     let lacks =
         |row: &Plugin| row.state == State::Active && matches!(loaded(&row.digest), Loaded::Missing(_));
     let mut may_load = versions.iter().any(lacks);
-    let served = |row: &&Plugin| row.state == State::Superseded && row.served_at.is_some();
-    let mut before: Vec<&Plugin> = versions.iter().filter(served).collect();
-    before.sort_by_key(|row| std::cmp::Reverse(row.served_at));
-    for row in before {
+    for row in before(versions) {
         match loaded(&row.digest) {
             Loaded::Ready(generation) => {
                 let planned = plan(config, arranged, generation.manifest());
