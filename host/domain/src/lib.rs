@@ -6,6 +6,7 @@ pub mod address;
 pub mod bill;
 pub mod budget;
 pub mod catalogue;
+pub mod chain;
 pub mod email;
 pub mod event;
 pub mod failure;

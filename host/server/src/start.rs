@@ -45,6 +45,7 @@ use crate::worker::places;
 use crate::worker::refusals::{self, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
+use crate::worker::sequencer::{self, Log};
 
 /// How long what nobody waits for may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(10);
@@ -236,6 +237,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         post: Post::open(&config, rng.clone())?,
         claims: Claims::default(),
         refusals: Refusals::default(),
+        log: Log::default(),
         config,
         latest: ArcSwap::from_pointee(effective),
         log_level,
@@ -256,6 +258,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(mail::run(app.clone())),
         tokio::spawn(forgetting::run(app.clone())),
         tokio::spawn(idempotency::run(app.clone())),
+        tokio::spawn(sequencer::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers, _loaded: loaded })
 }

@@ -22,6 +22,7 @@ use crate::telemetry::LogLevel;
 use crate::worker::last_used::LastUsed;
 use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
+use crate::worker::sequencer::Log;
 
 /// The running server. Handlers take it as `State<Arc<App>>`.
 pub struct App {
@@ -61,6 +62,8 @@ pub struct App {
     pub claims: Claims,
     /// Requests that were refused, counted until they are written down together.
     pub refusals: Refusals,
+    /// How far the audit log is numbered.
+    pub log: Log,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.
     pub reload: Reload,
     /// Whether the server is to stop.

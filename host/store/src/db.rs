@@ -74,6 +74,7 @@ pub(crate) use {execute, fetch, statements};
 pub struct Conn {
     link: Link,
     failed: Option<StoreError>,
+    has_appended: bool,
 }
 
 /// What a connection is underneath.
@@ -93,7 +94,7 @@ pub(crate) enum Handle<'c> {
 
 impl Conn {
     pub(crate) fn new(link: Link) -> Self {
-        Self { link, failed: None }
+        Self { link, failed: None, has_appended: false }
     }
 
     /// The connection, unless a statement failed on it before. PostgreSQL refuses everything after a
@@ -125,6 +126,16 @@ impl Conn {
     /// The failure of a statement since the last time, forgotten with this.
     pub(crate) fn take_failure(&mut self) -> Option<StoreError> {
         self.failed.take()
+    }
+
+    /// Notes that an event was appended.
+    pub(crate) fn note_appended(&mut self) {
+        self.has_appended = true;
+    }
+
+    /// Whether any event was appended: if this is committed, somebody is to be told.
+    pub(crate) fn has_appended(&self) -> bool {
+        self.has_appended
     }
 
     pub(crate) fn link(&mut self) -> &mut Link {

@@ -1,5 +1,6 @@
 //! Events, and their deliveries, in the transaction that changes the state.
 
+use hardpoint_domain::chain;
 use hardpoint_domain::event::Event;
 use hardpoint_domain::time::Timestamp;
 
@@ -30,11 +31,15 @@ pub struct StoredEvent {
 pub use crate::call_records::Cursor;
 
 statements! {
-    INSERT: "INSERT INTO events (id, time, organization_id, kind, body) VALUES ($1, $2, $3, $4, $5)";
-    LIST: "SELECT body FROM events WHERE (time, id) < ($1, $2) ORDER BY time DESC, id DESC LIMIT $3";
+    INSERT: "INSERT INTO events (id, time, organization_id, kind, body, body_hash, workspace_id, actor_id, target_id, \
+             request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    LIST: "SELECT body FROM events WHERE (time, id) < ($1, $2) AND body IS NOT NULL ORDER BY time DESC, id DESC LIMIT $3";
     LIST_BY_ORGANIZATION: "SELECT body FROM events WHERE (time, id) < ($1, $2) AND organization_id = $4 \
-                           ORDER BY time DESC, id DESC LIMIT $3";
-    GET: "SELECT body FROM events WHERE id = $1";
+                           AND body IS NOT NULL ORDER BY time DESC, id DESC LIMIT $3";
+    GET: "SELECT body FROM events WHERE id = $1 AND body IS NOT NULL";
+    AFTER: "SELECT seq, body FROM events WHERE seq > $1 AND body IS NOT NULL ORDER BY seq LIMIT $2";
+    AFTER_OF_ORGANIZATION: "SELECT seq, body FROM events WHERE organization_id = $3 AND seq > $1 \
+                            AND body IS NOT NULL ORDER BY seq LIMIT $2";
 }
 
 impl Tx {
@@ -43,8 +48,22 @@ impl Tx {
     pub async fn append(&mut self, event: &Event, deliveries: &[NewDelivery]) -> Result<(), StoreError> {
         let body = serde_json::to_vec(event)
             .map_err(|error| StoreError::InvalidValue(format!("the event {}: {error}", event.id)))?;
-        let organization = event.organization_id.as_deref();
-        execute!(self, INSERT, &event.id, event.time.micros(), organization, &event.kind, body)?;
+        let hash = chain::body_hash(&body).to_vec();
+        execute!(
+            self,
+            INSERT,
+            &event.id,
+            event.time.micros(),
+            event.organization_id.as_deref(),
+            &event.kind,
+            body,
+            hash,
+            event.workspace_id.as_deref(),
+            event.actor.id.as_deref(),
+            &event.target.id,
+            event.request_id.as_deref(),
+        )?;
+        self.note_appended();
         for delivery in deliveries {
             outbox::insert(self, &event.id, delivery).await?;
         }
@@ -52,9 +71,27 @@ impl Tx {
     }
 }
 
-/// One event.
+/// One event; none where its body was purged.
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<StoredEvent>, StoreError> {
     fetch!(conn, fetch_optional, (Vec<u8>,), GET, id)?.map(read).transpose()
+}
+
+/// Events after a place in the log, in its order, each with its own place; of one organisation or of all, at most
+/// `limit`. Events that were not numbered yet come later, none of them before what is here; purged ones are left out.
+pub async fn after(
+    conn: &mut Conn,
+    organization_id: Option<&str>,
+    seq: i64,
+    limit: u32,
+) -> Result<Vec<(i64, StoredEvent)>, StoreError> {
+    let limit = i64::from(limit);
+    let found = match organization_id {
+        None => fetch!(conn, fetch_all, (i64, Vec<u8>), AFTER, seq, limit)?,
+        Some(organization) => {
+            fetch!(conn, fetch_all, (i64, Vec<u8>), AFTER_OF_ORGANIZATION, seq, limit, organization)?
+        }
+    };
+    found.into_iter().map(|(seq, body)| Ok((seq, read((body,))?))).collect()
 }
 
 /// Events newest first, of one organisation or of all, those before `before`; at most `limit`.

@@ -21,12 +21,15 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hardpoint_domain::time::Clock;
+use tokio::sync::Notify;
 
 pub mod approvals;
 pub mod bindings;
 pub mod blobs;
 pub mod call_records;
 mod call_records_dialect;
+pub mod chain;
+mod chain_dialect;
 mod columns;
 pub mod credits;
 // Public for the tests of every statement and migration.
@@ -156,6 +159,7 @@ enum Db {
 pub struct Store {
     db: Db,
     blobs: Blobs,
+    appended: Arc<Notify>,
 }
 
 impl Store {
@@ -165,9 +169,10 @@ impl Store {
             StoreError::Unavailable(format!("the data folder {}: {error}", config.data.display()))
         })?;
         let blobs = Blobs::open(&config.blobs(), config.durability).await?;
+        let appended = Arc::new(Notify::new());
         let db = match &config.url {
             Some(url) => {
-                let pool = postgres::Pool::open(url, config.durability).await?;
+                let pool = postgres::Pool::open(url, config.durability, Arc::clone(&appended)).await?;
                 let mut tx = pool.begin().await?;
                 let migrated = migrate::run(&mut tx, clock.now()).await;
                 postgres::end(tx, migrated.is_ok()).await.and(migrated)?;
@@ -179,13 +184,14 @@ impl Store {
                     StoreError::Unavailable(format!("the database file {}: {error}", file.display()))
                 })?;
                 let options = sqlite::WriteOptions::new(&file, config.durability);
-                let writer = writer::Writer::start(options.clone(), options.connect().await?);
+                let writer =
+                    writer::Writer::start(options.clone(), options.connect().await?, Arc::clone(&appended));
                 let now = clock.now();
                 writer.write(Lane::Request, move |tx| Box::pin(migrate::run(tx, now))).await?;
                 Db::Sqlite { readers: sqlite::Readers::new(&file), writer: Some(writer) }
             }
         };
-        Ok(Self { db, blobs })
+        Ok(Self { db, blobs, appended })
     }
 
     /// Opens what is there only to read it: makes nothing, and leaves the database at its version, since hosts
@@ -235,7 +241,7 @@ impl Store {
                 Db::Sqlite { readers: sqlite::Readers::new(&file), writer: None }
             }
         };
-        Ok(Some(Self { db, blobs: Blobs::there(&config.blobs())? }))
+        Ok(Some(Self { db, blobs: Blobs::there(&config.blobs())?, appended: Arc::default() }))
     }
 
     /// Which database it is.
@@ -277,6 +283,12 @@ impl Store {
             Db::Sqlite { writer: None, .. } => Err(StoreError::Undone("the store was opened only to read")),
             Db::Postgres(pool) => pool.write(lane, op).await,
         }
+    }
+
+    /// Waits until an event was appended and committed through this store or a clone of it. One caller at a time; what
+    /// was appended while nobody waited ends the next wait at once.
+    pub async fn appended(&self) {
+        self.appended.notified().await;
     }
 
     /// Whether the database answers.

@@ -46,6 +46,7 @@ migrations! {
     12 "0012_answers_kept.sql" "answers_kept",
     13 "0013_payments.sql" "payments",
     14 "0014_limits.sql" "limits",
+    15 "0015_audit_chain.sql" "audit_chain",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

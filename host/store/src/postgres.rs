@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::db::{Conn, Link, Tx};
 use crate::{Durability, Lane, StoreError, writer};
@@ -29,20 +29,26 @@ const IDLE_IN_TRANSACTION_LIMIT: &str = "60s";
 pub(crate) struct Pool {
     pool: PgPool,
     bulk: Arc<Semaphore>,
+    appended: Arc<Notify>,
 }
 
 impl Pool {
-    pub(crate) async fn open(url: &str, durability: Durability) -> Result<Self, StoreError> {
-        Self::connect(options(url, durability)?).await
+    /// Who waits for events is told by `appended` when some were committed.
+    pub(crate) async fn open(
+        url: &str,
+        durability: Durability,
+        appended: Arc<Notify>,
+    ) -> Result<Self, StoreError> {
+        Self::connect(options(url, durability)?, appended).await
     }
 
     /// The same, whose every write the server refuses.
     pub(crate) async fn open_to_read(url: &str, durability: Durability) -> Result<Self, StoreError> {
         let read_only = [("default_transaction_read_only", "on")];
-        Self::connect(options(url, durability)?.options(read_only)).await
+        Self::connect(options(url, durability)?.options(read_only), Arc::default()).await
     }
 
-    async fn connect(options: PgConnectOptions) -> Result<Self, StoreError> {
+    async fn connect(options: PgConnectOptions, appended: Arc<Notify>) -> Result<Self, StoreError> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -52,7 +58,7 @@ impl Pool {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool, bulk: Arc::new(Semaphore::new(BULK_CONNECTIONS)) })
+        Ok(Self { pool, bulk: Arc::new(Semaphore::new(BULK_CONNECTIONS)), appended })
     }
 
     pub(crate) async fn read(&self) -> Result<Conn, StoreError> {
@@ -77,7 +83,12 @@ impl Pool {
             };
             let mut tx = this.begin().await?;
             let outcome = writer::attempt(op, &mut tx).await;
-            end(tx, outcome.is_ok()).await.and(outcome)
+            let has_appended = tx.has_appended();
+            let outcome = end(tx, outcome.is_ok()).await.and(outcome);
+            if has_appended && outcome.is_ok() {
+                this.appended.notify_one();
+            }
+            outcome
         };
         tokio::spawn(write).await.unwrap_or(Err(StoreError::Undone("the host is shutting down")))
     }

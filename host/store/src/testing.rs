@@ -13,6 +13,8 @@ pub fn statements() -> Vec<Statement> {
         crate::call_records_dialect::ALL,
         crate::approvals::ALL,
         crate::bindings::ALL,
+        crate::chain::ALL,
+        crate::chain_dialect::ALL,
         crate::credits::ALL,
         crate::enablement::ALL,
         crate::events::ALL,

@@ -55,7 +55,8 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writer's task and the checkpointer's on the present runtime.
-    pub(crate) fn start(options: WriteOptions, conn: SqliteConnection) -> Self {
+    /// Who waits for events is told by `appended` when some were committed.
+    pub(crate) fn start(options: WriteOptions, conn: SqliteConnection, appended: Arc<Notify>) -> Self {
         let (request, request_queue) = mpsc::channel(QUEUE);
         let (bulk, bulk_queue) = mpsc::channel(QUEUE);
         let (closing, closed) = watch::channel(false);
@@ -69,6 +70,7 @@ impl Writer {
             closed,
             checkpoint,
             checkpointer,
+            appended,
             commits: 0,
         };
         tokio::spawn(task.run());
@@ -156,6 +158,7 @@ struct Task {
     closed: watch::Receiver<bool>,
     checkpoint: Arc<Notify>,
     checkpointer: JoinHandle<()>,
+    appended: Arc<Notify>,
     commits: u32,
 }
 
@@ -224,11 +227,15 @@ impl Task {
             Ok(()) => control(&mut tx, async |tx| tx.commit().await).await,
             Err(error) => Err(error),
         };
+        let has_appended = tx.has_appended();
         if let Link::SqliteWriter(tx) = tx.into_link() {
             self.conn = tx.end().await;
         }
         if outcome.is_ok() {
             self.commits += 1;
+            if has_appended {
+                self.appended.notify_one();
+            }
             if self.commits.is_multiple_of(COMMITS_PER_CHECKPOINT) {
                 self.checkpoint.notify_one();
             }

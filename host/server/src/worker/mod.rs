@@ -16,6 +16,7 @@ pub mod pauses;
 pub mod places;
 pub mod refusals;
 pub mod reload;
+pub mod sequencer;
 
 /// The rounds of a worker: one every so often, and a last one when the server stops.
 struct Rounds {

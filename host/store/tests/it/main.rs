@@ -5,6 +5,7 @@
 mod blobs;
 mod call_records;
 mod cancellation;
+mod chain;
 mod events;
 mod faults;
 mod grants;
@@ -36,6 +37,7 @@ use std::io::Write as _;
 const ON_BOTH: usize = blobs::COUNT
     + call_records::COUNT
     + cancellation::COUNT
+    + chain::COUNT
     + events::COUNT
     + faults::COUNT
     + grants::COUNT
