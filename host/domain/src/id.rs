@@ -25,6 +25,14 @@ pub fn hyphenated(prefix: &str, now: Timestamp, rng: &dyn Rng) -> String {
     format!("{prefix}-{}", uuid_v7(now, rng).simple())
 }
 
+/// When an id was made that [`prefixed`] made, to the millisecond; none for any other text.
+pub fn time_of(id: &str) -> Option<Timestamp> {
+    let (_, digits) = id.rsplit_once('_')?;
+    let uuid = Uuid::try_parse(digits).ok().filter(|uuid| uuid.get_version_num() == 7)?;
+    let millis = i64::try_from(uuid.as_u128() >> 80).ok()?;
+    Some(Timestamp::from_micros(millis * 1_000))
+}
+
 /// Whether `text` may be an id of this prefix. What is not need not be looked up, whatever it is.
 pub fn looks_like(prefix: &str, text: &str) -> bool {
     text.len() <= 80
@@ -166,6 +174,14 @@ mod tests {
         assert_eq!(id.get_version_num(), 7);
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
         assert_eq!(prefixed("key", now, &Counting), "key_018e6d874ed270018203040506070809");
+        assert_eq!(
+            time_of(&prefixed("req", now, &Counting)),
+            Some(Timestamp::from_micros(1_711_234_567_890_000))
+        );
+        assert_eq!(
+            (time_of("req_1"), time_of("req"), time_of(&format!("req_{}", "0".repeat(32)))),
+            (None, None, None)
+        );
         assert_eq!(hyphenated("chat", now, &Counting), "chat-018e6d874ed270018203040506070809");
         assert!(
             prefixed("a", now, &Counting)

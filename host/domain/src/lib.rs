@@ -33,3 +33,4 @@ pub mod retry;
 pub mod seal;
 pub mod signature;
 pub mod time;
+pub mod webhook;

@@ -1,0 +1,55 @@
+//! How many deliveries to one endpoint are under way at once: more as long as it answers well and soon, few to one
+//! that is slow or fails.
+
+use super::answer::Outcome;
+
+const FIRST: usize = 4;
+const LEAST: usize = 2;
+const MOST: usize = 32;
+/// Answers that take longer are slow, in milliseconds.
+const SOON: u64 = 1_000;
+
+/// A number of deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window(usize);
+
+impl Default for Window {
+    fn default() -> Self {
+        Self(FIRST)
+    }
+}
+
+impl Window {
+    /// So many may be under way.
+    pub const fn size(self) -> usize {
+        self.0
+    }
+
+    /// An attempt ended: one more after a good one, half as many after one that failed or took long.
+    pub fn learn(&mut self, outcome: Outcome, duration_ms: u64) {
+        self.0 = match outcome {
+            Outcome::Delivered if duration_ms <= SOON => (self.0 + 1).min(MOST),
+            _ => (self.0 / 2).max(LEAST),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_one_by_one_and_shrinks_by_half() {
+        let mut window = Window::default();
+        for _ in 0..100 {
+            window.learn(Outcome::Delivered, 5);
+        }
+        assert_eq!(window.size(), MOST);
+        window.learn(Outcome::Delivered, 5_000);
+        assert_eq!(window.size(), MOST / 2);
+        for _ in 0..100 {
+            window.learn(Outcome::Failed, 5);
+        }
+        assert_eq!(window.size(), LEAST);
+    }
+}
