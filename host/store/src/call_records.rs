@@ -134,6 +134,7 @@ statements! {
     LIST_BY_KEY: select_before!("organization_id = $4 AND key_id = $5");
     PAGE_OF_KEY: select!("key_id = $1 ORDER BY time DESC, id DESC LIMIT $2 OFFSET $3");
     COUNT_OF_KEY: "SELECT COUNT(*) FROM call_records WHERE key_id = $1";
+    OF_REQUEST: select!("organization_id = $1 AND time >= $2 AND time <= $3 AND request_id = $4 LIMIT 1");
     WRITTEN: "SELECT time FROM call_records WHERE time = $1 AND id = $2";
     ANY_OF_KEY: "SELECT time FROM call_records WHERE key_id = $1 LIMIT 1";
 }
@@ -275,6 +276,18 @@ pub async fn page_of_key(
     window: Window,
 ) -> Result<Vec<CallRecord>, StoreError> {
     fetch!(conn, fetch_all, CallRecord, PAGE_OF_KEY, key_id, window.limit, window.offset)
+}
+
+/// The record of a request of an organisation that came in between these times.
+pub async fn of_request(
+    conn: &mut Conn,
+    organization_id: &str,
+    request_id: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Option<CallRecord>, StoreError> {
+    let (from, to) = (from.micros(), to.micros());
+    fetch!(conn, fetch_optional, CallRecord, OF_REQUEST, organization_id, from, to, request_id)
 }
 
 /// How many records a key has.

@@ -150,15 +150,29 @@ impl Conn {
 /// A transaction that is being written. It ends when the closure given to [`crate::Store::write`]
 /// does: kept if that answered `Ok` and no statement failed, undone otherwise.
 #[derive(Debug)]
-pub struct Tx(Conn);
+pub struct Tx {
+    conn: Conn,
+    /// The endpoints that deliveries were queued for.
+    told: Vec<String>,
+}
 
 impl Tx {
     pub(crate) fn new(link: Link) -> Self {
-        Self(Conn::new(link))
+        Self { conn: Conn::new(link), told: Vec::new() }
     }
 
     pub(crate) fn into_link(self) -> Link {
-        self.0.into_link()
+        self.conn.into_link()
+    }
+
+    /// Notes that a delivery was queued for an endpoint.
+    pub(crate) fn note_delivery(&mut self, endpoint_id: &str) {
+        self.told.push(endpoint_id.to_owned());
+    }
+
+    /// The endpoints noted since the last time, forgotten with this.
+    pub(crate) fn take_told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
     }
 }
 
@@ -166,12 +180,12 @@ impl Deref for Tx {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        &self.0
+        &self.conn
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.0
+        &mut self.conn
     }
 }

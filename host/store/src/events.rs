@@ -3,19 +3,28 @@
 use hardpoint_domain::chain;
 use hardpoint_domain::event::Event;
 use hardpoint_domain::time::Timestamp;
+use hardpoint_domain::webhook;
 
 use crate::db::{execute, fetch, statements};
-use crate::{Conn, StoreError, Tx, outbox};
+use crate::{Conn, StoreError, Tx, outbox, webhooks};
 
 /// One delivery that an event causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDelivery {
     /// `dlv_…`.
     pub id: String,
-    /// Where it is to go: the id of a webhook endpoint or of a standing export.
+    /// Where it is to go: the id of a webhook endpoint.
     pub destination: String,
     /// From when on it may be tried.
     pub due_at: Timestamp,
+}
+
+impl NewDelivery {
+    /// Of an event to an endpoint, at once.
+    pub fn of(event: &Event, endpoint_id: String) -> Self {
+        let id = webhook::delivery_id(&event.id, &endpoint_id, event.time);
+        Self { id, destination: endpoint_id, due_at: event.time }
+    }
 }
 
 /// An event as it is kept.
@@ -37,14 +46,16 @@ statements! {
     LIST_BY_ORGANIZATION: "SELECT body FROM events WHERE (time, id) < ($1, $2) AND organization_id = $4 \
                            AND body IS NOT NULL ORDER BY time DESC, id DESC LIMIT $3";
     GET: "SELECT body FROM events WHERE id = $1 AND body IS NOT NULL";
+    OF_REQUEST: "SELECT body FROM events WHERE request_id = $1 AND organization_id = $2 AND body IS NOT NULL \
+                 ORDER BY time, id LIMIT $3";
     AFTER: "SELECT seq, body FROM events WHERE seq > $1 AND body IS NOT NULL ORDER BY seq LIMIT $2";
     AFTER_OF_ORGANIZATION: "SELECT seq, body FROM events WHERE organization_id = $3 AND seq > $1 \
                             AND body IS NOT NULL ORDER BY seq LIMIT $2";
 }
 
 impl Tx {
-    /// Writes down what this transaction does, and to whom that is to be told. Either all of it comes to
-    /// be or nothing: there is no other way to write an event.
+    /// Writes down what this transaction does, and queues it for the webhook endpoints that are told; `deliveries`
+    /// are beside those. Either all of it comes to be or nothing: there is no other way to write an event.
     pub async fn append(&mut self, event: &Event, deliveries: &[NewDelivery]) -> Result<(), StoreError> {
         let body = serde_json::to_vec(event)
             .map_err(|error| StoreError::InvalidValue(format!("the event {}: {error}", event.id)))?;
@@ -64,8 +75,10 @@ impl Tx {
             event.request_id.as_deref(),
         )?;
         self.note_appended();
-        for delivery in deliveries {
-            outbox::insert(self, &event.id, delivery).await?;
+        let told = webhooks::deliveries_of(self, event).await?;
+        for delivery in told.iter().chain(deliveries) {
+            outbox::insert(self, event, delivery).await?;
+            self.note_delivery(&delivery.destination);
         }
         Ok(())
     }
@@ -92,6 +105,18 @@ pub async fn after(
         }
     };
     found.into_iter().map(|(seq, body)| Ok((seq, read((body,))?))).collect()
+}
+
+/// What happened in a request of an organisation, oldest first; at most `limit`. Purged events are left out.
+pub async fn of_request(
+    conn: &mut Conn,
+    organization_id: &str,
+    request_id: &str,
+    limit: u32,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let limit = i64::from(limit);
+    let found = fetch!(conn, fetch_all, (Vec<u8>,), OF_REQUEST, request_id, organization_id, limit)?;
+    found.into_iter().map(read).collect()
 }
 
 /// Events newest first, of one organisation or of all, those before `before`; at most `limit`.

@@ -71,8 +71,10 @@ mod sqlite;
 mod sqlite_tx;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod told;
 pub mod usage;
 pub mod users;
+pub mod webhooks;
 pub mod workspaces;
 mod writer;
 
@@ -83,6 +85,7 @@ pub use error::StoreError;
 pub use migrate::Migration;
 pub use recorder::{CallRecorder, Ended};
 pub use revision::{begin_change, revision};
+pub use told::Told;
 
 /// SQLite's file in the data folder.
 const FILE: &str = "hardpoint.db";
@@ -160,6 +163,7 @@ pub struct Store {
     db: Db,
     blobs: Blobs,
     appended: Arc<Notify>,
+    told: Arc<Told>,
 }
 
 impl Store {
@@ -191,7 +195,7 @@ impl Store {
                 Db::Sqlite { readers: sqlite::Readers::new(&file), writer: Some(writer) }
             }
         };
-        Ok(Self { db, blobs, appended })
+        Ok(Self { db, blobs, appended, told: Arc::default() })
     }
 
     /// Opens what is there only to read it: makes nothing, and leaves the database at its version, since hosts
@@ -241,7 +245,8 @@ impl Store {
                 Db::Sqlite { readers: sqlite::Readers::new(&file), writer: None }
             }
         };
-        Ok(Some(Self { db, blobs: Blobs::there(&config.blobs())?, appended: Arc::default() }))
+        let blobs = Blobs::there(&config.blobs())?;
+        Ok(Some(Self { db, blobs, appended: Arc::default(), told: Arc::default() }))
     }
 
     /// Which database it is.
@@ -278,11 +283,20 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
-        match &self.db {
+        let op = told::noting(op);
+        let written = match &self.db {
             Db::Sqlite { writer: Some(writer), .. } => writer.write(lane, op).await,
             Db::Sqlite { writer: None, .. } => Err(StoreError::Undone("the store was opened only to read")),
             Db::Postgres(pool) => pool.write(lane, op).await,
-        }
+        };
+        let (value, told) = written?;
+        self.told.add(told);
+        Ok(value)
+    }
+
+    /// For which endpoints this process queued something.
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Waits until an event was appended and committed through this store or a clone of it. One caller at a time; what

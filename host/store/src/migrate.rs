@@ -47,6 +47,7 @@ migrations! {
     13 "0013_payments.sql" "payments",
     14 "0014_limits.sql" "limits",
     15 "0015_audit_chain.sql" "audit_chain",
+    16 "0016_webhooks.sql" "webhooks",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

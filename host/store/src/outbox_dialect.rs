@@ -1,28 +1,44 @@
 //! Claiming deliveries: on PostgreSQL hosts pass over rows that others are just claiming; SQLite has
-//! one writer, so nobody else can be.
+//! one writer, so nobody else can be. And a list as an argument.
 
 use crate::db::Statement;
 
 macro_rules! claim {
-    ($lock:literal) => {
+    ($which:literal, $lock:literal) => {
         concat!(
-            "WITH due AS (SELECT id FROM outbox WHERE state = 'open' AND due_at <= $1 \
-             AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at, id LIMIT $2",
+            "WITH due AS (SELECT id FROM outbox WHERE destination = $5 AND state = 'open' AND ",
+            $which,
+            " AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at, id LIMIT $2",
             $lock,
-            ") UPDATE outbox SET claim_id = $3, lease_until = $4, attempt = attempt + 1 FROM due \
-             WHERE outbox.id = due.id RETURNING outbox.id, outbox.event_id, outbox.destination, outbox.due_at, \
-             outbox.attempt"
+            ") UPDATE outbox SET claim_id = $3, lease_until = $4, attempted_at = $1, attempt = attempt + 1 FROM due \
+             WHERE outbox.id = due.id RETURNING outbox.id, outbox.event_id, outbox.destination, outbox.kind, \
+             outbox.created_at, outbox.state, outbox.accepted_at, outbox.due_at, outbox.attempt, outbox.claim_id, \
+             outbox.lease_until, outbox.ended_at, outbox.last_error, outbox.attempts"
         )
     };
 }
 
-/// Claims up to `$2` deliveries that are due at `$1`, as `$3`, until `$4`.
-pub(crate) const CLAIM: Statement = Statement {
-    name: "outbox_dialect::CLAIM",
-    sqlite: claim!(""),
-    postgres: claim!(" FOR UPDATE SKIP LOCKED"),
+/// Claims up to `$2` deliveries to `$5` that are due at `$1`, as `$3`, until `$4`.
+pub(crate) const CLAIM_DUE: Statement = Statement {
+    name: "outbox_dialect::CLAIM_DUE",
+    sqlite: claim!("due_at <= $1", ""),
+    postgres: claim!("due_at <= $1", " FOR UPDATE SKIP LOCKED"),
+};
+
+/// The same, also of those that were last tried at `$6` or before.
+pub(crate) const CLAIM_EARLY: Statement = Statement {
+    name: "outbox_dialect::CLAIM_EARLY",
+    sqlite: claim!("(due_at <= $1 OR attempted_at <= $6)", ""),
+    postgres: claim!("(due_at <= $1 OR attempted_at <= $6)", " FOR UPDATE SKIP LOCKED"),
+};
+
+/// The bytes of the events in the list `$1`, a JSON array of ids.
+pub(crate) const BODIES: Statement = Statement {
+    name: "outbox_dialect::BODIES",
+    sqlite: "SELECT id, body FROM events WHERE id IN (SELECT value FROM json_each($1))",
+    postgres: "SELECT id, body FROM events WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
 };
 
 /// Every statement of this file.
 #[cfg_attr(not(feature = "testing"), allow(dead_code))]
-pub(crate) const ALL: &[Statement] = &[CLAIM];
+pub(crate) const ALL: &[Statement] = &[CLAIM_DUE, CLAIM_EARLY, BODIES];

@@ -45,6 +45,7 @@ pub fn statements() -> Vec<Statement> {
         crate::settings::ALL,
         crate::usage::ALL,
         crate::users::ALL,
+        crate::webhooks::ALL,
         crate::workspaces::ALL,
     ]
     .concat()

@@ -111,8 +111,9 @@ async fn broken_off(db: &Fixture, publisher: Publisher) -> i64 {
             });
             let second = db.store.write(Lane::Request, |tx| {
                 Box::pin(async move {
-                    let insert = "INSERT INTO outbox (id, event_id, destination, state, due_at, attempt) \
-                                  VALUES ('dlv_taken', 'evt_1', 'whe_1', 'open', 0, 0)";
+                    let insert = "INSERT INTO outbox (id, event_id, destination, kind, created_at, state, \
+                                  accepted_at, due_at, attempt, attempts) \
+                                  VALUES ('dlv_taken', 'evt_1', 'whe_1', 'a', 0, 'open', 0, 0, 0, '[]')";
                     hardpoint_store::testing::raw(tx, insert).await
                 })
             });

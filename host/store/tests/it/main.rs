@@ -29,6 +29,7 @@ mod statements;
 mod support;
 mod usage;
 mod users;
+mod webhooks;
 mod workspaces;
 
 use std::io::Write as _;
@@ -58,6 +59,7 @@ const ON_BOTH: usize = blobs::COUNT
     + statements::COUNT
     + usage::COUNT
     + users::COUNT
+    + webhooks::COUNT
     + workspaces::COUNT;
 
 /// Without PostgreSQL half of the suite passes without having run: nobody should overlook that, and

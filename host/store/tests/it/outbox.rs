@@ -1,18 +1,24 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use hardpoint_store::outbox::{self, Claimed, State};
-use hardpoint_store::{Lane, Store};
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::outbox::{self, Attempt, Delivery, Settlement, State};
+use hardpoint_store::{Lane, Store, Window};
 
 use crate::events::delivery;
 use crate::support::{Fixture, at, event, on_both};
 
 on_both!(
     the_oldest_due_are_claimed_first,
-    completing_needs_the_claim,
+    one_endpoints_are_not_anothers,
+    settling_needs_the_claim,
     an_expired_lease_may_be_claimed_again,
-    a_released_delivery_waits_for_its_time,
-    a_dropped_delivery_stays_dropped,
+    what_failed_waits_for_its_time_unless_it_is_pulled_forward,
+    a_dropped_delivery_stays_dropped_until_it_is_replayed,
+    what_was_given_up_is_replayed_since_a_time,
+    the_latest_attempts_are_kept,
+    what_is_too_old_is_given_up_and_forgotten,
+    what_was_not_tried_is_given_back,
     a_thousand_claims_of_two_hosts_never_meet,
 );
 
@@ -36,24 +42,51 @@ async fn append(db: &Fixture, deliveries: i64) {
         .unwrap();
 }
 
-async fn claim(store: &Store, claim_id: &str, batch: u32, seconds: i64) -> Vec<Claimed> {
+async fn claim(store: &Store, claim_id: &str, batch: u32, seconds: i64) -> Vec<Delivery> {
     let claim_id = claim_id.to_owned();
     store
         .write(Lane::Bulk, move |tx| {
-            Box::pin(async move { outbox::claim(tx, &claim_id, batch, at(seconds), LEASE).await })
+            Box::pin(async move { outbox::claim(tx, "whe_1", &claim_id, batch, at(seconds), LEASE).await })
         })
         .await
         .unwrap()
 }
 
-async fn complete(db: &Fixture, id: &'static str, claim_id: &'static str) -> bool {
-    db.store
-        .write(Lane::Bulk, move |tx| Box::pin(async move { outbox::complete(tx, id, claim_id).await }))
-        .await
-        .unwrap()
+async fn claim_early(db: &Fixture, seconds: i64, tried_until: i64) -> Vec<Delivery> {
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move {
+            outbox::claim_early(tx, "whe_1", "early", 10, at(seconds), LEASE, at(tried_until)).await
+        })
+    });
+    write.await.unwrap()
 }
 
-fn ids(claimed: &[Claimed]) -> Vec<&str> {
+fn tried(seconds: i64, error: Option<&str>) -> Attempt {
+    Attempt { at: at(seconds), status: Some(200), error: error.map(str::to_owned), duration_ms: 7 }
+}
+
+async fn settle(db: &Fixture, claimed: &Delivery, attempt: Attempt, settlement: Settlement) -> bool {
+    let claimed = claimed.clone();
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        let now = attempt.at;
+        Box::pin(async move { outbox::settle(tx, &claimed, attempt, settlement, now).await })
+    });
+    write.await.unwrap()
+}
+
+async fn first(db: &Fixture) -> Delivery {
+    let mut conn = db.store.read().await.unwrap();
+    outbox::get(&mut conn, "whe_1", "dlv_0000").await.unwrap().unwrap()
+}
+
+async fn replay_since(db: &Fixture, since: i64) -> u64 {
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { outbox::replay_since(tx, "whe_1", at(since), at(900), 1_000).await })
+    });
+    write.await.unwrap()
+}
+
+fn ids(claimed: &[Delivery]) -> Vec<&str> {
     claimed.iter().map(|claimed| claimed.id.as_str()).collect()
 }
 
@@ -65,60 +98,143 @@ async fn the_oldest_due_are_claimed_first(db: Fixture) {
     assert_eq!(first[0].event_id, "evt_1");
     assert_eq!(claim(&db.store, "c2", 100, 1).await.len(), 17, "what is due, less what is claimed");
     assert_eq!(claim(&db.store, "c3", 100, 1).await, []);
+    let bodies = outbox::bodies(&mut db.store.read().await.unwrap(), &first).await.unwrap();
+    assert_eq!(bodies, [("evt_1".to_owned(), serde_json::to_vec(&event("evt_1", None, 0)).unwrap())]);
 }
 
-async fn completing_needs_the_claim(db: Fixture) {
+async fn one_endpoints_are_not_anothers(db: Fixture) {
     append(&db, 1).await;
-    assert!(!complete(&db, "dlv_0000", "c1").await, "nobody claimed it");
-    claim(&db.store, "c1", 1, 0).await;
-    assert!(!complete(&db, "dlv_0000", "c2").await, "another's claim");
-    assert!(complete(&db, "dlv_0000", "c1").await);
-    assert!(!complete(&db, "dlv_0000", "c1").await, "made only once");
+    let of_other = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { outbox::claim(tx, "whe_2", "c1", 10, at(1_000), LEASE).await })
+    });
+    assert_eq!(of_other.await.unwrap(), []);
+    let mut conn = db.store.read().await.unwrap();
+    assert_eq!(outbox::get(&mut conn, "whe_2", "dlv_0000").await.unwrap(), None);
+    let window = Window { limit: 10, offset: 0 };
+    assert_eq!(outbox::list(&mut conn, "whe_2", None, window).await.unwrap(), (vec![], 0));
+    assert_eq!(outbox::list(&mut conn, "whe_1", Some(State::Open), window).await.unwrap().1, 1);
+    assert_eq!(outbox::list(&mut conn, "whe_1", Some(State::Dropped), window).await.unwrap(), (vec![], 0));
+}
+
+async fn settling_needs_the_claim(db: Fixture) {
+    append(&db, 1).await;
+    let unclaimed = first(&db).await;
+    assert!(!settle(&db, &unclaimed, tried(0, None), Settlement::Delivered).await, "nobody claimed it");
+    let claimed = claim(&db.store, "c1", 1, 0).await.remove(0);
+    let others = Delivery { claim_id: Some("c2".into()), ..claimed.clone() };
+    assert!(!settle(&db, &others, tried(0, None), Settlement::Delivered).await, "another's claim");
+    assert!(settle(&db, &claimed, tried(0, None), Settlement::Delivered).await);
+    assert!(!settle(&db, &claimed, tried(0, None), Settlement::Delivered).await, "made only once");
     assert_eq!(claim(&db.store, "c3", 1, 1_000).await, []);
-    let deliveries = outbox::of_event(&mut db.store.read().await.unwrap(), "evt_1").await.unwrap();
-    assert_eq!((deliveries[0].state, deliveries[0].claim_id.as_deref()), (State::Delivered, None));
+    let made = first(&db).await;
+    assert_eq!((made.state, made.claim_id, made.ended_at), (State::Delivered, None, Some(at(0))));
+    assert_eq!(made.attempts, [tried(0, None)]);
 }
 
 async fn an_expired_lease_may_be_claimed_again(db: Fixture) {
     append(&db, 1).await;
-    claim(&db.store, "c1", 1, 0).await;
+    let old = claim(&db.store, "c1", 1, 0).await.remove(0);
     assert_eq!(claim(&db.store, "c2", 1, 29).await, []);
     let again = claim(&db.store, "c2", 1, 30).await;
     assert_eq!((ids(&again), again[0].attempt), (vec!["dlv_0000"], 2));
-    assert!(!complete(&db, "dlv_0000", "c1").await, "the first claim no longer counts");
-    assert!(complete(&db, "dlv_0000", "c2").await);
+    let outcome = settle(&db, &old, tried(31, None), Settlement::Delivered).await;
+    assert!(!outcome, "the first claim no longer counts");
+    assert!(settle(&db, &again[0], tried(31, None), Settlement::Delivered).await);
 }
 
-async fn a_released_delivery_waits_for_its_time(db: Fixture) {
+async fn what_failed_waits_for_its_time_unless_it_is_pulled_forward(db: Fixture) {
     append(&db, 1).await;
-    claim(&db.store, "c1", 1, 0).await;
-    let release = |claim_id: &'static str| {
-        db.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { outbox::release(tx, "dlv_0000", claim_id, at(60), Some("503")).await })
-        })
-    };
-    assert!(!release("c2").await.unwrap());
-    assert!(release("c1").await.unwrap());
-    assert!(!release("c1").await.unwrap());
+    let claimed = claim(&db.store, "c1", 1, 0).await.remove(0);
+    assert!(settle(&db, &claimed, tried(1, Some("503")), Settlement::Again(at(60))).await);
     assert_eq!(claim(&db.store, "c2", 1, 59).await, []);
-    let deliveries = outbox::of_event(&mut db.store.read().await.unwrap(), "evt_1").await.unwrap();
-    assert_eq!(deliveries[0].last_error.as_deref(), Some("503"));
-    assert_eq!(claim(&db.store, "c2", 1, 60).await[0].attempt, 2);
+    let waiting = first(&db).await;
+    assert_eq!((waiting.state, waiting.last_error.as_deref()), (State::Open, Some("503")));
+    assert_eq!(claim_early(&db, 20, -1).await, [], "tried since");
+    assert_eq!(claim_early(&db, 20, 0).await[0].attempt, 2);
+    assert_eq!(claim_early(&db, 20, 0).await, [], "claimed");
+    assert_eq!(claim(&db.store, "c2", 1, 60).await[0].attempt, 3);
 }
 
-async fn a_dropped_delivery_stays_dropped(db: Fixture) {
+async fn a_dropped_delivery_stays_dropped_until_it_is_replayed(db: Fixture) {
     append(&db, 1).await;
-    claim(&db.store, "c1", 1, 0).await;
-    let give_up = |claim_id: &'static str| {
+    let replay = |now: i64| {
         db.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { outbox::give_up(tx, "dlv_0000", claim_id, "410").await })
+            Box::pin(async move { outbox::replay(tx, "whe_1", "dlv_0000", at(now)).await })
         })
     };
-    assert!(!give_up("c2").await.unwrap());
-    assert!(give_up("c1").await.unwrap());
+    assert!(!replay(1).await.unwrap(), "it is on its way");
+    let claimed = claim(&db.store, "c1", 1, 0).await.remove(0);
+    assert!(settle(&db, &claimed, tried(1, Some("404")), Settlement::Dropped).await);
     assert_eq!(claim(&db.store, "c2", 1, 1_000).await, []);
-    let deliveries = outbox::of_event(&mut db.store.read().await.unwrap(), "evt_1").await.unwrap();
-    assert_eq!((deliveries[0].state, deliveries[0].last_error.as_deref()), (State::Dropped, Some("410")));
+    let dropped = first(&db).await;
+    assert_eq!((dropped.state, dropped.last_error.as_deref()), (State::Dropped, Some("404")));
+    assert!(replay(500).await.unwrap());
+    let again = claim(&db.store, "c3", 1, 500).await.remove(0);
+    assert_eq!((again.accepted_at, again.event_id.as_str(), again.attempts.len()), (at(500), "evt_1", 1));
+}
+
+async fn what_was_given_up_is_replayed_since_a_time(db: Fixture) {
+    let append = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move {
+            for number in 0..4 {
+                let delivery = delivery(&format!("dlv_{number}"), "whe_1");
+                tx.append(&event(&format!("evt_{number}"), None, number * 100), &[delivery]).await?;
+            }
+            Ok(())
+        })
+    });
+    append.await.unwrap();
+    for claimed in claim(&db.store, "c1", 10, 400).await {
+        let settlement = if claimed.id == "dlv_3" { Settlement::Delivered } else { Settlement::Dropped };
+        assert!(settle(&db, &claimed, tried(400, None), settlement).await);
+    }
+    assert_eq!(replay_since(&db, 100).await, 2, "neither the older one nor the one that was made");
+    assert_eq!(ids(&claim(&db.store, "c2", 10, 900).await), ["dlv_1", "dlv_2"]);
+}
+
+async fn the_latest_attempts_are_kept(db: Fixture) {
+    append(&db, 1).await;
+    for second in 0..25 {
+        let claimed = claim(&db.store, &format!("c{second}"), 1, second).await.remove(0);
+        assert!(settle(&db, &claimed, tried(second, Some("no")), Settlement::Again(at(second + 1))).await);
+    }
+    let delivery = first(&db).await;
+    assert_eq!((delivery.attempt, delivery.attempts.len()), (25, 20));
+    assert_eq!((delivery.attempts[0].at, delivery.attempts[19].at), (at(5), at(24)));
+}
+
+async fn what_is_too_old_is_given_up_and_forgotten(db: Fixture) {
+    append(&db, 25).await;
+    let expire = |until: i64, batch: i64| {
+        db.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move { outbox::expire(tx, at(until), at(100), "too late", batch).await })
+        })
+    };
+    // Whoever is at it may still succeed.
+    claim(&db.store, "c1", 1, 80).await;
+    assert_eq!((expire(1, 4).await.unwrap(), expire(1, 100).await.unwrap()), (4, 15));
+    assert_eq!(expire(1, 100).await.unwrap(), 0);
+    let mut conn = db.store.read().await.unwrap();
+    let window = Window { limit: 100, offset: 0 };
+    let (dropped, count) = outbox::list(&mut conn, "whe_1", Some(State::Dropped), window).await.unwrap();
+    assert_eq!((count, dropped[0].last_error.as_deref()), (19, Some("too late")));
+    let forget = |until: Timestamp| {
+        db.store.write(Lane::Bulk, move |tx| Box::pin(async move { outbox::forget(tx, until, 10).await }))
+    };
+    assert_eq!(forget(at(99)).await.unwrap(), 0);
+    assert_eq!((forget(at(100)).await.unwrap(), forget(at(100)).await.unwrap()), (10, 9));
+}
+
+async fn what_was_not_tried_is_given_back(db: Fixture) {
+    append(&db, 2).await;
+    let claimed = claim(&db.store, "c1", 2, 0).await;
+    let one = claimed[0].clone();
+    let unclaim =
+        db.store.write(Lane::Bulk, move |tx| Box::pin(async move { outbox::unclaim(tx, &one).await }));
+    assert!(unclaim.await.unwrap());
+    assert_eq!((first(&db).await.attempt, claim(&db.store, "c2", 2, 1).await.len()), (0, 1));
+    db.store.write(Lane::Bulk, |tx| Box::pin(outbox::unclaim_all(tx))).await.unwrap();
+    assert_eq!(claim(&db.store, "c3", 2, 1).await.len(), 2);
 }
 
 async fn a_thousand_claims_of_two_hosts_never_meet(db: Fixture) {
