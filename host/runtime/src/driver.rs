@@ -81,7 +81,7 @@ impl<M: Machine> Exchange<M> {
         cutoff: Retirement,
     ) -> Self {
         let binding = Arc::clone(sandbox.binding());
-        let wire = Wire::new(Arc::clone(&binding), secrets);
+        let wire = Wire::new(Arc::clone(&binding), secrets, &context.organization);
         let running = Running {
             sandbox,
             machine,

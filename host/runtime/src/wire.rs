@@ -27,6 +27,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 pub(crate) struct Wire {
     binding: Arc<Binding>,
     secrets: Arc<SecretSet>,
+    /// For which organisation.
+    organization: Arc<str>,
     /// In the place of the binding's.
     permissions: Option<Arc<Permissions>>,
     flights: FuturesUnordered<BoxFuture<'static, Happening>>,
@@ -57,11 +59,12 @@ pub(crate) enum Seen {
 }
 
 impl Wire {
-    pub(crate) fn new(binding: Arc<Binding>, secrets: Arc<SecretSet>) -> Self {
+    pub(crate) fn new(binding: Arc<Binding>, secrets: Arc<SecretSet>, organization: &str) -> Self {
         let requests_left = binding.limits.http_calls;
         Self {
             binding,
             secrets,
+            organization: organization.into(),
             permissions: None,
             flights: FuturesUnordered::new(),
             requests_left,
@@ -84,6 +87,7 @@ impl Wire {
         self.requests_left =
             self.requests_left.checked_sub(1).ok_or(Fault::Requests(self.binding.limits.http_calls))?;
         let (binding, secrets) = (Arc::clone(&self.binding), Arc::clone(&self.secrets));
+        let organization = Arc::clone(&self.organization);
         let permissions = self.permissions.clone();
         self.flights.push(Box::pin(async move {
             let granted = binding.permissions();
@@ -92,7 +96,7 @@ impl Wire {
             if let Some(tape) = egress.tape() {
                 tape.hear(exchange, Sound::Sent(&SentRequest::from(&request)));
             }
-            let mut options = SendOptions::of(binding.holder());
+            let mut options = SendOptions::of(binding.holder()).organization(&organization);
             if permissions.is_some() {
                 // These were chosen for this exchange, by somebody who is no operator.
                 options = options.public_beyond(granted);

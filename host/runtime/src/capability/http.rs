@@ -41,7 +41,9 @@ impl CallState {
     }
 
     async fn answer(&mut self, request: EgressRequest) -> Result<Response, EgressError> {
-        let options = SendOptions::of(self.binding.holder()).max_response(ANSWER_BYTES as u64);
+        let options = SendOptions::of(self.binding.holder())
+            .organization(&self.context.organization)
+            .max_response(ANSWER_BYTES as u64);
         let egress = &self.binding.generation.host.egress;
         let permissions = self.binding.permissions();
         let url = request.url.clone();

@@ -30,9 +30,21 @@ impl Default for Timeouts {
     }
 }
 
+/// Who sends, and may so reach other internal hosts than others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Senders {
+    /// Plugins, and the host where an operator chose the address.
+    #[default]
+    Plugins,
+    /// The host, to addresses that its clients chose.
+    Webhooks,
+}
+
 /// How egress is set up.
 #[derive(Clone, Debug)]
 pub struct EgressConfig {
+    /// Who sends through it.
+    pub senders: Senders,
     /// Hosts that may be on private addresses: `host`, `host:port`, `*.host` or an IP address. They are
     /// reached directly, also where there is a proxy.
     pub allow_internal: Vec<String>,
@@ -54,11 +66,14 @@ pub struct EgressConfig {
     pub tape: Option<Arc<dyn Tape>>,
     /// In the place of the system's resolver.
     pub resolver: Option<Arc<dyn Resolve>>,
+    /// Is told what is refused, for the audit log.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 impl Default for EgressConfig {
     fn default() -> Self {
         Self {
+            senders: Senders::default(),
             allow_internal: Vec::new(),
             proxy: None,
             timeouts: Timeouts::default(),
@@ -69,8 +84,26 @@ impl Default for EgressConfig {
             extra_roots_pem: Vec::new(),
             tape: None,
             resolver: None,
+            watch: None,
         }
     }
+}
+
+/// Is told of refusals. Guests can cause any number of them: whoever writes them down adds them up.
+pub trait Watch: std::fmt::Debug + Send + Sync {
+    /// A request was refused before anything of it left.
+    fn refused(&self, refused: &Refused<'_>);
+}
+
+/// A request that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// On whose behalf it was sent.
+    pub holder: Holder<'a>,
+    /// For which organisation, where it was for one.
+    pub organization: Option<&'a str>,
+    /// Where to: `https://host`, as far as it is a URL.
+    pub origin: &'a str,
 }
 
 /// On whose behalf something is done: named in refusals, with what would allow it.
@@ -128,6 +161,8 @@ pub struct SendOptions<'a> {
     /// Set where somebody else than an operator chose where to send: only what these cover may be on a
     /// host of `egress.allow_internal`, everything else must be public.
     pub public_beyond: Option<&'a Permissions>,
+    /// The organisation for which it is sent, for the audit log.
+    pub organization: Option<&'a str>,
 }
 
 impl<'a> SendOptions<'a> {
@@ -138,12 +173,17 @@ impl<'a> SendOptions<'a> {
 
     /// With the configured limits.
     pub fn of(holder: Holder<'a>) -> Self {
-        Self { holder, timeouts: None, max_response_bytes: None, public_beyond: None }
+        Self { holder, timeouts: None, max_response_bytes: None, public_beyond: None, organization: None }
     }
 
     /// With another limit on the answer, in bytes.
     pub fn max_response(self, bytes: u64) -> Self {
         Self { max_response_bytes: Some(bytes), ..self }
+    }
+
+    /// For this organisation.
+    pub fn organization(self, id: &'a str) -> Self {
+        Self { organization: Some(id), ..self }
     }
 
     /// With internal hosts only where these permissions, an operator's, cover the request.

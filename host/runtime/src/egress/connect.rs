@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
-use super::config::{EgressConfig, EgressConfigError};
+use super::config::{EgressConfig, EgressConfigError, Senders};
 use super::error::{EgressError, EgressErrorKind};
 use super::policy::{self, Internal};
 use super::proxy::Proxy;
@@ -25,6 +25,7 @@ use super::resolve::{Resolve, SystemResolver};
 /// Opens connections. Whether one is allowed depends on the configuration alone, so that connections may
 /// be shared by all who may send to their origin.
 pub(super) struct Connector {
+    senders: Senders,
     internal: Internal,
     resolver: Arc<dyn Resolve>,
     proxy: Option<Proxy>,
@@ -45,6 +46,7 @@ impl Connector {
                 .map_err(|error| roots_error(error.to_string()))?;
         }
         Ok(Self {
+            senders: config.senders,
             internal: Internal::new(&config.allow_internal)?,
             resolver: config.resolver.clone().unwrap_or_else(|| Arc::new(SystemResolver)),
             proxy: config.proxy.as_deref().map(Proxy::parse).transpose()?,
@@ -65,7 +67,7 @@ impl Connector {
         if !self.is_internal(url) {
             if let (Some(_), Some(Host::Domain(name))) = (self.proxy_for(url), url.host()) {
                 let addresses = lookup(&*self.resolver, name).await?;
-                policy::check(name, port(url), &addresses)?;
+                policy::check(self.senders, name, port(url), &addresses)?;
             }
             return Ok(());
         }
@@ -77,7 +79,13 @@ impl Connector {
         )))
     }
 
-    fn is_internal(&self, url: &Url) -> bool {
+    /// Who sends through it.
+    pub(super) const fn senders(&self) -> Senders {
+        self.senders
+    }
+
+    /// Whether the operator named the URL's host.
+    pub(super) fn is_internal(&self, url: &Url) -> bool {
         self.internal.names(url.host_str().unwrap_or_default(), port(url))
     }
 
@@ -102,7 +110,7 @@ impl Connector {
         let parsed = url.host().ok_or_else(|| EgressError::denied("the URL has no host"))?;
         let stream = match self.proxy_for(url) {
             Some(proxy) => {
-                policy::check_unresolved(&parsed, port)?;
+                policy::check_unresolved(self.senders, &parsed, port)?;
                 let addresses = lookup(&SystemResolver, proxy.host()).await?;
                 let stream = dial(&addresses, proxy.port(), proxy.host(), limit).await?;
                 if url.scheme() == "https" { proxy.tunnel(stream, host, port).await? } else { stream }
@@ -114,7 +122,7 @@ impl Connector {
                     Host::Ipv6(ip) => vec![IpAddr::V6(ip)],
                 };
                 if !self.is_internal(url) {
-                    policy::check(host, port, &addresses)?;
+                    policy::check(self.senders, host, port, &addresses)?;
                 }
                 dial(&addresses, port, host, limit).await?
             }

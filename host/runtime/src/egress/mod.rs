@@ -15,14 +15,16 @@ use http_body::Body as _;
 use url::{Position, Url};
 
 pub use body::EgressBody;
-pub use config::{EgressConfig, EgressConfigError, Holder, SendOptions, Timeouts};
+pub use config::{EgressConfig, EgressConfigError, Holder, Refused, SendOptions, Senders, Timeouts, Watch};
 pub use error::{EgressError, EgressErrorKind};
+pub use own::{OwnAnswer, OwnPost};
 pub use request::{EgressRequest, Part};
 pub use resolve::Resolve;
 pub use stats::{EgressStats, OriginStats};
 
 use crate::secret::Secret;
 pub use crate::secret::SecretEncoding;
+use crate::stats::origin;
 use crate::tape::{SentRequest, Tape};
 use body::Source;
 use connect::Connector;
@@ -37,6 +39,7 @@ mod config;
 mod connect;
 mod connection;
 mod error;
+mod own;
 mod played;
 mod policy;
 mod pool;
@@ -62,6 +65,7 @@ struct Shared {
     max_response: u64,
     max_request: u64,
     tape: Option<Arc<dyn Tape>>,
+    watch: Option<Arc<dyn Watch>>,
     refusals: Counter,
 }
 
@@ -90,6 +94,7 @@ impl Egress {
             max_response: config.max_response_bytes,
             max_request: config.max_request_bytes,
             tape: config.tape,
+            watch: config.watch,
             refusals: Counter::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -107,9 +112,14 @@ impl Egress {
         secrets: &BTreeMap<String, Secret>,
         options: &SendOptions<'_>,
     ) -> Result<EgressResponse, EgressError> {
+        let watched = self.shared.watch.as_ref().map(|watch| (watch, request.url.clone()));
         let outcome = self.exchange(request, permissions, secrets, options).await;
         if matches!(&outcome, Err(error) if error.kind == EgressErrorKind::Denied) {
             self.shared.refusals.add(1);
+            if let Some((watch, url)) = watched {
+                let SendOptions { holder, organization, .. } = *options;
+                watch.refused(&Refused { holder, organization, origin: origin(&url) });
+            }
         }
         outcome
     }

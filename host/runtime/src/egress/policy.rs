@@ -6,7 +6,7 @@ use hardpoint_domain::address::{self, AddressClass};
 use hardpoint_domain::pattern::HostPattern;
 use url::Host;
 
-use super::config::EgressConfigError;
+use super::config::{EgressConfigError, Senders};
 use super::error::EgressError;
 
 /// The hosts of `egress.allow_internal`.
@@ -42,25 +42,36 @@ fn parse(entry: &str) -> Result<(HostPattern, Option<u16>), EgressConfigError> {
 }
 
 /// Refuses unless every address is public: one private address among many is enough to be led astray.
-pub(super) fn check(host: &str, port: u16, addresses: &[IpAddr]) -> Result<(), EgressError> {
+pub(super) fn check(
+    senders: Senders,
+    host: &str,
+    port: u16,
+    addresses: &[IpAddr],
+) -> Result<(), EgressError> {
     let class = addresses.iter().map(|&ip| address::class(ip)).find(|class| *class != AddressClass::Public);
-    class.map_or(Ok(()), |class| Err(refusal(host, port, class)))
+    class.map_or(Ok(()), |class| Err(refusal(senders, host, port, class)))
 }
 
 /// For hosts whose name a proxy resolves: what can be known of them from here.
-pub(super) fn check_unresolved(host: &Host<&str>, port: u16) -> Result<(), EgressError> {
+pub(super) fn check_unresolved(senders: Senders, host: &Host<&str>, port: u16) -> Result<(), EgressError> {
     match host {
-        Host::Ipv4(ip) => check(&ip.to_string(), port, &[IpAddr::V4(*ip)]),
-        Host::Ipv6(ip) => check(&format!("[{ip}]"), port, &[IpAddr::V6(*ip)]),
+        Host::Ipv4(ip) => check(senders, &ip.to_string(), port, &[IpAddr::V4(*ip)]),
+        Host::Ipv6(ip) => check(senders, &format!("[{ip}]"), port, &[IpAddr::V6(*ip)]),
         Host::Domain(name) if *name == "localhost" || name.ends_with(".localhost") => {
-            Err(refusal(name, port, AddressClass::Loopback))
+            Err(refusal(senders, name, port, AddressClass::Loopback))
         }
         Host::Domain(_) => Ok(()),
     }
 }
 
-/// The class is told, the address is not: a plugin has no business mapping an inner network.
-fn refusal(host: &str, port: u16, class: AddressClass) -> EgressError {
+/// The class is told, the address is not: who chose it has no business mapping an inner network.
+fn refusal(senders: Senders, host: &str, port: u16, class: AddressClass) -> EgressError {
+    if senders == Senders::Webhooks {
+        return EgressError::denied(format!(
+            "{host} is at a {class} address, which webhooks may not reach; an operator may allow this host with \
+             \"{host}:{port}\" in `egress.allow_internal_webhooks` of the configuration"
+        ));
+    }
     EgressError::denied(format!(
         "{host} is at a {class} address, which plugins may not reach; an operator may allow this host to bindings that \
          name it in their settings, with \"{host}:{port}\" in `egress.allow_internal` of the configuration"

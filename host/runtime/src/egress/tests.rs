@@ -4,6 +4,8 @@ mod denials;
 mod double;
 mod exchanges;
 mod faults;
+mod hosts;
+mod own;
 mod proxies;
 mod tls;
 
