@@ -7,9 +7,10 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, docs, embeddings,
-    health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins,
-    tiers, tools, usage, users, workspace_members, workspaces,
+    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, diagnostics, docs,
+    embeddings, health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches,
+    plugins, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members,
+    workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::service::idempotency::HEADER;
@@ -94,6 +95,19 @@ pub const BASE: &str = "/api/v1";
         plugins::reload_one,
         plugins::logs,
         audit_logs::export,
+        webhook_endpoints::list,
+        webhook_endpoints::create,
+        webhook_endpoints::get,
+        webhook_endpoints::update,
+        webhook_endpoints::remove,
+        webhook_endpoints::rotate_secret,
+        webhook_deliveries::list,
+        webhook_deliveries::get,
+        webhook_deliveries::replay,
+        webhook_deliveries::replay_since,
+        webhook_deliveries::test,
+        diagnostics::request,
+        diagnostics::deliveries,
         configs::get,
         configs::update,
         docs::openapi,
@@ -110,6 +124,8 @@ pub const BASE: &str = "/api/v1";
         (name = "API keys", description = "Keys, what they may do, and what was done with them"),
         (name = "plugins", description = "For operators: what is loaded and what it may do"),
         (name = "audit logs", description = "What happened, and where it is sent"),
+        (name = "webhooks", description = "Where an organisation's events are told, and what became of it"),
+        (name = "diagnostics", description = "What became of one request, and of deliveries"),
         (name = "operation", description = "Whether it runs, and how it is described"),
     ),
     modifiers(&Credentials, &Common)

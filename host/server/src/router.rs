@@ -12,9 +12,10 @@ use hardpoint_domain::feature::Feature;
 use http::{Method, StatusCode};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, docs, embeddings,
-    health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins,
-    tiers, tools, usage, users, workspace_members, workspaces,
+    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, diagnostics, docs,
+    embeddings, health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches,
+    plugins, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members,
+    workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Bodies, Entry, entry};
@@ -124,8 +125,34 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                 .route("/api_keys/{id}/usage", get(api_key_history::usage)),
         ),
         (
+            rule("webhooks", Admin, Admin),
+            routes()
+                .route("/webhook_endpoints", get(webhook_endpoints::list).post(webhook_endpoints::create))
+                .route(
+                    "/webhook_endpoints/{id}",
+                    get(webhook_endpoints::get)
+                        .put(webhook_endpoints::update)
+                        .delete(webhook_endpoints::remove),
+                )
+                .route("/webhook_endpoints/{id}/rotate_secret", post(webhook_endpoints::rotate_secret))
+                .route("/webhook_endpoints/{id}/test", post(webhook_deliveries::test))
+                .route("/webhook_endpoints/{id}/replay", post(webhook_deliveries::replay_since))
+                .route("/webhook_endpoints/{id}/deliveries", get(webhook_deliveries::list))
+                .route("/webhook_endpoints/{id}/deliveries/{delivery_id}", get(webhook_deliveries::get))
+                .route(
+                    "/webhook_endpoints/{id}/deliveries/{delivery_id}/replay",
+                    post(webhook_deliveries::replay),
+                ),
+        ),
+        (
             rule("audit_logs", Admin, Admin).paid(Feature::SiemExport),
             routes().route("/audit-logs/siem/{exporter}/export", post(audit_logs::export)),
+        ),
+        (
+            rule("diagnostics", Admin, Admin),
+            routes()
+                .route("/diagnostics/requests/{id}", get(diagnostics::request))
+                .route("/diagnostics/deliveries/summary", get(diagnostics::deliveries)),
         ),
         (
             rule("configs", Operator, Operator),

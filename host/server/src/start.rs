@@ -8,12 +8,12 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::{Clock, Rng};
-use hardpoint_runtime::egress::{EgressConfig, Timeouts};
+use hardpoint_runtime::egress::{Egress, EgressConfig, Senders, Timeouts, Watch};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
 use hardpoint_store::plugins::State;
 use hardpoint_store::{
     CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError,
-    idempotency as requests, plugins,
+    idempotency as requests, outbox, plugins,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,10 +42,11 @@ use crate::worker::leases;
 use crate::worker::mail;
 use crate::worker::pauses;
 use crate::worker::places;
-use crate::worker::refusals::{self, Refusals};
+use crate::worker::refusals::{self, EgressRefusals, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
 use crate::worker::sequencer::{self, Log};
+use crate::worker::webhooks;
 
 /// How long what nobody waits for may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(10);
@@ -164,35 +165,58 @@ pub fn open_runtime(
     compiler: CompilerCommand,
     services: HostServices,
 ) -> anyhow::Result<Runtime> {
-    let (plugins, egress) = (&config.plugins, &config.egress);
-    let extra_roots_pem = match &egress.extra_roots {
-        Some(file) => std::fs::read(file)
-            .with_context(|| format!("egress.extra_roots: {} cannot be read", file.display()))?,
-        None => Vec::new(),
-    };
-    let runtime = RuntimeConfig {
+    Runtime::new(runtime_config(config, compiler, None)?, services).context(NO_SANDBOX)
+}
+
+const NO_SANDBOX: &str = "the sandbox cannot be set up";
+
+fn runtime_config(
+    config: &Config,
+    compiler: CompilerCommand,
+    watch: Option<Arc<EgressRefusals>>,
+) -> anyhow::Result<RuntimeConfig> {
+    let plugins = &config.plugins;
+    let watch = watch.map(|watch| watch as Arc<dyn Watch>);
+    Ok(RuntimeConfig {
         max_component_bytes: plugins.max_component_bytes.0,
         sandboxes: plugins.sandboxes,
         sandboxes_per_organization: plugins.sandboxes_per_organization,
         sandbox_memory: plugins.sandbox_memory.0,
         drain_calls: plugins.drain_calls.0,
         drain_streams: plugins.drain_streams.0,
-        egress: EgressConfig {
-            allow_internal: egress.allow_internal.clone(),
-            proxy: egress.proxy.clone(),
-            timeouts: Timeouts {
-                connect: egress.connect_timeout.0,
-                first_byte: egress.first_byte_timeout.0,
-                gap: egress.gap_timeout.0,
-            },
-            max_response_bytes: egress.max_response.0,
-            max_request_bytes: egress.max_request.0,
-            extra_roots_pem,
-            ..EgressConfig::default()
-        },
+        egress: EgressConfig { watch, ..egress_config(config)? },
         ..RuntimeConfig::new(config.server.data.join("cache"), compiler)
+    })
+}
+
+/// The way out as configured.
+fn egress_config(config: &Config) -> anyhow::Result<EgressConfig> {
+    let egress = &config.egress;
+    let extra_roots_pem = match &egress.extra_roots {
+        Some(file) => std::fs::read(file)
+            .with_context(|| format!("egress.extra_roots: {} cannot be read", file.display()))?,
+        None => Vec::new(),
     };
-    Runtime::new(runtime, services).context("the sandbox cannot be set up")
+    Ok(EgressConfig {
+        allow_internal: egress.allow_internal.clone(),
+        proxy: egress.proxy.clone(),
+        timeouts: Timeouts {
+            connect: egress.connect_timeout.0,
+            first_byte: egress.first_byte_timeout.0,
+            gap: egress.gap_timeout.0,
+        },
+        max_response_bytes: egress.max_response.0,
+        max_request_bytes: egress.max_request.0,
+        extra_roots_pem,
+        ..EgressConfig::default()
+    })
+}
+
+/// The way out for webhooks: the same, with internal hosts and connections of its own.
+fn webhook_egress(config: &Config) -> anyhow::Result<Egress> {
+    let allow_internal = config.egress.allow_internal_webhooks.clone();
+    let config = EgressConfig { senders: Senders::Webhooks, allow_internal, ..egress_config(config)? };
+    Egress::new(config).context("the way out for webhooks cannot be set up")
 }
 
 /// Starts everything but the listener.
@@ -209,11 +233,15 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     }
     leases::take_back(&store, clock.now()).await.context("the store cannot be written")?;
     lose_requests(&store, &clock).await.context("the store cannot be written")?;
+    let webhook_egress = webhook_egress(&config)?;
     log_level.set(&effective.config.log);
     let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;
     let kv = Arc::new(StoredKv(store.clone()));
-    let runtime =
-        open_runtime(&config, compiler, HostServices { clock: clock.clone(), rng: rng.clone(), kv })?;
+    let refusals = Arc::new(Refusals::default());
+    let watch = Arc::new(EgressRefusals { refusals: refusals.clone(), clock: clock.clone() });
+    let services = HostServices { clock: clock.clone(), rng: rng.clone(), kv };
+    let runtime = Runtime::new(runtime_config(&config, compiler, Some(watch))?, services);
+    let runtime = runtime.context(NO_SANDBOX)?;
     // Nobody is served yet, and nobody learns meanwhile of what is closed to them.
     let arranged = Arranged::read(&mut store.read().await?).await?;
     runtime.publish_to(arranged.openings(&config), Vec::new(), Vec::new());
@@ -236,13 +264,14 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         throttle: Throttle::default(),
         post: Post::open(&config, rng.clone())?,
         claims: Claims::default(),
-        refusals: Refusals::default(),
+        refusals,
         log: Log::default(),
         config,
         latest: ArcSwap::from_pointee(effective),
         log_level,
         store,
         runtime,
+        webhook_egress,
         clock,
         rng,
         reload,
@@ -259,6 +288,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(forgetting::run(app.clone())),
         tokio::spawn(idempotency::run(app.clone())),
         tokio::spawn(sequencer::run(app.clone())),
+        tokio::spawn(webhooks::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers, _loaded: loaded })
 }
@@ -270,7 +300,14 @@ async fn lose_requests(store: &Store, clock: &Arc<dyn Clock>) -> Result<(), Stor
         return Ok(());
     }
     let now = clock.now();
-    store.write(Lane::Request, move |tx| Box::pin(requests::lose_all(tx, now))).await
+    let write = store.write(Lane::Request, move |tx| {
+        Box::pin(async move {
+            requests::lose_all(tx, now).await?;
+            // What it was sending is sent again.
+            outbox::unclaim_all(tx).await
+        })
+    });
+    write.await
 }
 
 impl Server {

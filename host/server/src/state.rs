@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::Runtime;
+use hardpoint_runtime::egress::Egress;
 use hardpoint_store::{CallRecorder, Store};
 use tokio::sync::watch;
 
@@ -36,6 +37,8 @@ pub struct App {
     pub store: Store,
     /// Everything sandboxed; `runtime.snapshot()` is the catalogue, one snapshot a request.
     pub runtime: Runtime,
+    /// The way out for webhooks, whose addresses organisations choose.
+    pub webhook_egress: Egress,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// The unpredictable.
@@ -61,7 +64,7 @@ pub struct App {
     /// Requests that are carried out under an `Idempotency-Key`.
     pub claims: Claims,
     /// Requests that were refused, counted until they are written down together.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// How far the audit log is numbered.
     pub log: Log,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

@@ -8,7 +8,7 @@ use hardpoint_domain::model::Model;
 use url::Url;
 
 use super::read::Problem;
-use super::{Config, Span, storage};
+use super::{Config, EgressConfig, Span, storage};
 
 /// Everything that is wrong with it. `bindings` are all that were written, those among them that could
 /// not be read included: what is wrong with them was said already.
@@ -76,11 +76,14 @@ fn check_places(config: &Config, problems: &mut Vec<Problem>) {
         // It may hold a password.
         problems.push(Problem::new("egress.proxy", "is no `http://host:port`"));
     }
-    for (at, entry) in config.egress.allow_internal.iter().enumerate() {
-        if !is_host_or_host_port(entry) {
+    let EgressConfig { allow_internal, allow_internal_webhooks, .. } = &config.egress;
+    for (key, entries) in
+        [("allow_internal", allow_internal), ("allow_internal_webhooks", allow_internal_webhooks)]
+    {
+        for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| !is_host_or_host_port(entry)) {
             let message =
                 format!("`{entry}` is neither `host`, `host:port` nor `*.host`; leave scheme and path out");
-            problems.push(Problem::new(format!("egress.allow_internal.{at}"), message));
+            problems.push(Problem::new(format!("egress.{key}.{at}"), message));
         }
     }
 }

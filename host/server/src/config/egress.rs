@@ -12,6 +12,9 @@ use super::units::{Size, Span};
 pub struct EgressConfig {
     /// Hosts (`name`, `name:port` or `*.name`) that may resolve to loopback, private or other special addresses.
     pub allow_internal: Vec<String>,
+    /// Hosts, written alike, at such addresses that webhooks may be sent to; over http too. Organisations choose where
+    /// their webhooks go, so these are a list of their own.
+    pub allow_internal_webhooks: Vec<String>,
     /// A proxy for all outbound requests, `http://host:port`.
     pub proxy: Option<String>,
     /// For name resolution, connection and TLS handshake together.
@@ -32,6 +35,7 @@ impl Default for EgressConfig {
     fn default() -> Self {
         Self {
             allow_internal: Vec::new(),
+            allow_internal_webhooks: Vec::new(),
             proxy: None,
             connect_timeout: Span::seconds(10),
             first_byte_timeout: Span::seconds(120),

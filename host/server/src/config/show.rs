@@ -74,6 +74,7 @@ impl Config {
         let egress = &self.egress;
         json!({
             "allow_internal": egress.allow_internal,
+            "allow_internal_webhooks": egress.allow_internal_webhooks,
             "proxy": egress.proxy.as_deref().map(without_users),
             "connect_timeout": egress.connect_timeout.to_string(),
             "first_byte_timeout": egress.first_byte_timeout.to_string(),

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod billing;
 pub mod completions;
+pub mod diagnostics;
 pub mod effective;
 pub mod embeddings;
 pub mod events;
@@ -19,3 +20,4 @@ pub mod rates;
 pub mod settings;
 pub mod tools;
 pub mod vault;
+pub mod webhooks;

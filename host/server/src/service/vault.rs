@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hardpoint_domain::event::Target;
 use hardpoint_domain::id::BindingName;
 use hardpoint_domain::origin::Origin;
-use hardpoint_domain::seal::{Keyring, SealError, Sealed};
+use hardpoint_domain::seal::{Keyring, MasterKey, SealError, Sealed};
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_store::secrets::{self, PLATFORM, Secret};
 use hardpoint_store::{Lane, Store, StoreError, mails};
@@ -59,6 +59,20 @@ pub fn open(keyring: &Keyring, secret: &Secret) -> Result<SecretText, SealError>
     let place = place(&secret.owner, &secret.name, secret.audience.as_deref());
     let value = String::from_utf8(keyring.open(&place, &sealed)?).map_err(|_| SealError::Broken)?;
     Ok(SecretText::new(value))
+}
+
+/// Seals a value that the host alone uses, for its owner and name.
+///
+/// # Errors
+/// If it is longer than the cipher takes.
+pub fn seal(
+    key: &MasterKey,
+    owner: &str,
+    name: &str,
+    value: &str,
+    rng: &dyn Rng,
+) -> Result<Sealed, SealError> {
+    key.seal(&place(owner, name, None), value.as_bytes(), rng)
 }
 
 /// Who can write to the database can neither rename a secret nor send it elsewhere.

@@ -17,6 +17,7 @@ pub mod places;
 pub mod refusals;
 pub mod reload;
 pub mod sequencer;
+pub mod webhooks;
 
 /// The rounds of a worker: one every so often, and a last one when the server stops.
 struct Rounds {

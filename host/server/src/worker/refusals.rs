@@ -1,5 +1,5 @@
-//! Refused requests (401, 402, 403, 429) and failed logins, written down by source and minute. One event each would let
-//! strangers fill the disk.
+//! Refused requests (401, 402, 403, 429), failed logins, and what plugins may not send, written down by source and
+//! minute. One event each would let strangers fill the disk.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use hardpoint_domain::event::{Actor, Event, Outcome, Target};
 use hardpoint_domain::id;
-use hardpoint_domain::time::{Rng, Timestamp};
+use hardpoint_domain::time::{Clock, Rng, Timestamp};
+use hardpoint_runtime::egress::{Refused, Watch};
 use hardpoint_store::users::User;
 use hardpoint_store::{Lane, StoreError};
 use serde_json::json;
@@ -40,6 +41,8 @@ enum What {
     Request(u16, String),
     /// A PIN, and whose it was not, with their organisation.
     Login(Option<(String, String)>),
+    /// A plugin's request, of this binding, to this origin, for an organisation.
+    Egress { binding: String, origin: String, organization: Option<String> },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +69,24 @@ impl Refusals {
         self.count(Source { what: What::Login(whose), ip, caller: None }, now);
     }
 
+    /// Counts a request that a plugin may not send.
+    fn note_egress(&self, refused: &Refused<'_>, now: Timestamp) {
+        let what = What::Egress {
+            binding: refused.holder.binding.to_owned(),
+            origin: refused.origin.to_owned(),
+            organization: refused.organization.map(str::to_owned),
+        };
+        self.count(Source { what, ip: None, caller: None }, now);
+    }
+
     fn count(&self, mut source: Source, now: Timestamp) {
         let mut tallies = self.tallies();
         if tallies.len() >= SOURCES && !tallies.contains_key(&source) {
             let what = match source.what {
                 What::Login(_) => What::Login(None),
+                What::Egress { .. } => {
+                    What::Egress { binding: String::new(), origin: String::new(), organization: None }
+                }
                 request => request,
             };
             source = Source { what, ip: None, caller: None };
@@ -105,6 +121,10 @@ fn event(Source { what, ip, caller }: Source, tally: Tally, rng: &dyn Rng) -> Ev
             let (user, organization) = whose.unzip();
             ("login.failed", Target::new("user", user.unwrap_or_default()), organization)
         }
+        What::Egress { binding, origin, organization } => {
+            after["origin"] = origin.into();
+            ("egress.refused", Target::new("binding", binding), organization)
+        }
     };
     Event {
         organization_id,
@@ -118,6 +138,26 @@ fn event(Source { what, ip, caller }: Source, tally: Tally, rng: &dyn Rng) -> Ev
             actor.unwrap_or_else(Actor::anonymous),
             target,
         )
+    }
+}
+
+/// Counts what the way out refuses.
+pub struct EgressRefusals {
+    /// Where they are counted.
+    pub refusals: Arc<Refusals>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for EgressRefusals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EgressRefusals")
+    }
+}
+
+impl Watch for EgressRefusals {
+    fn refused(&self, refused: &Refused<'_>) {
+        self.refusals.note_egress(refused, self.clock.now());
     }
 }
 

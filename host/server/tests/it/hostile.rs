@@ -118,6 +118,7 @@ struct Scene {
     key: String,
     user: String,
     workspace: String,
+    endpoint: String,
 }
 
 impl Scene {
@@ -127,9 +128,12 @@ impl Scene {
         let document = app.get("/api/v1/openapi.json").await.expect(200);
         let caller = app.tenant("Mine").await;
         let (user, workspace) = belongings(&app, &caller).await;
+        let wanted = json!({"url": "https://example.com/hook", "events": ["none.at_all"]});
+        let endpoint = app.post_as(&caller.key, "/api/v1/webhook_endpoints", &wanted).await.expect(201);
+        let endpoint = endpoint["id"].as_str().unwrap().to_owned();
         let spare = app.post_as(&caller.key, "/api/v1/api_keys", &json!({})).await.expect(201);
         let key = spare["id"].as_str().unwrap().to_owned();
-        Self { app, document, caller, key, user, workspace }
+        Self { app, document, caller, key, user, workspace, endpoint }
     }
 
     /// What stands in a path's place of an operation, so that the operation is about something that is there.
@@ -140,6 +144,7 @@ impl Scene {
             ("id", path) if path.contains("/api_keys/") => &self.key,
             ("id", path) if path.contains("/users/") => &self.user,
             ("id", path) if path.contains("/workspaces/") => &self.workspace,
+            ("id", path) if path.contains("/webhook_endpoints/") => &self.endpoint,
             ("id", path) if path.contains("/plugins/") => "echo",
             ("name", path) if path.contains("/tools/") => "echo",
             _ => "none",

@@ -18,6 +18,13 @@ async fn what_is_another_tenants_is_not_there() {
     let ws = app.post_as(&theirs.key, &all, &json!({"name": "Secret plans"})).await.expect(201);
     let ws = ws["id"].as_str().unwrap();
     let (key, nobody) = (format!("{KEYS}/{}", theirs.key_id), format!("{KEYS}/key_{}", "0".repeat(32)));
+    let hooks = "/api/v1/webhook_endpoints";
+    let wanted = json!({"url": "https://example.com/hook"});
+    let hook = app.post_as(&theirs.key, hooks, &wanted).await.expect(201);
+    let hook = format!("{hooks}/{}", hook["id"].as_str().unwrap());
+    app.post_as(&theirs.key, &format!("{hook}/test"), &json!({})).await.expect(202);
+    let sent = app.get_as(&theirs.key, &format!("{hook}/deliveries")).await.expect(200);
+    let sent = format!("{hook}/deliveries/{}", sent["data"][0]["id"].as_str().unwrap());
     let body = json!({"name": "Mine"});
     for (method, path, body) in [
         (Method::GET, key.clone(), None),
@@ -35,6 +42,16 @@ async fn what_is_another_tenants_is_not_there() {
         (Method::DELETE, format!("{all}/{ws}"), None),
         (Method::GET, format!("/api/v1/orgs/{}/workspaces/{ws}", mine.organization), None),
         (Method::DELETE, format!("/api/v1/orgs/{}/workspaces/{ws}", mine.organization), None),
+        (Method::GET, format!("{hooks}?organization_id={}", theirs.organization), None),
+        (Method::GET, hook.clone(), None),
+        (Method::PUT, hook.clone(), Some(&json!({}))),
+        (Method::POST, format!("{hook}/rotate_secret"), None),
+        (Method::POST, format!("{hook}/test"), None),
+        (Method::POST, format!("{hook}/replay?since=2020-01-01"), None),
+        (Method::GET, format!("{hook}/deliveries"), None),
+        (Method::GET, sent.clone(), None),
+        (Method::POST, format!("{sent}/replay"), None),
+        (Method::DELETE, hook.clone(), None),
     ] {
         let answer = app.ask(&mine.key, method.clone(), &path, body).await;
         assert_eq!(answer.status, 404, "{method} {path}: {}", answer.text());

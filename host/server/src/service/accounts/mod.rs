@@ -8,7 +8,7 @@ pub mod keys;
 pub mod limits;
 mod members;
 pub mod organizations;
-mod text;
+pub(crate) mod text;
 pub mod users;
 pub mod workspaces;
 
@@ -110,7 +110,7 @@ impl Principal {
         }
     }
 
-    fn author(&self) -> Author {
+    pub(crate) fn author(&self) -> Author {
         match self {
             Self::Cli => Author::cli(),
             Self::Caller(caller) => Author::from(caller),
@@ -118,7 +118,7 @@ impl Principal {
     }
 
     /// Whether an organisation is theirs to see. It may not exist.
-    fn reaches(&self, organization_id: &str) -> bool {
+    pub(crate) fn reaches(&self, organization_id: &str) -> bool {
         match self {
             Self::Cli => true,
             Self::Caller(caller) => {
@@ -163,6 +163,6 @@ fn no_organization(id: &str) -> ApiError {
 }
 
 /// Text of the client's, cut to what an error should repeat.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }

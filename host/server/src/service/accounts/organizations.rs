@@ -67,7 +67,7 @@ impl Accounts {
     }
 
     /// The id of an organisation that is the caller's to see and exists. Their own always does.
-    pub(super) async fn existing(&self, by: &Principal, named: Option<&str>) -> Result<String, ApiError> {
+    pub(crate) async fn existing(&self, by: &Principal, named: Option<&str>) -> Result<String, ApiError> {
         match (by, named) {
             (Principal::Caller(caller), None) => Ok(caller.organization_id.clone()),
             (Principal::Caller(caller), Some(named)) if named == caller.organization_id => {

@@ -6,7 +6,7 @@ use crate::error::ApiError;
 ///
 /// # Errors
 /// 400, naming the field.
-pub(super) fn line(field: &str, text: &str, most: usize) -> Result<(), ApiError> {
+pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<(), ApiError> {
     check(field, text, most, |character| character.is_control())
 }
 
@@ -14,7 +14,7 @@ pub(super) fn line(field: &str, text: &str, most: usize) -> Result<(), ApiError>
 ///
 /// # Errors
 /// 400, naming the field.
-pub(super) fn lines(field: &str, text: &str, most: usize) -> Result<(), ApiError> {
+pub(crate) fn lines(field: &str, text: &str, most: usize) -> Result<(), ApiError> {
     check(field, text, most, |character| character.is_control() && !matches!(character, '\n' | '\r' | '\t'))
 }
 
@@ -34,7 +34,7 @@ fn check(field: &str, text: &str, most: usize, is_refused: impl Fn(char) -> bool
 ///
 /// # Errors
 /// 400, naming the field.
-pub(super) fn name(field: &str, text: &str, most: usize) -> Result<(), ApiError> {
+pub(crate) fn name(field: &str, text: &str, most: usize) -> Result<(), ApiError> {
     if text.trim().is_empty() {
         return Err(ApiError::bad_field(
             field,

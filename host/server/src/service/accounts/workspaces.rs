@@ -194,12 +194,12 @@ impl Accounts {
 }
 
 /// Workspaces, users and the budget are the organisation's: who is bound to one workspace changes none of them.
-pub(super) fn is_unbound(by: &Principal) -> Result<(), ApiError> {
+pub(crate) fn is_unbound(by: &Principal) -> Result<(), ApiError> {
     if by.powers().workspace_id.is_some() { Err(Excess::Workspace.into()) } else { Ok(()) }
 }
 
 /// Users and the budget are of live requests: who has a test key changes none of them, and writes to nobody.
-pub(super) fn is_live(by: &Principal) -> Result<(), ApiError> {
+pub(crate) fn is_live(by: &Principal) -> Result<(), ApiError> {
     if by.powers().livemode { Ok(()) } else { Err(Excess::Livemode.into()) }
 }
 

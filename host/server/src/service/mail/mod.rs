@@ -89,6 +89,11 @@ impl Post {
         serde_json::from_slice(&text).map_err(|_| anyhow::anyhow!("it is no letter"))
     }
 
+    /// The keys: what must be read back, and where there is no master key is this host's alone, is sealed by them.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     /// The keys of mails that can be opened here.
     pub fn key_ids(&self) -> Vec<String> {
         self.keyring.ids().map(str::to_owned).collect()

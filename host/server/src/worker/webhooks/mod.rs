@@ -1,0 +1,134 @@
+//! Sends webhooks: a lane for each endpoint that something is due for, so that a slow or dead one delays nobody else.
+
+mod lane;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_domain::webhook::schedule::LIFE;
+use hardpoint_store::{Lane as Queue, StoreError, outbox, webhooks};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::state::{App, stopped};
+use lane::Lane;
+
+/// How often the store is asked for what other hosts queued, and for what is due again.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How often what is too old is given up, and what ended long ago forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How long what is being sent may still take when the server stops. What is cut off is sent again.
+const LAST: Duration = Duration::from_secs(5);
+/// How long what became of a delivery can be seen, and be replayed.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Rows in one write of a sweep.
+const BATCH: i64 = 500;
+/// Why what expired was not delivered, where no attempt says more.
+const EXPIRED: &str = "the endpoint answered no probe in time, or was switched off";
+
+/// Sends webhooks until the server stops.
+pub async fn run(app: Arc<App>) {
+    let mut stopping = app.stop.subscribe();
+    let (mut looks, mut sweeps) = (interval(PERIOD), interval(SWEEP));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut lanes = Lanes::default();
+    loop {
+        tokio::select! {
+            told = app.store.told().next() => lanes.wake(&app, told),
+            _ = looks.tick() => match with_work(&app).await {
+                Ok(found) => lanes.start(&app, found),
+                Err(error) => tracing::warn!(%error, "webhooks wait for the store"),
+            },
+            _ = sweeps.tick() => if let Err(error) = sweep(&app).await {
+                tracing::warn!(%error, "old deliveries of webhooks were not cleared");
+            },
+            Some(ended) = lanes.tasks.join_next_with_id() => match ended {
+                Ok((task, ())) => lanes.ended(&app, task),
+                Err(error) => {
+                    tracing::error!(%error, "a lane of webhooks ended badly");
+                    drop(lanes.forget(error.id()));
+                }
+            },
+            () = stopped(&mut stopping) => break,
+        }
+    }
+    let rest = async { while lanes.tasks.join_next().await.is_some() {} };
+    drop(timeout(LAST, rest).await);
+}
+
+async fn with_work(app: &App) -> Result<BTreeSet<String>, StoreError> {
+    let found = webhooks::with_work(&mut app.store.read().await?, app.clock.now()).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// Gives up what is too old, and forgets what ended long ago.
+async fn sweep(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    loop {
+        let write = app.store.write(Queue::Bulk, move |tx| {
+            Box::pin(async move {
+                let expired = outbox::expire(tx, now.minus(LIFE), now, EXPIRED, BATCH).await?;
+                Ok((expired, outbox::forget(tx, now.minus(KEPT), BATCH).await?))
+            })
+        });
+        let (expired, forgotten) = write.await?;
+        if expired > 0 {
+            tracing::warn!(expired, "webhooks were not delivered in time; they are dead letters now");
+        }
+        if expired.max(forgotten) < BATCH.unsigned_abs() {
+            return Ok(());
+        }
+    }
+}
+
+/// The lanes that are at work.
+#[derive(Default)]
+struct Lanes {
+    tasks: JoinSet<()>,
+    by_endpoint: HashMap<String, Arc<Lane>>,
+    by_task: HashMap<Id, String>,
+}
+
+impl Lanes {
+    /// Something was queued for these endpoints.
+    fn wake(&mut self, app: &Arc<App>, endpoints: BTreeSet<String>) {
+        for id in endpoints {
+            match self.by_endpoint.get(&id) {
+                Some(lane) => lane.wake(),
+                None => self.open(app, id),
+            }
+        }
+    }
+
+    /// Something is due for these endpoints; those that are at work come to it by themselves.
+    fn start(&mut self, app: &Arc<App>, endpoints: BTreeSet<String>) {
+        for id in endpoints {
+            if !self.by_endpoint.contains_key(&id) {
+                self.open(app, id);
+            }
+        }
+    }
+
+    fn open(&mut self, app: &Arc<App>, id: String) {
+        let lane = Arc::new(Lane::new(id.clone()));
+        let task = self.tasks.spawn(lane::run(app.clone(), lane.clone())).id();
+        self.by_task.insert(task, id.clone());
+        self.by_endpoint.insert(id, lane);
+    }
+
+    /// A lane found nothing more to do. What was queued in that very moment it may have missed.
+    fn ended(&mut self, app: &Arc<App>, task: Id) {
+        if let Some(lane) = self.forget(task)
+            && lane.was_woken()
+        {
+            self.open(app, lane.endpoint_id().to_owned());
+        }
+    }
+
+    fn forget(&mut self, task: Id) -> Option<Arc<Lane>> {
+        let id = self.by_task.remove(&task)?;
+        self.by_endpoint.remove(&id)
+    }
+}

@@ -1,0 +1,385 @@
+//! `/webhook_endpoints`, and what arrives.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use hardpoint_store::events;
+use http::{HeaderMap, Method, Response};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::support::{Answer, TestApp};
+
+const ENDPOINTS: &str = "/api/v1/webhook_endpoints";
+/// How long a test waits for what should come at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A receiver on the loopback address, which answers what it is told to, and 204 then.
+struct Receiver {
+    port: u16,
+    answers: Arc<Mutex<VecDeque<Response<Body>>>>,
+    arrived: mpsc::UnboundedReceiver<(HeaderMap, Bytes)>,
+}
+
+impl Receiver {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answers: Arc<Mutex<VecDeque<Response<Body>>>> = Arc::default();
+        let (sender, arrived) = mpsc::unbounded_channel();
+        let scripted = answers.clone();
+        let service = Router::new().fallback(move |headers: HeaderMap, body: Bytes| async move {
+            let _ = sender.send((headers, body));
+            let next = scripted.lock().unwrap().pop_front();
+            next.unwrap_or_else(|| Response::builder().status(204).body(Body::empty()).unwrap())
+        });
+        tokio::spawn(crate::exports::axum_serve(listener, service));
+        Self { port, answers, arrived }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hook", self.port)
+    }
+
+    /// A host that may send to it.
+    async fn host(&self) -> TestApp {
+        TestApp::with(&format!("[egress]\nallow_internal_webhooks = [\"127.0.0.1:{}\"]\n", self.port), &[])
+            .await
+    }
+
+    fn answer(&self, status: u16, headers: &[(&str, &str)]) {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        self.answers.lock().unwrap().push_back(response.body(Body::empty()).unwrap());
+    }
+
+    async fn next(&mut self) -> (HeaderMap, Value) {
+        let next = tokio::time::timeout(PATIENCE, self.arrived.recv()).await;
+        let (headers, body) = next.expect("it comes").unwrap();
+        (headers, serde_json::from_slice(&body).unwrap())
+    }
+}
+
+async fn put(app: &TestApp, path: &str, body: &Value) -> Answer {
+    app.send(app.request(Method::PUT, path, Some(body))).await
+}
+
+/// Makes an endpoint; its path and secret.
+async fn endpoint(app: &TestApp, url: &str, events: &[&str]) -> (String, String) {
+    let made = app.post(ENDPOINTS, &json!({"url": url, "events": events})).await.expect(201);
+    (
+        format!("{ENDPOINTS}/{}", made["id"].as_str().unwrap()),
+        made["signingSecret"].as_str().unwrap().to_owned(),
+    )
+}
+
+async fn invite(app: &TestApp, email: &str) -> Value {
+    app.post("/api/v1/users", &json!({"email": email, "role": "member"})).await.expect(201)
+}
+
+/// The newest delivery to an endpoint, once it is as far as this.
+async fn newest(app: &TestApp, endpoint: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let asked = async {
+        loop {
+            let page = app.get(&format!("{endpoint}/deliveries")).await.expect(200);
+            if is_so(&page["data"][0]) {
+                return page["data"][0].clone();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.expect("it comes so far")
+}
+
+/// The events of a kind.
+async fn told(app: &TestApp, kind: &str) -> Vec<hardpoint_domain::event::Event> {
+    let mut conn = app.app().store.read().await.unwrap();
+    let all = events::list(&mut conn, None, None, 1_000).await.unwrap();
+    all.into_iter().map(|stored| stored.event).filter(|event| event.kind == kind).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_life_of_an_endpoint() {
+    let app = TestApp::start().await;
+    let body = json!({"url": "https://example.com/hook", "events": ["user.*"], "description": "CRM"});
+    let created = app.post(ENDPOINTS, &body).await.expect(201);
+    let secret = created["signingSecret"].as_str().unwrap();
+    assert!(secret.starts_with("whsec_") && secret.len() == 50, "{secret}");
+    let one = format!("{ENDPOINTS}/{}", created["id"].as_str().unwrap());
+    insta::assert_snapshot!(app.get(&one).await.shown(), @r#"
+    200
+    {
+      "consecutive_failures": 0,
+      "created_at": "…",
+      "description": "CRM",
+      "disabled_reason": null,
+      "enabled": true,
+      "events": [
+        "user.*"
+      ],
+      "id": "whe_…",
+      "organization_id": "org_…",
+      "previous_secret_until": null,
+      "status": "active",
+      "updated_at": "…",
+      "url": "https://example.com/hook"
+    }
+    "#);
+    let all = app.get(ENDPOINTS).await.expect(200);
+    assert_eq!((&all["total"], &all["data"][0]["id"]), (&json!(1), &created["id"]));
+
+    let changed = put(&app, &one, &json!({"enabled": false, "events": ["*"]})).await.expect(200);
+    assert_eq!((&changed["status"], &changed["events"]), (&json!("disabled"), &json!(["*"])));
+    assert_eq!(changed["description"], "CRM");
+    for path in ["test", "replay?since=2020-01-01"] {
+        app.post(&format!("{one}/{path}"), &json!({})).await.expect(409);
+    }
+    let rotated = app.post(&format!("{one}/rotate_secret"), &json!({})).await.expect(200);
+    assert_ne!(rotated["signingSecret"], created["signingSecret"]);
+    assert_eq!((&rotated["url"], &rotated["previous_secret_until"]), (&body["url"], &Value::Null));
+
+    assert_eq!(app.delete(&one).await.status, 204);
+    for gone in [app.get(&one).await, app.delete(&one).await, put(&app, &one, &json!({})).await] {
+        assert_eq!(gone.status, 404, "{}", gone.text());
+    }
+    for kind in ["created", "updated", "secret_rotated", "deleted"] {
+        let told = told(&app, &format!("webhook_endpoint.{kind}")).await;
+        assert_eq!(told.len(), 1, "{kind}");
+        assert!(!json!(told).to_string().contains("whsec_"), "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_shown_once() {
+    let app = TestApp::start().await;
+    let make = async || {
+        let body = json!({"url": "https://example.com/hook"});
+        let mut request = app.request(Method::POST, ENDPOINTS, Some(&body));
+        request.headers_mut().insert("idempotency-key", "make-1".parse().unwrap());
+        app.send(request).await.expect(201)
+    };
+    let (first, again) = (make().await, make().await);
+    assert_eq!((&first["id"], &again["signingSecret"]), (&again["id"], &Value::Null));
+    assert!(again["notice"].as_str().unwrap().contains("rotate"));
+    assert!(first.get("notice").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_endpoint_cannot_be() {
+    let app = TestApp::start().await;
+    let long = "x".repeat(2_001);
+    for (body, status, field) in [
+        (json!({}), 400, "url"),
+        (json!({"url": ""}), 400, "url"),
+        (json!({"url": format!("https://example.com/{long}")}), 400, "url"),
+        (json!({"url": "https://example.com", "events": []}), 400, "events"),
+        (json!({"url": "https://example.com", "events": ["user.*", "User"]}), 400, "events[1]"),
+        (json!({"url": "https://example.com", "secret": "x"}), 400, "secret"),
+        (json!({"url": "nothing"}), 422, "url"),
+        (json!({"url": "http://example.com/"}), 422, "url"),
+        (json!({"url": "ftp://example.com/"}), 422, "url"),
+        (json!({"url": "https://user:password@example.com/"}), 422, "url"),
+        (json!({"url": "https://127.0.0.1/"}), 422, "url"),
+        (json!({"url": "https://0x7f000001/"}), 422, "url"),
+        (json!({"url": "https://[::ffff:169.254.169.254]/"}), 422, "url"),
+        (json!({"url": "https://localhost/"}), 422, "url"),
+    ] {
+        let refused = app.post(ENDPOINTS, &body).await.expect(status);
+        assert_eq!(refused["error"]["details"]["field"], field, "{body}: {refused}");
+    }
+    let refused = told(&app, "webhook.refused").await;
+    assert_eq!(refused.len(), 8, "each address that is refused is noted");
+    assert!(refused.iter().all(|event| event.organization_id.is_some()));
+    assert!(!json!(refused).to_string().contains("password"));
+    let (one, _) = endpoint(&app, "https://example.com/", &["*"]).await;
+    for (path, body, status) in
+        [("", json!({"url": "https://10.0.0.1/"}), 422), ("", json!({"organization_id": "org_1"}), 400)]
+    {
+        put(&app, &format!("{one}{path}"), &body).await.expect(status);
+    }
+    let overlap = json!({"overlap_seconds": 604_801});
+    app.post(&format!("{one}/rotate_secret"), &overlap).await.expect(400);
+    app.post(&format!("{one}/replay"), &json!({})).await.expect(400);
+    app.post(&format!("{one}/replay?since=yesterday"), &json!({})).await.expect(400);
+    app.get(&format!("{one}/deliveries?state=lost")).await.expect(400);
+    for _ in 1..20 {
+        endpoint(&app, "https://example.com/", &["*"]).await;
+    }
+    app.post(ENDPOINTS, &json!({"url": "https://example.com/"})).await.expect(409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_arrives_signed() {
+    let mut receiver = Receiver::start().await;
+    let app = receiver.host().await;
+    let (one, secret) = endpoint(&app, &receiver.url(), &["user.*"]).await;
+    let user = invite(&app, "ann@example.com").await;
+    let (headers, body) = receiver.next().await;
+    assert_eq!(body["event"], "user.created");
+    assert_eq!((&body["data"]["user_id"], &body["data"]["email"]), (&user["id"], &user["email"]));
+    let event = &told(&app, "user.created").await[0];
+    assert_eq!(body["timestamp"], event.time.to_rfc3339());
+    assert_eq!(headers["webhook-id"], event.id.as_str());
+    for name in ["x-secureai-signature", "x-hardpoint-signature", "webhook-signature", "webhook-timestamp"] {
+        assert!(headers.contains_key(name), "{name}");
+    }
+    assert!(secret.starts_with("whsec_"));
+    let delivery = newest(&app, &one, |one| one["state"] == "delivered").await;
+    assert_eq!((&delivery["webhook_id"], &delivery["event"]), (&json!(event.id), &json!("user.created")));
+    assert_eq!((&delivery["attempts"][0]["status"], &delivery["attempt_count"]), (&json!(204), &json!(1)));
+    let same = app.get(&format!("{one}/deliveries/{}", delivery["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(same, delivery);
+    assert_eq!(app.get(&format!("{one}/deliveries?state=dead")).await.expect(200)["total"], 0);
+    // What it is not subscribed to, and what happens to itself, it is not told.
+    put(&app, &one, &json!({"description": "mine"})).await.expect(200);
+    assert_eq!(app.get(&format!("{one}/deliveries")).await.expect(200)["total"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_tried_again_when_it_is_due() {
+    let mut receiver = Receiver::start().await;
+    let app = receiver.host().await;
+    let (one, _) = endpoint(&app, &receiver.url(), &["user.created"]).await;
+    receiver.answer(302, &[("location", "http://127.0.0.1:1/")]);
+    receiver.answer(503, &[("retry-after", "100")]);
+    invite(&app, "ann@example.com").await;
+    let (first, _) = receiver.next().await;
+    let waiting = newest(&app, &one, |one| one["attempts"][0]["status"] == 302).await;
+    assert_eq!((&waiting["state"], &waiting["last_error"]), (&json!("pending"), &json!("it answered 302")));
+    app.clock().advance(Duration::from_secs(6));
+    let (second, _) = receiver.next().await;
+    assert_eq!(first["webhook-id"], second["webhook-id"]);
+    newest(&app, &one, |one| one["attempts"][1]["status"] == 503).await;
+    // At thirty seconds it would be due; the endpoint asked for more than that.
+    let due = newest(&app, &one, |one| one["state"] == "pending").await["next_attempt_at"].clone();
+    let now = hardpoint_domain::time::Timestamp::parse(due.as_str().unwrap()).unwrap();
+    let accepted = told(&app, "user.created").await[0].time;
+    let offset = now.since(accepted).as_secs();
+    assert!((100..=112).contains(&offset), "{offset}");
+    app.clock().advance(Duration::from_secs(120));
+    receiver.next().await;
+    newest(&app, &one, |one| one["state"] == "delivered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_is_switched_off_and_gets_the_rest_later() {
+    let mut receiver = Receiver::start().await;
+    let app = receiver.host().await;
+    let (one, _) = endpoint(&app, &receiver.url(), &["user.created"]).await;
+    receiver.answer(410, &[]);
+    invite(&app, "ann@example.com").await;
+    receiver.next().await;
+    newest(&app, &one, |one| one["attempt_count"] == 1 && one["last_error"] != Value::Null).await;
+    let off = app.get(&one).await.expect(200);
+    assert_eq!((&off["enabled"], &off["disabled_reason"]), (&json!(false), &json!("it answered 410")));
+    assert_eq!(told(&app, "webhook.disabled").await.len(), 1);
+    invite(&app, "bob@example.com").await;
+    assert_eq!(app.get(&format!("{one}/deliveries")).await.expect(200)["total"], 1, "nothing more is queued");
+    let on = put(&app, &one, &json!({"enabled": true})).await.expect(200);
+    assert_eq!((&on["status"], &on["disabled_reason"]), (&json!("active"), &Value::Null));
+    app.clock().advance(Duration::from_secs(60));
+    assert_eq!(receiver.next().await.1["data"]["email"], "ann@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_replayed_under_the_same_id() {
+    let mut receiver = Receiver::start().await;
+    let app = receiver.host().await;
+    let (one, _) = endpoint(&app, &receiver.url(), &["user.created"]).await;
+    for _ in 0..3 {
+        receiver.answer(500, &[]);
+    }
+    invite(&app, "ann@example.com").await;
+    let (first, _) = receiver.next().await;
+    newest(&app, &one, |one| one["last_error"] != Value::Null).await;
+    // What was missed is not made up for; the last one is still made, and then it is over.
+    app.clock().advance(Duration::from_secs(70 * 3_600));
+    receiver.next().await;
+    newest(&app, &one, |one| one["attempt_count"] == 2 && one["attempts"][1]["status"] == 500).await;
+    app.clock().advance(Duration::from_secs(3 * 3_600 + 1_200));
+    receiver.next().await;
+    let dead = newest(&app, &one, |one| one["state"] == "dead").await;
+    assert_eq!((&dead["attempt_count"], &dead["next_attempt_at"]), (&json!(3), &Value::Null));
+    let replay = format!("{one}/deliveries/{}/replay", dead["id"].as_str().unwrap());
+    app.post(&replay, &json!({})).await.expect(202);
+    assert_eq!(receiver.next().await.0["webhook-id"], first["webhook-id"]);
+    newest(&app, &one, |one| one["state"] == "delivered").await;
+    // What was delivered is sent again on request, by its id alone.
+    let since = app.post(&format!("{one}/replay?since=2020-01-01"), &json!({})).await.expect(202);
+    assert_eq!(since["replayed"], 0);
+    app.post(&replay, &json!({})).await.expect(202);
+    receiver.next().await;
+    assert_eq!(told(&app, "webhook.replayed").await.len(), 3);
+}
+
+/// An endpoint that has failed is probed, and its first success brings all that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_follows_the_first_success() {
+    let mut receiver = Receiver::start().await;
+    let app = receiver.host().await;
+    let (one, _) = endpoint(&app, &receiver.url(), &["user.created"]).await;
+    for _ in 0..8 {
+        receiver.answer(500, &[]);
+    }
+    for number in 0..8 {
+        invite(&app, &format!("user{number}@example.com")).await;
+        receiver.next().await;
+        newest(&app, &one, |one| one["last_error"] != Value::Null).await;
+        if app.get(&one).await.expect(200)["status"] == "failing" {
+            break;
+        }
+    }
+    let failing = app.get(&one).await.expect(200);
+    assert_eq!((&failing["status"], &failing["consecutive_failures"]), (&json!("failing"), &json!(5)));
+    receiver.answers.lock().unwrap().clear();
+    invite(&app, "late@example.com").await;
+    let ids = async |count| {
+        let page = app.get(&format!("{one}/deliveries?state=pending")).await.expect(200);
+        assert_eq!(page["total"], count, "{page}");
+    };
+    ids(6).await;
+    app.clock().advance(Duration::from_secs(133));
+    for _ in 0..6 {
+        receiver.next().await;
+    }
+    newest(&app, &one, |one| one["state"] == "delivered").await;
+    assert_eq!(app.get(&one).await.expect(200)["status"], "active");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_cannot_be_looked_up_is_a_failure() {
+    let app = TestApp::with("", &[]).await;
+    let host = "nobody.invalid";
+    let (one, _) = endpoint(&app, &format!("https://{host}/hook"), &["user.created"]).await;
+    invite(&app, "ann@example.com").await;
+    let failed = newest(&app, &one, |one| one["last_error"] != Value::Null).await;
+    assert!(failed["last_error"].as_str().unwrap().contains(host), "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let make = async |body: Value| {
+        let made = app.post_as(&tenant.key, "/api/v1/api_keys", &body).await.expect(201);
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let member = make(json!({"role": "member"})).await;
+    let test = make(json!({"role": "admin", "livemode": false})).await;
+    let scoped = make(json!({"role": "admin", "scopes": ["read:webhooks"]})).await;
+    let wanted = json!({"url": "https://example.com/"});
+    for (key, read, write) in [(&member, 403, 403), (&test, 200, 403), (&scoped, 200, 403)] {
+        app.get_as(key, ENDPOINTS).await.expect(read);
+        app.post_as(key, ENDPOINTS, &wanted).await.expect(write);
+    }
+    app.post_as(&tenant.key, ENDPOINTS, &wanted).await.expect(201);
+    // An operator makes one for another organisation.
+    let body = json!({"url": "https://example.com/", "organization_id": tenant.organization});
+    let made = app.post(ENDPOINTS, &body).await.expect(201);
+    assert_eq!(app.get_as(&tenant.key, ENDPOINTS).await.expect(200)["data"][0]["id"], made["id"]);
+}
