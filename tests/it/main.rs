@@ -41,3 +41,4 @@ mod secrets;
 mod siem;
 mod splunk;
 mod tools;
+mod webhooks;

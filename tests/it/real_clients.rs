@@ -1,4 +1,4 @@
-//! The openai packages of PyPI and npm, as their users use them.
+//! The packages of PyPI and npm, as their users use them: those of openai here, others where they are tested.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -20,7 +20,7 @@ pub(crate) enum Package {
 
 /// Runs the package's script against a base URL, on another thread than the doubles' and the test's.
 pub(crate) async fn run(package: Package, url: &str, key: &str, tests: &[&str]) -> String {
-    let mut command = command(package);
+    let mut command = command(package, "python/openai_client.py", "javascript/openai_client.mjs");
     command.args(tests).env("HARDPOINT_URL", url).env("HARDPOINT_KEY", key);
     let output =
         tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
@@ -32,15 +32,16 @@ pub(crate) async fn run(package: Package, url: &str, key: &str, tests: &[&str]) 
     closing.to_owned()
 }
 
-fn command(package: Package) -> Command {
+/// The command that runs the one of two scripts that is for this package.
+pub(crate) fn command(package: Package, python: &str, javascript: &str) -> Command {
     let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients");
     let made = |variable: &str, place: &str| match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => cache().join("clients").join(place),
     };
     let (program, script) = match package {
-        Package::Python => (made("HARDPOINT_PYTHON", "python/bin/python"), "python/openai_client.py"),
-        Package::JavaScript => ("node".into(), "javascript/openai_client.mjs"),
+        Package::Python => (made("HARDPOINT_PYTHON", "python/bin/python"), python),
+        Package::JavaScript => ("node".into(), javascript),
     };
     let modules = made("HARDPOINT_JAVASCRIPT", "javascript");
     assert!(modules.join("node_modules").is_dir(), "no clients: `cargo xtask clients` makes them");

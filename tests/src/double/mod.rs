@@ -12,6 +12,7 @@ pub mod pagerduty;
 pub mod plain;
 pub mod script;
 pub mod server;
+pub mod sink;
 pub mod smtp;
 pub mod splunk;
 pub mod stripe;
