@@ -7,6 +7,7 @@ pub mod bill;
 pub mod budget;
 pub mod catalogue;
 pub mod chain;
+pub mod destination;
 pub mod email;
 pub mod event;
 pub mod failure;
