@@ -9,8 +9,8 @@ use utoipa::{Modify, OpenApi};
 use crate::api::{
     admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, diagnostics, docs,
     embeddings, health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches,
-    plugins, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members,
-    workspaces,
+    plugins, siem, siem_dead_letters, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints,
+    workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::service::idempotency::HEADER;
@@ -108,6 +108,17 @@ pub const BASE: &str = "/api/v1";
         webhook_deliveries::test,
         diagnostics::request,
         diagnostics::deliveries,
+        siem::list,
+        siem::create,
+        siem::get,
+        siem::update,
+        siem::remove,
+        siem::pause,
+        siem::resume,
+        siem::test,
+        siem::replay,
+        siem_dead_letters::list,
+        siem_dead_letters::replay,
         configs::get,
         configs::update,
         docs::openapi,

@@ -14,8 +14,8 @@ use http::{Method, StatusCode};
 use crate::api::{
     admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, diagnostics, docs,
     embeddings, health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches,
-    plugins, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members,
-    workspaces,
+    plugins, siem, siem_dead_letters, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints,
+    workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Bodies, Entry, entry};
@@ -148,6 +148,7 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
             rule("audit_logs", Admin, Admin).paid(Feature::SiemExport),
             routes().route("/audit-logs/siem/{exporter}/export", post(audit_logs::export)),
         ),
+        (rule("audit_logs", Admin, Admin).paid(Feature::SiemExport), destination_routes()),
         (
             rule("diagnostics", Admin, Admin),
             routes()
@@ -178,6 +179,19 @@ fn plugin_routes() -> Router<Arc<App>> {
         .route("/plugins/{id}/organizations/{org}", put(plugin_reach::put).delete(plugin_reach::clear))
         .route("/plugins/{id}/reload", post(plugins::reload_one))
         .route("/plugins/{id}/logs", get(plugins::logs))
+}
+
+/// Under each mount, for administrators.
+fn destination_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/siem/destinations", get(siem::list).post(siem::create))
+        .route("/siem/destinations/{id}", get(siem::get).put(siem::update).delete(siem::remove))
+        .route("/siem/destinations/{id}/pause", post(siem::pause))
+        .route("/siem/destinations/{id}/resume", post(siem::resume))
+        .route("/siem/destinations/{id}/test", post(siem::test))
+        .route("/siem/destinations/{id}/replay", post(siem::replay))
+        .route("/siem/destinations/{id}/dead-letters", get(siem_dead_letters::list))
+        .route("/siem/destinations/{id}/dead-letters/replay", post(siem_dead_letters::replay))
 }
 
 /// Under each mount, for operators, with bodies as large as a plugin may be.

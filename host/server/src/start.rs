@@ -12,7 +12,7 @@ use hardpoint_runtime::egress::{Egress, EgressConfig, Senders, Timeouts, Watch};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
 use hardpoint_store::plugins::State;
 use hardpoint_store::{
-    CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError,
+    CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError, destinations as claims,
     idempotency as requests, outbox, plugins,
 };
 use tokio::sync::watch;
@@ -35,6 +35,7 @@ use crate::service::plugins::arranged::Arranged;
 use crate::service::rates::Rates;
 use crate::state::{App, Stop};
 use crate::telemetry::LogLevel;
+use crate::worker::destinations;
 use crate::worker::forgetting;
 use crate::worker::idempotency;
 use crate::worker::last_used::{self, LastUsed};
@@ -286,6 +287,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(places::run(app.clone())),
         tokio::spawn(mail::run(app.clone())),
         tokio::spawn(forgetting::run(app.clone())),
+        tokio::spawn(destinations::run(app.clone())),
         tokio::spawn(idempotency::run(app.clone())),
         tokio::spawn(sequencer::run(app.clone())),
         tokio::spawn(webhooks::run(app.clone())),
@@ -293,8 +295,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     Ok(Server { router: router(app.clone()), app, first_key, workers, _loaded: loaded })
 }
 
-/// Gives up requests that were under way when the host before this one ended. Where hosts share a database, others
-/// may be at work on theirs: there the leases tell.
+/// Gives up requests that were under way when the host before this one ended, and its claims. Where hosts share a
+/// database, others may be at work on theirs: there the leases tell.
 async fn lose_requests(store: &Store, clock: &Arc<dyn Clock>) -> Result<(), StoreError> {
     if store.engine() == Engine::Postgres {
         return Ok(());
@@ -304,7 +306,8 @@ async fn lose_requests(store: &Store, clock: &Arc<dyn Clock>) -> Result<(), Stor
         Box::pin(async move {
             requests::lose_all(tx, now).await?;
             // What it was sending is sent again.
-            outbox::unclaim_all(tx).await
+            outbox::unclaim_all(tx).await?;
+            claims::release_all(tx).await
         })
     });
     write.await

@@ -35,6 +35,9 @@ pub mod credits;
 // Public for the tests of every statement and migration.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 mod db;
+pub mod dead_letters;
+pub mod destinations;
+mod destinations_dialect;
 pub mod enablement;
 mod error;
 pub mod events;

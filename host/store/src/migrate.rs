@@ -48,6 +48,7 @@ migrations! {
     14 "0014_limits.sql" "limits",
     15 "0015_audit_chain.sql" "audit_chain",
     16 "0016_webhooks.sql" "webhooks",
+    17 "0017_destinations.sql" "destinations",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

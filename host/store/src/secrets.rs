@@ -13,7 +13,7 @@ pub const PLATFORM: &str = "platform";
 /// A sealed value.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Secret {
-    /// [`PLATFORM`], or the id of what it belongs to.
+    /// [`PLATFORM`], or the id of what it belongs to: an organisation, a webhook endpoint, a standing destination.
     pub owner: String,
     /// Unique for its owner.
     pub name: String,

@@ -25,6 +25,8 @@ pub mod plugin_reach;
 pub mod plugin_switches;
 pub mod plugins;
 mod produced;
+pub mod siem;
+pub mod siem_dead_letters;
 pub mod tiers;
 pub mod tools;
 pub mod usage;

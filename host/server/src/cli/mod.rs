@@ -26,6 +26,7 @@ mod plan;
 mod plugin;
 mod secrets;
 mod serve;
+mod siem;
 mod terminal;
 mod user;
 
@@ -118,6 +119,9 @@ enum Command {
     /// Keep secrets, sealed, for plugins and the host.
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Look at standing destinations of the audit log, pause and resume them, deliver again.
+    #[command(subcommand)]
+    Siem(siem::Command),
     /// Bring the database to the version of this program.
     Migrate(migrate::Arguments),
     /// Compile a component from standard input; the host starts this itself.
@@ -191,6 +195,7 @@ pub fn main() -> ExitCode {
         Command::Key(command) => key::run(&cli.common, command),
         Command::User(command) => user::run(&cli.common, command),
         Command::Secrets(command) => secrets::run(&cli.common, command),
+        Command::Siem(command) => siem::run(&cli.common, command),
         Command::Migrate(arguments) => migrate::run(&cli.common, &arguments),
     };
     match done {

@@ -90,6 +90,7 @@ impl Draft {
         let completions = read_section!("completions");
         let log = read_section!("log");
         let mail: super::MailConfig = read_section!("mail");
+        let siem: super::SiemConfig = read_section!("siem");
         let billing: BillingConfig = read_section!("billing");
         let written: Vec<(String, SecretConfig)> =
             section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
@@ -107,6 +108,7 @@ impl Draft {
         let master_keys = sources.variable(sealing::VARIABLE);
         let keyring = sealing::read(master_key_file.as_deref(), master_keys.as_deref(), &mut problems);
         mail.check(&mut problems);
+        siem.check(&mut problems);
         let stripe = billing.resolve(&|variable| sources.variable(variable), &mut problems).map(Arc::new);
         for problem in problems.iter_mut().filter(|problem| lines::parent(&problem.key) == "plugins.ceilings")
         {
@@ -162,6 +164,7 @@ impl Draft {
             completions,
             log,
             mail,
+            siem,
             stripe,
             plans: plans.into(),
             secrets,
@@ -201,7 +204,7 @@ fn split_off_master_key(sections: &mut Dict) -> Option<Value> {
 /// What is said to those who may have meant a plugin.
 const CEILINGS: &str = " (a plugin called `ceilings` cannot be declared here: bind it under [bindings.ceilings], and say the rest by command)";
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "server",
     "database",
     "storage",
@@ -211,6 +214,7 @@ const SECTIONS: [&str; 14] = [
     "completions",
     "log",
     "mail",
+    "siem",
     "billing.stripe",
     "plans.NAME",
     "secrets.NAME",

@@ -24,6 +24,7 @@ mod sealing;
 mod secrets;
 mod server;
 mod show;
+mod siem;
 mod storage;
 mod units;
 
@@ -59,6 +60,7 @@ pub use sealing::VARIABLE as MASTER_KEY_VARIABLE;
 pub use secrets::{ConfiguredSecret, SecretConfig, SecretText};
 pub use server::{MetricsAccess, ServerConfig};
 pub use show::MASK;
+pub use siem::SiemConfig;
 pub use storage::StorageConfig;
 pub use units::{Size, Span};
 
@@ -92,6 +94,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[mail]`.
     pub mail: MailConfig,
+    /// `[siem]`.
+    pub siem: SiemConfig,
     /// `[billing.stripe]`; none where nothing is sold.
     pub stripe: Option<Arc<Stripe>>,
     /// The plans: `[plans.NAME]`, and what is built in.

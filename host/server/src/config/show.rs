@@ -30,6 +30,12 @@ impl Config {
             },
             "log": { "format": self.log.format, "level": self.log.level },
             "mail": self.shown_mail(),
+            "siem": {
+                "lease": self.siem.lease.to_string(),
+                "attempt_timeout": self.siem.attempt_timeout.to_string(),
+                "first_wait": self.siem.first_wait.to_string(),
+                "longest_wait": self.siem.longest_wait.to_string(),
+            },
             "billing": { "stripe": self.stripe.as_ref().map(|stripe| stripe.masked()) },
             "plans": plan::IDS.iter().map(|id| ((*id).to_owned(), json!(self.rates(id)))).collect::<Map<_, _>>(),
             "secrets": self.shown_secrets(),

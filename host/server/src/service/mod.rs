@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod billing;
+pub mod destinations;
 pub mod completions;
 pub mod diagnostics;
 pub mod effective;

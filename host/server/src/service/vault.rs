@@ -6,7 +6,7 @@ use hardpoint_domain::event::Target;
 use hardpoint_domain::id::BindingName;
 use hardpoint_domain::origin::Origin;
 use hardpoint_domain::seal::{Keyring, MasterKey, SealError, Sealed};
-use hardpoint_domain::time::{Clock, Rng};
+use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_store::secrets::{self, PLATFORM, Secret};
 use hardpoint_store::{Lane, Store, StoreError, mails};
 use serde::Serialize;
@@ -73,6 +73,34 @@ pub fn seal(
     rng: &dyn Rng,
 ) -> Result<Sealed, SealError> {
     key.seal(&place(owner, name, None), value.as_bytes(), rng)
+}
+
+/// A secret, sealed for its owner, its name and the only origin that it may be sent to.
+///
+/// # Errors
+/// 409 where there is no master key.
+pub(crate) fn sealed(
+    keyring: &Keyring,
+    rng: &dyn Rng,
+    (owner, name, audience): (&str, &str, Option<String>),
+    value: &str,
+    (updated_by, now): (String, Timestamp),
+) -> Result<Secret, ApiError> {
+    let master = keyring.newest().ok_or_else(no_master_key)?;
+    let place = place(owner, name, audience.as_deref());
+    let Sealed { key_id, bytes } =
+        master.seal(&place, value.as_bytes(), rng).map_err(ApiError::internal)?;
+    let (owner, name) = (owner.to_owned(), name.to_owned());
+    Ok(Secret {
+        owner,
+        name,
+        audience,
+        key_id,
+        sealed: bytes,
+        updated_by,
+        created_at: now,
+        updated_at: now,
+    })
 }
 
 /// Who can write to the database can neither rename a secret nor send it elsewhere.

@@ -7,6 +7,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::state::{App, stopped};
 
+pub mod destinations;
 pub mod forgetting;
 pub mod idempotency;
 pub mod last_used;

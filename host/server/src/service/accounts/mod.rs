@@ -158,7 +158,7 @@ impl Principal {
     }
 }
 
-fn no_organization(id: &str) -> ApiError {
+pub(in crate::service) fn no_organization(id: &str) -> ApiError {
     ApiError::not_found(format_args!("organisation `{}`", shown(id)))
 }
 

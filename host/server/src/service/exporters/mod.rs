@@ -5,7 +5,7 @@
 //! the address that it was configured with.
 
 mod deliver;
-mod options;
+pub(crate) mod options;
 
 use std::sync::Arc;
 
@@ -195,7 +195,7 @@ async fn stored_events(
     Ok((found, before.map(show_cursor)))
 }
 
-fn outgoing(stored: StoredEvent) -> Result<OutgoingEvent, ApiError> {
+pub(crate) fn outgoing(stored: StoredEvent) -> Result<OutgoingEvent, ApiError> {
     let body = String::from_utf8(stored.body).map_err(ApiError::internal)?;
     Ok(OutgoingEvent { id: stored.event.id, kind: stored.event.kind, time: micros(stored.event.time), body })
 }
@@ -218,17 +218,18 @@ fn parse_cursor(text: &str) -> Result<Cursor, ApiError> {
 }
 
 /// What a binding and options come to.
-struct Resolved {
+#[derive(Clone)]
+pub(crate) struct Resolved {
     /// For the plugin; no secret in it.
-    settings: Value,
+    pub(crate) settings: Value,
     /// In the place of the binding's, where the options lead elsewhere.
-    permissions: Option<Permissions>,
+    pub(crate) permissions: Option<Permissions>,
     /// By the manifest's names.
-    secrets: Vec<(String, hardpoint_runtime::Secret)>,
+    pub(crate) secrets: Vec<(String, hardpoint_runtime::Secret)>,
 }
 
 /// How much one batch may hold.
-fn batch_limits(binding: &Binding) -> (usize, usize) {
+pub(crate) fn batch_limits(binding: &Binding) -> (usize, usize) {
     let wish = binding.generation().manifest().batch;
     let (events, bytes) = wish.map_or((100, 1 << 20), |wish| (wish.max_events, wish.max_bytes));
     (events.max(1) as usize, usize::try_from(bytes).unwrap_or(usize::MAX))

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 const LONGEST_SECRET: usize = 4 << 10;
 
 /// Checks options against the manifest's schema and the binding's grant, and takes secrets out of them.
-pub(super) fn resolve(binding: &Arc<Binding>, mut options: Map<String, Value>) -> Result<Resolved, ApiError> {
+pub(crate) fn resolve(binding: &Arc<Binding>, mut options: Map<String, Value>) -> Result<Resolved, ApiError> {
     let manifest = binding.generation().manifest();
     let brought = take_secrets(manifest, &mut options)?;
     let mut settings = binding.settings().as_object().cloned().unwrap_or_default();
@@ -32,7 +32,7 @@ pub(super) fn resolve(binding: &Arc<Binding>, mut options: Map<String, Value>) -
 }
 
 /// Takes the secret options out. Their values are shown to nobody, so not to the caller either.
-fn take_secrets(
+pub(crate) fn take_secrets(
     manifest: &Manifest,
     options: &mut Map<String, Value>,
 ) -> Result<Vec<(String, String)>, ApiError> {

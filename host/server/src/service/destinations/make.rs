@@ -1,0 +1,334 @@
+//! Making, changing and removing standing destinations. Options are checked against the exporter they are for, and
+//! secrets among them are sealed, each for the address that it was given for.
+
+use std::sync::Arc;
+
+use hardpoint_domain::destination::Progress;
+use hardpoint_domain::id;
+use hardpoint_domain::manifest::Kind;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_runtime::Binding;
+use hardpoint_store::destinations::{Destination, State};
+use hardpoint_store::secrets::{self, Secret as Sealed};
+use hardpoint_store::{Lane, StoreError, Tx, chain, destinations, organizations, workspaces};
+use serde_json::{Map, Value, json};
+
+use super::{Destinations, Standing, about, find, is_live, whose};
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::service::accounts::{Principal, no_organization, shown, text};
+use crate::service::events::Author;
+use crate::service::exporters::{Resolved, options};
+use crate::service::vault;
+use crate::state::App;
+
+const LONGEST_NAME: usize = 100;
+/// Kinds that a destination may name.
+const MOST_KINDS: usize = 100;
+const LONGEST_KIND: usize = 100;
+/// The longest options, as JSON.
+const LONGEST_OPTIONS: usize = 64 << 10;
+
+/// What a new destination is to be.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Unique for its organisation.
+    pub name: String,
+    /// An enabled exporter.
+    pub exporter: String,
+    /// Whose events; of an operator who names none, everybody's.
+    pub organization_id: Option<String>,
+    /// Only this workspace's.
+    pub workspace_id: Option<String>,
+    /// Only of these kinds, `plugin.approved` or `plugin.*`; all where there are none.
+    pub kinds: Vec<String>,
+    /// The exporter's own options, laid over its settings.
+    pub options: Map<String, Value>,
+}
+
+/// What is to change of a destination; the rest stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Another name.
+    pub name: Option<String>,
+    /// Other kinds.
+    pub kinds: Option<Vec<String>>,
+    /// Other options in the place of all of them. Secrets that are left out stay, for the address that they are for.
+    pub options: Option<Map<String, Value>>,
+}
+
+/// Makes a destination, for what happens from now on.
+///
+/// # Errors
+/// 400 names the field; 403 for a test key; 404 for an organisation or a workspace that is not theirs; 409 for a name
+/// that is taken, or a secret where there is no master key; 422 for an exporter that is not there, or an address that
+/// it may not send to.
+pub async fn create(app: &App, caller: &Caller, wanted: Wanted) -> Result<Standing, ApiError> {
+    let by = Principal::from(caller.clone());
+    is_live(&by)?;
+    check(&wanted.name, &wanted.kinds)?;
+    let mut new = begun(app, caller, &by, &wanted).await?;
+    let binding = exporter(app, &new)?;
+    let (kept, given) = split(&binding, wanted.options)?;
+    let resolved = options::resolve(&binding, merged(&kept, &given))?;
+    new.options = Value::Object(kept);
+    let sealed = seal_all(app, &by, &new, &given, &resolved)?;
+    let event = about(
+        &Author::from(caller),
+        &new,
+        "siem_destination.created",
+        described(&new),
+        app.clock.now(),
+        &*app.rng,
+    );
+    let id = new.id.clone();
+    let write = app.store.write(Lane::Request, move |tx| {
+        Box::pin(async move {
+            destinations::insert(tx, &new).await?;
+            for secret in &sealed {
+                secrets::put(tx, secret).await?;
+            }
+            tx.append(&event, &[]).await
+        })
+    });
+    write.await.map_err(taken)?;
+    Destinations::of(app).get(&by, &id).await
+}
+
+async fn begun(
+    app: &App,
+    caller: &Caller,
+    by: &Principal,
+    wanted: &Wanted,
+) -> Result<Destination, ApiError> {
+    let organization_id = whose(by, wanted.organization_id.as_deref())?;
+    let bound = caller.workspace_id.as_deref();
+    let workspace_id = wanted.workspace_id.as_deref().or(bound).map(str::to_owned);
+    let mut conn = app.store.read().await?;
+    if let Some(id) = &organization_id
+        && organizations::get(&mut conn, id).await?.is_none()
+    {
+        return Err(no_organization(id));
+    }
+    if let Some(workspace) = &workspace_id {
+        let owner = organization_id.as_deref().unwrap_or(&caller.organization_id);
+        let is_seen = bound.is_none_or(|bound| bound == workspace) && id::looks_like("ws", workspace);
+        if !is_seen || workspaces::get(&mut conn, owner, workspace).await?.is_none() {
+            let workspace = shown(workspace);
+            return Err(ApiError::not_found(format_args!("workspace `{workspace}`")));
+        }
+    }
+    let (now, end) = (app.clock.now(), chain::head(&mut conn).await?.seq);
+    Ok(Destination {
+        id: id::prefixed("dst", now, &*app.rng),
+        owner_id: organization_id.clone().unwrap_or_else(|| caller.organization_id.clone()),
+        name: wanted.name.clone(),
+        organization_id,
+        workspace_id,
+        kinds: wanted.kinds.clone(),
+        exporter: wanted.exporter.clone(),
+        options: Value::Null,
+        state: State::Active,
+        reason: None,
+        cursor: end,
+        kept: Progress::from(end).text(),
+        saved: None,
+        failures: 0,
+        due_at: now,
+        last_error: None,
+        last_error_at: None,
+        delivered: 0,
+        delivered_at: None,
+        created_by: Author::from(caller).name(),
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// Changes a destination. Where it goes on is not changed by that.
+///
+/// # Errors
+/// As [`create`], and 404 where there is none.
+pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Result<Standing, ApiError> {
+    let by = Principal::from(caller.clone());
+    is_live(&by)?;
+    let mut conn = app.store.read().await?;
+    let before = find(&mut conn, &by, id).await?;
+    let stored = secrets::list(&mut conn, &before.id).await?;
+    drop(conn);
+    let now = app.clock.now();
+    let mut after = Destination {
+        name: change.name.unwrap_or_else(|| before.name.clone()),
+        kinds: change.kinds.unwrap_or_else(|| before.kinds.clone()),
+        updated_at: now,
+        ..before.clone()
+    };
+    check(&after.name, &after.kinds)?;
+    let mut sealed = Vec::new();
+    if let Some(options) = change.options {
+        let binding = exporter(app, &before)?;
+        let (kept, given) = split(&binding, options)?;
+        after.options = Value::Object(kept);
+        let resolved = resolved(app, &binding, &after, &given, &stored)?;
+        sealed = seal_all(app, &by, &after, &given, &resolved)?;
+    }
+    let author = Author::from(caller);
+    let mut event =
+        about(&author, &after, "siem_destination.updated", described(&after), now, &*app.rng);
+    event.before = Some(described(&before));
+    let write = app.store.write(Lane::Request, move |tx| {
+        Box::pin(async move {
+            if !destinations::update(tx, &after).await? {
+                return Ok(());
+            }
+            for secret in &sealed {
+                secrets::put(tx, secret).await?;
+            }
+            tx.append(&event, &[]).await
+        })
+    });
+    write.await.map_err(taken)?;
+    Destinations::of(app).get(&by, id).await
+}
+
+/// Removes a destination, with its dead letters and secrets.
+///
+/// # Errors
+/// 403 for a test key; 404 where there is none.
+pub async fn remove(app: &App, caller: &Caller, id: &str) -> Result<(), ApiError> {
+    let by = Principal::from(caller.clone());
+    is_live(&by)?;
+    let before = find(&mut app.store.read().await?, &by, id).await?;
+    let author = Author::from(caller);
+    let (kind, now) = ("siem_destination.deleted", app.clock.now());
+    let mut event = about(&author, &before, kind, Value::Null, now, &*app.rng);
+    event.before = Some(described(&before));
+    let write = app.store.write(Lane::Request, move |tx| {
+        Box::pin(async move {
+            forget_secrets(tx, &before.id).await?;
+            if destinations::delete(tx, &before.id).await? {
+                tx.append(&event, &[]).await?;
+            }
+            Ok(())
+        })
+    });
+    Ok(write.await?)
+}
+
+async fn forget_secrets(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    for secret in secrets::list(tx, id).await? {
+        secrets::delete(tx, id, &secret.name).await?;
+    }
+    Ok(())
+}
+
+/// The live binding that a destination is for.
+pub(super) fn exporter(app: &App, destination: &Destination) -> Result<Arc<Binding>, ApiError> {
+    let (catalogue, name) = (app.runtime.snapshot(), &destination.exporter);
+    let found = catalogue.binding_for(&destination.owner_id, name).cloned();
+    found.filter(|binding| binding.kind() == Kind::Exporter).ok_or_else(|| {
+        let name = shown(name);
+        ApiError::impossible("exporter", "enabled", format!("There is no enabled exporter `{name}`."))
+    })
+}
+
+/// The secrets of options apart from the others.
+fn split(
+    binding: &Binding,
+    mut options: Map<String, Value>,
+) -> Result<(Map<String, Value>, Vec<(String, String)>), ApiError> {
+    let given = options::take_secrets(binding.generation().manifest(), &mut options)?;
+    if Value::Object(options.clone()).to_string().len() > LONGEST_OPTIONS {
+        let message = format!("The 'options' field takes at most {LONGEST_OPTIONS} bytes of JSON.");
+        return Err(ApiError::bad_field("options", "max_length", message));
+    }
+    Ok((options, given))
+}
+
+fn merged(kept: &Map<String, Value>, secrets: &[(String, String)]) -> Map<String, Value> {
+    let mut options = kept.clone();
+    options.extend(secrets.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
+    options
+}
+
+/// What a destination's exporter gets and may do, with the secrets that were just given and those that were kept. A
+/// kept one goes only to the address that it was given for.
+pub(super) fn resolved(
+    app: &App,
+    binding: &Arc<Binding>,
+    destination: &Destination,
+    given: &[(String, String)],
+    stored: &[Sealed],
+) -> Result<Resolved, ApiError> {
+    let is_given = |name: &str| given.iter().any(|(given, _)| given == name);
+    let kept: Vec<&Sealed> = stored.iter().filter(|secret| !is_given(&secret.name)).collect();
+    let mut values = given.to_vec();
+    for secret in &kept {
+        let value = vault::open(&app.config.keyring, secret).map_err(|error| {
+            ApiError::conflict(format!("The secret '{}' cannot be opened: {error}.", secret.name))
+        })?;
+        values.push((secret.name.clone(), value.reveal().to_owned()));
+    }
+    let options = destination.options.as_object().cloned().unwrap_or_default();
+    let resolved = options::resolve(binding, merged(&options, &values))?;
+    for secret in kept {
+        let (name, meant) = (&secret.name, secret.audience.as_deref().unwrap_or_default());
+        let now = resolved.secrets.iter().find(|(found, _)| found == name);
+        if now.is_none_or(|(_, now)| now.audience().to_string() != meant) {
+            let message =
+                format!("The kept '{name}' is for {meant} only; with another address send it again.");
+            return Err(ApiError::impossible(name.clone(), "required", message));
+        }
+    }
+    Ok(resolved)
+}
+
+fn seal_all(
+    app: &App,
+    by: &Principal,
+    destination: &Destination,
+    given: &[(String, String)],
+    resolved: &Resolved,
+) -> Result<Vec<Sealed>, ApiError> {
+    let now: Timestamp = app.clock.now();
+    let seal = |(name, value): &(String, String)| {
+        let found = resolved.secrets.iter().find(|(found, _)| found == name);
+        let audience = found.map(|(_, secret)| secret.audience().to_string());
+        let by = by.author().name();
+        let place = (destination.id.as_str(), name.as_str(), audience);
+        vault::sealed(&app.config.keyring, &*app.rng, place, value, (by, now))
+    };
+    given.iter().map(seal).collect()
+}
+
+fn check(name: &str, kinds: &[String]) -> Result<(), ApiError> {
+    text::name("name", name, LONGEST_NAME)?;
+    if kinds.len() > MOST_KINDS {
+        let message = format!("The 'events' field takes at most {MOST_KINDS} kinds.");
+        return Err(ApiError::bad_field("events", "max_items", message));
+    }
+    for kind in kinds {
+        text::name("events", kind, LONGEST_KIND)?;
+    }
+    Ok(())
+}
+
+/// For an event: no secret is among the options.
+fn described(destination: &Destination) -> Value {
+    json!({
+        "name": destination.name,
+        "exporter": destination.exporter,
+        "events": destination.kinds,
+        "workspace_id": destination.workspace_id,
+        "options": destination.options,
+    })
+}
+
+fn taken(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Duplicate { .. } => {
+            ApiError::conflict("There is a destination of this name already.").with_detail("field", "name")
+        }
+        error => error.into(),
+    }
+}

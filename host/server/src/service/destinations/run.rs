@@ -1,0 +1,411 @@
+//! Delivering to a destination that this host has claimed, for a while. What follows from each attempt is decided in
+//! `domain/destination.rs`, and written together with it while the claim counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_domain::destination::{Most, Next, Patience, Progress, Report, Step, Verdict, Waiting, takes};
+use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::id;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_runtime::{Binding, CallContext, Delivery, DeliveryReport, OutgoingEvent};
+use hardpoint_store::dead_letters::{self, DeadLetter};
+use hardpoint_store::destinations::{self, Advance, Destination};
+use hardpoint_store::events::{self, StoredEvent};
+use hardpoint_store::{Lane, StoreError, chain, secrets};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use super::{about, letters, make};
+use crate::service::events::Author;
+use crate::service::exporters::{Resolved, batch_limits};
+use crate::state::{App, stopped};
+
+/// Attempts before others get their turn.
+const TURNS: usize = 16;
+/// Events that are read at least, so that a filter that matches little is passed in large steps.
+const PAGE: u32 = 256;
+/// How long an attempt may go on when the server stops.
+const LAST: Duration = Duration::from_secs(3);
+/// The most that an exporter may keep with the cursor, in bytes.
+const LONGEST_SAVED: usize = 1 << 20;
+/// The longest text of what went wrong, in characters.
+const LONGEST_ERROR: usize = 1_000;
+
+/// A destination that this host holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// `dst_…`.
+    pub id: String,
+    /// What tells this claim from all others.
+    pub claim_id: String,
+}
+
+/// What is known of a destination while it is held.
+pub(super) struct Run<'a> {
+    pub(super) app: &'a App,
+    pub(super) claim: &'a Claim,
+    pub(super) destination: Destination,
+    progress: Progress,
+    secrets: Vec<secrets::Secret>,
+}
+
+/// What a destination's exporter is, and gets.
+pub(super) struct Exporter {
+    binding: Arc<Binding>,
+    resolved: Resolved,
+    pub(super) most: Most,
+}
+
+/// A part of the log that begins behind the cursor.
+struct Page {
+    /// Events for this destination, with their places.
+    events: Vec<(i64, StoredEvent)>,
+    /// The last place that was read.
+    read_to: i64,
+    /// Whether nothing is behind it yet.
+    is_last: bool,
+}
+
+/// What becomes of dead letters.
+#[derive(Default)]
+pub(super) struct Letters {
+    pub(super) put: Vec<DeadLetter>,
+    /// The event that was delivered after all.
+    pub(super) gone: Option<String>,
+}
+
+/// What comes after a turn.
+pub(super) enum Turn {
+    /// Another one.
+    Again,
+    /// Others; this destination from then on.
+    From(Timestamp),
+    /// Nothing: the claim does not count any more, or there is nothing to go on with.
+    Over,
+}
+
+/// Delivers what waits for a destination, for a few turns. Another host may go on as soon as this one is not heard of
+/// for the time of a lease.
+///
+/// # Errors
+/// The store's. What was delivered by then and not written down is delivered again.
+pub async fn deliver(app: &App, claim: &Claim) -> Result<(), StoreError> {
+    let done = tokio::select! {
+        done = take_turns(app, claim) => done?,
+        () = lost(app, claim) => None,
+        () = ending(app) => Some(app.clock.now()),
+    };
+    let Some(due) = done else { return Ok(()) };
+    let claim = claim.clone();
+    let write = app.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { destinations::release(tx, &claim.id, &claim.claim_id, due).await })
+    });
+    write.await.map(drop)
+}
+
+/// Gives when the destination is to be tried next, if the claim still counts.
+async fn take_turns(app: &App, claim: &Claim) -> Result<Option<Timestamp>, StoreError> {
+    let mut conn = app.store.read().await?;
+    let Some(destination) = destinations::held(&mut conn, &claim.id, &claim.claim_id).await? else {
+        return Ok(None);
+    };
+    let secrets = secrets::list(&mut conn, &destination.id).await?;
+    drop(conn);
+    let progress = destination.progress();
+    let mut run = Run { app, claim, destination, progress, secrets };
+    for turn in 0..TURNS {
+        match run.turn(turn).await? {
+            Turn::Again if app.stop.is_stopping() => break,
+            Turn::Again => {}
+            Turn::From(due) => return Ok(Some(due)),
+            Turn::Over => return Ok(None),
+        }
+    }
+    Ok(Some(app.clock.now()))
+}
+
+/// Prolongs the claim; returns when it counts no more, or for all that is known here may count no more.
+async fn lost(app: &App, claim: &Claim) {
+    let lease = app.config.siem.lease.0;
+    let mut until = app.clock.now().plus(lease);
+    loop {
+        sleep(lease / 3).await;
+        let (now, held) = (app.clock.now(), claim.clone());
+        let write = app.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move { destinations::renew(tx, &held.id, &held.claim_id, now, lease).await })
+        });
+        match write.await {
+            Ok(true) => until = now.plus(lease),
+            Ok(false) => return,
+            Err(_) if app.clock.now() >= until => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// The server stops, and an attempt had its time to end.
+async fn ending(app: &App) {
+    stopped(&mut app.stop.subscribe()).await;
+    sleep(LAST).await;
+}
+
+impl Run<'_> {
+    fn exporter(&self) -> Result<Exporter, String> {
+        let attempt = Try { app: self.app, destination: &self.destination, saved: None };
+        attempt.exporter(&self.secrets)
+    }
+
+    /// Offers events once; says what came of it, and what the exporter wants kept.
+    pub(super) async fn attempt(
+        &self,
+        exporter: &Exporter,
+        attempt: u32,
+        events: Vec<OutgoingEvent>,
+    ) -> (Report, Option<Vec<u8>>) {
+        let saved = self.destination.saved.as_deref();
+        Try { app: self.app, destination: &self.destination, saved }.once(exporter, attempt, events).await
+    }
+
+    async fn turn(&mut self, turn: usize) -> Result<Turn, StoreError> {
+        let exporter = match self.exporter() {
+            Ok(exporter) => exporter,
+            Err(reason) => {
+                let step = self.progress.held_up(reason, self.patience(), self.app.rng.unit());
+                return self.conclude(step, None, Letters::default()).await;
+            }
+        };
+        // What somebody asked for again goes in turn with the log: neither waits for the other's end.
+        if turn.is_multiple_of(2) {
+            let next = dead_letters::next(&mut self.app.store.read().await?, &self.claim.id).await?;
+            if let Some(letter) = next {
+                return letters::offer(self, &exporter, letter).await;
+            }
+        }
+        let page = self.read(exporter.most).await?;
+        let places = || page.events.iter().map(|(seq, _)| *seq);
+        self.progress.pass(places(), page.read_to);
+        let waiting: Vec<Waiting> = page.events.iter().map(|(seq, event)| waits(*seq, event)).collect();
+        let chosen = self.progress.choose(&waiting, exporter.most);
+        let offered: Vec<&(i64, StoredEvent)> =
+            chosen.into_iter().filter_map(|at| page.events.get(at)).collect();
+        if offered.is_empty() {
+            let step = Step::idle(self.progress.clone());
+            let turn = self.conclude(step, None, Letters::default()).await?;
+            return Ok(if page.is_last { Turn::From(self.app.clock.now()) } else { turn });
+        }
+        let seqs: Vec<i64> = offered.iter().map(|(seq, _)| *seq).collect();
+        let events = offered.iter().map(|(_, event)| outgoing(event)).collect();
+        let (report, saved) = self.attempt(&exporter, self.progress.attempt(), events).await;
+        let wait = self.patience();
+        let mut step = self.progress.after(&seqs, &report, exporter.most, wait, self.app.rng.unit());
+        step.progress.pass(places(), page.read_to);
+        let letters = Letters { put: self.dead(&step, &page), gone: None };
+        self.conclude(step, saved, letters).await
+    }
+
+    /// The next part of the log.
+    async fn read(&self, most: Most) -> Result<Page, StoreError> {
+        let organization = self.destination.organization_id.as_deref();
+        let limit = self.progress.reach(most).max(PAGE);
+        let mut conn = self.app.store.read().await?;
+        // First: whatever stands before this end and is not read below is not for this destination, or was purged.
+        let end = chain::head(&mut conn).await?.seq;
+        let mut events = events::after(&mut conn, organization, self.progress.cursor, limit).await?;
+        let is_last = events.len() < limit as usize;
+        let last = events.last().map_or(end, |(seq, _)| *seq);
+        let read_to = if is_last { last.max(end) } else { last };
+        events.retain(|(_, event)| self.wants(event));
+        Ok(Page { events, read_to, is_last })
+    }
+
+    fn wants(&self, stored: &StoredEvent) -> bool {
+        let Destination { workspace_id, kinds, .. } = &self.destination;
+        let is_theirs = workspace_id.is_none() || stored.event.workspace_id == *workspace_id;
+        is_theirs && takes(kinds, &stored.event.kind)
+    }
+
+    fn dead(&self, step: &Step, page: &Page) -> Vec<DeadLetter> {
+        let event = |seq: i64| page.events.iter().find(|(place, _)| *place == seq);
+        let letter = |(seq, reason): &(i64, String)| {
+            let (_, stored) = event(*seq)?;
+            Some(DeadLetter {
+                destination_id: self.destination.id.clone(),
+                event_id: stored.event.id.clone(),
+                seq: *seq,
+                kind: stored.event.kind.clone(),
+                reason: shown(reason),
+                state: dead_letters::State::Dead,
+                attempt: 0,
+                created_at: self.app.clock.now(),
+            })
+        };
+        step.dead.iter().filter_map(letter).collect()
+    }
+
+    /// Writes what came of a turn: all of it, or nothing where the claim does not count any more.
+    pub(super) async fn conclude(
+        &mut self,
+        step: Step,
+        saved: Option<Vec<u8>>,
+        letters: Letters,
+    ) -> Result<Turn, StoreError> {
+        let now = self.app.clock.now();
+        let parked = match &step.next {
+            Next::Park(reason) => Some(shown(reason)),
+            Next::Go | Next::Wait(_) => None,
+        };
+        if let Some(trouble) = &step.trouble {
+            tracing::warn!(destination = self.claim.id, trouble, "a destination did not take all");
+        }
+        self.keep(saved);
+        let advance = Advance {
+            progress: step.progress.clone(),
+            saved: self.destination.saved.clone(),
+            delivered: step.delivered,
+            error: step.trouble.as_deref().map(shown),
+            parked: parked.clone(),
+            now,
+        };
+        let event = |kind: &str, after| {
+            about(&Author::system(), &self.destination, kind, after, now, &*self.app.rng)
+        };
+        let parked = parked.map(|reason| event("siem_destination.parked", json!({ "reason": reason })));
+        let first = letters.put.first().map(|letter| {
+            let after = json!({ "event_id": letter.event_id, "reason": letter.reason });
+            event("siem_destination.dead_lettered", after)
+        });
+        let claim = self.claim.clone();
+        let write = self.app.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move {
+                if !destinations::advance(tx, &claim.id, &claim.claim_id, &advance).await? {
+                    return Ok(false);
+                }
+                // Of the first only: where no event is taken, an event a letter would be a letter an event.
+                if let Some(first) = first
+                    && dead_letters::count(tx, &claim.id).await? == 0
+                {
+                    tx.append(&first, &[]).await?;
+                }
+                for letter in &letters.put {
+                    dead_letters::put(tx, letter).await?;
+                }
+                if let Some(event_id) = &letters.gone {
+                    dead_letters::delete(tx, &claim.id, event_id).await?;
+                }
+                if let Some(parked) = parked {
+                    tx.append(&parked, &[]).await?;
+                }
+                Ok(true)
+            })
+        });
+        if !write.await? {
+            return Ok(Turn::Over);
+        }
+        self.progress = step.progress;
+        Ok(match step.next {
+            Next::Go => Turn::Again,
+            Next::Wait(pause) => Turn::From(now.plus(pause)),
+            Next::Park(_) => Turn::Over,
+        })
+    }
+
+    fn keep(&mut self, saved: Option<Vec<u8>>) {
+        match saved {
+            Some(saved) if saved.len() > LONGEST_SAVED => {
+                let bytes = saved.len();
+                tracing::error!(destination = self.claim.id, bytes, "an exporter wants too much kept");
+            }
+            Some(saved) => self.destination.saved = Some(saved),
+            None => {}
+        }
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        let siem = &self.app.config.siem;
+        Patience { first: siem.first_wait.0, longest: siem.longest_wait.0 }
+    }
+}
+
+/// One attempt, whatever it is for.
+pub(super) struct Try<'a> {
+    pub(super) app: &'a App,
+    pub(super) destination: &'a Destination,
+    /// What the exporter keeps.
+    pub(super) saved: Option<&'a [u8]>,
+}
+
+impl Try<'_> {
+    /// What the destination's exporter is now; why there is none otherwise.
+    pub(super) fn exporter(&self, stored: &[secrets::Secret]) -> Result<Exporter, String> {
+        let found = make::exporter(self.app, self.destination).and_then(|binding| {
+            let resolved = make::resolved(self.app, &binding, self.destination, &[], stored)?;
+            Ok((binding, resolved))
+        });
+        let (binding, resolved) = found.map_err(|error| error.message().to_owned())?;
+        let (events, bytes) = batch_limits(&binding);
+        let most = Most { events: u32::try_from(events).unwrap_or(u32::MAX), bytes: bytes as u64 };
+        Ok(Exporter { binding, resolved, most })
+    }
+
+    /// Offers events once; says what came of it, and what the exporter wants kept.
+    pub(super) async fn once(
+        &self,
+        exporter: &Exporter,
+        attempt: u32,
+        events: Vec<OutgoingEvent>,
+    ) -> (Report, Option<Vec<u8>>) {
+        let Resolved { settings, permissions, secrets } = exporter.resolved.clone();
+        let (count, state) = (events.len(), self.saved.map(<[u8]>::to_vec));
+        let delivery = Delivery { attempt, events, settings, permissions, secrets, state };
+        let context = CallContext {
+            request_id: id::prefixed("req", self.app.clock.now(), &*self.app.rng),
+            organization: self.destination.owner_id.clone(),
+        };
+        let limit = self.app.config.siem.attempt_timeout.0;
+        let done = timeout(limit, exporter.binding.deliver(context, delivery)).await;
+        let late = || {
+            let message = format!("the attempt was not over after {} s", limit.as_secs_f64());
+            Failure::new(FailureKind::Timeout, message)
+        };
+        match done.unwrap_or_else(|_| Err(late())) {
+            Ok(DeliveryReport { verdicts, split, parked, state, failure }) => {
+                let verdicts = verdicts.into_iter().map(verdict).collect();
+                (Report { verdicts, split, parked, failure }, state)
+            }
+            Err(failure) => (Report::failed(count, failure), None),
+        }
+    }
+}
+
+pub(super) fn outgoing(stored: &StoredEvent) -> OutgoingEvent {
+    OutgoingEvent {
+        id: stored.event.id.clone(),
+        kind: stored.event.kind.clone(),
+        time: u64::try_from(stored.event.time.micros()).unwrap_or(0),
+        body: String::from_utf8_lossy(&stored.body).into_owned(),
+    }
+}
+
+fn waits(seq: i64, stored: &StoredEvent) -> Waiting {
+    Waiting { seq, bytes: stored.body.len() as u64 }
+}
+
+fn verdict(verdict: hardpoint_runtime::Verdict) -> Verdict {
+    use hardpoint_runtime::Verdict as Told;
+    match verdict {
+        Told::Delivered => Verdict::Delivered,
+        Told::RetryAfter(pause) => Verdict::Later(pause),
+        Told::Dropped(reason) => Verdict::Dropped(reason),
+        Told::Open => Verdict::Open,
+    }
+}
+
+/// What a destination or an exporter said, as it is kept.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().map(|c| if c == '\0' { ' ' } else { c }).take(LONGEST_ERROR).collect()
+}

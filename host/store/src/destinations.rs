@@ -1,0 +1,334 @@
+//! Standing destinations of the event log: what they are, how far each is, and who is delivering to it.
+//!
+//! Claims work as in [`crate::outbox`]: a fresh id and a lease. Whatever its holder writes is written only while the
+//! claim counts, cursor, saved state and dead letters in one transaction; so a host that was frozen and comes back
+//! undoes nothing of what another one did meanwhile.
+
+use std::time::Duration;
+
+use hardpoint_domain::destination::Progress;
+use hardpoint_domain::time::Timestamp;
+use serde_json::Value;
+
+use crate::columns::{JsonTexts, MaybeMicros, Micros, json_texts, words};
+use crate::db::{execute, fetch, statements};
+use crate::destinations_dialect::{CLAIM, DUE};
+use crate::{Conn, StoreError, Tx, Window};
+
+words! {
+    /// Whether events are delivered.
+    pub enum State {
+        /// They are.
+        Active = "active",
+        /// Somebody paused it.
+        Paused = "paused",
+        /// The destination does not let us in; somebody must act and resume it.
+        Parked = "parked",
+    }
+}
+
+/// A standing destination.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct Destination {
+    /// `dst_…`.
+    pub id: String,
+    /// The organisation on whose behalf the exporter runs.
+    pub owner_id: String,
+    /// Unique for its owner.
+    pub name: String,
+    /// Whose events; none for everybody's and the platform's own.
+    pub organization_id: Option<String>,
+    /// Of which workspace only.
+    pub workspace_id: Option<String>,
+    /// Kinds, or beginnings that end in `.*`; all where there are none.
+    #[sqlx(try_from = "JsonTexts")]
+    pub kinds: Vec<String>,
+    /// The binding of an exporter.
+    pub exporter: String,
+    /// What is laid over its settings; no secret in it.
+    #[sqlx(try_from = "Json")]
+    pub options: Value,
+    /// Whether events are delivered.
+    #[sqlx(try_from = "String")]
+    pub state: State,
+    /// Why it is parked.
+    pub reason: Option<String>,
+    /// The place in the log up to which every event is settled.
+    pub cursor: i64,
+    /// What else is known of how far it is; see [`Destination::progress`].
+    #[sqlx(rename = "progress")]
+    pub kept: String,
+    /// What the exporter keeps with the cursor.
+    pub saved: Option<Vec<u8>>,
+    /// Attempts in a row that settled nothing.
+    pub failures: i64,
+    /// When it is tried next, if there is anything.
+    #[sqlx(try_from = "Micros")]
+    pub due_at: Timestamp,
+    /// What was wrong last.
+    pub last_error: Option<String>,
+    /// When.
+    #[sqlx(try_from = "MaybeMicros")]
+    pub last_error_at: Option<Timestamp>,
+    /// Events that were delivered so far, replayed ones again.
+    pub delivered: i64,
+    /// When the last of them was.
+    #[sqlx(try_from = "MaybeMicros")]
+    pub delivered_at: Option<Timestamp>,
+    /// Who made it.
+    pub created_by: String,
+    /// When.
+    #[sqlx(try_from = "Micros")]
+    pub created_at: Timestamp,
+    /// When somebody last changed what it is.
+    #[sqlx(try_from = "Micros")]
+    pub updated_at: Timestamp,
+}
+
+/// A `TEXT` column of JSON.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+struct Json(String);
+
+impl TryFrom<Json> for Value {
+    type Error = serde_json::Error;
+
+    fn try_from(json: Json) -> Result<Self, Self::Error> {
+        serde_json::from_str(&json.0)
+    }
+}
+
+impl Destination {
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress::read(self.cursor, &self.kept)
+    }
+}
+
+/// What the holder of a claim writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advance {
+    /// How far the destination is.
+    pub progress: Progress,
+    /// What the exporter keeps.
+    pub saved: Option<Vec<u8>>,
+    /// Events that were delivered since the last time.
+    pub delivered: u32,
+    /// What was wrong, and when; the last error stays where there is none.
+    pub error: Option<String>,
+    /// Why it is parked, if it is from now on.
+    pub parked: Option<String>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, owner_id, name, organization_id, workspace_id, kinds, exporter, options, state, reason, \
+             cursor, progress, saved, failures, due_at, last_error, last_error_at, delivered, delivered_at, \
+             created_by, created_at, updated_at FROM destinations ",
+            $rest
+        )
+    };
+}
+
+// Whose: of one organisation or of all, and of one workspace or of any.
+macro_rules! whose {
+    () => {
+        "(CAST($1 AS TEXT) IS NULL OR organization_id = $1) AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)"
+    };
+}
+
+statements! {
+    INSERT: "INSERT INTO destinations (id, owner_id, name, organization_id, workspace_id, kinds, exporter, options, \
+             state, cursor, progress, failures, due_at, delivered, created_by, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, 0, $11, 0, $12, $13, $13)";
+    UPDATE: "UPDATE destinations SET name = $2, kinds = $3, workspace_id = $4, options = $5, updated_at = $6, \
+             claim_id = NULL, lease_until = NULL WHERE id = $1";
+    DELETE: "DELETE FROM destinations WHERE id = $1";
+    GET: select!("WHERE id = $1");
+    HELD: select!("WHERE id = $1 AND claim_id = $2");
+    LIST: concat!(select!("WHERE "), whose!(), " ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4");
+    COUNT: concat!("SELECT COUNT(*) FROM destinations WHERE ", whose!());
+    // Whoever holds it loses the claim: what they write from now on is about another state of things.
+    SWITCH: "UPDATE destinations SET state = $2, reason = NULL, due_at = $3, failures = 0, claim_id = NULL, \
+             lease_until = NULL WHERE id = $1";
+    REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = $4, failures = 0, claim_id = NULL, \
+             lease_until = NULL WHERE id = $1";
+    WAKE: "UPDATE destinations SET due_at = $2 WHERE id = $1 AND due_at > $2";
+    RENEW: "UPDATE destinations SET lease_until = $3 WHERE id = $1 AND claim_id = $2";
+    RELEASE: "UPDATE destinations SET due_at = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
+    RELEASE_ALL: "UPDATE destinations SET claim_id = NULL, lease_until = NULL WHERE claim_id IS NOT NULL";
+    ADVANCE: "UPDATE destinations SET cursor = $3, progress = $4, saved = $5, failures = $6, \
+              delivered = delivered + $7, delivered_at = CASE WHEN $7 > 0 THEN $8 ELSE delivered_at END, \
+              last_error = COALESCE($9, last_error), \
+              last_error_at = CASE WHEN CAST($9 AS TEXT) IS NULL THEN last_error_at ELSE $8 END \
+              WHERE id = $1 AND claim_id = $2";
+    PARK: "UPDATE destinations SET state = 'parked', reason = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
+    BEHIND: "SELECT COUNT(*), CAST(MIN(time) AS BIGINT) FROM (SELECT time FROM events WHERE seq > $1 \
+             ORDER BY seq LIMIT $2) AS behind";
+    BEHIND_OF: "SELECT COUNT(*), CAST(MIN(time) AS BIGINT) FROM (SELECT time FROM events \
+                WHERE organization_id = $3 AND seq > $1 ORDER BY seq LIMIT $2) AS behind";
+    // Places are given in the order of time but for what was under way at once: the first of many is the first.
+    PLACE_AT: "SELECT CAST(MIN(seq) AS BIGINT) FROM (SELECT seq FROM events WHERE time >= $1 AND seq IS NOT NULL \
+               ORDER BY time, id LIMIT 10000) AS since";
+}
+
+/// Keeps a new destination. Nothing is delivered yet; `cursor` says from where on.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] where its owner has one of that name.
+pub async fn insert(tx: &mut Tx, new: &Destination) -> Result<(), StoreError> {
+    let Destination { id, owner_id, name, organization_id, workspace_id, exporter, .. } = new;
+    let (kinds, options) = (json_texts(&new.kinds), new.options.to_string());
+    let (organization, workspace) = (organization_id.as_deref(), workspace_id.as_deref());
+    let (due, created) = (new.due_at.micros(), new.created_at.micros());
+    let by = &new.created_by;
+    execute!(
+        tx, INSERT, id, owner_id, name, organization, workspace, kinds, exporter, options, new.cursor,
+        &new.kept, due, by, created
+    )
+    .map(drop)
+}
+
+/// Changes what somebody decides about a destination. Who delivers to it begins anew.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] where its owner has another one of that name.
+pub async fn update(tx: &mut Tx, changed: &Destination) -> Result<bool, StoreError> {
+    let Destination { id, name, workspace_id, updated_at, .. } = changed;
+    let (kinds, options) = (json_texts(&changed.kinds), changed.options.to_string());
+    let workspace = workspace_id.as_deref();
+    Ok(execute!(tx, UPDATE, id, name, kinds, workspace, options, updated_at.micros())? == 1)
+}
+
+/// Forgets a destination with its dead letters; false where there is none.
+pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, DELETE, id)? == 1)
+}
+
+/// A destination.
+pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Destination>, StoreError> {
+    fetch!(conn, fetch_optional, Destination, GET, id)
+}
+
+/// A destination, while the claim counts.
+pub async fn held(conn: &mut Conn, id: &str, claim_id: &str) -> Result<Option<Destination>, StoreError> {
+    fetch!(conn, fetch_optional, Destination, HELD, id, claim_id)
+}
+
+/// Destinations newest first: of one organisation or of all and the platform, of one workspace or of any.
+pub async fn list(
+    conn: &mut Conn,
+    organization_id: Option<&str>,
+    workspace_id: Option<&str>,
+    window: Window,
+) -> Result<Vec<Destination>, StoreError> {
+    fetch!(conn, fetch_all, Destination, LIST, organization_id, workspace_id, window.limit, window.offset)
+}
+
+/// How many there are.
+pub async fn count(
+    conn: &mut Conn,
+    organization_id: Option<&str>,
+    workspace_id: Option<&str>,
+) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT, organization_id, workspace_id)?;
+    Ok(count)
+}
+
+/// Pauses or resumes a destination; whoever holds it does so no longer.
+pub async fn switch(tx: &mut Tx, id: &str, state: State, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, SWITCH, id, state.as_str(), now.micros())? == 1)
+}
+
+/// Goes on from another place of the log; whoever holds it does so no longer.
+pub async fn replay(tx: &mut Tx, id: &str, cursor: i64, now: Timestamp) -> Result<bool, StoreError> {
+    let progress = Progress::from(cursor).text();
+    Ok(execute!(tx, REPLAY, id, cursor, progress, now.micros())? == 1)
+}
+
+/// Has it tried at once if there is anything.
+pub async fn wake(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    execute!(tx, WAKE, id, now.micros()).map(drop)
+}
+
+/// Whether any destination has something to do that nobody does. Asking is cheaper than claiming in vain.
+pub async fn is_due(conn: &mut Conn, in_trouble: bool, now: Timestamp) -> Result<bool, StoreError> {
+    let found = fetch!(conn, fetch_optional, (String,), DUE, now.micros(), in_trouble, 1_i64)?;
+    Ok(found.is_some())
+}
+
+/// Claims up to `most` destinations that have something to do and that nobody holds, those that wait longest first;
+/// of those whose last attempt settled nothing, or of the others. `claim_id` must be fresh.
+pub async fn claim(
+    tx: &mut Tx,
+    claim_id: &str,
+    most: u32,
+    in_trouble: bool,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<Vec<String>, StoreError> {
+    let (until, most) = (now.plus(lease).micros(), i64::from(most));
+    let ids = fetch!(tx, fetch_all, (String,), CLAIM, now.micros(), in_trouble, most, claim_id, until)?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}
+
+/// Prolongs a claim. False where it no longer counts.
+pub async fn renew(
+    tx: &mut Tx,
+    id: &str,
+    claim_id: &str,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<bool, StoreError> {
+    Ok(execute!(tx, RENEW, id, claim_id, now.plus(lease).micros())? == 1)
+}
+
+/// Lets go of a claim; the destination may be tried again from `due_at` on. False where it no longer counts.
+pub async fn release(tx: &mut Tx, id: &str, claim_id: &str, due_at: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, RELEASE, id, claim_id, due_at.micros())? == 1)
+}
+
+/// Ends all claims: for the only host, when it starts.
+pub async fn release_all(tx: &mut Tx) -> Result<(), StoreError> {
+    execute!(tx, RELEASE_ALL).map(drop)
+}
+
+/// Writes how far the destination is. False where the claim no longer counts: then nothing is written.
+pub async fn advance(tx: &mut Tx, id: &str, claim_id: &str, new: &Advance) -> Result<bool, StoreError> {
+    let Advance { progress, saved, delivered, error, parked, now } = new;
+    let (failures, delivered) = (i64::from(progress.failures), i64::from(*delivered));
+    let (text, saved, error) = (progress.text(), saved.as_deref(), error.as_deref());
+    let (cursor, now) = (progress.cursor, now.micros());
+    let done =
+        execute!(tx, ADVANCE, id, claim_id, cursor, text, saved, failures, delivered, now, error)? == 1;
+    if let Some(reason) = parked.as_deref().filter(|_| done) {
+        execute!(tx, PARK, id, claim_id, reason)?;
+    }
+    Ok(done)
+}
+
+/// How many events of the log stand behind a place, at most `most`, and the time of the first of them.
+pub async fn behind(
+    conn: &mut Conn,
+    organization_id: Option<&str>,
+    cursor: i64,
+    most: u32,
+) -> Result<(i64, Option<Timestamp>), StoreError> {
+    let most = i64::from(most);
+    let (count, first): (i64, Option<i64>) = match organization_id {
+        None => fetch!(conn, fetch_one, (i64, Option<i64>), BEHIND, cursor, most)?,
+        Some(organization) => {
+            fetch!(conn, fetch_one, (i64, Option<i64>), BEHIND_OF, cursor, most, organization)?
+        }
+    };
+    Ok((count, first.map(Timestamp::from_micros)))
+}
+
+/// The place of the first event at a time or after it; none where there is none yet.
+pub async fn place_at(conn: &mut Conn, time: Timestamp) -> Result<Option<i64>, StoreError> {
+    let (seq,): (Option<i64>,) = fetch!(conn, fetch_one, (Option<i64>,), PLACE_AT, time.micros())?;
+    Ok(seq)
+}
