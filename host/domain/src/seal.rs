@@ -105,6 +105,16 @@ impl MasterKey {
         &self.id
     }
 
+    /// Another key that comes from this one, for a purpose of its own: it tells nothing of this one, nor of those for
+    /// other purposes.
+    pub fn derive(&self, purpose: &str) -> [u8; KEY] {
+        let mut hash = Sha256::new();
+        hash.update(b"hardpoint derived key v1\0");
+        hash.update(self.bytes);
+        hash.update(purpose);
+        hash.finalize().into()
+    }
+
     /// The whole text, to be kept where nobody else reads it.
     pub fn reveal(&self) -> String {
         let digits = hex(&self.bytes);
@@ -162,6 +172,11 @@ impl Keyring {
     /// The key that seals; none where there is no key at all.
     pub fn newest(&self) -> Option<&MasterKey> {
         self.0.last()
+    }
+
+    /// The keys, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &MasterKey> {
+        self.0.iter()
     }
 
     /// The keys' ids, oldest first.
@@ -258,6 +273,15 @@ mod tests {
         joined.extend(both.clone());
         assert_eq!(joined, both);
         assert!(Keyring::parse("# none\n\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn derived_keys_differ_by_key_and_purpose() {
+        let (one, other) = (MasterKey::generate(&Counting(1)), MasterKey::generate(&Counting(2)));
+        assert_eq!(one.derive("a"), one.derive("a"));
+        assert_ne!(one.derive("a"), one.derive("b"));
+        assert_ne!(one.derive("a"), other.derive("a"));
+        assert_ne!(one.derive("").as_slice(), &one.bytes);
     }
 
     #[test]
