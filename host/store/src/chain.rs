@@ -5,6 +5,7 @@
 
 use hardpoint_domain::chain::{self, Place};
 use hardpoint_domain::event::Event;
+use hardpoint_domain::hex;
 use hardpoint_domain::time::Timestamp;
 use serde_json::json;
 
@@ -77,7 +78,9 @@ pub async fn number(tx: &mut Tx, limit: u32) -> Result<Numbered, StoreError> {
             body_hash: &body_hash,
         };
         hash = chain::link(&hash, &place).to_vec();
-        placed.push(json!({ "id": id, "seq": seq, "body_hash": hex(&body_hash), "hash": hex(&hash) }));
+        placed.push(
+            json!({ "id": id, "seq": seq, "body_hash": hex::show(&body_hash), "hash": hex::show(&hash) }),
+        );
     }
     let changed = execute!(tx, PLACE, serde_json::Value::from(placed).to_string())?;
     if changed != count as u64 {
@@ -97,8 +100,4 @@ async fn describe(tx: &mut Tx, id: &str, body: &[u8]) -> Result<Vec<u8>, StoreEr
         execute!(tx, DESCRIBE, id, workspace, actor, &event.target.id, event.request_id.as_deref())?;
     }
     Ok(chain::body_hash(body).to_vec())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -27,6 +27,7 @@ mod quotas;
 mod secrets;
 mod statements;
 mod support;
+mod tampering;
 mod usage;
 mod users;
 mod webhooks;
@@ -57,6 +58,7 @@ const ON_BOTH: usize = blobs::COUNT
     + quotas::COUNT
     + secrets::COUNT
     + statements::COUNT
+    + tampering::COUNT
     + usage::COUNT
     + users::COUNT
     + webhooks::COUNT
