@@ -9,6 +9,7 @@ pub mod effective;
 pub mod embeddings;
 pub mod events;
 pub mod exporters;
+pub mod host_key;
 pub mod idempotency;
 pub mod kv;
 pub mod limits;

@@ -3,16 +3,11 @@
 pub mod letters;
 pub mod transport;
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use hardpoint_domain::id;
-use hardpoint_domain::seal::{Keyring, MasterKey, Sealed};
+use hardpoint_domain::seal::{Keyring, Sealed};
 use hardpoint_domain::time::{Rng, Timestamp};
 use hardpoint_store::mails::{Claimed, NewMail};
 use serde::{Deserialize, Serialize};
@@ -20,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::service::host_key;
 
 /// A mail as somebody is to read it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,20 +39,13 @@ pub struct Post {
 }
 
 impl Post {
-    /// With the master keys. Where there are none, with a key of this machine's own in the data folder: mail is in
-    /// the store only until it was sent, and no other host need open it.
+    /// With the keys of this host. Mail is in the store only until it was sent: no other host need open it.
     ///
     /// # Errors
-    /// If that key cannot be read or made.
+    /// If there is no master key, and the host's own cannot be read or made.
     pub fn open(config: &Config, rng: Arc<dyn Rng>) -> anyhow::Result<Self> {
-        let file = config.server.data.join("host.key");
-        let why = || format!("the key {} cannot be read", file.display());
-        let mut keyring = read(&file).with_context(why)?;
-        if keyring.is_empty() && config.keyring.is_empty() {
-            keyring = make(&file, &*rng).with_context(why)?;
-        }
-        keyring.extend(config.keyring.clone());
-        Ok(Self { keyring: Arc::new(keyring), rng, bell: Arc::default() })
+        let keyring = Arc::new(host_key::keyring(config, &*rng)?);
+        Ok(Self { keyring, rng, bell: Arc::default() })
     }
 
     /// For who only looks: no key is read or made, and nothing can be sealed.
@@ -110,38 +99,12 @@ impl Post {
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<Keyring> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Keyring::parse(&text)?),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Keyring::default()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Makes the key where there is none. Of two that make one at once, the first one's holds.
-fn make(file: &Path, rng: &dyn Rng) -> anyhow::Result<Keyring> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let unfinished = file.with_extension(format!("{}.part", MasterKey::generate(rng).id()));
-    let mut options = OpenOptions::new();
-    let mut part = options.read(true).write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    writeln!(part, "{}", MasterKey::generate(rng).reveal())?;
-    part.sync_all()?;
-    let linked = std::fs::hard_link(&unfinished, file);
-    std::fs::remove_file(&unfinished)?;
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
-        _ => {}
-    }
-    let mut text = String::new();
-    std::fs::File::open(file)?.read_to_string(&mut text)?;
-    Ok(Keyring::parse(&text)?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use hardpoint_domain::seal::MasterKey;
 
     use super::*;
     use crate::config::Sources;
