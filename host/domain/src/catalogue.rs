@@ -7,6 +7,9 @@ use crate::feature::Feature;
 use crate::money::Credits;
 use crate::plan::{IDS, Rates, Terms, is_prepaid, named};
 
+/// How long events keep their bodies where nothing else is said.
+const RETENTION_DAYS: u64 = 365;
+
 /// A plan. A limit that is left out is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -20,6 +23,8 @@ pub struct Plan {
     pub features: BTreeSet<Feature>,
     /// Credits that come with each month; none come where it is left out.
     pub credits: Option<u64>,
+    /// Days for which events keep their bodies; for ever where it is left out.
+    pub audit_retention_days: Option<u64>,
 }
 
 impl Plan {
@@ -40,7 +45,8 @@ impl Plan {
             _ => (None, None, None, [&starter[..], &professional, &enterprise].concat()),
         };
         let features = features.into_iter().collect();
-        Some(Self { rates: Rates::built_in(id)?, seats, api_keys, features, credits })
+        let rates = Rates::built_in(id)?;
+        Some(Self { rates, seats, api_keys, features, credits, audit_retention_days: Some(RETENTION_DAYS) })
     }
 
     fn most(&self, counted: Counted) -> Option<u64> {

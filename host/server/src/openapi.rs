@@ -7,10 +7,10 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, diagnostics, docs,
-    embeddings, health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches,
-    plugins, siem, siem_dead_letters, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints,
-    workspace_members, workspaces,
+    admin_auth, api_key_history, api_keys, audit_integrity, audit_logs, billing, completions, configs,
+    diagnostics, docs, embeddings, events, health, limits, me, models, org, payments, plugin_bindings,
+    plugin_reach, plugin_switches, plugins, retention, siem, siem_dead_letters, tiers, tools, usage, users,
+    webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::service::idempotency::HEADER;
@@ -94,6 +94,11 @@ pub const BASE: &str = "/api/v1";
         plugin_reach::clear,
         plugins::reload_one,
         plugins::logs,
+        audit_logs::list,
+        audit_logs::list_by_its_other_name,
+        audit_integrity::get,
+        events::list,
+        events::export,
         audit_logs::export,
         webhook_endpoints::list,
         webhook_endpoints::create,
@@ -119,6 +124,8 @@ pub const BASE: &str = "/api/v1";
         siem::replay,
         siem_dead_letters::list,
         siem_dead_letters::replay,
+        retention::get,
+        retention::put,
         configs::get,
         configs::update,
         docs::openapi,

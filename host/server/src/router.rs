@@ -12,10 +12,10 @@ use hardpoint_domain::feature::Feature;
 use http::{Method, StatusCode};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_logs, billing, completions, configs, diagnostics, docs,
-    embeddings, health, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches,
-    plugins, siem, siem_dead_letters, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints,
-    workspace_members, workspaces,
+    admin_auth, api_key_history, api_keys, audit_integrity, audit_logs, billing, completions, configs,
+    diagnostics, docs, embeddings, events, health, limits, me, models, org, payments, plugin_bindings,
+    plugin_reach, plugin_switches, plugins, retention, siem, siem_dead_letters, tiers, tools, usage, users,
+    webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Bodies, Entry, entry};
@@ -143,6 +143,19 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                     "/webhook_endpoints/{id}/deliveries/{delivery_id}/replay",
                     post(webhook_deliveries::replay),
                 ),
+        ),
+        (
+            rule("audit_logs", Admin, Admin).paid(Feature::AuditLogs),
+            routes()
+                .route("/audit-logs", get(audit_logs::list))
+                .route("/auditlogs", get(audit_logs::list_by_its_other_name))
+                .route("/audit-logs/integrity", get(audit_integrity::get))
+                .route("/events", get(events::list))
+                .route("/events/export", get(events::export)),
+        ),
+        (
+            rule("audit_logs", Admin, Admin).paid(Feature::CustomRetention),
+            routes().route("/enterprise/orgs/{org_id}/retention", get(retention::get).put(retention::put)),
         ),
         (
             rule("audit_logs", Admin, Admin).paid(Feature::SiemExport),

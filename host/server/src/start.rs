@@ -24,8 +24,11 @@ use crate::loaded::Loaded;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
 use crate::router::router;
+use crate::service::audit::AuditKeys;
+use crate::service::audit::integrity::Checks;
 use crate::service::billing::Billing;
 use crate::service::effective::Effective;
+use crate::service::host_key;
 use crate::service::idempotency::Claims;
 use crate::service::kv::StoredKv;
 use crate::service::limits::{self, Limits};
@@ -35,6 +38,7 @@ use crate::service::plugins::arranged::Arranged;
 use crate::service::rates::Rates;
 use crate::state::{App, Stop};
 use crate::telemetry::LogLevel;
+use crate::worker::checkpoints;
 use crate::worker::destinations;
 use crate::worker::forgetting;
 use crate::worker::idempotency;
@@ -46,6 +50,7 @@ use crate::worker::places;
 use crate::worker::refusals::{self, EgressRefusals, Refusals};
 use crate::worker::reload::folder::Folder;
 use crate::worker::reload::{self, Reload};
+use crate::worker::retention;
 use crate::worker::sequencer::{self, Log};
 use crate::worker::webhooks;
 
@@ -252,6 +257,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let loaded = Loaded::note(&config).context("the data folder cannot be written")?;
     let rates = Rates::of(&config.models);
     rates.keep(&store, clock.now()).await?;
+    let audit_keys = AuditKeys::of(&host_key::keyring(&config, &*rng)?);
     let (reload, orders) = Reload::new();
     let (stop, stopping) = Stop::new();
     let app = Arc::new(App {
@@ -266,6 +272,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         post: Post::open(&config, rng.clone())?,
         claims: Claims::default(),
         refusals,
+        audit_keys,
+        integrity: Checks::default(),
         log: Log::default(),
         config,
         latest: ArcSwap::from_pointee(effective),
@@ -290,6 +298,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(destinations::run(app.clone())),
         tokio::spawn(idempotency::run(app.clone())),
         tokio::spawn(sequencer::run(app.clone())),
+        tokio::spawn(checkpoints::run(app.clone())),
+        tokio::spawn(retention::run(app.clone())),
         tokio::spawn(webhooks::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers, _loaded: loaded })

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::middleware::credential::KeyCache;
+use crate::service::audit::AuditKeys;
+use crate::service::audit::integrity::Checks;
 use crate::service::billing::Billing;
 use crate::service::effective::Effective;
 use crate::service::idempotency::Claims;
@@ -65,6 +67,10 @@ pub struct App {
     pub claims: Claims,
     /// Requests that were refused, counted until they are written down together.
     pub refusals: Arc<Refusals>,
+    /// The keys that sign the audit log.
+    pub audit_keys: AuditKeys,
+    /// Whether the audit log is what it was, as it was found the last time.
+    pub integrity: Checks,
     /// How far the audit log is numbered.
     pub log: Log,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

@@ -1,4 +1,4 @@
-//! `/audit-logs`: what happened, and where it is sent.
+//! `/audit-logs`, and the same as `/auditlogs`: what happened, and where it is sent.
 
 use std::sync::Arc;
 
@@ -6,14 +6,114 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use super::logged_event::{EventPage, ListForm};
+use super::paging::LogPaging;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::{ErrorBody, FlatErrorBody};
-use crate::extract::{JsonBytes, Path};
+use crate::extract::{JsonBytes, Path, Query};
+use crate::service::audit::log::{self, Asked};
 use crate::service::exporters::{self, Export};
 use crate::state::App;
+
+/// Which events.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogChoice {
+    /// Another organisation's than the caller's; for operators, who see all where it is left out.
+    organization_id: Option<String>,
+    /// Of this workspace.
+    workspace_id: Option<String>,
+    /// Which the key or user of this id caused.
+    actor: Option<String>,
+    /// Of this type.
+    #[param(example = "key.created")]
+    action: Option<String>,
+    /// The same under another name.
+    event_type: Option<String>,
+    /// About the thing of this id.
+    target: Option<String>,
+    /// Of this request.
+    request_id: Option<String>,
+    /// From then on, RFC 3339.
+    #[param(example = "2026-01-01T00:00:00Z")]
+    since: Option<String>,
+    /// Before then, RFC 3339.
+    until: Option<String>,
+    /// With this text anywhere in them; letters of ASCII in either case.
+    q: Option<String>,
+}
+
+impl TryFrom<LogChoice> for Asked {
+    type Error = ApiError;
+
+    fn try_from(choice: LogChoice) -> Result<Self, ApiError> {
+        if choice.action.is_some() && choice.event_type.is_some() {
+            let message = "Leave 'event_type' out beside 'action'.";
+            return Err(ApiError::bad_field("event_type", "exclusive", message));
+        }
+        Ok(Self {
+            organization_id: choice.organization_id,
+            workspace_id: choice.workspace_id,
+            actor: choice.actor,
+            action: choice.action.or(choice.event_type),
+            target: choice.target,
+            request_id: choice.request_id,
+            since: choice.since,
+            until: choice.until,
+            text: choice.q,
+        })
+    }
+}
+
+/// Lists what happened, newest first; the same under `/auditlogs`. What was purged after its time is not listed.
+#[utoipa::path(get, path = "/audit-logs", tag = "audit logs",
+    params(LogChoice, LogPaging, ListForm),
+    responses(
+        (status = 200, description = "The events", body = EventPage),
+        (status = 400, description = "A parameter that does not fit", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 402, description = "The plan does not include it", body = FlatErrorBody),
+        (status = 403, description = "Not an administrator", body = ErrorBody),
+        (status = 404, description = "Not your organisation or workspace", body = ErrorBody),
+    )
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(choice): Query<LogChoice>,
+    Query(paging): Query<LogPaging>,
+    Query(form): Query<ListForm>,
+) -> Result<Json<EventPage>, ApiError> {
+    let search = Asked::try_from(choice)?.by(&caller)?;
+    let place = paging.place()?;
+    let listed = log::list(&app, &search, place.cursor.as_deref(), place.window).await?;
+    Ok(Json(EventPage::new(listed, &form, place.page, place.page_size)))
+}
+
+/// The same as `/audit-logs`.
+#[utoipa::path(get, path = "/auditlogs", tag = "audit logs",
+    params(LogChoice, LogPaging, ListForm),
+    responses(
+        (status = 200, description = "The events", body = EventPage),
+        (status = 400, description = "A parameter that does not fit", body = ErrorBody),
+        (status = 401, description = "No valid credential", body = ErrorBody),
+        (status = 402, description = "The plan does not include it", body = FlatErrorBody),
+        (status = 403, description = "Not an administrator", body = ErrorBody),
+        (status = 404, description = "Not your organisation or workspace", body = ErrorBody),
+    )
+)]
+pub async fn list_by_its_other_name(
+    app: State<Arc<App>>,
+    caller: Caller,
+    choice: Query<LogChoice>,
+    paging: Query<LogPaging>,
+    form: Query<ListForm>,
+) -> Result<Json<EventPage>, ApiError> {
+    list(app, caller, choice, paging, form).await
+}
 
 /// What to export. All other members are the exporter's own options, laid over its settings.
 #[derive(Deserialize, ToSchema)]

@@ -34,6 +34,58 @@ pub struct Page<T> {
     pub page_size: usize,
 }
 
+/// Which part of a log: a page by its number, or what is older than a place.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogPaging {
+    /// From 1; not beside a cursor.
+    #[param(minimum = 1)]
+    page: Option<usize>,
+    /// 1 to 100; 20 where left out.
+    #[param(minimum = 1, maximum = 100)]
+    page_size: Option<usize>,
+    /// The same under another name.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+    /// Those before this place, from an earlier answer.
+    cursor: Option<String>,
+}
+
+/// A part of a log that there can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPlace {
+    /// Before this place.
+    pub cursor: Option<String>,
+    /// Which entries of those.
+    pub window: Window,
+    /// From 1.
+    pub page: usize,
+    /// The most entries on a page.
+    pub page_size: usize,
+}
+
+impl LogPaging {
+    /// The part that is asked for.
+    ///
+    /// # Errors
+    /// 400 for one that there cannot be.
+    pub fn place(self) -> Result<LogPlace, ApiError> {
+        let Self { page, page_size, limit, cursor } = self;
+        if cursor.is_some() && page.is_some() {
+            return Err(ApiError::bad_field("page", "exclusive", "Leave 'page' out beside 'cursor'."));
+        }
+        if limit.is_some() && page_size.is_some() {
+            return Err(ApiError::bad_field("limit", "exclusive", "Leave 'limit' out beside 'page_size'."));
+        }
+        if limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
+            let message = "The 'limit' parameter must be from 1 to 100.";
+            return Err(ApiError::bad_field("limit", "range", message));
+        }
+        let place = Paging { page, page_size: page_size.or(limit) }.usual()?;
+        Ok(LogPlace { cursor, window: place.window(), page: place.page, page_size: place.page_size })
+    }
+}
+
 /// A page that there can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

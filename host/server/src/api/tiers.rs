@@ -47,12 +47,14 @@ pub struct Tier {
     features: BTreeSet<Feature>,
     /// Credits that come with each month; null where none come by themselves.
     pub(crate) credits: Option<u64>,
+    /// Days for which the audit log keeps what events say; null for ever.
+    audit_retention_days: Option<u64>,
 }
 
 impl Tier {
     /// A plan, for who asks.
     pub(crate) fn new(id: &'static str, plan: Plan) -> Self {
-        let Plan { rates, seats, api_keys, features, credits } = plan;
+        let Plan { rates, seats, api_keys, features, credits, audit_retention_days } = plan;
         Self {
             id,
             requests_per_minute: rates.requests_per_minute,
@@ -67,6 +69,7 @@ impl Tier {
             api_keys,
             features,
             credits,
+            audit_retention_days,
         }
     }
 }

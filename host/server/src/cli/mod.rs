@@ -13,6 +13,7 @@ macro_rules! eprintln {
     };
 }
 
+mod audit;
 mod compile;
 mod config;
 mod credits;
@@ -116,6 +117,9 @@ enum Command {
     /// Invite people, say what they are, let them in or not.
     #[command(subcommand)]
     User(user::Command),
+    /// Check that the audit log is what it was, and sign what it is.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Keep secrets, sealed, for plugins and the host.
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -194,6 +198,7 @@ pub fn main() -> ExitCode {
         Command::Credits(command) => credits::run(&cli.common, command),
         Command::Key(command) => key::run(&cli.common, command),
         Command::User(command) => user::run(&cli.common, command),
+        Command::Audit(command) => audit::run(&cli.common, command),
         Command::Secrets(command) => secrets::run(&cli.common, command),
         Command::Siem(command) => siem::run(&cli.common, command),
         Command::Migrate(arguments) => migrate::run(&cli.common, &arguments),

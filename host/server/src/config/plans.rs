@@ -10,6 +10,9 @@ use serde::Deserialize;
 use super::Config;
 use super::read::Problem;
 
+/// Days that are as good as for ever, and can be counted with.
+const LONGEST_RETENTION: u64 = 100_000;
+
 /// `[plans.NAME]`. A limit that is left out is none; what else is left out is as built in.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +29,7 @@ pub(super) struct PlanConfig {
     api_keys: Option<u64>,
     features: Option<BTreeSet<Feature>>,
     credits: Option<u64>,
+    audit_retention_days: Option<u64>,
 }
 
 impl PlanConfig {
@@ -47,6 +51,11 @@ impl PlanConfig {
             api_keys: self.api_keys,
             features: self.features.unwrap_or(built_in.features),
             credits: self.credits.or(built_in.credits),
+            audit_retention_days: match self.audit_retention_days {
+                Some(0) => None,
+                Some(days) => Some(days.min(LONGEST_RETENTION)),
+                None => built_in.audit_retention_days,
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file (or folder) per use case. Services know store, runtime and domain, and nothing of HTTP.
 
 pub mod accounts;
+pub mod audit;
 pub mod billing;
 pub mod destinations;
 pub mod completions;

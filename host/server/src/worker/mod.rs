@@ -7,6 +7,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::state::{App, stopped};
 
+pub mod checkpoints;
 pub mod destinations;
 pub mod forgetting;
 pub mod idempotency;
@@ -17,6 +18,7 @@ pub mod pauses;
 pub mod places;
 pub mod refusals;
 pub mod reload;
+pub mod retention;
 pub mod sequencer;
 pub mod webhooks;
 

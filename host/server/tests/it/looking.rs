@@ -45,6 +45,9 @@ fn a_store_stays_as_it_is() {
         &["key", "list", "--org", "org_1"],
         &["key", "show", "key_1"],
         &["secrets", "list"],
+        &["audit", "verify"],
+        &["audit", "checkpoint", "--all"],
+        &["audit", "keys"],
     ] {
         let output = hardpoint(folder.path(), arguments);
         assert_eq!(std::fs::metadata(data.join("hardpoint.db")).unwrap().len(), 0, "{arguments:?}");

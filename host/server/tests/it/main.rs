@@ -5,6 +5,7 @@
 mod api_key_powers;
 mod api_keys;
 mod at_once;
+mod audit_log;
 mod authors;
 mod bad_fields;
 mod bad_manifests;

@@ -156,7 +156,7 @@ async fn every_plan_is_listed_with_what_it_includes() {
             "concurrent_requests": null,
             "completions_per_minute": null, "completions_per_day": null, "concurrent_completions": null,
             "tokens_per_minute": null,
-            "seats": 7, "api_keys": null, "features": [], "credits": 1,
+            "seats": 7, "api_keys": null, "features": [], "credits": 1, "audit_retention_days": 365,
         })
     );
     let professional = &listed["data"][2];

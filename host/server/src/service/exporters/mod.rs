@@ -9,16 +9,19 @@ pub(crate) mod options;
 
 use std::sync::Arc;
 
+use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::id;
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Binding, OutgoingEvent};
 use hardpoint_store::events::{self, Cursor, StoredEvent};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::caller::{Caller, Role};
 use crate::error::ApiError;
+use crate::service::audit;
+use crate::service::events::Author;
 use crate::state::App;
 
 /// Events that one export takes at most.
@@ -89,8 +92,43 @@ pub async fn export(
         None => stored_events(app, organization.as_deref(), workspace, &export).await?,
     };
     let matched = events.len();
+    note(app, caller, exporter, organization, &export, matched).await?;
     let outcome = deliver::deliver(Arc::clone(binding), caller, events, resolved).await?;
     Ok(Exported { matched, delivered: outcome.delivered, rejected: outcome.rejected, cursor })
+}
+
+/// Events leave the house: who sent how many of which is written down before they do.
+async fn note(
+    app: &App,
+    caller: &Caller,
+    exporter: &str,
+    organization: Option<String>,
+    export: &Export,
+    matched: usize,
+) -> Result<(), ApiError> {
+    let asked = json!({
+        "matched": matched,
+        "given": export.events.is_some(),
+        "event_type": export.event_type,
+        "workspace_id": export.workspace_id,
+        "organization_id": organization,
+    });
+    let (kind, target) = ("audit_log.exported", Target::new("exporter", exporter));
+    let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, asked);
+    let organization_id = organization.or_else(|| Some(caller.organization_id.clone()));
+    Ok(audit::note(app, Event { organization_id, ..event }).await?)
+}
+
+/// Whose events, and of which workspace, of what was asked for.
+///
+/// # Errors
+/// 404 for what is not the caller's.
+pub(super) fn whose<'a>(
+    caller: &'a Caller,
+    organization_id: Option<&str>,
+    workspace_id: Option<&'a str>,
+) -> Result<(Option<String>, Option<&'a str>), ApiError> {
+    Ok((organization(caller, organization_id)?, workspace(caller, workspace_id)?))
 }
 
 /// Whose events: an operator may name any organisation or none, everybody else has but their own.
@@ -204,16 +242,16 @@ fn micros(time: Timestamp) -> u64 {
     u64::try_from(time.micros()).unwrap_or(0)
 }
 
-fn show_cursor(cursor: Cursor) -> String {
+pub(super) fn show_cursor(cursor: Cursor) -> String {
     format!("{}.{}", cursor.time.micros(), cursor.id)
 }
 
-fn parse_cursor(text: &str) -> Result<Cursor, ApiError> {
+pub(super) fn parse_cursor(text: &str) -> Result<Cursor, ApiError> {
     let parsed = text.split_once('.').and_then(|(time, id)| {
         Some(Cursor { time: Timestamp::from_micros(time.parse().ok()?), id: id.to_owned() })
     });
     parsed.ok_or_else(|| {
-        ApiError::bad_field("cursor", "format", "The 'cursor' field is none that an export answered with.")
+        ApiError::bad_field("cursor", "format", "The 'cursor' field is none that was answered with.")
     })
 }
 

@@ -1,0 +1,70 @@
+//! The audit log: who signs what its chain is, and whether it still is that.
+
+pub mod integrity;
+pub mod log;
+pub mod retention;
+
+use anyhow::Context;
+use hardpoint_domain::chain::checkpoint::{Checkpoint, PublicKey, Signer};
+use hardpoint_domain::event::Event;
+use hardpoint_domain::seal::Keyring;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints};
+
+use crate::state::App;
+
+/// Writes down what somebody did that changes nothing in the store: an event without a change.
+///
+/// # Errors
+/// The store's: then it should not be done.
+pub async fn note(app: &App, event: Event) -> Result<(), StoreError> {
+    app.store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await })).await
+}
+
+/// The keys of checkpoints: the newest signs, all of them are known.
+#[derive(Debug)]
+pub struct AuditKeys {
+    signers: Vec<Signer>,
+}
+
+impl AuditKeys {
+    /// Those that come from these keys of the host.
+    pub fn of(keyring: &Keyring) -> Self {
+        Self { signers: keyring.iter().filter_map(Signer::of).collect() }
+    }
+
+    /// What signatures are checked with, oldest first.
+    pub fn known(&self) -> Vec<PublicKey> {
+        self.signers.iter().map(Signer::public_key).collect()
+    }
+
+    fn newest(&self) -> Option<&Signer> {
+        self.signers.last()
+    }
+}
+
+/// Signs what the chain is now, and keeps that. None while nothing is in the log.
+///
+/// # Errors
+/// If there is no key to sign with, or the store fails.
+pub async fn checkpoint(
+    store: &Store,
+    keys: &AuditKeys,
+    now: Timestamp,
+) -> anyhow::Result<Option<Checkpoint>> {
+    let head = chain::head(&mut store.read().await?).await?;
+    if head.seq == 0 {
+        return Ok(None);
+    }
+    let hash = head.hash.try_into().ok().context("the end of the audit log's chain is no hash")?;
+    let signer = keys.newest().context("there is no key to sign the audit log with")?;
+    let signed = signer.sign(head.seq, hash, now).context("the audit log could not be signed")?;
+    keep(store, signed.clone()).await?;
+    Ok(Some(signed))
+}
+
+async fn keep(store: &Store, checkpoint: Checkpoint) -> Result<(), StoreError> {
+    let write = store
+        .write(Lane::Bulk, move |tx| Box::pin(async move { checkpoints::insert(tx, &checkpoint).await }));
+    write.await
+}

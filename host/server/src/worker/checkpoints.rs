@@ -1,0 +1,49 @@
+//! Signs what the audit log's chain is, now and then: what was signed cannot be changed unseen by who lacks the key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_store::{chain, checkpoints};
+
+use super::Rounds;
+use crate::service::audit;
+use crate::state::App;
+
+/// How often it is looked whether a checkpoint is due.
+const PERIOD: Duration = Duration::from_secs(10);
+/// Events after which one is due …
+const EVENTS: i64 = 1_000;
+/// … and the time after which it is where there is any new event.
+const AGE: Duration = Duration::from_secs(300);
+
+/// Signs what is due until the server stops, and once more then.
+pub async fn run(app: Arc<App>) {
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
+        if let Err(error) = sign_due(&app).await {
+            tracing::warn!(error = format!("{error:#}"), "the audit log was not signed; it is tried again");
+        }
+    }
+}
+
+/// Once.
+pub async fn sign_due(app: &App) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let is_due = {
+        let mut conn = app.store.read().await?;
+        let head = chain::head(&mut conn).await?;
+        match checkpoints::newest(&mut conn).await? {
+            // One of a place that is still to come was not made here, and must not keep others from being made.
+            Some(last) if last.seq > head.seq => true,
+            Some(last) => {
+                let news = head.seq - last.seq;
+                news >= EVENTS || (news > 0 && now.since(last.time) >= AGE)
+            }
+            None => head.seq > 0,
+        }
+    };
+    if is_due {
+        audit::checkpoint(&app.store, &app.audit_keys, now).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Purges the bodies of events whose time is over. Each purge is itself an event, in the same transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_domain::chain::verify::PURGED;
+use hardpoint_domain::event::{Event, Target};
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::{Lane, StoreError, Window, organizations, retention};
+use serde_json::json;
+
+use super::Rounds;
+use crate::service::audit::retention::held;
+use crate::service::events::Author;
+use crate::state::App;
+
+/// How often it is looked what is over.
+const PERIOD: Duration = Duration::from_secs(3_600);
+/// Bodies of one transaction: those who wait for the writer should not notice.
+const BATCH: u32 = 250;
+/// Organisations that are read at a time.
+const PAGE: i64 = 100;
+/// A day, in microseconds.
+const DAY: i64 = 86_400_000_000;
+
+/// Purges until the server stops.
+pub async fn run(app: Arc<App>) {
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
+        if app.stop.is_stopping() {
+            return;
+        }
+        if let Err(error) = purge_all(&app).await {
+            tracing::warn!(error = format!("{error:#}"), "old events were not purged; it is tried again");
+        }
+    }
+}
+
+/// Once, of every organisation.
+pub async fn purge_all(app: &App) -> anyhow::Result<()> {
+    let mut window = Window { limit: PAGE, offset: 0 };
+    loop {
+        let page = organizations::list(&mut app.store.read().await?, window).await?;
+        for organization in &page {
+            let retention = held(app, organization).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            if let Some(days) = retention.days() {
+                purge(app, &organization.id, days).await?;
+            }
+        }
+        if page.is_empty() {
+            return Ok(());
+        }
+        window.offset += PAGE;
+    }
+}
+
+/// What is older than so many days, by whole days: one purge a day tells of what would be many.
+async fn purge(app: &App, organization_id: &str, days: i64) -> Result<(), StoreError> {
+    let today = app.clock.now().micros().div_euclid(DAY);
+    let before = Timestamp::from_micros((today - days).saturating_mul(DAY));
+    while retention::is_due(&mut app.store.read().await?, organization_id, before).await? {
+        let now = app.clock.now();
+        let target = Target::new("organization", organization_id);
+        let event = Author::system().event(now, &*app.rng, PURGED, target, json!(null));
+        let event = Event { organization_id: Some(organization_id.to_owned()), ..event };
+        let write = app.store.write(Lane::Bulk, move |tx| Box::pin(purge_some(tx, event, before, days)));
+        let count = write.await?;
+        tracing::info!(organization_id, count, "purged bodies of old events");
+    }
+    Ok(())
+}
+
+async fn purge_some(
+    tx: &mut hardpoint_store::Tx,
+    mut event: Event,
+    before: Timestamp,
+    days: i64,
+) -> Result<i64, StoreError> {
+    let organization = event.organization_id.clone().unwrap_or_default();
+    let purged = retention::purge(tx, &organization, before, BATCH).await?;
+    if purged.count > 0 {
+        event.after = Some(json!({
+            "count": purged.count,
+            "before": before.to_rfc3339(),
+            "before_micros": before.micros(),
+            "retention_days": days,
+        }));
+        tx.append(&event, &[]).await?;
+    }
+    Ok(purged.count)
+}

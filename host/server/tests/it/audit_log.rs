@@ -1,0 +1,358 @@
+//! The audit log over the API: who sees what of it, exports, integrity, retention.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use hardpoint_server::worker::{checkpoints, retention, sequencer};
+use hardpoint_store::testing::raw;
+use hardpoint_store::{Durability, Lane, Store, StoreConfig};
+use http::{Method, Request, header};
+use serde_json::{Value, json};
+
+use crate::command_line::{hardpoint, said};
+use crate::support::{Answer, TestApp};
+
+const LOG: &str = "/api/v1/audit-logs";
+
+fn ids(page: &Value) -> Vec<String> {
+    page["data"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn types(page: &Value) -> Vec<String> {
+    let data = page["data"].as_array().unwrap().iter();
+    data.map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn sql(app: &TestApp, text: &'static str) {
+    let write = app.app().store.write(Lane::Request, move |tx| Box::pin(async move { raw(tx, text).await }));
+    write.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_finds_what_it_did_and_nothing_else() {
+    let app = TestApp::start().await;
+    let (mine, other) = (app.tenant("Mine").await, app.tenant("Other").await);
+    for label in ["Läptop", "phone"] {
+        app.post_as(&mine.key, "/api/v1/api_keys", &json!({ "label": label })).await.expect(201);
+    }
+    app.post_as(&other.key, "/api/v1/api_keys", &json!({ "label": "phone" })).await.expect(201);
+    let ask = async |query: &str| app.get_as(&mine.key, &format!("{LOG}?{query}")).await.expect(200);
+
+    let all = ask("").await;
+    assert_eq!(types(&all), ["key.created", "key.created", "key.created", "organization.created"]);
+    assert_eq!((all["total"].as_i64(), all["page"].as_i64()), (Some(4), Some(1)));
+    let newest = &all["data"][0];
+    assert_eq!(newest["organization_id"], mine.organization.as_str());
+    assert_eq!(newest["actor"], json!({ "type": "key", "id": mine.key_id, "name": "Mine's" }));
+    assert_eq!((&newest["outcome"], &newest["after"]["label"]), (&json!("success"), &json!("phone")));
+    assert_eq!(app.get_as(&mine.key, "/api/v1/auditlogs").await.expect(200), all);
+
+    for (query, count) in [
+        ("action=key.created", 3),
+        ("event_type=key.created", 3),
+        ("action=key", 0),
+        (&format!("actor={}", mine.key_id), 2),
+        (&format!("target={}", mine.organization), 1),
+        ("q=l%C3%A4PTOP", 1),
+        ("q=phone", 1),
+        ("q=%00", 0),
+        ("since=2099-01-01", 0),
+        ("until=2099-01-01", 4),
+        ("request_id=req_none", 0),
+        (&format!("request_id={}", newest["request_id"].as_str().unwrap()), 1),
+        (&format!("organization_id={}&action=key.created", mine.organization), 3),
+    ] {
+        let found = ask(query).await;
+        assert_eq!((ids(&found).len(), found["total"].as_i64()), (count, Some(count as i64)), "{query}");
+    }
+    let others = format!("{LOG}?organization_id={}", other.organization);
+    assert_eq!(app.get_as(&mine.key, &others).await.status, 404);
+    assert_eq!(app.get(&others).await.expect(200)["total"], 3);
+    assert!(app.get(LOG).await.expect(200)["total"].as_i64().unwrap() > 7, "an operator sees all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_and_cursors_go_through_all() {
+    let app = TestApp::start().await;
+    let mine = app.tenant("Mine").await;
+    for number in 0..7 {
+        app.post_as(&mine.key, "/api/v1/api_keys", &json!({ "label": format!("k{number}") }))
+            .await
+            .expect(201);
+    }
+    let ask = async |path: String| app.get_as(&mine.key, &path).await.expect(200);
+    let all = ids(&ask(LOG.to_owned()).await);
+    assert_eq!(all.len(), 9);
+    let mut paged = Vec::new();
+    for page in 1..=4 {
+        paged.extend(ids(&ask(format!("{LOG}?page={page}&page_size=3")).await));
+    }
+    assert_eq!(paged, all);
+    for path in [LOG, "/api/v1/events"] {
+        let (mut followed, mut query) = (Vec::new(), "limit=2".to_owned());
+        loop {
+            let page = ask(format!("{path}?{query}")).await;
+            assert_eq!((page["total"].as_i64(), page["page_size"].as_i64()), (Some(9), Some(2)));
+            followed.extend(ids(&page));
+            let Some(cursor) = page["cursor"].as_str() else { break };
+            query = format!("limit=2&cursor={cursor}");
+        }
+        assert_eq!(followed, all);
+    }
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=3&page_size=3", "limit"),
+        ("page=2&cursor=1.evt_1", "page"),
+        ("cursor=none", "cursor"),
+        ("since=yesterday", "since"),
+        ("action=a&event_type=b", "event_type"),
+        ("format=xml", "format"),
+    ] {
+        let refused = app.get_as(&mine.key, &format!("{LOG}?{query}")).await.expect(400);
+        assert_eq!(refused["error"]["details"]["field"], field, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_administrators_on_a_plan_that_includes_it_read_the_log() {
+    let app = TestApp::start().await;
+    let stranger = app.stranger_on("free", None).await;
+    for path in
+        [LOG, "/api/v1/auditlogs", "/api/v1/events", "/api/v1/events/export", "/api/v1/audit-logs/integrity"]
+    {
+        let refused = app.get_as(&stranger, path).await.expect(402);
+        assert_eq!(
+            (&refused["error"], &refused["required_plan"]),
+            (&json!("plan_limit_exceeded"), &json!("starter")),
+            "{path}"
+        );
+    }
+    let member = app.key_of(hardpoint_store::keys::Role::Member).await;
+    assert_eq!(app.get_as(&member, LOG).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exports_are_streams_and_events() {
+    let app = TestApp::start().await;
+    let mine = app.tenant("Mine").await;
+    // More than one page of a stream.
+    let events = (0..450).map(|number| {
+        let target = hardpoint_domain::event::Target::new("key", format!("key_{number}"));
+        let now = hardpoint_domain::time::Clock::now(app.clock());
+        let actor = hardpoint_domain::event::Actor::system();
+        hardpoint_domain::event::Event {
+            organization_id: Some(mine.organization.clone()),
+            ..hardpoint_domain::event::Event::new(
+                format!("evt_{number:04}"),
+                now,
+                "key.created",
+                actor,
+                target,
+            )
+        }
+    });
+    let events: Vec<_> = events.collect();
+    app.app()
+        .store
+        .write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                for event in &events {
+                    tx.append(event, &[]).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    let export = async |query: &str| app.get_as(&mine.key, &format!("/api/v1/events/export?{query}")).await;
+    let array = export("").await.expect(200);
+    assert_eq!(array.as_array().unwrap().len(), 452);
+    assert_eq!(array[0]["type"], "key.created", "its own event is not part of it");
+    let lines = export("kind=event&format=ndjson&limit=205&type=key.created").await;
+    assert_eq!(lines.header("content-type"), "application/x-ndjson");
+    let lines: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), lines[204]["type"].as_str()), (205, Some("key.created")));
+    let ocsf = export("format=ocsf&limit=1").await.text();
+    assert_eq!(serde_json::from_str::<Value>(&ocsf).unwrap()["class_uid"], 6003, "the export before: {ocsf}");
+    assert_eq!(export("requestId=req_none").await.expect(200), json!([]));
+    let shown =
+        app.get_as(&mine.key, "/api/v1/events?type=key.created&format=ocsf&limit=1").await.expect(200);
+    assert_eq!((&shown["data"][0]["type_uid"], shown["total"].as_i64()), (&json!(300_401), Some(451)));
+
+    let told = app.get_as(&mine.key, &format!("{LOG}?action=audit_log.exported")).await.expect(200);
+    assert_eq!(told["total"], 4);
+    assert_eq!(told["data"][2]["after"]["format"], "ndjson");
+    assert_eq!(told["data"][2]["after"]["type"], "key.created");
+    for (query, field) in [("limit=0", "limit"), ("kind=usage", "kind"), ("format=csv", "format")] {
+        assert_eq!(export(query).await.expect(400)["error"]["details"]["field"], field);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn integrity_says_what_was_checked_and_what_does_not_fit() {
+    let app = TestApp::start().await;
+    let mine = app.tenant("Mine").await;
+    for number in 0..5 {
+        app.post_as(&mine.key, "/api/v1/api_keys", &json!({ "label": format!("k{number}") }))
+            .await
+            .expect(201);
+    }
+    sequencer::number_all(app.app()).await.unwrap();
+    checkpoints::sign_due(app.app()).await.unwrap();
+    let checked = async || {
+        // It is not read anew for everybody.
+        app.clock().advance(Duration::from_secs(61));
+        app.get_as(&mine.key, "/api/v1/audit-logs/integrity").await.expect(200)
+    };
+    let intact = checked().await;
+    let to = intact["checked"]["to"].as_i64().unwrap();
+    assert!(intact["intact"] == json!(true) && intact["findings"] == json!([]), "{intact:#}");
+    assert!(to >= 7 && intact["checked"]["events"] == to, "{intact:#}");
+    assert_eq!(intact["checkpoints"]["unknown_key"], 0);
+    assert!(intact["checkpoints"]["checked"].as_i64() >= Some(1), "{intact:#}");
+    assert!(intact["not_covered"].as_array().unwrap().len() >= 2);
+
+    sql(&app, "UPDATE events SET body = body_hash WHERE seq = 4").await;
+    let edited = checked().await;
+    assert_eq!(edited["intact"], false);
+    assert_eq!(edited["findings"][0]["from"], 4, "{edited:#}");
+    assert_eq!(edited["findings"][0]["fault"], "edited");
+    sql(&app, "DELETE FROM events WHERE seq = 2").await;
+    assert_eq!(checked().await["findings"][0]["fault"], "missing");
+}
+
+/// The store of a folder, as somebody has it who has the machine's disk and no key.
+async fn tampered(folder: &std::path::Path, text: &'static str) {
+    let config =
+        StoreConfig { data: folder.join("data"), blobs: None, url: None, durability: Durability::Process };
+    let store =
+        Store::open(&config, std::sync::Arc::new(crate::support::FakeClock::default())).await.unwrap();
+    let write = store.write(Lane::Request, move |tx| Box::pin(async move { raw(tx, text).await }));
+    write.await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_that_are_kept_elsewhere_show_what_the_log_itself_does_not() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let run = |arguments: &[&str]| hardpoint(folder.path(), arguments);
+    for name in ["One", "Two", "Three", "Four"] {
+        assert!(run(&["org", "create", name]).status.success());
+    }
+    let signed = run(&["audit", "checkpoint"]);
+    assert!(signed.status.success(), "{}", said(&signed));
+    std::fs::write(folder.path().join("kept.jsonl"), &signed.stdout).unwrap();
+    let checkpoint: Value = serde_json::from_slice(&signed.stdout).unwrap();
+    assert_eq!(checkpoint["seq"], 4);
+    let keys: Value = serde_json::from_slice(&run(&["audit", "keys", "--json"]).stdout).unwrap();
+    assert_eq!(keys["data"][0]["id"], checkpoint["key_id"]);
+    assert_eq!(keys["data"][0]["public_key"], checkpoint["public_key"]);
+    assert_eq!(run(&["audit", "checkpoint", "--all"]).stdout, signed.stdout);
+
+    let from = ["audit", "verify", "--from", "kept.jsonl"];
+    let intact = run(&from);
+    assert!(intact.status.success(), "{}", said(&intact));
+    insta::assert_snapshot!(said(&intact), @r"
+    events       4 of numbers 1 to 4, 0 with purged bodies
+    checkpoints  1 of the log's own, the last at 4
+                 1 kept elsewhere, the last at 4
+    Everything fits.
+    Not covered:
+    - What came after number 4, the last checkpoint that was kept elsewhere: its end may have been cut off, or all of it been linked anew by who has the host's key.
+    - Whether what was written was true when it was written, and whether all was written that happened.
+    ");
+
+    // Who has the database cuts the log and all that tells of it.
+    tampered(
+        folder.path(),
+        "DELETE FROM audit_checkpoints; DELETE FROM events WHERE seq > 2; \
+         UPDATE audit_head SET seq = 2, hash = (SELECT hash FROM events WHERE seq = 2)",
+    )
+    .await;
+    assert!(run(&["audit", "verify"]).status.success(), "the log alone does not tell");
+    let cut = run(&from);
+    assert_eq!(cut.status.code(), Some(1));
+    assert!(said(&cut).contains("FOUND at 3 to 4: cut off"), "{}", said(&cut));
+    let cut = run(&["audit", "verify", "--from", "kept.jsonl", "--json"]);
+    let report: Value = serde_json::from_slice(&cut.stdout).unwrap();
+    assert_eq!((cut.status.code(), &report["findings"][0]["fault"]), (Some(1), &json!("truncated")));
+
+    std::fs::write(folder.path().join("none.jsonl"), "{}").unwrap();
+    let wrong = run(&["audit", "verify", "--from", "none.jsonl"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_purged_after_their_time_and_the_chain_holds() {
+    let app = TestApp::start().await;
+    let (mine, other) = (app.tenant("Mine").await, app.tenant("Other").await);
+    let path = |tenant: &crate::support::Tenant| {
+        format!("/api/v1/enterprise/orgs/{}/retention", tenant.organization)
+    };
+    let put = async |key: &str, path: &str, body: Value| -> Answer {
+        app.ask(key, Method::PUT, path, Some(&body)).await
+    };
+    let days = |days: i64| json!({ "audit_log_retention_days": days });
+    assert_eq!(app.get_as(&mine.key, &path(&mine)).await.expect(200)["audit_log_retention_days"], 365);
+    for wrong in [365, 3_651, 0, -1] {
+        let refused = put(&mine.key, &path(&mine), days(wrong)).await.expect(422);
+        assert_eq!(refused["error"]["details"]["field"], "audit_log_retention_days");
+    }
+    let unknown = json!({ "audit_log_retention_days": 730, "days": 1 });
+    assert_eq!(put(&mine.key, &path(&mine), unknown).await.expect(400)["error"]["details"]["field"], "days");
+    assert_eq!(put(&mine.key, &path(&other), days(730)).await.status, 404);
+    let stranger = app.stranger_on("professional", None).await;
+    let refused =
+        put(&stranger, "/api/v1/enterprise/orgs/org_stranger/retention", days(730)).await.expect(402);
+    assert_eq!(refused["required_plan"], "enterprise");
+    let set = put(&mine.key, &path(&mine), days(730)).await.expect(200);
+    assert_eq!((&set["audit_log_retention_days"], &set["plan_days"]), (&json!(730), &json!(365)));
+    let told =
+        app.get_as(&mine.key, &format!("{LOG}?action=organization.retention_changed")).await.expect(200);
+    assert_eq!(told["data"][0]["before"], json!({ "audit_log_retention_days": null }));
+    assert_eq!(told["data"][0]["after"], json!({ "audit_log_retention_days": 730 }));
+
+    sequencer::number_all(app.app()).await.unwrap();
+    let total = async |tenant: &crate::support::Tenant| {
+        app.get_as(&tenant.key, LOG).await.expect(200)["total"].as_i64().unwrap()
+    };
+    let before = (total(&mine).await, total(&other).await);
+    app.clock().advance(Duration::from_secs(400 * 86_400));
+    retention::purge_all(app.app()).await.unwrap();
+    // Only the one on its plan's year; of that only what tells of the purge is left.
+    assert_eq!((total(&mine).await, total(&other).await), (before.0, 1));
+    let told = app.get_as(&other.key, &format!("{LOG}?action=audit_log.purged")).await.expect(200);
+    assert_eq!(told["data"][0]["after"]["count"], before.1);
+    app.clock().advance(Duration::from_secs(400 * 86_400));
+    retention::purge_all(app.app()).await.unwrap();
+    retention::purge_all(app.app()).await.unwrap();
+    assert_eq!((total(&mine).await, total(&other).await), (1, 1), "what tells of purges stays");
+
+    sequencer::number_all(app.app()).await.unwrap();
+    let checked = app.get("/api/v1/audit-logs/integrity").await.expect(200);
+    assert_eq!(checked["intact"], true, "{checked:#}");
+    assert!(checked["checked"]["purged"].as_i64() >= Some(before.0 + before.1), "{checked:#}");
+    sql(
+        &app,
+        "UPDATE events SET body = NULL, target_id = NULL WHERE kind = 'audit_log.purged' AND seq = \
+               (SELECT MAX(seq) FROM events WHERE kind = 'audit_log.purged')",
+    )
+    .await;
+    app.clock().advance(Duration::from_secs(61));
+    let checked = app.get("/api/v1/audit-logs/integrity").await.expect(200);
+    assert_eq!(checked["findings"][0]["fault"], "erased", "{checked:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_is_in_the_log() {
+    let app = TestApp::start().await;
+    let request = Request::get("/api/v1/me").header(header::AUTHORIZATION, "Bearer hp_live_no");
+    assert_eq!(app.send(request.body(Body::empty()).unwrap()).await.status, 401);
+    let app = app.restart().await;
+    let told = app.get(&format!("{LOG}?action=request.refused")).await.expect(200);
+    assert_eq!(
+        (&told["data"][0]["outcome"], &told["data"][0]["after"]["status"]),
+        (&json!("refused"), &json!(401))
+    );
+}
