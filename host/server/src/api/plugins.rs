@@ -7,18 +7,21 @@ use axum::Json;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use hardpoint_domain::event::Target;
 use hardpoint_store::plugins::Source;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::followed_log;
 use super::paging::Paging;
-use crate::caller::Operator;
+use crate::caller::{Caller, Operator};
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
 use crate::extract::{self, BodyLimit, JsonBytes, Path, Query};
-use crate::service::events::Author;
+use crate::service::audit;
+use crate::service::events::{self, Author};
 use crate::service::plugins::Desk;
 use crate::service::plugins::desk::DeskError;
 use crate::service::plugins::rehearsal::{Rehearsal, RehearsalError};
@@ -164,7 +167,11 @@ pub async fn upload(
     (status = 401, description = "No valid credential", body = ErrorBody),
     (status = 403, description = "Not an operator", body = ErrorBody),
 ))]
-pub async fn reload(State(app): State<Arc<App>>, _: Operator) -> Result<Json<PluginList>, ApiError> {
+pub async fn reload(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+) -> Result<Json<PluginList>, ApiError> {
+    note_reload(&app, &caller, events::plugin("*")).await?;
     app.reload.settle(Retry::All, PATIENCE).await;
     overview(&app, Paging::default()).await.map(Json)
 }
@@ -269,12 +276,20 @@ pub async fn revoke(
 )]
 pub async fn reload_one(
     State(app): State<Arc<App>>,
-    _: Operator,
+    Operator(caller): Operator,
     Path(id): Path<String>,
 ) -> Result<Json<PluginView>, ApiError> {
     view(&app, &id).await?;
+    note_reload(&app, &caller, events::plugin(&id)).await?;
     app.reload.settle(Retry::Plugin(id.clone()), PATIENCE).await;
     view(&app, &id).await.map(Json)
+}
+
+/// What comes of it is told by events of its own.
+async fn note_reload(app: &App, caller: &Caller, target: Target) -> Result<(), ApiError> {
+    let kind = "plugin.reload_requested";
+    let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, Value::Null);
+    Ok(audit::note(app, event).await?)
 }
 
 /// Shows what a plugin logged, over all its versions, since the server started; with `follow` as a stream of

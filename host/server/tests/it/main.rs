@@ -17,6 +17,7 @@ mod config_check;
 mod configs;
 mod diagnostics;
 mod entry;
+mod every_change;
 mod exports;
 mod hostile;
 mod idempotency;
