@@ -373,7 +373,7 @@ impl Try<'_> {
             Failure::new(FailureKind::Timeout, message)
         };
         match done.unwrap_or_else(|_| Err(late())) {
-            Ok(DeliveryReport { verdicts, split, parked, state, failure }) => {
+            Ok(DeliveryReport { verdicts, split, parked, state, failure, .. }) => {
                 let verdicts = verdicts.into_iter().map(verdict).collect();
                 (Report { verdicts, split, parked, failure }, state)
             }
