@@ -124,26 +124,7 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                 .route("/api_keys/{id}/calls", get(api_key_history::calls))
                 .route("/api_keys/{id}/usage", get(api_key_history::usage)),
         ),
-        (
-            rule("webhooks", Admin, Admin),
-            routes()
-                .route("/webhook_endpoints", get(webhook_endpoints::list).post(webhook_endpoints::create))
-                .route(
-                    "/webhook_endpoints/{id}",
-                    get(webhook_endpoints::get)
-                        .put(webhook_endpoints::update)
-                        .delete(webhook_endpoints::remove),
-                )
-                .route("/webhook_endpoints/{id}/rotate_secret", post(webhook_endpoints::rotate_secret))
-                .route("/webhook_endpoints/{id}/test", post(webhook_deliveries::test))
-                .route("/webhook_endpoints/{id}/replay", post(webhook_deliveries::replay_since))
-                .route("/webhook_endpoints/{id}/deliveries", get(webhook_deliveries::list))
-                .route("/webhook_endpoints/{id}/deliveries/{delivery_id}", get(webhook_deliveries::get))
-                .route(
-                    "/webhook_endpoints/{id}/deliveries/{delivery_id}/replay",
-                    post(webhook_deliveries::replay),
-                ),
-        ),
+        (rule("webhooks", Admin, Admin), webhook_routes()),
         (
             rule("audit_logs", Admin, Admin).paid(Feature::AuditLogs),
             routes()
@@ -174,6 +155,22 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
         ),
         (PLUGINS, plugin_routes()),
     ]
+}
+
+/// Under each mount, for administrators.
+fn webhook_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/webhook_endpoints", get(webhook_endpoints::list).post(webhook_endpoints::create))
+        .route(
+            "/webhook_endpoints/{id}",
+            get(webhook_endpoints::get).put(webhook_endpoints::update).delete(webhook_endpoints::remove),
+        )
+        .route("/webhook_endpoints/{id}/rotate_secret", post(webhook_endpoints::rotate_secret))
+        .route("/webhook_endpoints/{id}/test", post(webhook_deliveries::test))
+        .route("/webhook_endpoints/{id}/replay", post(webhook_deliveries::replay_since))
+        .route("/webhook_endpoints/{id}/deliveries", get(webhook_deliveries::list))
+        .route("/webhook_endpoints/{id}/deliveries/{delivery_id}", get(webhook_deliveries::get))
+        .route("/webhook_endpoints/{id}/deliveries/{delivery_id}/replay", post(webhook_deliveries::replay))
 }
 
 /// Under each mount, for operators.

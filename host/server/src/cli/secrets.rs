@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{Common, Failure, block_on, print_json};
 use crate::config::Config;
 use crate::service::events::Author;
+use crate::service::host_key;
 use crate::service::vault::{self, Vault};
 use crate::start::{open_store, open_store_to_read};
 use crate::system::{self, SystemRng};
@@ -87,7 +88,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
     block_on(obey(config, command, value))?
 }
 
-async fn obey(config: Config, command: Command, value: Option<String>) -> Result<(), Failure> {
+async fn obey(mut config: Config, command: Command, value: Option<String>) -> Result<(), Failure> {
     let (clock, rng) = (system::clock(), system::rng());
     let store = match command {
         Command::List(_) => open_store_to_read(&config)
@@ -96,6 +97,10 @@ async fn obey(config: Config, command: Command, value: Option<String>) -> Result
             .ok_or_else(|| super::plugin::no_store(&config))?,
         _ => open_store(&config, &clock).await?,
     };
+    if matches!(command, Command::Rotate { .. }) && !config.keyring.is_empty() {
+        // What hosts sealed while there was no master key is sealed under it from now on.
+        config.keyring = host_key::known(&config)?;
+    }
     let vault = Vault { store, config: Arc::new(config), clock, rng };
     let done = act(&vault, command, value).await;
     vault.store.close().await;

@@ -191,6 +191,18 @@ async fn belongings(app: &TestApp, tenant: &Tenant) -> (String, String) {
     (id(&user), id(&workspace))
 }
 
+/// A webhook endpoint of a tenant, a delivery to it, and the request that caused it.
+async fn told(app: &TestApp, tenant: &Tenant) -> (String, String, String) {
+    let all = "/api/v1/webhook_endpoints";
+    let wanted = json!({"url": "https://example.com/hook"});
+    let endpoint = app.post_as(&tenant.key, all, &wanted).await.expect(201);
+    let endpoint = endpoint["id"].as_str().unwrap().to_owned();
+    let tested = app.post_as(&tenant.key, &format!("{all}/{endpoint}/test"), &json!({})).await;
+    let request = tested.header("request-id").to_owned();
+    let delivery = tested.expect(202)["id"].as_str().unwrap().to_owned();
+    (endpoint, delivery, request)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_and_queries() {
     let scene = Scene::start().await;
@@ -371,6 +383,7 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
     let scene = Scene::start().await;
     let theirs = scene.app.tenant("Theirs").await;
     let (user, workspace) = belongings(&scene.app, &theirs).await;
+    let (endpoint, delivery, request) = told(&scene.app, &theirs).await;
     let mut count = 0;
     for operation in Operation::all(&scene.document) {
         let path = operation.path.strip_prefix("/api/v1").unwrap();
@@ -385,6 +398,9 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
                 ("id", path) if path.starts_with("/api_keys/") => (&theirs.key_id, "key"),
                 ("id", path) if path.starts_with("/users/") => (&user, "user"),
                 ("id", path) if path.contains("/workspaces/") => (&workspace, "ws"),
+                ("id", path) if path.starts_with("/webhook_endpoints/") => (&endpoint, "whe"),
+                ("delivery_id", _) => (&delivery, "dlv"),
+                ("id", path) if path.starts_with("/diagnostics/requests/") => (&request, "req"),
                 _ => panic!("say here whose {{{place}}} is in {path}, and what is another tenant's"),
             };
             let never = format!("{prefix}_{}", "0".repeat(32));
@@ -409,6 +425,8 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
         format!("/api/v1/api_keys/{}", theirs.key_id),
         format!("/api/v1/users/{user}"),
         format!("/api/v1/orgs/{}/workspaces/{workspace}", theirs.organization),
+        format!("/api/v1/webhook_endpoints/{endpoint}/deliveries/{delivery}"),
+        format!("/api/v1/diagnostics/requests/{request}"),
     ] {
         scene.app.get_as(&theirs.key, &path).await.expect(200);
     }

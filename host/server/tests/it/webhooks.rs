@@ -44,10 +44,13 @@ impl Receiver {
         format!("http://127.0.0.1:{}/hook", self.port)
     }
 
-    /// A host that may send to it.
+    /// The configuration of a host that may send to it.
+    fn allowed(&self) -> String {
+        format!("[egress]\nallow_internal_webhooks = [\"127.0.0.1:{}\"]\n", self.port)
+    }
+
     async fn host(&self) -> TestApp {
-        TestApp::with(&format!("[egress]\nallow_internal_webhooks = [\"127.0.0.1:{}\"]\n", self.port), &[])
-            .await
+        TestApp::with(&self.allowed(), &[]).await
     }
 
     fn answer(&self, status: u16, headers: &[(&str, &str)]) {
@@ -382,4 +385,19 @@ async fn who_may_not() {
     let body = json!({"url": "https://example.com/", "organization_id": tenant.organization});
     let made = app.post(ENDPOINTS, &body).await.expect(201);
     assert_eq!(app.get_as(&tenant.key, ENDPOINTS).await.expect(200)["data"][0]["id"], made["id"]);
+}
+
+/// Without a master key only the host that made an endpoint can sign for it: others leave its deliveries alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_host_alone_can_sign_it_sends() {
+    let mut receiver = Receiver::start().await;
+    let Some([first, second]) = TestApp::pair(&receiver.allowed(), &[]).await else { return };
+    let (one, _) = endpoint(&first, &receiver.url(), &["user.created"]).await;
+    for number in 0..5 {
+        invite(&second, &format!("user{number}@example.com")).await;
+        receiver.next().await;
+        let delivery = newest(&second, &one, |one| one["state"] == "delivered").await;
+        assert_eq!(delivery["attempt_count"], 1);
+    }
+    assert!(receiver.arrived.try_recv().is_err(), "each once");
 }
