@@ -11,6 +11,7 @@ mod authoring;
 mod command_line;
 mod completions;
 mod described;
+mod destinations;
 mod doubles;
 mod egress;
 mod elastic;

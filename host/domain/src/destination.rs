@@ -159,9 +159,10 @@ impl Report {
 
     /// Whose fault it is that nothing can be delivered, and no event's.
     pub fn park(&self) -> Option<String> {
-        let of_failure = self.failure.as_ref().filter(|failure| {
-            matches!(failure.kind, FailureKind::Authentication | FailureKind::Denied)
-        });
+        let of_failure = self
+            .failure
+            .as_ref()
+            .filter(|failure| matches!(failure.kind, FailureKind::Authentication | FailureKind::Denied));
         self.parked.clone().or_else(|| of_failure.map(|failure| failure.message.clone()))
     }
 
@@ -194,14 +195,7 @@ impl Patience {
 impl Progress {
     /// From this place in the log on: what stands there is settled.
     pub fn from(cursor: i64) -> Self {
-        Self {
-            cursor,
-            ahead: BTreeSet::new(),
-            width: u32::MAX,
-            failures: 0,
-            spoilt_to: None,
-            suspect: None,
-        }
+        Self { cursor, ahead: BTreeSet::new(), width: u32::MAX, failures: 0, spoilt_to: None, suspect: None }
     }
 
     /// As it was kept. A text that cannot be read costs no event: everything after the cursor is offered again.
@@ -278,6 +272,7 @@ impl Progress {
         } else if !is_settled && report.failure_is(&[FailureKind::Busy, FailureKind::Paused]) {
             // Nobody was asked, so nothing is known that was not before.
             step.next = Next::Wait(report.asked().max(NO_ROOM));
+            return step;
         } else if report.split {
             step.refused_as_it_is(offered, &open);
         } else {
@@ -379,8 +374,7 @@ impl Step {
         }
         let cause = report.failure.as_ref().map(|failure| format!(" ({})", failure.message));
         let times = suspect.strikes;
-        let reason =
-            format!("it was not taken {times} times while others were{}", cause.unwrap_or_default());
+        let reason = format!("it was not taken {times} times while others were{}", cause.unwrap_or_default());
         self.progress.suspect = None;
         self.bury(seq, reason);
     }

@@ -12,8 +12,8 @@ use hardpoint_runtime::egress::{Egress, EgressConfig, Senders, Timeouts, Watch};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
 use hardpoint_store::plugins::State;
 use hardpoint_store::{
-    CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError, destinations as claims,
-    idempotency as requests, outbox, plugins,
+    CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError,
+    destinations as claims, idempotency as requests, outbox, plugins,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -105,6 +105,17 @@ impl Destination {
     }
 }
 
+/// A destination that was claimed.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Claimed {
+    /// `dst_…`.
+    pub id: String,
+    /// The organisation on whose behalf the exporter runs.
+    pub owner_id: String,
+    /// The binding of an exporter.
+    pub exporter: String,
+}
+
 /// What the holder of a claim writes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advance {
@@ -166,10 +177,15 @@ statements! {
               last_error_at = CASE WHEN CAST($9 AS TEXT) IS NULL THEN last_error_at ELSE $8 END \
               WHERE id = $1 AND claim_id = $2";
     PARK: "UPDATE destinations SET state = 'parked', reason = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
-    BEHIND: "SELECT COUNT(*), CAST(MIN(time) AS BIGINT) FROM (SELECT time FROM events WHERE seq > $1 \
-             ORDER BY seq LIMIT $2) AS behind";
-    BEHIND_OF: "SELECT COUNT(*), CAST(MIN(time) AS BIGINT) FROM (SELECT time FROM events \
-                WHERE organization_id = $3 AND seq > $1 ORDER BY seq LIMIT $2) AS behind";
+    // What has no place yet will stand behind every cursor.
+    BEHIND: "SELECT COUNT(*), CAST(MIN(time) AS BIGINT) FROM (\
+             SELECT time FROM (SELECT time FROM events WHERE seq > $1 ORDER BY seq LIMIT $2) AS placed UNION ALL \
+             SELECT time FROM (SELECT time FROM events WHERE seq IS NULL LIMIT $2) AS unplaced) AS behind";
+    BEHIND_OF: "SELECT COUNT(*), CAST(MIN(time) AS BIGINT) FROM (\
+                SELECT time FROM (SELECT time FROM events WHERE organization_id = $3 AND seq > $1 \
+                ORDER BY seq LIMIT $2) AS placed UNION ALL \
+                SELECT time FROM (SELECT time FROM events WHERE organization_id = $3 AND seq IS NULL LIMIT $2) \
+                AS unplaced) AS behind";
     // Places are given in the order of time but for what was under way at once: the first of many is the first.
     PLACE_AT: "SELECT CAST(MIN(seq) AS BIGINT) FROM (SELECT seq FROM events WHERE time >= $1 AND seq IS NOT NULL \
                ORDER BY time, id LIMIT 10000) AS since";
@@ -186,8 +202,21 @@ pub async fn insert(tx: &mut Tx, new: &Destination) -> Result<(), StoreError> {
     let (due, created) = (new.due_at.micros(), new.created_at.micros());
     let by = &new.created_by;
     execute!(
-        tx, INSERT, id, owner_id, name, organization, workspace, kinds, exporter, options, new.cursor,
-        &new.kept, due, by, created
+        tx,
+        INSERT,
+        id,
+        owner_id,
+        name,
+        organization,
+        workspace,
+        kinds,
+        exporter,
+        options,
+        new.cursor,
+        &new.kept,
+        due,
+        by,
+        created
     )
     .map(drop)
 }
@@ -269,10 +298,9 @@ pub async fn claim(
     in_trouble: bool,
     now: Timestamp,
     lease: Duration,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<Claimed>, StoreError> {
     let (until, most) = (now.plus(lease).micros(), i64::from(most));
-    let ids = fetch!(tx, fetch_all, (String,), CLAIM, now.micros(), in_trouble, most, claim_id, until)?;
-    Ok(ids.into_iter().map(|(id,)| id).collect())
+    fetch!(tx, fetch_all, Claimed, CLAIM, now.micros(), in_trouble, most, claim_id, until)
 }
 
 /// Prolongs a claim. False where it no longer counts.
@@ -324,7 +352,7 @@ pub async fn behind(
             fetch!(conn, fetch_one, (i64, Option<i64>), BEHIND_OF, cursor, most, organization)?
         }
     };
-    Ok((count, first.map(Timestamp::from_micros)))
+    Ok((count.min(most), first.map(Timestamp::from_micros)))
 }
 
 /// The place of the first event at a time or after it; none where there is none yet.

@@ -22,7 +22,7 @@ macro_rules! claim {
             due!(),
             $lock,
             ") UPDATE destinations SET claim_id = $4, lease_until = $5 FROM due WHERE destinations.id = due.id \
-             RETURNING destinations.id"
+             RETURNING destinations.id, destinations.owner_id, destinations.exporter"
         )
     };
 }

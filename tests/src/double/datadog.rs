@@ -35,6 +35,7 @@ struct State {
     counts: BTreeMap<String, u32>,
     refusals: Vec<String>,
     scripted: VecDeque<Script>,
+    taking: VecDeque<Script>,
     requests: u32,
 }
 
@@ -54,10 +55,12 @@ impl Datadog {
                 let script = {
                     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                     state.requests += 1;
-                    match state.scripted.pop_front() {
+                    let answer = match state.scripted.pop_front() {
                         Some(script) => script,
                         None => state.take(head.uri.path(), &head.headers, &body),
-                    }
+                    };
+                    let is_taken = answer.status == 202 && !state.taking.is_empty();
+                    is_taken.then(|| state.taking.pop_front()).flatten().unwrap_or(answer)
                 };
                 script.play(Ending::new().0).await
             }
@@ -73,6 +76,11 @@ impl Datadog {
     /// What the next requests are answered with, in the place of a judgement.
     pub fn next(&self, scripts: impl IntoIterator<Item = Script>) {
         self.with(|state| state.scripted.extend(scripts));
+    }
+
+    /// What the next requests that are accepted are answered with all the same.
+    pub fn next_taken(&self, scripts: impl IntoIterator<Item = Script>) {
+        self.with(|state| state.taking.extend(scripts));
     }
 
     /// How often each event id was accepted.

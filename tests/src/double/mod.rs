@@ -16,4 +16,5 @@ pub mod sink;
 pub mod smtp;
 pub mod splunk;
 pub mod stripe;
+pub mod tls;
 pub mod vendor;

@@ -55,9 +55,14 @@ fn the_cursor_passes_what_is_settled_and_nothing_else() {
 
 #[test]
 fn kinds_are_named_whole_or_by_their_beginning() {
-    let takes = |kinds: &[&str], kind| takes(&kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>(), kind);
-    assert!(takes(&[], "a.b") && takes(&["a.b"], "a.b") && takes(&["x.y", "a.*"], "a.b") && takes(&["*"], "a.b"));
-    assert!(!takes(&["a"], "a.b") && !takes(&["a.*"], "ab.c") && !takes(&["a*"], "a.b") && !takes(&[""], "a.b"));
+    let takes =
+        |kinds: &[&str], kind| takes(&kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>(), kind);
+    assert!(
+        takes(&[], "a.b") && takes(&["a.b"], "a.b") && takes(&["x.y", "a.*"], "a.b") && takes(&["*"], "a.b")
+    );
+    assert!(
+        !takes(&["a"], "a.b") && !takes(&["a.*"], "ab.c") && !takes(&["a*"], "a.b") && !takes(&[""], "a.b")
+    );
 }
 
 #[test]
@@ -71,8 +76,12 @@ fn what_is_kept_is_read_again() {
 
 #[test]
 fn waits_grow_and_what_was_asked_for_is_honoured() {
-    let wait = |failures, asked, random| WAIT.wait(failures, Duration::from_secs(asked), random).as_secs_f64();
-    assert_eq!([1, 2, 3, 9, 10, 99].map(|failures| wait(failures, 0, 1.0)), [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]);
+    let wait =
+        |failures, asked, random| WAIT.wait(failures, Duration::from_secs(asked), random).as_secs_f64();
+    assert_eq!(
+        [1, 2, 3, 9, 10, 99].map(|failures| wait(failures, 0, 1.0)),
+        [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]
+    );
     assert_eq!((wait(1, 0, 0.0), wait(3, 0, 0.5)), (0.5, 3.0));
     assert_eq!((wait(1, 60, 0.0), wait(1, 60, 1.0)), (60.0, 61.0));
     assert_eq!(wait(9, 60, 1.0), 256.0, "its own patience may be the longer one");
@@ -154,7 +163,8 @@ impl Double {
     fn take(&mut self, offered: &[i64]) -> Report {
         self.attempts += 1;
         if self.away.contains(&self.attempts) {
-            let kinds = [FailureKind::Connect, FailureKind::Timeout, FailureKind::Upstream, FailureKind::RateLimited];
+            let kinds =
+                [FailureKind::Connect, FailureKind::Timeout, FailureKind::Upstream, FailureKind::RateLimited];
             return failed(offered.len(), kinds[self.attempts as usize % kinds.len()]);
         }
         if offered.len() > self.most {
@@ -175,7 +185,8 @@ impl Double {
             }
             _ => Report { verdicts: offered.iter().map(verdict).collect(), ..good(0) },
         };
-        let taken = offered.iter().zip(&report.verdicts).filter(|(_, verdict)| **verdict == Verdict::Delivered);
+        let taken =
+            offered.iter().zip(&report.verdicts).filter(|(_, verdict)| **verdict == Verdict::Delivered);
         self.got.extend(taken.map(|(seq, _)| *seq));
         report
     }

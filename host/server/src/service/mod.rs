@@ -3,8 +3,8 @@
 pub mod accounts;
 pub mod audit;
 pub mod billing;
-pub mod destinations;
 pub mod completions;
+pub mod destinations;
 pub mod diagnostics;
 pub mod effective;
 pub mod embeddings;

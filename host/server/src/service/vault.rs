@@ -88,19 +88,9 @@ pub(crate) fn sealed(
 ) -> Result<Secret, ApiError> {
     let master = keyring.newest().ok_or_else(no_master_key)?;
     let place = place(owner, name, audience.as_deref());
-    let Sealed { key_id, bytes } =
-        master.seal(&place, value.as_bytes(), rng).map_err(ApiError::internal)?;
+    let Sealed { key_id, bytes } = master.seal(&place, value.as_bytes(), rng).map_err(ApiError::internal)?;
     let (owner, name) = (owner.to_owned(), name.to_owned());
-    Ok(Secret {
-        owner,
-        name,
-        audience,
-        key_id,
-        sealed: bytes,
-        updated_by,
-        created_at: now,
-        updated_at: now,
-    })
+    Ok(Secret { owner, name, audience, key_id, sealed: bytes, updated_by, created_at: now, updated_at: now })
 }
 
 /// Who can write to the database can neither rename a secret nor send it elsewhere.

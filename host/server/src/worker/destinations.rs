@@ -2,15 +2,17 @@
 //! attempts, and then others get their turn. Those whose last attempt settled nothing have places of their own, so that
 //! however many of them are slow or dead, none that is well waits for them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::id;
-use hardpoint_store::{Lane, StoreError, destinations};
+use hardpoint_store::destinations::{self, Claimed};
+use hardpoint_store::{Lane, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::service::destinations::run::{Claim, deliver};
+use crate::service::destinations::run::{Claim, deliver, give_back};
 use crate::state::{App, stopped};
 
 /// How often the store is asked for what other hosts numbered, and for what is due again.
@@ -19,12 +21,20 @@ const PERIOD: Duration = Duration::from_millis(500);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// Destinations that are delivered to at once by one host: those that are well, and those in trouble.
 const PLACES: [u32; 2] = [16, 8];
+/// Of these, of one organisation by one exporter: less than it may run at once, so that there is room for those who
+/// wait for an export, and for its other destinations.
+const OF_ONE: [usize; 2] = [2, 1];
+
+/// An organisation and an exporter.
+type Pair = (String, String);
 
 /// Destinations of one sort that are delivered to now.
 #[derive(Default)]
 struct Crew {
-    tasks: JoinSet<Result<(), StoreError>>,
+    tasks: JoinSet<()>,
     in_trouble: bool,
+    /// Shared by the tasks of a pair, so that their number is known however they end.
+    running: HashMap<Pair, Arc<()>>,
 }
 
 /// Delivers until the server stops. What was under way then is delivered again by the next that claims it.
@@ -61,8 +71,10 @@ impl Crew {
     /// Claims as many destinations as there are places for, and begins.
     async fn fill(&mut self, app: &Arc<App>) -> Result<(), StoreError> {
         while self.tasks.try_join_next().is_some() {}
+        self.running.retain(|_, token| Arc::strong_count(token) > 1);
         let taken = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
-        let (in_trouble, most) = (self.in_trouble, PLACES[usize::from(self.in_trouble)].saturating_sub(taken));
+        let in_trouble = self.in_trouble;
+        let most = PLACES[usize::from(in_trouble)].saturating_sub(taken);
         let now = app.clock.now();
         if most == 0 || !destinations::is_due(&mut app.store.read().await?, in_trouble, now).await? {
             return Ok(());
@@ -70,18 +82,21 @@ impl Crew {
         let (claim_id, lease) = (id::prefixed("claim", now, &*app.rng), app.config.siem.lease.0);
         let fresh = claim_id.clone();
         let write = app.store.write(Lane::Bulk, move |tx| {
-            Box::pin(
-                async move { destinations::claim(tx, &fresh, most, in_trouble, now, lease).await },
-            )
+            Box::pin(async move { destinations::claim(tx, &fresh, most, in_trouble, now, lease).await })
         });
-        for id in write.await? {
-            let (app, claim) = (Arc::clone(app), Claim { id, claim_id: claim_id.clone() });
+        for Claimed { id, owner_id, exporter } in write.await? {
+            let claim = Claim { id, claim_id: claim_id.clone() };
+            let token = self.running.entry((owner_id, exporter)).or_default();
+            if Arc::strong_count(token) > OF_ONE[usize::from(in_trouble)] {
+                give_back(app, &claim, now.plus(PERIOD)).await?;
+                continue;
+            }
+            let (app, token) = (Arc::clone(app), Arc::clone(token));
             self.tasks.spawn(async move {
-                let done = deliver(&app, &claim).await;
-                if let Err(error) = &done {
+                if let Err(error) = deliver(&app, &claim).await {
                     tracing::warn!(%error, destination = claim.id, "a destination waits for the store");
                 }
-                done
+                drop(token);
             });
         }
         Ok(())

@@ -13,10 +13,16 @@ use crate::support::{TestApp, fixture, repacked};
 
 /// A destination that keeps what it is sent.
 #[derive(Clone, Default)]
-struct Double(Arc<Mutex<Vec<(HeaderMap, String)>>>);
+pub(crate) struct Double(Arc<Mutex<Vec<(HeaderMap, String)>>>);
 
 impl Double {
-    async fn start() -> (Self, String) {
+    /// The token of the latest request.
+    pub(crate) fn token(&self) -> Option<String> {
+        let seen = self.0.lock().unwrap();
+        seen.last()?.0.get("x-token").map(|token| token.to_str().unwrap().to_owned())
+    }
+
+    pub(crate) async fn start() -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let double = Self::default();
@@ -32,7 +38,7 @@ impl Double {
         (double, address)
     }
 
-    fn bodies(&self) -> Vec<Value> {
+    pub(crate) fn bodies(&self) -> Vec<Value> {
         let seen = self.0.lock().unwrap();
         seen.iter()
             .flat_map(|(_, body)| body.lines())
@@ -53,7 +59,7 @@ pub(crate) async fn axum_serve(listener: TcpListener, router: Router) {
     hardpoint_server::serve::serve(listener, router, settings, stopping).await;
 }
 
-fn config(address: &str) -> String {
+pub(crate) fn config(address: &str) -> String {
     format!(
         "[egress]\nallow_internal = [\"127.0.0.1\"]\n\
          [secrets.configured]\nvalue = \"configured-token\"\naudience = \"http://{address}\"\n\
@@ -132,14 +138,11 @@ async fn secrets_go_where_they_belong() {
         let app = &app;
         async move { app.post(EXPORT, &body).await }
     };
-    let token = |double: &Double| {
-        double.0.lock().unwrap().last().unwrap().0.get("x-token").map(|v| v.to_str().unwrap().to_owned())
-    };
     export(json!({"authenticated": true})).await.expect(200);
-    assert_eq!(token(&double).as_deref(), Some("configured-token"));
+    assert_eq!(double.token().as_deref(), Some("configured-token"));
     // The caller's own takes its place; the plugin sees neither.
     export(json!({"authenticated": true, "token": "own-token"})).await.expect(200);
-    assert_eq!(token(&double).as_deref(), Some("own-token"));
+    assert_eq!(double.token().as_deref(), Some("own-token"));
     // Another address: the configured token stays here.
     let url = format!("http://{elsewhere}/in");
     let refused = export(json!({"url": url, "authenticated": true})).await;
@@ -252,7 +255,7 @@ async fn a_key_of_a_workspace_exports_that_workspace() {
     let bound = made["key"].as_str().unwrap();
     let matched = async |body| app.post_as(bound, EXPORT, &body).await.expect(200)["matched"].clone();
     assert_eq!(matched(json!({})).await, 2, "that it was made, and the key");
-    assert_eq!(matched(json!({"workspace_id": ws})).await, 2);
+    assert_eq!(matched(json!({"workspace_id": ws})).await, 3, "and that they were exported");
     let other = app.post_as(bound, EXPORT, &json!({"workspace_id": "ws_other"})).await;
     assert_eq!(other.status, 404, "{}", other.text());
     assert!(app.post(EXPORT, &json!({})).await.expect(200)["matched"].as_u64() > Some(2));

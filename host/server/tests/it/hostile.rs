@@ -1,6 +1,8 @@
 //! What no endpoint takes. The cases are made from the served description, so that no endpoint can be left out:
 //! every answer is one that the description has, none is a 500, and where it is plain what was wrong it is named.
 
+use hardpoint_store::Lane;
+use hardpoint_store::testing::raw;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -133,6 +135,7 @@ impl Scene {
         let endpoint = endpoint["id"].as_str().unwrap().to_owned();
         let spare = app.post_as(&caller.key, "/api/v1/api_keys", &json!({})).await.expect(201);
         let key = spare["id"].as_str().unwrap().to_owned();
+        add_destination(&app, &caller).await;
         Self { app, document, caller, key, user, workspace, endpoint }
     }
 
@@ -146,6 +149,7 @@ impl Scene {
             ("id", path) if path.contains("/workspaces/") => &self.workspace,
             ("id", path) if path.contains("/webhook_endpoints/") => &self.endpoint,
             ("id", path) if path.contains("/plugins/") => "echo",
+            ("id", path) if path.contains("/destinations/") => "dst_1",
             ("name", path) if path.contains("/tools/") => "echo",
             _ => "none",
         };
@@ -179,6 +183,19 @@ impl Scene {
         }
         answer
     }
+}
+
+/// A standing destination of a tenant, whose exporter is not there.
+async fn add_destination(app: &TestApp, tenant: &Tenant) {
+    let insert = format!(
+        "INSERT INTO destinations (id, owner_id, name, organization_id, kinds, exporter, options, state, cursor, \
+         progress, failures, due_at, delivered, created_by, created_at, updated_at) VALUES ('dst_1', '{0}', 'One', \
+         '{0}', '[]', 'none', '{{}}', 'paused', 0, '{{}}', 0, 0, 0, 'key_1', 0, 0)",
+        tenant.organization
+    );
+    let insert: &'static str = insert.leak();
+    let write = app.app().store.write(Lane::Request, move |tx| Box::pin(raw(tx, insert)));
+    write.await.unwrap();
 }
 
 /// A user and a workspace of a tenant.

@@ -6,6 +6,7 @@ mod blobs;
 mod call_records;
 mod cancellation;
 mod chain;
+mod destinations;
 mod events;
 mod faults;
 mod grants;
@@ -40,6 +41,7 @@ const ON_BOTH: usize = blobs::COUNT
     + call_records::COUNT
     + cancellation::COUNT
     + chain::COUNT
+    + destinations::COUNT
     + events::COUNT
     + faults::COUNT
     + grants::COUNT

@@ -52,7 +52,10 @@ fn fate(report: &Report, attempt: i64) -> Fate {
         _ if report.split => Fate::Dead("the destination refused it though it was sent alone".to_owned()),
         _ if attempt >= ATTEMPTS => {
             let cause = report.failure.as_ref().map(|failure| format!(" ({})", failure.message));
-            Fate::Dead(format!("it was offered {attempt} times again and not taken{}", cause.unwrap_or_default()))
+            Fate::Dead(format!(
+                "it was offered {attempt} times again and not taken{}",
+                cause.unwrap_or_default()
+            ))
         }
         _ => Fate::Later,
     }

@@ -95,12 +95,7 @@ pub async fn create(app: &App, caller: &Caller, wanted: Wanted) -> Result<Standi
     Destinations::of(app).get(&by, &id).await
 }
 
-async fn begun(
-    app: &App,
-    caller: &Caller,
-    by: &Principal,
-    wanted: &Wanted,
-) -> Result<Destination, ApiError> {
+async fn begun(app: &App, caller: &Caller, by: &Principal, wanted: &Wanted) -> Result<Destination, ApiError> {
     let organization_id = whose(by, wanted.organization_id.as_deref())?;
     let bound = caller.workspace_id.as_deref();
     let workspace_id = wanted.workspace_id.as_deref().or(bound).map(str::to_owned);
@@ -173,8 +168,7 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
         sealed = seal_all(app, &by, &after, &given, &resolved)?;
     }
     let author = Author::from(caller);
-    let mut event =
-        about(&author, &after, "siem_destination.updated", described(&after), now, &*app.rng);
+    let mut event = about(&author, &after, "siem_destination.updated", described(&after), now, &*app.rng);
     event.before = Some(described(&before));
     let write = app.store.write(Lane::Request, move |tx| {
         Box::pin(async move {

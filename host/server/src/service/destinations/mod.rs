@@ -288,8 +288,5 @@ async fn find(conn: &mut Conn, by: &Principal, id: &str) -> Result<Destination, 
         let is_reached = destination.organization_id.as_deref().map_or(is_operator, |id| by.reaches(id));
         is_reached && bound.is_none_or(|bound| destination.workspace_id.as_deref() == Some(bound))
     };
-    found
-        .filter(is_theirs)
-        .ok_or_else(|| ApiError::not_found(format_args!("destination `{}`", shown(id))))
+    found.filter(is_theirs).ok_or_else(|| ApiError::not_found(format_args!("destination `{}`", shown(id))))
 }
-

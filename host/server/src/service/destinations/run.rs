@@ -96,7 +96,17 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<(), StoreError> {
         () = lost(app, claim) => None,
         () = ending(app) => Some(app.clock.now()),
     };
-    let Some(due) = done else { return Ok(()) };
+    match done {
+        Some(due) => give_back(app, claim, due).await,
+        None => Ok(()),
+    }
+}
+
+/// Lets go of a destination, which is to be tried again from then on.
+///
+/// # Errors
+/// The store's.
+pub async fn give_back(app: &App, claim: &Claim, due: Timestamp) -> Result<(), StoreError> {
     let claim = claim.clone();
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move { destinations::release(tx, &claim.id, &claim.claim_id, due).await })
@@ -182,7 +192,7 @@ impl Run<'_> {
                 return letters::offer(self, &exporter, letter).await;
             }
         }
-        let page = self.read(exporter.most).await?;
+        let (page, before) = (self.read(exporter.most).await?, self.progress.cursor);
         let places = || page.events.iter().map(|(seq, _)| *seq);
         self.progress.pass(places(), page.read_to);
         let waiting: Vec<Waiting> = page.events.iter().map(|(seq, event)| waits(*seq, event)).collect();
@@ -190,9 +200,15 @@ impl Run<'_> {
         let offered: Vec<&(i64, StoredEvent)> =
             chosen.into_iter().filter_map(|at| page.events.get(at)).collect();
         if offered.is_empty() {
-            let step = Step::idle(self.progress.clone());
-            let turn = self.conclude(step, None, Letters::default()).await?;
-            return Ok(if page.is_last { Turn::From(self.app.clock.now()) } else { turn });
+            let mut turn = Turn::Again;
+            if self.progress.cursor > before {
+                let step = Step::idle(self.progress.clone());
+                turn = self.conclude(step, None, Letters::default()).await?;
+            }
+            return Ok(match turn {
+                Turn::Again if page.is_last => Turn::From(self.app.clock.now()),
+                turn => turn,
+            });
         }
         let seqs: Vec<i64> = offered.iter().map(|(seq, _)| *seq).collect();
         let events = offered.iter().map(|(_, event)| outgoing(event)).collect();
@@ -267,9 +283,8 @@ impl Run<'_> {
             parked: parked.clone(),
             now,
         };
-        let event = |kind: &str, after| {
-            about(&Author::system(), &self.destination, kind, after, now, &*self.app.rng)
-        };
+        let event =
+            |kind: &str, after| about(&Author::system(), &self.destination, kind, after, now, &*self.app.rng);
         let parked = parked.map(|reason| event("siem_destination.parked", json!({ "reason": reason })));
         let first = letters.put.first().map(|letter| {
             let after = json!({ "event_id": letter.event_id, "reason": letter.reason });
@@ -382,6 +397,7 @@ impl Try<'_> {
     }
 }
 
+/// An event as exporters get it.
 pub(super) fn outgoing(stored: &StoredEvent) -> OutgoingEvent {
     OutgoingEvent {
         id: stored.event.id.clone(),

@@ -33,8 +33,7 @@ pub async fn try_out(app: &App, caller: &Caller, id: &str) -> Result<TriedOut, A
     let stored = secrets::list(&mut app.store.read().await?, &destination.id).await?;
     let now = app.clock.now();
     let note = json!({ "note": "A test of this destination: nothing happened." });
-    let event =
-        about(&Author::from(caller), &destination, "siem_destination.tested", note, now, &*app.rng);
+    let event = about(&Author::from(caller), &destination, "siem_destination.tested", note, now, &*app.rng);
     let body = serde_json::to_vec(&event).map_err(ApiError::internal)?;
     let event_id = event.id.clone();
     let attempt = Try { app, destination: &destination, saved: None };

@@ -1,0 +1,314 @@
+//! `/siem/destinations`: making and changing them, whose they are, and what is delivered.
+
+use std::time::Duration;
+
+use hardpoint_domain::seal::MasterKey;
+use hardpoint_server::system::SystemRng;
+use hardpoint_server::worker::sequencer::number_all;
+use hardpoint_store::{events, secrets};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::exports::{Double, config};
+use crate::support::{Answer, TestApp, fixture};
+
+const ALL: &str = "/api/v1/siem/destinations";
+
+/// How long a delivery may take: nothing wakes a test when it is over.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A host whose exporter `elsewhere` may send to this address, and that keeps secrets.
+async fn app(address: &str) -> TestApp {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), MasterKey::generate(&SystemRng).reveal()).unwrap();
+    // First: a table of the other text is its last.
+    let toml = format!("[secrets]\nmaster_key_file = \"{}\"\n{}", file.path().display(), config(address));
+    let app = TestApp::with(&toml, &[("elsewhere.wasm", fixture("elsewhere"))]).await;
+    let digest = app.plugin("elsewhere").await["digest"].clone();
+    app.post("/api/v1/plugins/elsewhere/approve", &json!({"digest": digest})).await.expect(200);
+    number_all(app.app()).await.unwrap();
+    app
+}
+
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited for {what}"))
+}
+
+fn wanted(name: &str) -> Value {
+    json!({"name": name, "exporter": "elsewhere"})
+}
+
+fn id(made: &Value) -> String {
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn kinds(double: &Double) -> Vec<String> {
+    double.bodies().iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until a destination is at the log's end.
+async fn at_the_end(app: &TestApp, id: &str) -> Value {
+    until("the end of the log", || async {
+        let shown = app.get(&format!("{ALL}/{id}")).await.expect(200);
+        (shown["lag"]["events"] == 0).then_some(shown)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_from_then_on_is_delivered() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let tenant = app.tenant("Acme").await;
+    // What happened before has its place, so that all else is from then on.
+    number_all(app.app()).await.unwrap();
+    let made = app.post_as(&tenant.key, ALL, &wanted("team")).await.expect(201);
+    assert_eq!((&made["organization_id"], &made["state"]), (&json!(tenant.organization), &json!("active")));
+    app.post_as(&tenant.key, "/api/v1/api_keys", &json!({"label": "theirs"})).await.expect(201);
+    app.post("/api/v1/api_keys", &json!({"label": "the platform's"})).await.expect(201);
+    let shown = until("two events", || async {
+        let shown = app.get_as(&tenant.key, &format!("{ALL}/{}", id(&made))).await.expect(200);
+        (shown["delivered"] == 2).then_some(shown)
+    })
+    .await;
+    assert_eq!(kinds(&double), ["siem_destination.created", "key.created"], "{shown}");
+    let body = &double.bodies()[1];
+    assert_eq!(
+        (&body["organization_id"], &body["after"]["label"]),
+        (&json!(tenant.organization), &json!("theirs"))
+    );
+    assert_eq!((&shown["dead_letters"], &shown["last_error"]), (&json!(0), &Value::Null));
+
+    // Paused, nothing leaves; resumed, what happened meanwhile does.
+    let one = format!("{ALL}/{}", id(&made));
+    let paused = app.post_as(&tenant.key, &format!("{one}/pause"), &json!({})).await.expect(200);
+    assert_eq!(paused["state"], "paused");
+    app.post_as(&tenant.key, "/api/v1/api_keys", &json!({})).await.expect(201);
+    let waiting = until("events to wait", || async {
+        let shown = app.get_as(&tenant.key, &one).await.expect(200);
+        (shown["lag"]["events"] == 2).then_some(shown)
+    });
+    assert_eq!(waiting.await["delivered"], 2);
+    app.post_as(&tenant.key, &format!("{one}/resume"), &json!({})).await.expect(200);
+    at_the_end(&app, &id(&made)).await;
+    let expected = ["siem_destination.paused", "key.created", "siem_destination.resumed"];
+    assert_eq!(kinds(&double)[2..], expected);
+
+    // From the beginning again: what was before the destination was made is the organisation's too.
+    let before = double.bodies().len();
+    let replayed =
+        app.post_as(&tenant.key, &format!("{one}/replay"), &json!({"cursor": 0})).await.expect(200);
+    assert!(replayed["lag"]["events"].as_i64().unwrap() > 5, "{replayed}");
+    at_the_end(&app, &id(&made)).await;
+    let again = &double.bodies()[before..];
+    assert!(again.iter().all(|event| event["organization_id"] == json!(tenant.organization)));
+    assert_eq!(again.iter().filter(|event| event["kind"] == "siem_destination.created").count(), 1);
+    for (body, status) in [
+        (json!({}), 400),
+        (json!({"cursor": 1, "since": "2026-01-01"}), 400),
+        (json!({"cursor": -1}), 400),
+        (json!({"since": "yesterday"}), 400),
+        (json!({"cursor": 1_000_000}), 422),
+        (json!({"from": 1}), 400),
+    ] {
+        let answer = app.post_as(&tenant.key, &format!("{one}/replay"), &body).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_kinds_that_were_named() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let mut body = wanted("keys");
+    body["events"] = json!(["key.*"]);
+    let made = app.post(ALL, &body).await.expect(201);
+    assert_eq!(made["organization_id"], Value::Null, "of an operator who names none");
+    let tenant = app.tenant("Acme").await;
+    app.post_as(&tenant.key, "/api/v1/api_keys", &json!({})).await.expect(201);
+    at_the_end(&app, &id(&made)).await;
+    assert_eq!(kinds(&double), ["key.created", "key.created"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_tells_what_became_of_it() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let mut body = wanted("team");
+    body["events"] = json!(["none.of.these"]);
+    let made = app.post(ALL, &body).await.expect(201);
+    let test = format!("{ALL}/{}/test", id(&made));
+    let tried = app.post(&test, &json!({})).await.expect(200);
+    assert_eq!((&tried["delivered"], &tried["reason"]), (&json!(true), &Value::Null));
+    assert_eq!((&double.bodies()[0]["id"], double.bodies().len()), (&tried["event_id"], 1));
+    let refusing = json!({"options": {"url": format!("http://{address}/refuse")}});
+    let refused = app.ask(app.key(), Method::PUT, &format!("{ALL}/{}", id(&made)), Some(&refusing)).await;
+    assert_eq!(refused.status, 422, "not below what was granted: {}", refused.text());
+    let missing = json!({"options": {"url": format!("http://{address}/in/missing")}});
+    app.ask(app.key(), Method::PUT, &format!("{ALL}/{}", id(&made)), Some(&missing)).await.expect(200);
+    let tried = app.post(&test, &json!({})).await.expect(200);
+    assert_eq!((&tried["delivered"], &tried["reason"]), (&json!(false), &json!("answered 404")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_lets_nobody_in_is_parked_and_loses_nothing() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let mut body = wanted("team");
+    body["options"] = json!({"url": format!("http://{address}/in/missing")});
+    let made = app.post(ALL, &body).await.expect(201);
+    let one = format!("{ALL}/{}", id(&made));
+    let parked = until("it to be parked", || async {
+        let shown = app.get(&one).await.expect(200);
+        (shown["state"] == "parked").then_some(shown)
+    })
+    .await;
+    assert_eq!((&parked["reason"], &parked["dead_letters"]), (&json!("answered 404"), &json!(0)));
+    let mended = json!({"options": {"url": format!("http://{address}/in")}});
+    app.ask(app.key(), Method::PUT, &one, Some(&mended)).await.expect(200);
+    app.post(&format!("{one}/resume"), &json!({})).await.expect(200);
+    at_the_end(&app, &id(&made)).await;
+    let expected = [
+        "siem_destination.created",
+        "siem_destination.parked",
+        "siem_destination.updated",
+        "siem_destination.resumed",
+    ];
+    assert_eq!(kinds(&double), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_sealed_and_stay_with_their_address() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let mut body = wanted("team");
+    body["options"] = json!({"authenticated": true, "token": "canary-token-0123"});
+    let answer = app.post(ALL, &body).await;
+    assert!(!answer.text().contains("canary-token"), "{}", answer.text());
+    let made = answer.expect(201);
+    assert_eq!(made["options"], json!({"authenticated": true}));
+    at_the_end(&app, &id(&made)).await;
+    assert_eq!(double.token().as_deref(), Some("canary-token-0123"));
+
+    // Neither the store nor any event has it in clear.
+    let mut conn = app.app().store.read().await.unwrap();
+    let kept = secrets::list(&mut conn, &id(&made)).await.unwrap();
+    assert_eq!((kept.len(), kept[0].audience.as_deref()), (1, Some(format!("http://{address}").as_str())));
+    let log = events::list(&mut conn, None, None, 1_000).await.unwrap();
+    assert!(log.iter().all(|event| !String::from_utf8_lossy(&event.body).contains("canary-token")));
+    drop(conn);
+
+    // Another address asks for it again, and who only has the destination cannot send it elsewhere.
+    let one = format!("{ALL}/{}", id(&made));
+    let elsewhere = json!({"options": {"authenticated": true, "url": "https://evil.example/in"}});
+    let refused = app.ask(app.key(), Method::PUT, &one, Some(&elsewhere)).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("send it again"), "{}", refused.text());
+    let renewed = json!({"options": {"authenticated": true, "token": "canary-token-4567"}});
+    app.ask(app.key(), Method::PUT, &one, Some(&renewed)).await.expect(200);
+    at_the_end(&app, &id(&made)).await;
+    assert_eq!(double.token().as_deref(), Some("canary-token-4567"));
+
+    // It goes with the destination.
+    assert_eq!(app.delete(&one).await.status, 204);
+    assert_eq!(app.get(&one).await.status, 404);
+    let mut conn = app.app().store.read().await.unwrap();
+    assert_eq!(secrets::list(&mut conn, &id(&made)).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_named() {
+    let (_, address) = Double::start().await;
+    let app = app(&address).await;
+    let with = |name: &str, value: Value| {
+        let mut body = wanted("team");
+        body[name] = value;
+        body
+    };
+    for (body, status, field) in [
+        (with("name", json!(" ")), 400, "name"),
+        (with("exporter", json!("nobody")), 422, "exporter"),
+        (with("events", json!(["a\u{7}b"])), 400, "events"),
+        (with("options", json!({"colour": "red"})), 400, "colour"),
+        (with("options", json!({"token": 7})), 400, "token"),
+        (with("options", json!({"url": "https://other.example/in"})), 422, "token"),
+        (with("destination", json!("x")), 400, "destination"),
+    ] {
+        let answer = app.post(ALL, &body).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        let told = answer.json()["error"]["details"]["field"].as_str().unwrap_or_default().to_owned();
+        assert!(told.contains(field), "{body}: {}", answer.text());
+    }
+    app.post(ALL, &wanted("team")).await.expect(201);
+    assert_eq!(app.post(ALL, &wanted("team")).await.status, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tenants_is_not_there() {
+    let (_, address) = Double::start().await;
+    let app = app(&address).await;
+    let (mine, theirs) = (app.tenant("Mine").await, app.tenant("Theirs").await);
+    let made = app.post_as(&theirs.key, ALL, &wanted("team")).await.expect(201);
+    let platform = app.post(ALL, &wanted("all")).await.expect(201);
+    let shown = |answer: &Answer, id: &str| answer.text().replace(id, "…");
+    for of in [id(&made), id(&platform)] {
+        let nobody = format!("dst_{}", "0".repeat(32));
+        for (method, path, body) in [
+            (Method::GET, "", None),
+            (Method::PUT, "", Some(json!({"name": "mine"}))),
+            (Method::DELETE, "", None),
+            (Method::POST, "/pause", None),
+            (Method::POST, "/resume", None),
+            (Method::POST, "/test", None),
+            (Method::POST, "/replay", Some(json!({"cursor": 0}))),
+            (Method::GET, "/dead-letters", None),
+            (Method::POST, "/dead-letters/replay", Some(json!({}))),
+        ] {
+            let ask = async |id: &str| {
+                let path = format!("{ALL}/{id}{path}");
+                app.ask(&mine.key, method.clone(), &path, body.as_ref()).await
+            };
+            let (there, not_there) = (ask(&of).await, ask(&nobody).await);
+            assert_eq!(there.status, 404, "{method} {path}: {}", there.text());
+            assert_eq!(shown(&there, &of), shown(&not_there, &nobody));
+        }
+    }
+    let listed = app.get_as(&mine.key, ALL).await.expect(200);
+    assert_eq!((&listed["total"], &listed["data"]), (&json!(0), &json!([])));
+    assert_eq!(
+        app.get_as(&mine.key, &format!("{ALL}?organization_id={}", theirs.organization)).await.status,
+        404
+    );
+    let mut body = wanted("for them");
+    body["organization_id"] = json!(theirs.organization);
+    assert_eq!(app.post_as(&mine.key, ALL, &body).await.status, 404);
+    // Operators see all of them.
+    assert_eq!(app.get(ALL).await.expect(200)["total"], 2);
+    app.post(ALL, &body).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_every_plan_includes_it_and_no_test_key_has_any() {
+    let (_, address) = Double::start().await;
+    let app = app(&address).await;
+    let free = app.stranger_on("free", None).await;
+    for (method, body) in [(Method::GET, None), (Method::POST, Some(wanted("team")))] {
+        let refused = app.ask(&free, method, ALL, body.as_ref()).await;
+        assert_eq!(refused.status, 402, "{}", refused.text());
+        assert_eq!(refused.json()["error"], "plan_limit_exceeded");
+    }
+    let test = json!({"role": "admin", "livemode": false});
+    let test = app.post("/api/v1/api_keys", &test).await.expect(201)["key"].clone();
+    let refused = app.post_as(test.as_str().unwrap(), ALL, &wanted("team")).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let member = app.key_of(hardpoint_store::keys::Role::Member).await;
+    assert_eq!(app.get_as(&member, ALL).await.status, 403);
+}

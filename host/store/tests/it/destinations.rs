@@ -1,0 +1,303 @@
+use std::time::Duration;
+
+use hardpoint_domain::destination::Progress;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::dead_letters::{self, DeadLetter};
+use hardpoint_store::destinations::{self, Advance, Destination, State};
+use hardpoint_store::{Lane, StoreError, Window, chain};
+use serde_json::json;
+
+use crate::support::{Fixture, at, event, on_both};
+
+on_both!(
+    one_with_nothing_to_do_is_not_claimed,
+    only_its_organisations_events_count,
+    what_is_written_needs_the_claim,
+    an_expired_lease_may_be_claimed_again,
+    whoever_holds_it_loses_it_to_who_decides,
+    those_in_trouble_are_claimed_apart,
+    dead_letters_are_offered_again_and_forgotten,
+    places_by_time,
+    names_are_their_owners,
+);
+
+const LEASE: Duration = Duration::from_secs(30);
+const ALL: Window = Window { limit: 100, offset: 0 };
+
+fn destination(id: &str, organization: Option<&str>) -> Destination {
+    Destination {
+        id: id.into(),
+        owner_id: "org_1".into(),
+        name: format!("{id}'s name"),
+        organization_id: organization.map(str::to_owned),
+        workspace_id: None,
+        kinds: vec!["key.*".into()],
+        exporter: "datadog".into(),
+        options: json!({"tags": ["☃"]}),
+        state: State::Active,
+        reason: None,
+        cursor: 0,
+        kept: Progress::from(0).text(),
+        saved: None,
+        failures: 0,
+        due_at: at(0),
+        last_error: None,
+        last_error_at: None,
+        delivered: 0,
+        delivered_at: None,
+        created_by: "key_1".into(),
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+async fn insert(db: &Fixture, new: Destination) -> Result<(), StoreError> {
+    db.store.write(Lane::Request, |tx| Box::pin(async move { destinations::insert(tx, &new).await })).await
+}
+
+/// Two organisations, and a destination of the first.
+async fn prepare(db: &Fixture) {
+    db.organization("org_1").await;
+    db.organization("org_2").await;
+    insert(db, destination("dst_1", Some("org_1"))).await.unwrap();
+}
+
+/// An event that has its place in the log.
+async fn happen(db: &Fixture, id: &'static str, organization: Option<&'static str>, seconds: i64) {
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move {
+            tx.append(&event(id, organization, seconds), &[]).await?;
+            chain::number(tx, 100).await
+        })
+    });
+    write.await.unwrap();
+}
+
+async fn claim(db: &Fixture, claim_id: &'static str, in_trouble: bool, seconds: i64) -> Vec<String> {
+    let due =
+        destinations::is_due(&mut db.store.read().await.unwrap(), in_trouble, at(seconds)).await.unwrap();
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { destinations::claim(tx, claim_id, 10, in_trouble, at(seconds), LEASE).await })
+    });
+    let claimed = write.await.unwrap();
+    assert_eq!(due, !claimed.is_empty());
+    claimed.into_iter().map(|claimed| claimed.id).collect()
+}
+
+fn step(cursor: i64) -> Advance {
+    Advance {
+        progress: Progress::from(cursor),
+        saved: Some(vec![1, 2]),
+        delivered: 3,
+        error: Some("late".into()),
+        parked: None,
+        now: at(5),
+    }
+}
+
+async fn advance(db: &Fixture, claim_id: &'static str, new: Advance) -> bool {
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { destinations::advance(tx, "dst_1", claim_id, &new).await })
+    });
+    write.await.unwrap()
+}
+
+async fn get(db: &Fixture) -> Destination {
+    destinations::get(&mut db.store.read().await.unwrap(), "dst_1").await.unwrap().unwrap()
+}
+
+async fn one_with_nothing_to_do_is_not_claimed(db: Fixture) {
+    prepare(&db).await;
+    assert_eq!(get(&db).await, destination("dst_1", Some("org_1")));
+    assert_eq!(claim(&db, "c1", false, 0).await, [""; 0]);
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"]);
+    assert_eq!(claim(&db, "c2", false, 0).await, [""; 0], "somebody has it");
+    assert!(advance(&db, "c1", step(1)).await);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(0)).await })
+    });
+    assert!(write.await.unwrap());
+    assert_eq!(claim(&db, "c3", false, 60).await, [""; 0], "it is at the end");
+}
+
+async fn only_its_organisations_events_count(db: Fixture) {
+    prepare(&db).await;
+    insert(&db, destination("dst_2", None)).await.unwrap();
+    happen(&db, "evt_1", Some("org_2"), 0).await;
+    happen(&db, "evt_2", None, 1).await;
+    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_2"], "everybody's and the platform's");
+    let mut conn = db.store.read().await.unwrap();
+    assert_eq!(destinations::behind(&mut conn, None, 0, 10).await.unwrap(), (2, Some(at(0))));
+    assert_eq!(
+        destinations::behind(&mut conn, None, 0, 1).await.unwrap(),
+        (1, Some(at(0))),
+        "no more are counted"
+    );
+    assert_eq!(destinations::behind(&mut conn, Some("org_1"), 0, 10).await.unwrap(), (0, None));
+    let listed = destinations::list(&mut conn, Some("org_1"), None, ALL).await.unwrap();
+    assert_eq!(listed.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["dst_1"]);
+    assert_eq!(destinations::count(&mut conn, None, None).await.unwrap(), 2);
+    assert_eq!(destinations::count(&mut conn, None, Some("ws_1")).await.unwrap(), 0);
+}
+
+async fn what_is_written_needs_the_claim(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    let before = get(&db).await;
+    assert!(!advance(&db, "c1", step(1)).await, "nobody claimed it");
+    claim(&db, "c1", false, 0).await;
+    assert!(!advance(&db, "c2", step(1)).await, "another's claim");
+    assert_eq!(get(&db).await, before);
+    assert!(advance(&db, "c1", step(1)).await);
+    let after = get(&db).await;
+    assert_eq!((after.cursor, after.delivered, after.delivered_at), (1, 3, Some(at(5))));
+    assert_eq!((after.saved, after.last_error.as_deref()), (Some(vec![1, 2]), Some("late")));
+    // What was wrong last stays until something else is, and so does when something was delivered.
+    assert!(advance(&db, "c1", Advance { error: None, delivered: 0, now: at(9), ..step(1) }).await);
+    let later = get(&db).await;
+    assert_eq!((later.last_error_at, later.delivered_at, later.delivered), (Some(at(5)), Some(at(5)), 3));
+    // Parked, it is nobody's.
+    assert!(advance(&db, "c1", Advance { parked: Some("403".into()), ..step(1) }).await);
+    assert_eq!((get(&db).await.state, get(&db).await.reason.as_deref()), (State::Parked, Some("403")));
+    assert!(!advance(&db, "c1", step(9)).await);
+}
+
+async fn an_expired_lease_may_be_claimed_again(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    claim(&db, "c1", false, 0).await;
+    let renew = |claim_id: &'static str, now: Timestamp| {
+        db.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move { destinations::renew(tx, "dst_1", claim_id, now, LEASE).await })
+        })
+    };
+    assert!(renew("c1", at(20)).await.unwrap());
+    assert_eq!(claim(&db, "c2", false, 49).await, [""; 0]);
+    assert_eq!(claim(&db, "c2", false, 50).await, ["dst_1"]);
+    assert!(!renew("c1", at(51)).await.unwrap(), "it was too late");
+    assert!(!advance(&db, "c1", step(1)).await && advance(&db, "c2", step(1)).await);
+    // The only host of a database begins anew.
+    let write = db.store.write(Lane::Bulk, |tx| Box::pin(destinations::release_all(tx)));
+    write.await.unwrap();
+    assert!(!advance(&db, "c2", step(1)).await);
+}
+
+async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    for (claim_id, to) in [("c1", State::Paused), ("c2", State::Active)] {
+        db.store
+            .write(Lane::Bulk, move |tx| {
+                Box::pin(async move { destinations::switch(tx, "dst_1", State::Active, at(0)).await })
+            })
+            .await
+            .unwrap();
+        assert_eq!(claim(&db, claim_id, false, 0).await, ["dst_1"]);
+        let write = db.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move {
+                match to {
+                    State::Paused => destinations::switch(tx, "dst_1", to, at(0)).await,
+                    _ => destinations::replay(tx, "dst_1", 0, at(0)).await,
+                }
+            })
+        });
+        assert!(write.await.unwrap());
+        assert!(!advance(&db, claim_id, step(1)).await);
+        assert_eq!((get(&db).await.state, get(&db).await.cursor), (to, 0));
+    }
+    let mut changed = get(&db).await;
+    changed.name = "another".into();
+    claim(&db, "c3", false, 0).await;
+    let write =
+        db.store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::update(tx, &changed).await }));
+    assert!(write.await.unwrap() && !advance(&db, "c3", step(1)).await);
+    assert_eq!(get(&db).await.name, "another");
+}
+
+async fn those_in_trouble_are_claimed_apart(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    claim(&db, "c1", false, 0).await;
+    let failed = Progress { failures: 2, ..Progress::from(0) };
+    assert!(advance(&db, "c1", Advance { progress: failed, ..step(0) }).await);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(10)).await })
+    });
+    write.await.unwrap();
+    assert_eq!(claim(&db, "c2", true, 9).await, [""; 0], "not yet");
+    assert_eq!(claim(&db, "c2", false, 10).await, [""; 0]);
+    assert_eq!(claim(&db, "c2", true, 10).await, ["dst_1"]);
+    assert_eq!(get(&db).await.progress().failures, 2);
+}
+
+fn letter(event_id: &str, seq: i64) -> DeadLetter {
+    DeadLetter {
+        destination_id: "dst_1".into(),
+        event_id: event_id.into(),
+        seq,
+        kind: "key.created".into(),
+        reason: "no\0t taken".into(),
+        state: dead_letters::State::Dead,
+        attempt: 0,
+        created_at: at(0),
+    }
+}
+
+async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
+    prepare(&db).await;
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move {
+            for seq in [1, 2, 2] {
+                dead_letters::put(tx, &letter(&format!("evt_{seq}"), seq)).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await.unwrap();
+    let mut conn = db.store.read().await.unwrap();
+    let listed = dead_letters::list(&mut conn, "dst_1", ALL).await.unwrap();
+    assert_eq!(listed.iter().map(|letter| letter.seq).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!((listed[0].reason.as_str(), listed[0].state), ("no t taken", dead_letters::State::Dead));
+    assert_eq!(dead_letters::next(&mut conn, "dst_1").await.unwrap(), None);
+    assert_eq!(claim(&db, "c1", false, 0).await, [""; 0]);
+    let replay = |event_id: Option<&'static str>| {
+        db.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move { dead_letters::replay(tx, "dst_1", event_id).await })
+        })
+    };
+    assert_eq!(replay(Some("evt_9")).await.unwrap(), 0);
+    assert_eq!(replay(Some("evt_2")).await.unwrap(), 1);
+    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"], "though the log has nothing");
+    assert_eq!(replay(None).await.unwrap(), 2);
+    let next = dead_letters::next(&mut db.store.read().await.unwrap(), "dst_1").await.unwrap();
+    assert_eq!(next.map(|letter| letter.seq), Some(1));
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move {
+            assert!(dead_letters::delete(tx, "dst_1", "evt_1").await?);
+            destinations::delete(tx, "dst_1").await
+        })
+    });
+    assert!(write.await.unwrap());
+    assert_eq!(db.rows("dead_letters").await, 0, "the rest goes with the destination");
+}
+
+async fn places_by_time(db: Fixture) {
+    prepare(&db).await;
+    let at_time = async |seconds| {
+        destinations::place_at(&mut db.store.read().await.unwrap(), at(seconds)).await.unwrap()
+    };
+    assert_eq!(at_time(0).await, None);
+    happen(&db, "evt_1", None, 0).await;
+    happen(&db, "evt_2", None, 10).await;
+    assert_eq!((at_time(-5).await, at_time(1).await, at_time(11).await), (Some(1), Some(2), None));
+}
+
+async fn names_are_their_owners(db: Fixture) {
+    prepare(&db).await;
+    let mut twin = destination("dst_2", None);
+    twin.name = "dst_1's name".into();
+    assert!(matches!(insert(&db, twin.clone()).await, Err(StoreError::Duplicate { .. })));
+    twin.owner_id = "org_2".into();
+    insert(&db, twin).await.unwrap();
+}
