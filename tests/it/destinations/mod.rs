@@ -12,6 +12,7 @@ use hardpoint_tests::client::Client;
 use hardpoint_tests::double::datadog::{self, Datadog};
 use hardpoint_tests::host::{Host, Options};
 use hardpoint_tests::patience::until;
+use http::Method;
 use serde_json::{Value, json};
 
 const ALL: &str = "/api/v1/siem/destinations";
@@ -74,14 +75,17 @@ fn customer(host: &Host) -> (String, String) {
 
 /// Makes a destination for the events of keys that are made; its id.
 async fn standing(client: &Client, exporter: &str) -> String {
-    let body = json!({"name": exporter, "exporter": exporter, "events": ["key.created"]});
+    let body = json!({"name": exporter, "exporter": exporter, "events": ["none.yet"]});
     let made = until("the exporter to be there", || async {
         let made = client.post(ALL, &body).await;
         (made.status != 422).then_some(made)
     });
     let id = made.await.expect(201)["id"].as_str().expect("an id").to_owned();
-    // With the customer's own key, which was there before.
-    client.post(&format!("{ALL}/{id}/replay"), &json!({"cursor": 0})).await.expect(200);
+    // With the customer's own key, which was there before, and that once.
+    let (one, headers) = (format!("{ALL}/{id}"), [("content-type", "application/json")]);
+    let events = json!({"events": ["key.created"]});
+    client.send(Method::PUT, &one, &headers, events.to_string()).await.expect(200);
+    client.post(&format!("{one}/replay"), &json!({"cursor": 0})).await.expect(200);
     id
 }
 

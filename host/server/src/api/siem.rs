@@ -357,8 +357,11 @@ pub async fn replay(
     body: JsonBytes,
 ) -> Result<Json<SiemDestination>, ApiError> {
     let SiemReplay { cursor, since } = body.parse()?;
+    let (by, destinations) = (Principal::from(caller), Destinations::of(&app));
+    // What is not there is not there, whatever else is wrong.
+    destinations.get(&by, &id).await?;
     let since = since_of(cursor, since.as_deref())?;
-    Ok(Json(Destinations::of(&app).replay(&Principal::from(caller), &id, since).await?.into()))
+    Ok(Json(destinations.replay(&by, &id, since).await?.into()))
 }
 
 /// One of the two.

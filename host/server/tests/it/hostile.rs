@@ -135,7 +135,7 @@ impl Scene {
         let endpoint = endpoint["id"].as_str().unwrap().to_owned();
         let spare = app.post_as(&caller.key, "/api/v1/api_keys", &json!({})).await.expect(201);
         let key = spare["id"].as_str().unwrap().to_owned();
-        add_destination(&app, &caller).await;
+        add_destination(&app, &caller, "dst_1").await;
         Self { app, document, caller, key, user, workspace, endpoint }
     }
 
@@ -186,10 +186,10 @@ impl Scene {
 }
 
 /// A standing destination of a tenant, whose exporter is not there.
-async fn add_destination(app: &TestApp, tenant: &Tenant) {
+async fn add_destination(app: &TestApp, tenant: &Tenant, id: &str) {
     let insert = format!(
         "INSERT INTO destinations (id, owner_id, name, organization_id, kinds, exporter, options, state, cursor, \
-         progress, failures, due_at, delivered, created_by, created_at, updated_at) VALUES ('dst_1', '{0}', 'One', \
+         progress, failures, due_at, delivered, created_by, created_at, updated_at) VALUES ('{id}', '{0}', 'One', \
          '{0}', '[]', 'none', '{{}}', 'paused', 0, '{{}}', 0, 0, 0, 'key_1', 0, 0)",
         tenant.organization
     );
@@ -401,6 +401,8 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
     let theirs = scene.app.tenant("Theirs").await;
     let (user, workspace) = belongings(&scene.app, &theirs).await;
     let (endpoint, delivery, request) = told(&scene.app, &theirs).await;
+    let destination = "dst_2".to_owned();
+    add_destination(&scene.app, &theirs, &destination).await;
     let mut count = 0;
     for operation in Operation::all(&scene.document) {
         let path = operation.path.strip_prefix("/api/v1").unwrap();
@@ -418,6 +420,7 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
                 ("id", path) if path.starts_with("/webhook_endpoints/") => (&endpoint, "whe"),
                 ("delivery_id", _) => (&delivery, "dlv"),
                 ("id", path) if path.starts_with("/diagnostics/requests/") => (&request, "req"),
+                ("id", path) if path.contains("/destinations/") => (&destination, "dst"),
                 _ => panic!("say here whose {{{place}}} is in {path}, and what is another tenant's"),
             };
             let never = format!("{prefix}_{}", "0".repeat(32));
@@ -441,6 +444,7 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
     for path in [
         format!("/api/v1/api_keys/{}", theirs.key_id),
         format!("/api/v1/users/{user}"),
+        format!("/api/v1/siem/destinations/{destination}"),
         format!("/api/v1/orgs/{}/workspaces/{workspace}", theirs.organization),
         format!("/api/v1/webhook_endpoints/{endpoint}/deliveries/{delivery}"),
         format!("/api/v1/diagnostics/requests/{request}"),
