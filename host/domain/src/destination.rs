@@ -117,6 +117,8 @@ pub struct Report {
     pub parked: Option<String>,
     /// Why it ended too soon.
     pub failure: Option<Failure>,
+    /// What the wire said where events were put off: no connection, an answer that refused.
+    pub cause: Option<String>,
 }
 
 /// When to go on.
@@ -154,7 +156,7 @@ impl Default for Progress {
 impl Report {
     /// An attempt that decided nothing.
     pub fn failed(count: usize, failure: Failure) -> Self {
-        Self { verdicts: vec![Verdict::Open; count], split: false, parked: None, failure: Some(failure) }
+        Self { verdicts: vec![Verdict::Open; count], split: false, parked: None, failure: Some(failure), cause: None }
     }
 
     /// Whose fault it is that nothing can be delivered, and no event's.
@@ -418,7 +420,10 @@ fn trouble(report: &Report, open: &[i64]) -> Option<String> {
     match (report.split, put_off, open.len()) {
         (true, ..) => Some("the destination refused a batch as it was; it goes in halves".to_owned()),
         (_, 0, _) | (_, _, 0) => None,
-        (_, count, _) => Some(format!("the destination put {count} events off")),
+        (_, count, _) => {
+            let cause = report.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+            Some(format!("the destination put {count} events off{cause}"))
+        }
     }
 }
 

@@ -388,9 +388,10 @@ impl Try<'_> {
             Failure::new(FailureKind::Timeout, message)
         };
         match done.unwrap_or_else(|_| Err(late())) {
-            Ok(DeliveryReport { verdicts, split, parked, state, failure, .. }) => {
+            Ok(DeliveryReport { verdicts, split, parked, state, failure, trouble }) => {
                 let verdicts = verdicts.into_iter().map(verdict).collect();
-                (Report { verdicts, split, parked, failure }, state)
+                let cause = trouble.map(|trouble| trouble.message);
+                (Report { verdicts, split, parked, failure, cause }, state)
             }
             Err(failure) => (Report::failed(count, failure), None),
         }
