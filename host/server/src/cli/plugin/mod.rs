@@ -71,6 +71,7 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
     /// List plugins with what they wait for, and the files of the plugins folder that are none.
     #[command(after_help = "Examples:
   hardpoint plugin list
+  hardpoint plugin list --all        every file of the plugins folder too
   hardpoint plugin list --json | jq '.plugins[] | select(.state != \"active\")'")]
     List(list::Arguments),
     /// Show what a plugin is, what it asks for, what would allow it, and which versions of it there are.
@@ -145,7 +146,7 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
     /// Replay recorded exchanges in the real sandbox, and try what every plugin must bear.
     #[command(after_help = "Examples:
   hardpoint plugin test my-model.wasm --recordings tests/recordings
-  hardpoint plugin test my-exporter.wasm --conformance --json")]
+  hardpoint plugin test my-exporter.wasm --conformance --verbose")]
     Test(test::Arguments),
     /// Make a recording of a live exchange, its secrets replaced.
     #[command(after_help = "Example:
