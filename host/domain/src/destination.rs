@@ -156,7 +156,13 @@ impl Default for Progress {
 impl Report {
     /// An attempt that decided nothing.
     pub fn failed(count: usize, failure: Failure) -> Self {
-        Self { verdicts: vec![Verdict::Open; count], split: false, parked: None, failure: Some(failure), cause: None }
+        Self {
+            verdicts: vec![Verdict::Open; count],
+            split: false,
+            parked: None,
+            failure: Some(failure),
+            cause: None,
+        }
     }
 
     /// Whose fault it is that nothing can be delivered, and no event's.

@@ -10,7 +10,13 @@ fn later(count: usize) -> Report {
 }
 
 fn good(count: usize) -> Report {
-    Report { verdicts: vec![Verdict::Delivered; count], split: false, parked: None, failure: None, cause: None }
+    Report {
+        verdicts: vec![Verdict::Delivered; count],
+        split: false,
+        parked: None,
+        failure: None,
+        cause: None,
+    }
 }
 
 fn failed(count: usize, kind: FailureKind) -> Report {

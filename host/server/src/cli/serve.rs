@@ -66,6 +66,10 @@ async fn run_server(config: Config, log_level: LogLevel, hints: Hints) -> anyhow
     let (clock, rng) = (system::clock(), system::rng());
     let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key, log_level }).await?;
     mention(format_args!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address)));
+    // At once: who stops the host while it still compiles has the key all the same.
+    if let Some(key) = &server.first_key {
+        mention(format_args!("\nThe first operator key, shown this once:\n\n  {}\n", key.reveal()));
+    }
     let welcome = tokio::spawn(welcome(server.app.clone(), address, server.first_key.clone(), hints));
     let signals = tokio::spawn(follow_signals(server.app.clone()));
     let cut = serve(listener, server.router.clone(), connections, server.stopping()).await;
@@ -111,7 +115,6 @@ async fn welcome(app: std::sync::Arc<App>, address: SocketAddr, first_key: Optio
     }
     let Some(key) = first_key else { return };
     let key = key.reveal();
-    mention(format_args!("\nThe first operator key, shown this once:\n\n  {key}\n"));
     let catalogue = app.runtime.snapshot();
     let url = url(address);
     let Some(model) = app.config.models.iter().find(|model| catalogue.binding(&model.binding).is_some())

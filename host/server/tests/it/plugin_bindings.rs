@@ -450,3 +450,27 @@ async fn bytes_that_are_named_are_approved() {
         assert_eq!(app.call("echo").await, status, "{toml}");
     }
 }
+
+/// Requests that a secret is to sign do not go out without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binding_whose_secret_the_host_does_not_have_serves_nobody() {
+    let app = TestApp::with(SECRET, &[("echo.wasm", echo("1.0.0", SETTINGS))]).await;
+    let signed = json!({"settings": {"base_url": "https://a.example.com"}, "secrets": {"api_key": "key"}});
+    put(&app, "echo/bindings/signed", signed).await.expect(201);
+    app.post("/api/v1/plugins/echo/approve", &json!({"binding": "signed"})).await.expect(200);
+    assert_eq!(app.call("signed").await, 200);
+    app.configure("");
+    let app = app.restart().await;
+    assert_eq!((app.call("signed").await, app.call("echo").await), (404, 200));
+    let plugin = app.plugin("echo").await;
+    let binding = plugin["bindings"].as_array().unwrap().iter().find(|one| one["name"] == "signed").unwrap();
+    assert_eq!(binding["state"], "missing_secret", "{binding}");
+    assert_eq!(binding["missing"], json!(["the host has no secret `key`, which is to stand for `api_key`"]));
+    assert!(
+        binding["remedy"].as_str().unwrap().contains("hardpoint secrets set key --audience"),
+        "{binding}"
+    );
+    app.configure(SECRET);
+    let app = app.restart().await;
+    assert_eq!(app.call("signed").await, 200);
+}

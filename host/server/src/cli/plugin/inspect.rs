@@ -212,7 +212,7 @@ fn binding(plugin: &str, planned: &Planned, others: bool) -> Binding {
     let missing = match &planned.readiness {
         Readiness::Ready => Vec::new(),
         Readiness::Pending(missing) => missing.clone(),
-        Readiness::Unfit(reason) => vec![reason.clone()],
+        faulty => faulty.fault().into_iter().collect(),
     };
     Binding {
         name: planned.name.clone(),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use hardpoint_domain::grant::{GrantState, Permissions, SecretRule, effective};
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::origin::Origin;
 use hardpoint_runtime::{BindingSpec, Secret, misfits};
 use serde_json::{Map, Value};
 
@@ -43,6 +44,28 @@ pub enum Readiness {
     Pending(Vec<String>),
     /// Its settings do not fit, for this reason.
     Unfit(String),
+    /// It names a secret that this host does not have. Without it requests would go out that nobody signed.
+    Lacking {
+        /// The manifest's name for it.
+        name: String,
+        /// The configured secret that is to stand for it.
+        secret: String,
+        /// Where it would be sent.
+        audience: Origin,
+    },
+}
+
+impl Readiness {
+    /// What is wrong with it, beside what is not allowed.
+    pub fn fault(&self) -> Option<String> {
+        match self {
+            Self::Ready | Self::Pending(_) => None,
+            Self::Unfit(reason) => Some(reason.clone()),
+            Self::Lacking { name, secret, .. } => {
+                Some(format!("the host has no secret `{secret}`, which is to stand for `{name}`"))
+            }
+        }
+    }
 }
 
 impl Planned {
@@ -59,6 +82,10 @@ impl Planned {
                 Some(table) => format!("mend [{table}.settings] in hardpoint.toml"),
                 None => format!("mend them with `hardpoint plugin bind {plugin} {} --settings …`", self.name),
             }),
+            Readiness::Lacking { secret, audience, .. } => Some(format!(
+                "keep it with `hardpoint secrets set {secret} --audience {audience}`, or restart a host that was started \
+                 before it stood in hardpoint.toml"
+            )),
             Readiness::Pending(_) if self.declared => {
                 let table = self.table().unwrap_or("bindings.NAME");
                 Some(format!("add it to [{table}.grant] in hardpoint.toml"))
@@ -90,7 +117,9 @@ impl Planned {
         let (name, remedy) = (&self.name, self.remedy(plugin)?);
         Some(match &self.readiness {
             Readiness::Ready => return None,
-            Readiness::Unfit(reason) => format!("binding {name}: {reason}; {remedy}"),
+            Readiness::Unfit(_) | Readiness::Lacking { .. } => {
+                format!("binding {name}: {}; {remedy}", self.readiness.fault().unwrap_or_default())
+            }
             Readiness::Pending(missing) if self.declared => {
                 format!("binding {name} is not allowed to {}; {remedy}", missing.join(", nor to "))
             }
@@ -189,7 +218,12 @@ fn left_to_exports(manifest: &Manifest, settings: &Value) -> Option<String> {
 /// Puts the configured secrets behind the manifest's names, each only if it may go where it is wanted.
 fn give_secrets(config: &Config, binding: Option<&Binding>, manifest: &Manifest, planned: &mut Planned) {
     for wish in &planned.asked.secrets {
-        let configured = binding.and_then(|binding| config.secrets.get(binding.secrets.get(&wish.name)?));
+        let named = binding.and_then(|binding| binding.secrets.get(&wish.name));
+        let configured = named.and_then(|secret| config.secrets.get(secret));
+        if let (Some(secret), None, true) = (named, configured, planned.is_ready()) {
+            let (name, audience) = (wish.name.clone(), wish.audience.clone());
+            planned.readiness = Readiness::Lacking { name, secret: secret.clone(), audience };
+        }
         let warning = match configured {
             Some(secret) if secret.audience == wish.audience => {
                 planned

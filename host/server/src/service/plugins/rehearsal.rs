@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::plan::{Planned, Readiness, plan};
 use super::upload::UploadError;
 use super::{Desk, DeskError};
+use crate::config::Config;
 use crate::worker::reload::decide::other_bytes;
 use crate::worker::reload::sources::Sources;
 
@@ -131,7 +132,7 @@ impl Desk {
             },
             replaces: present.map(|row| row.version.clone()),
             bindings: planned.iter().map(|after| binding_change(after, &planned_before)).collect(),
-            limits: limit_changes(before.as_ref(), &manifest),
+            limits: limit_changes(&self.config, before.as_ref(), &manifest),
             tool,
             models: self.models_on(&names),
             exporters: match manifest.kind {
@@ -235,14 +236,15 @@ fn binding_change(after: &Planned, before: &[Planned]) -> BindingChange {
         missing: match &after.readiness {
             Readiness::Ready => Vec::new(),
             Readiness::Pending(missing) => missing.clone(),
-            Readiness::Unfit(reason) => vec![reason.clone()],
+            faulty => faulty.fault().into_iter().collect(),
         },
     }
 }
 
-fn limit_changes(before: Option<&Manifest>, after: &Manifest) -> Vec<Change> {
+/// Limits as they would be in force, under what the operator allows at most.
+fn limit_changes(config: &Config, before: Option<&Manifest>, after: &Manifest) -> Vec<Change> {
     let shown = |manifest: &Manifest| {
-        let ceiling = Limits::default_ceiling(manifest.kind);
+        let ceiling = config.ceiling(manifest.kind, &manifest.id);
         Limits::resolve(manifest.kind, &manifest.limits, &ceiling).shown()
     };
     let then = before.map(shown);

@@ -125,7 +125,8 @@ impl fmt::Display for ReachView {
 pub struct BindingView {
     /// Its name.
     pub name: String,
-    /// `ready` (it serves whenever the plugin does), `pending_approval` or `unfit_settings`.
+    /// `ready` (it serves whenever the plugin does), `pending_approval`, `unfit_settings`, or
+    /// `missing_secret` where the host does not have one that it names.
     pub state: String,
     /// `plugin` for the one that a plugin has by itself, `hardpoint.toml`, or `store` for one that was made by
     /// command or over the API.
@@ -413,6 +414,7 @@ fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) 
         Readiness::Ready => ("ready", Vec::new()),
         Readiness::Pending(missing) => ("pending_approval", missing.clone()),
         Readiness::Unfit(reason) => ("unfit_settings", vec![reason.clone()]),
+        lacking @ Readiness::Lacking { .. } => ("missing_secret", lacking.fault().into_iter().collect()),
     };
     let written_in = match planned.written.as_ref().map(|binding| &binding.written) {
         None => "plugin",
