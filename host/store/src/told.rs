@@ -38,10 +38,11 @@ impl Told {
     }
 }
 
+/// What a write answers, and for whom it queued something.
+type Noted<'t, T> = BoxFuture<'t, Result<(T, Vec<String>), StoreError>>;
+
 /// A write that says as well for whom it queued something.
-pub(crate) fn noting<T, F>(
-    op: F,
-) -> impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<(T, Vec<String>), StoreError>> + Send + 'static
+pub(crate) fn noting<T, F>(op: F) -> impl for<'t> FnOnce(&'t mut Tx) -> Noted<'t, T> + Send + 'static
 where
     T: Send + 'static,
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,

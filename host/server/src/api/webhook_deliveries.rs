@@ -132,8 +132,8 @@ impl From<Shown> for Progress {
 #[into_params(parameter_in = Query)]
 pub struct Since {
     /// RFC 3339, or a date alone.
-    #[param(example = "2026-01-01T00:00:00Z")]
-    since: String,
+    #[param(required = true, value_type = String, example = "2026-01-01T00:00:00Z")]
+    since: Option<String>,
 }
 
 /// What is sent again.
@@ -224,8 +224,12 @@ pub async fn replay_since(
     Path(id): Path<String>,
     Query(Since { since }): Query<Since>,
 ) -> Result<(StatusCode, Json<Replayed>), ApiError> {
-    let since = time("since", &since)?;
-    let replayed = Webhooks::of(&app).replay_since(&Principal::from(caller), &id, since).await?;
+    let (webhooks, by) = (Webhooks::of(&app), Principal::from(caller));
+    // What is not there is told first.
+    webhooks.get(&by, &id).await?;
+    let required = || ApiError::bad_field("since", "required", "The 'since' parameter is required.");
+    let since = time("since", &since.ok_or_else(required)?)?;
+    let replayed = webhooks.replay_since(&by, &id, since).await?;
     Ok((StatusCode::ACCEPTED, Json(Replayed { replayed })))
 }
 
