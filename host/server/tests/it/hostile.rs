@@ -2,7 +2,7 @@
 //! every answer is one that the description has, none is a 500, and where it is plain what was wrong it is named.
 
 use hardpoint_store::Lane;
-use hardpoint_store::testing::raw;
+use hardpoint_store::destinations::{self, Destination, State};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -187,14 +187,35 @@ impl Scene {
 
 /// A standing destination of a tenant, whose exporter is not there.
 async fn add_destination(app: &TestApp, tenant: &Tenant, id: &str) {
-    let insert = format!(
-        "INSERT INTO destinations (id, owner_id, name, organization_id, kinds, exporter, options, state, cursor, \
-         progress, failures, due_at, delivered, created_by, created_at, updated_at) VALUES ('{id}', '{0}', 'One', \
-         '{0}', '[]', 'none', '{{}}', 'paused', 0, '{{}}', 0, 0, 0, 'key_1', 0, 0)",
-        tenant.organization
-    );
-    let insert: &'static str = insert.leak();
-    let write = app.app().store.write(Lane::Request, move |tx| Box::pin(raw(tx, insert)));
+    let now = app.app().clock.now();
+    let new = Destination {
+        id: id.to_owned(),
+        owner_id: tenant.organization.clone(),
+        name: id.to_owned(),
+        organization_id: Some(tenant.organization.clone()),
+        workspace_id: None,
+        kinds: Vec::new(),
+        exporter: "none".to_owned(),
+        options: json!({}),
+        state: State::Active,
+        reason: None,
+        cursor: 0,
+        kept: "{}".to_owned(),
+        saved: None,
+        failures: 0,
+        due_at: now,
+        last_error: None,
+        last_error_at: None,
+        delivered: 0,
+        delivered_at: None,
+        created_by: tenant.key_id.clone(),
+        created_at: now,
+        updated_at: now,
+    };
+    let write = app
+        .app()
+        .store
+        .write(Lane::Request, |tx| Box::pin(async move { destinations::insert(tx, &new).await }));
     write.await.unwrap();
 }
 
