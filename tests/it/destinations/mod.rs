@@ -84,8 +84,10 @@ async fn standing(client: &Client, exporter: &str) -> String {
     // With the customer's own key, which was there before, and that once.
     let (one, headers) = (format!("{ALL}/{id}"), [("content-type", "application/json")]);
     let events = json!({"events": ["key.created"]});
+    client.post(&format!("{one}/pause"), &json!({})).await.expect(200);
     client.send(Method::PUT, &one, &headers, events.to_string()).await.expect(200);
     client.post(&format!("{one}/replay"), &json!({"cursor": 0})).await.expect(200);
+    client.post(&format!("{one}/resume"), &json!({})).await.expect(200);
     id
 }
 
