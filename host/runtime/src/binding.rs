@@ -11,7 +11,7 @@ use hardpoint_domain::origin::Origin;
 use hardpoint_domain::time::Timestamp;
 use tokio::sync::OnceCell;
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Trial};
 use crate::door::Door;
 use crate::egress::Holder;
 use crate::error::Fault;
@@ -53,7 +53,7 @@ pub struct Binding {
     pub(crate) limits: Limits,
     pub(crate) generation: Arc<Generation>,
     pub(crate) secrets: Arc<SecretSet>,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
     permits: Arc<Permits>,
     door: Arc<Door>,
     /// None once the binding was replaced.
@@ -87,7 +87,7 @@ impl Binding {
             secrets: Arc::new(SecretSet::new(spec.secrets.clone())),
             spec,
             generation,
-            breaker: Breaker::default(),
+            breaker: Arc::default(),
             permits,
             door,
             warm: Mutex::new(Some(Vec::new())),
@@ -172,13 +172,13 @@ impl Binding {
         }
         let now = self.generation.host.services.clock.now();
         let admitted = self.breaker.admit(&context.organization, &context.request_id, now);
-        admitted.map_err(|pause| self.broken(pause))?;
+        let trial = admitted.map_err(|pause| self.broken(pause))?;
         let permit = self.permits.acquire(&context.organization).await?;
         if let Some(mut sandbox) = self.checkout(&context.organization) {
-            sandbox.renew(context, secrets, permit);
+            sandbox.renew(context, secrets, permit, trial);
             return Ok(sandbox);
         }
-        self.fresh(context, secrets, permit).await
+        self.fresh(context, secrets, permit, trial).await
     }
 
     async fn fresh(
@@ -186,9 +186,11 @@ impl Binding {
         context: CallContext,
         secrets: Arc<SecretSet>,
         permit: Permit,
+        trial: Option<Trial>,
     ) -> Result<Sandbox, Failure> {
         let called = context.clone();
         let mut state = CallState::new(Arc::clone(self), context, secrets);
+        state.trial = trial;
         state.prepare_scratch().map_err(|fault| self.blame(fault, &called))?;
         Sandbox::open(&self.generation.host.engine, state, Some(permit))
             .await

@@ -6,18 +6,20 @@
 //! their faults tell nothing that is not known.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hardpoint_domain::time::Timestamp;
 
 /// Faults in a row that open the breaker.
 const THRESHOLD: u32 = 5;
-/// How long it stays open the first time; doubled each time the trial call fails.
+/// How long it stays open the first time; doubled each time a call that was let through to see meets a fault.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Calls that were let through to see and are not over, of one organisation. Of more, the oldest counts no more.
+const TRIALS: usize = 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
@@ -32,29 +34,52 @@ struct State {
     faults: u32,
     pauses: u32,
     open_until: Option<Timestamp>,
-    /// The request whose call was let through to see.
-    trial: Option<String>,
+    /// The requests whose calls were let through to see, the newest last. One that is longer under way than its
+    /// pause tells nothing yet, so another follows.
+    trials: Vec<String>,
+    /// Whether the newest of them ended and told nothing, so that the next may follow at once.
+    is_given_back: bool,
+}
+
+/// A call that was let through to see. Dropped without an outcome (its client left, there was no room), it is given
+/// back: that says nothing of the plugin.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    breaker: Arc<Breaker>,
+    organization: String,
+    request: String,
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.breaker.give_back(&self.organization, &self.request);
+    }
 }
 
 impl Breaker {
     /// Whether a request's call may go through now; how long to wait otherwise. When a pause is over one call
-    /// passes and the rest wait for its outcome.
-    pub(crate) fn admit(&self, organization: &str, request: &str, now: Timestamp) -> Result<(), Duration> {
+    /// passes and the rest wait for its outcome; it carries its [`Trial`] until then.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        organization: &str,
+        request: &str,
+        now: Timestamp,
+    ) -> Result<Option<Trial>, Duration> {
         if self.count.load(Relaxed) == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let mut troubled = self.lock();
-        let Some(state) = troubled.get_mut(organization) else { return Ok(()) };
+        let Some(state) = troubled.get_mut(organization) else { return Ok(None) };
         match state.open_until {
-            None => Ok(()),
-            Some(until) if now < until => Err(until.since(now)),
+            None => Ok(None),
+            Some(until) if now < until && !state.is_given_back => Err(until.since(now)),
             Some(_) => {
-                // One that is still out after its whole pause is no good sign.
-                if state.trial.replace(request.to_owned()).is_some() {
-                    state.pauses = state.pauses.saturating_add(1);
-                }
-                state.open_until = Some(now.plus(pause(state.pauses)));
-                Ok(())
+                state.try_one(request, now);
+                Ok(Some(Trial {
+                    breaker: Arc::clone(self),
+                    organization: organization.to_owned(),
+                    request: request.to_owned(),
+                }))
             }
         }
     }
@@ -72,16 +97,27 @@ impl Breaker {
     pub(crate) fn faulted(&self, organization: &str, request: &str, now: Timestamp) {
         let mut troubled = self.lock();
         let state = troubled.entry(organization.to_owned()).or_default();
-        if state.open_until.is_some() && state.trial.as_deref() != Some(request) {
+        let tried = state.trials.iter().position(|trial| trial == request);
+        if state.open_until.is_some() && tried.is_none() {
             return;
         }
         state.faults = state.faults.saturating_add(1);
         if state.faults >= THRESHOLD {
             state.open_until = Some(now.plus(pause(state.pauses)));
             state.pauses = state.pauses.saturating_add(1);
-            state.trial = None;
+            state.is_given_back = false;
+        }
+        if let Some(tried) = tried {
+            state.trials.remove(tried);
         }
         self.count.store(troubled.len(), Relaxed);
+    }
+
+    /// A call that was let through to see is over. Should it have met a fault, that is told after this.
+    fn give_back(&self, organization: &str, request: &str) {
+        let mut troubled = self.lock();
+        let Some(state) = troubled.get_mut(organization) else { return };
+        state.is_given_back |= state.trials.last().is_some_and(|newest| newest == request);
     }
 
     /// Until when some organisation's calls are refused; none where all pass at `now`.
@@ -97,6 +133,19 @@ impl Breaker {
     }
 }
 
+impl State {
+    fn try_one(&mut self, request: &str, now: Timestamp) {
+        if std::mem::take(&mut self.is_given_back) {
+            self.trials.pop();
+        }
+        if self.trials.len() == TRIALS {
+            self.trials.remove(0);
+        }
+        self.trials.push(request.to_owned());
+        self.open_until = Some(now.plus(pause(self.pauses)));
+    }
+}
+
 fn pause(pauses: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << pauses.min(8)).min(LONGEST_PAUSE)
 }
@@ -109,35 +158,55 @@ mod tests {
         Timestamp::from_micros(seconds * 1_000_000)
     }
 
+    /// One that was opened by `a`'s faults.
+    fn opened() -> Arc<Breaker> {
+        let breaker = Arc::<Breaker>::default();
+        for _ in 0..THRESHOLD {
+            breaker.faulted("a", "call", at(0));
+        }
+        breaker
+    }
+
+    /// A call of `a` that is let through to see.
+    fn tried(breaker: &Arc<Breaker>, request: &str, now: Timestamp) -> Trial {
+        breaker.admit("a", request, now).unwrap().expect("a trial")
+    }
+
+    fn passes(breaker: &Arc<Breaker>, organization: &str, now: Timestamp) -> bool {
+        matches!(breaker.admit(organization, "call", now), Ok(None))
+    }
+
     #[test]
     fn opens_after_five_faults_in_a_row_and_probes_once_a_pause() {
-        let breaker = Breaker::default();
+        let breaker = Arc::<Breaker>::default();
         for _ in 0..4 {
             breaker.faulted("a", "call", at(0));
         }
-        assert_eq!(breaker.admit("a", "call", at(0)), Ok(()));
+        assert!(passes(&breaker, "a", at(0)));
         breaker.faulted("a", "call", at(0));
-        assert_eq!(breaker.admit("a", "call", at(1)), Err(Duration::from_secs(4)));
-        assert_eq!(breaker.admit("a", "call", at(5)), Ok(()), "one probe");
+        assert_eq!(breaker.admit("a", "call", at(1)).unwrap_err(), Duration::from_secs(4));
+        let probe = tried(&breaker, "probe", at(5));
         assert!(breaker.admit("a", "call", at(5)).is_err(), "and only one");
-        breaker.faulted("a", "call", at(6));
+        drop(probe);
+        breaker.faulted("a", "probe", at(6));
         assert_eq!(breaker.open_until(at(6)), Some(at(16)));
-        assert_eq!(breaker.admit("a", "call", at(6)), Err(Duration::from_secs(10)), "the pause doubles");
-        assert_eq!(breaker.admit("a", "call", at(16)), Ok(()));
+        let refused = breaker.admit("a", "call", at(6)).unwrap_err();
+        assert_eq!(refused, Duration::from_secs(10), "the pause doubles");
+        let _probe = tried(&breaker, "probe", at(16));
         breaker.succeeded("a");
-        assert_eq!(breaker.admit("a", "call", at(16)), Ok(()));
+        assert!(passes(&breaker, "a", at(16)));
         assert_eq!(breaker.open_until(at(16)), None);
     }
 
     /// However many were under way when it opened, and however late they fail.
     #[test]
     fn what_began_before_it_opened_lengthens_no_pause() {
-        let breaker = Breaker::default();
-        for call in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+        let breaker = opened();
+        for call in ["6", "7", "8"] {
             breaker.faulted("a", call, at(0));
         }
         assert_eq!(breaker.open_until(at(0)), Some(at(5)));
-        assert_eq!(breaker.admit("a", "trial", at(5)), Ok(()));
+        let _trial = tried(&breaker, "trial", at(5));
         breaker.faulted("a", "9", at(6));
         assert_eq!(breaker.open_until(at(6)), Some(at(15)), "only the trial's own outcome counts");
         breaker.faulted("a", "trial", at(6));
@@ -146,44 +215,59 @@ mod tests {
         assert_eq!(breaker.open_until(at(7)), Some(at(16)), "once");
     }
 
-    /// What fails only after its pause is over is no reason to try as often as ever.
+    /// Its client left, or there was no room for it: that is no fault of the plugin's, and nobody waits for it.
     #[test]
-    fn a_trial_that_takes_long_lengthens_the_next_pause() {
-        let breaker = Breaker::default();
-        for _ in 0..THRESHOLD {
-            breaker.faulted("a", "call", at(0));
+    fn a_trial_without_an_outcome_is_given_back() {
+        let breaker = opened();
+        for _ in 0..20 {
+            drop(tried(&breaker, "left", at(5)));
         }
-        let tried = |at_second, trial| {
-            assert_eq!(breaker.admit("a", trial, at(at_second)), Ok(()));
-            breaker.open_until(at(at_second))
-        };
-        assert_eq!(tried(5, "1"), Some(at(15)));
-        assert_eq!(tried(15, "2"), Some(at(35)));
-        assert_eq!(tried(35, "3"), Some(at(75)));
+        let trial = tried(&breaker, "trial", at(5));
+        assert!(breaker.admit("a", "call", at(6)).is_err(), "one at a time");
+        drop(trial);
+        breaker.faulted("a", "trial", at(7));
+        assert_eq!(breaker.open_until(at(7)), Some(at(17)), "doubled once");
+    }
+
+    /// A healthy stream may last: others are tried meanwhile, as often as before.
+    #[test]
+    fn a_trial_that_takes_long_lengthens_no_pause() {
+        let breaker = opened();
+        let trials = ["1", "2", "3"].map(|number| {
+            let at_second = number.parse::<i64>().unwrap() * 10 - 5;
+            let trial = tried(&breaker, number, at(at_second));
+            assert_eq!(breaker.open_until(at(at_second)), Some(at(at_second + 10)));
+            trial
+        });
+        // One that is not the newest keeps nobody from waiting for that, and its fault counts however late it is.
+        let [first, ..] = trials;
+        drop(first);
+        assert!(breaker.admit("a", "call", at(26)).is_err());
+        breaker.faulted("a", "1", at(27));
+        assert_eq!(breaker.open_until(at(27)), Some(at(37)));
+        let _next = tried(&breaker, "4", at(37));
+        assert_eq!(breaker.open_until(at(37)), Some(at(57)));
         breaker.succeeded("a");
-        assert_eq!(breaker.open_until(at(36)), None);
+        assert_eq!(breaker.open_until(at(37)), None);
     }
 
     #[test]
     fn a_success_in_between_starts_the_count_again() {
-        let breaker = Breaker::default();
+        let breaker = Arc::<Breaker>::default();
         for _ in 0..20 {
             for _ in 0..4 {
                 breaker.faulted("a", "call", at(0));
             }
             breaker.succeeded("a");
         }
-        assert_eq!(breaker.admit("a", "call", at(0)), Ok(()));
+        assert!(passes(&breaker, "a", at(0)));
     }
 
     #[test]
     fn one_organisation_does_not_switch_a_binding_off_for_another() {
-        let breaker = Breaker::default();
-        for _ in 0..50 {
-            breaker.faulted("a", "call", at(0));
-        }
+        let breaker = opened();
         assert!(breaker.admit("a", "call", at(0)).is_err());
-        assert_eq!(breaker.admit("b", "call", at(0)), Ok(()));
+        assert!(passes(&breaker, "b", at(0)));
         breaker.succeeded("b");
         assert!(breaker.admit("a", "call", at(0)).is_err());
     }

@@ -12,6 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::binding::Binding;
 use crate::bindings::{exporter::ExporterPlugin, model::ModelPlugin, tool::ToolPlugin};
+use crate::breaker::Trial;
 use crate::capability::scratch::Scratch;
 use crate::error::{Fault, FaultContext};
 use crate::generation::{Generation, Guest};
@@ -44,6 +45,8 @@ pub(crate) struct CallState {
     pub(crate) log: Arc<CallLog>,
     pub(crate) http_left: u32,
     pub(crate) scratch: Option<Scratch>,
+    /// Where the breaker let this call through to see.
+    pub(crate) trial: Option<Trial>,
     /// Made when the guest first asks for anything of WASI: most guests in Rust never do.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
@@ -63,6 +66,7 @@ impl CallState {
             log: Arc::new(log),
             http_left: limits.http_calls,
             scratch: None,
+            trial: None,
             wasi: None,
             table: handles(),
             binding,
@@ -169,7 +173,13 @@ impl Sandbox {
     }
 
     /// Makes a sandbox from a warm pool ready for its next call.
-    pub(crate) fn renew(&mut self, context: CallContext, secrets: Arc<SecretSet>, permit: Permit) {
+    pub(crate) fn renew(
+        &mut self,
+        context: CallContext,
+        secrets: Arc<SecretSet>,
+        permit: Permit,
+        trial: Option<Trial>,
+    ) {
         let state = self.store.data_mut();
         state.log = Arc::new(CallLog::new(
             Arc::clone(&self.generation),
@@ -180,6 +190,7 @@ impl Sandbox {
         state.wasi = None;
         state.http_left = state.binding.limits.http_calls;
         state.context = context;
+        state.trial = trial;
         state.secrets = secrets;
         self.stopwatch.meter = CpuMeter::default();
         self.since = Instant::now();
@@ -191,6 +202,7 @@ impl Sandbox {
     pub(crate) fn rest(&mut self) {
         self.account();
         self.permit = None;
+        self.store.data_mut().trial = None;
     }
 
     fn account(&self) {
