@@ -34,6 +34,17 @@ impl fmt::Display for BlobKey {
     }
 }
 
+/// What is under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// As many as they should be. Whoever depends on them checks the digest: disks err.
+    Bytes(Bytes),
+    /// More or fewer.
+    OtherSize,
+    /// Nothing.
+    Nothing,
+}
+
 /// The blob store.
 #[derive(Clone, Debug)]
 pub struct Blobs(Arc<dyn ObjectStore>);
@@ -62,11 +73,12 @@ impl Blobs {
         Ok(())
     }
 
-    /// The bytes under a key. Whoever depends on them checks the digest: disks err.
-    pub async fn get(&self, key: &BlobKey) -> Result<Option<Bytes>, StoreError> {
+    /// The bytes under a key, which are known to be so many: others are not read, however many they are.
+    pub async fn get(&self, key: &BlobKey, size: u64) -> Result<Found, StoreError> {
         match self.0.get(&path(key)).await {
-            Ok(found) => Ok(Some(found.bytes().await?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Ok(found) if found.meta.size == size => Ok(Found::Bytes(found.bytes().await?)),
+            Ok(_) => Ok(Found::OtherSize),
+            Err(object_store::Error::NotFound { .. }) => Ok(Found::Nothing),
             Err(error) => Err(error.into()),
         }
     }

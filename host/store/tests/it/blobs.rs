@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::blobs::{BlobKey, Found};
 use hardpoint_store::{StoreConfig, StoreError};
 
 use crate::support::{Fixture, on_both, open};
@@ -10,13 +10,16 @@ async fn bytes_come_back(db: Fixture) {
     let blobs = db.store.blobs();
     let key = BlobKey::plugin(&"a1".repeat(32)).unwrap();
     assert_eq!(key, BlobKey::plugin(&format!("sha256:{}", "a1".repeat(32))).unwrap());
-    assert_eq!(blobs.get(&key).await.unwrap(), None);
+    assert_eq!(blobs.get(&key, 1).await.unwrap(), Found::Nothing);
     assert!(!blobs.exists(&key).await.unwrap());
     let bytes = Bytes::from(vec![7; 3_000_000]);
     for _ in 0..2 {
         blobs.put(&key, bytes.clone()).await.unwrap();
     }
-    assert_eq!(blobs.get(&key).await.unwrap(), Some(bytes));
+    assert_eq!(blobs.get(&key, 3_000_000).await.unwrap(), Found::Bytes(bytes));
+    for other in [0, 2_999_999, 3_000_001] {
+        assert_eq!(blobs.get(&key, other).await.unwrap(), Found::OtherSize);
+    }
     assert!(blobs.exists(&key).await.unwrap());
     let folder = std::fs::read_dir(db.config.data.join("blobs/plugins")).unwrap();
     let files: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -37,7 +40,7 @@ async fn stores_may_share_a_folder(db: Fixture) {
     let (one, other) = (open(&at("one")).await.unwrap(), open(&at("other")).await.unwrap());
     let (key, bytes) = (BlobKey::plugin(&"a1".repeat(32)).unwrap(), Bytes::from_static(b"shared"));
     one.blobs().put(&key, bytes.clone()).await.unwrap();
-    assert_eq!(other.blobs().get(&key).await.unwrap(), Some(bytes));
+    assert_eq!(other.blobs().get(&key, 6).await.unwrap(), Found::Bytes(bytes));
     assert!(!at("one").data.join("blobs").exists());
 }
 

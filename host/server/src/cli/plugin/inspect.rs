@@ -21,7 +21,7 @@ use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::service::plugins::settings;
 use crate::service::plugins::view::{PluginView, ReachView, VersionView};
 use crate::worker::pauses;
-use crate::worker::reload::sources::Sources;
+use crate::worker::reload::whereabouts::Whereabouts;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -140,8 +140,8 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
 
 /// The bytes of a published version; or why they are not here.
 pub(super) async fn blob(desk: &Desk, version: &Plugin) -> Result<Bytes, String> {
-    let sources = Sources::of(&desk.config, desk.store.blobs(), version);
-    sources.bytes(&version.digest).await.map_err(|lack| lack.reason)
+    let whereabouts = Whereabouts::of(&desk.config, desk.store.blobs(), version);
+    whereabouts.bytes(&version.digest).await.map_err(|lack| lack.reason)
 }
 
 /// What the store alone can say of a version: not what its bytes import and export.

@@ -16,7 +16,7 @@ use crate::service::plugins::view::{FileView, Overview, PluginView};
 use crate::system;
 use crate::worker::pauses::{self, Pause};
 use crate::worker::reload::folder::{Entry, Folder};
-use crate::worker::reload::sources::missing;
+use crate::worker::reload::whereabouts::missing;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {

@@ -17,7 +17,7 @@ use super::upload::UploadError;
 use super::{Desk, DeskError};
 use crate::config::Config;
 use crate::worker::reload::decide::other_bytes;
-use crate::worker::reload::sources::Sources;
+use crate::worker::reload::whereabouts::Whereabouts;
 
 /// What publishing a component would change.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -158,8 +158,8 @@ impl Desk {
         planned: Option<&Planned>,
     ) -> Option<ToolDescription> {
         let present = present?;
-        let sources = Sources::of(&self.config, self.store.blobs(), present);
-        let bytes = sources.bytes(&present.digest).await.ok()?;
+        let whereabouts = Whereabouts::of(&self.config, self.store.blobs(), present);
+        let bytes = whereabouts.bytes(&present.digest).await.ok()?;
         let generation = runtime.load(bytes).await.ok()?;
         describe(runtime, generation, planned?, self).await
     }

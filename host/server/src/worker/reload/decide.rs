@@ -13,7 +13,7 @@ use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::is_revoked;
 use crate::service::plugins::meanwhile::before;
 use crate::service::plugins::plan::{Planned, plan};
-use crate::worker::reload::sources::Lack;
+use crate::worker::reload::whereabouts::Lack;
 
 /// How far the loading of a version's bytes has come in this process.
 #[derive(Clone, Debug)]

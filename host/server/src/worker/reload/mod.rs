@@ -12,7 +12,7 @@
 //!
 //! Any failure leaves the last good version serving: a candidate only takes over in the step that
 //! publishes it, and where another host was faster, what serves here goes on until the new one is loaded
-//! here too. A version whose bytes are on another host alone waits for them ([`sources`]). A file that is
+//! here too. A version whose bytes are on another host alone waits for them ([`whereabouts`]). A file that is
 //! removed takes the plugin that was published through it away; a file that turns bad does not.
 
 mod carry_out;
@@ -21,7 +21,7 @@ pub mod files;
 pub mod folder;
 mod reconcile;
 mod scan;
-pub mod sources;
+pub mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -40,7 +40,7 @@ use self::files::{Files, SeenFile};
 use self::folder::Folder;
 use self::reconcile::Published;
 pub use self::scan::new_plugin;
-use self::sources::{Lack, Unloaded};
+use self::whereabouts::{Lack, Unloaded};
 use crate::state::{App, stopped};
 
 /// How often the store's revision is asked for: a grant or a revocation is effective within this time.

@@ -11,7 +11,7 @@ use tokio::task::JoinError;
 use super::Keeper;
 use super::carry_out::{RowChange, carry_out};
 use super::decide::{Decision, Loaded, decide};
-use super::sources::Unloaded;
+use super::whereabouts::Unloaded;
 use crate::service::effective::Effective;
 use crate::service::plugins::arranged::Arranged;
 
@@ -174,13 +174,13 @@ impl Keeper {
     /// Begins to load a version's bytes, beside everything else.
     fn load(&mut self, row: &Plugin) {
         self.loaded.insert(row.digest.clone(), Loaded::NotYet);
-        let (sources, runtime, digest) =
-            (self.sources(&row.digest), self.app.runtime.clone(), row.digest.clone());
+        let (whereabouts, runtime, digest) =
+            (self.whereabouts(row), self.app.runtime.clone(), row.digest.clone());
         let places = self.places.clone();
         self.loads.spawn(async move {
             let loading = async {
                 let _place = places.acquire().await.map_err(Unloaded::failed)?;
-                let bytes = sources.bytes(&digest).await.map_err(Unloaded::Missing)?;
+                let bytes = whereabouts.bytes(&digest).await.map_err(Unloaded::Missing)?;
                 runtime.load(bytes).await.map_err(Unloaded::failed)
             };
             let loaded = loading.await;

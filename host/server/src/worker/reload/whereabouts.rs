@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use hardpoint_runtime::digest as digest_of;
-use hardpoint_store::Blobs;
-use hardpoint_store::blobs::BlobKey;
+use hardpoint_store::blobs::{BlobKey, Found};
 use hardpoint_store::plugins::Plugin;
+use hardpoint_store::{Blobs, StoreError};
 use tokio::time::Instant;
 
 use super::Keeper;
@@ -42,8 +42,10 @@ pub struct Lack {
 }
 
 /// Where the bytes of one version may be.
-pub struct Sources {
+pub struct Whereabouts {
     blobs: Blobs,
+    /// How many they are.
+    size: u64,
     /// A file of the folder that has them.
     file: Option<(Folder, String, Signature)>,
     /// The largest component, in bytes.
@@ -64,10 +66,11 @@ pub fn missing(config: &Config) -> String {
 }
 
 impl Keeper {
-    pub(super) fn sources(&self, digest: &str) -> Sources {
-        let file = self.files.holding(digest);
-        Sources {
+    pub(super) fn whereabouts(&self, version: &Plugin) -> Whereabouts {
+        let file = self.files.holding(&version.digest);
+        Whereabouts {
             blobs: self.app.store.blobs().clone(),
+            size: version.size,
             file: file.map(|(name, signature)| (self.folder.clone(), name.to_owned(), signature)),
             limit: self.app.config.plugins.max_component_bytes.0,
             fills: true,
@@ -106,7 +109,7 @@ impl Keeper {
     }
 }
 
-impl Sources {
+impl Whereabouts {
     /// For those who only look: nothing is filled.
     pub fn of(config: &Config, blobs: &Blobs, version: &Plugin) -> Self {
         let path = config.plugins_folder();
@@ -118,7 +121,8 @@ impl Sources {
             }
         });
         let limit = config.plugins.max_component_bytes.0;
-        Self { blobs: blobs.clone(), file, limit, fills: false, missing: missing(config) }
+        let (blobs, missing) = (blobs.clone(), missing(config));
+        Self { blobs, size: version.size, file, limit, fills: false, missing }
     }
 
     /// The bytes with this digest, and no others: what lies under it in the blob store may have been cut short, and
@@ -145,19 +149,20 @@ impl Sources {
 
     /// What the blob store has, and what is to be said if that is all.
     async fn kept(&self, digest: &str) -> (Kept, String) {
-        let found = match BlobKey::plugin(digest) {
-            Ok(key) => self.blobs.get(&key).await,
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(Some(bytes)) if is_whole(&bytes, digest).await => (Kept::Whole(bytes), String::new()),
-            Ok(Some(_)) => {
+        match self.read(digest).await {
+            Ok(Found::Bytes(bytes)) if is_whole(&bytes, digest).await => (Kept::Whole(bytes), String::new()),
+            Ok(Found::Bytes(_) | Found::OtherSize) => {
                 let other = "the folder for bytes has others under its digest".to_owned();
                 (Kept::Useless, format!("{other}; {}", self.missing))
             }
-            Ok(None) => (Kept::Nothing, self.missing.clone()),
+            Ok(Found::Nothing) => (Kept::Nothing, self.missing.clone()),
             Err(error) => (Kept::Useless, format!("its bytes cannot be read: {error}")),
         }
+    }
+
+    /// What is not as large as the version is not it, and is not read however large it is.
+    async fn read(&self, digest: &str) -> Result<Found, StoreError> {
+        self.blobs.get(&BlobKey::plugin(digest)?, self.size).await
     }
 }
 
