@@ -2,11 +2,12 @@
 //! before it that is loaded; who only looks at what is kept asks whose bytes are there.
 
 use hardpoint_store::blobs::BlobKey;
-use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::plugins;
 use hardpoint_store::{Store, StoreError};
 
 use super::Desk;
 use super::desk::may_serve;
+use crate::worker::reload::decide::versions_before;
 
 /// What is said of it.
 pub fn told(version: &str) -> String {
@@ -24,22 +25,13 @@ impl Desk {
     pub async fn meanwhile(&self, id: &str) -> Result<String, StoreError> {
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         let arranged = self.arranged().await?;
-        for row in before(&versions) {
-            if is_here(&self.store, &row.digest).await {
-                let serves = may_serve(&self.config, &arranged, row);
-                return Ok(if serves { told(&row.version) } else { NOTHING.to_owned() });
+        for row in versions_before(&versions) {
+            if may_serve(&self.config, &arranged, row) && is_here(&self.store, &row.digest).await {
+                return Ok(told(&row.version));
             }
         }
         Ok(NOTHING.to_owned())
     }
-}
-
-/// Versions that served once, the newest first.
-pub fn before(versions: &[Plugin]) -> Vec<&Plugin> {
-    let served = |row: &&Plugin| row.state == State::Superseded && row.served_at.is_some();
-    let mut before: Vec<&Plugin> = versions.iter().filter(served).collect();
-    before.sort_by_key(|row| std::cmp::Reverse(row.served_at));
-    before
 }
 
 /// Whether the folder for bytes has those of a version; taken to be so where that cannot be told.

@@ -11,7 +11,6 @@ use hardpoint_store::plugins::{Plugin, Source, State};
 use crate::config::Config;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::is_revoked;
-use crate::service::plugins::meanwhile::before;
 use crate::service::plugins::plan::{Planned, plan};
 use crate::worker::reload::whereabouts::Lack;
 
@@ -114,6 +113,19 @@ pub fn candidate(versions: &[Plugin]) -> Option<&Plugin> {
         .max_by_key(|version| version.updated_at)
 }
 
+/// The versions that served and do not now, the one that did last first: what `rollback` goes back to, and what serves
+/// where the active one cannot.
+pub fn versions_before(versions: &[Plugin]) -> Vec<&Plugin> {
+    let mut before: Vec<&Plugin> = versions.iter().filter(|row| has_served(row)).collect();
+    before.sort_by_key(|row| std::cmp::Reverse(row.served_at));
+    before
+}
+
+/// Whether a version served, and another one does in its place.
+pub fn has_served(version: &Plugin) -> bool {
+    version.state == State::Superseded && version.served_at.is_some()
+}
+
 /// The bytes that this version had before, where these are others and no operator has approved exactly these:
 /// a version is the same bytes wherever it is, or whoever looked at it once has looked at nothing. What could
 /// not be loaded never was that version.
@@ -158,8 +170,9 @@ fn serve_on(
     planned.into_iter().filter(Planned::is_ready).map(|planned| planned.name).collect()
 }
 
-/// What served before goes on until the version that another host made active is loaded here too. Where that one's
-/// bytes are missing, the newest of those before it that is here is loaded for it: after a start none is.
+/// What served before goes on until the version that another host made active is loaded here too. Where that one is
+/// not here, or fails here, the newest of those before it is loaded for it: after a start none is. Only what may serve
+/// is loaded at all, or it would be loaded for nothing, again and again.
 fn serve_before(
     config: &Config,
     versions: &[Plugin],
@@ -167,23 +180,30 @@ fn serve_before(
     loaded: &dyn Fn(&str) -> Loaded,
     decision: &mut Decision,
 ) {
-    let lacks =
-        |row: &Plugin| row.state == State::Active && matches!(loaded(&row.digest), Loaded::Missing(_));
-    let mut may_load = versions.iter().any(lacks);
-    for row in before(versions) {
-        match loaded(&row.digest) {
+    let is_lost = |row: &Plugin| {
+        row.state == State::Active && matches!(loaded(&row.digest), Loaded::Missing(_) | Loaded::Failed(_))
+    };
+    let mut may_load = versions.iter().any(is_lost);
+    for row in versions_before(versions) {
+        let known = loaded(&row.digest);
+        if matches!(known, Loaded::NotYet) && !may_load {
+            continue;
+        }
+        let Ok(manifest) = manifest(row, &known) else { continue };
+        let specs = specs(config, &manifest, &plan(config, arranged, &manifest));
+        if specs.is_empty() {
+            continue;
+        }
+        match &known {
             Loaded::Ready(generation) => {
-                let planned = plan(config, arranged, generation.manifest());
-                let specs = specs(config, generation.manifest(), &planned);
-                decision.serve = (!specs.is_empty()).then_some((generation, specs));
+                decision.serve = Some((Arc::clone(generation), specs));
                 return;
             }
             // One at a time.
-            Loaded::NotYet if may_load => {
+            Loaded::NotYet => {
                 decision.load.push(row.digest.clone());
                 may_load = false;
             }
-            Loaded::NotYet => {}
             // To be known on.
             Loaded::Failed(_) | Loaded::Missing(_) => decision.load.push(row.digest.clone()),
         }
