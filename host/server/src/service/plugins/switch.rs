@@ -9,6 +9,7 @@ use super::desk;
 use super::narrow::{TakenBack, would_narrow};
 use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
+use crate::worker::reload::decide::{has_served, versions_before};
 
 /// A version that was gone back to.
 #[derive(Clone, Debug)]
@@ -98,13 +99,20 @@ impl Desk {
                 begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
                 let Some(present) = desk::meant(&versions).cloned() else { return Ok(None) };
-                let mut served = versions.into_iter().filter(has_served);
                 let found = match &wanted {
-                    Some(wanted) => served.find(|row| row.digest == *wanted),
-                    None => served.max_by_key(|row| row.updated_at),
+                    Some(wanted) => versions.iter().find(|row| row.digest == *wanted && has_served(row)),
+                    None => versions_before(&versions).first().copied(),
                 };
-                let Some(row) = found else { return Ok(None) };
+                let Some(row) = found.cloned() else { return Ok(None) };
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
+                let reason =
+                    format!("{} went back to version {} while it waited", author.name(), row.version);
+                let waits =
+                    |other: &&Plugin| other.state == State::PendingApproval && other.digest != row.digest;
+                for other in versions.iter().filter(waits) {
+                    let (digest, reason) = (&other.digest, Some(reason.as_str()));
+                    plugins::set_state(tx, &plugin, digest, State::Superseded, reason, now).await?;
+                }
                 // Other bytes may have come under the same version since: these are the ones that are meant.
                 plugins::approve(tx, &plugin, &row.digest, &author.name(), now).await?;
                 let taken_back = would_narrow(tx, &config, &row).await?;
@@ -122,11 +130,6 @@ impl Desk {
             None => DeskError::State(format!("plugin `{id}` has no version that served before")),
         })
     }
-}
-
-/// Whether a version served, and another one does in its place.
-fn has_served(version: &Plugin) -> bool {
-    version.state == State::Superseded && version.served_at.is_some()
 }
 
 /// Refuses to go back to what is not behind.

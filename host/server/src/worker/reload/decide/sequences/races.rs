@@ -210,3 +210,50 @@ async fn what_served_can_be_gone_back_to_after_it_was_discarded() {
     let discarded = world.row(0).await;
     assert_eq!((discarded.state, discarded.approved_by), (State::Removed, None));
 }
+
+/// By when each served, not by when somebody last thought of it.
+#[tokio::test]
+async fn what_was_discarded_is_not_the_version_before() {
+    let bytes = vec![
+        Bytes::new(0, "1.0.0", &["kv = true\n"]),
+        Bytes::new(1, "2.0.0", &[]),
+        Bytes::new(2, "3.0.0", &[]),
+    ];
+    let mut world = World::new(false, bytes).await;
+    world.take(&Step::Publish(0, Source::Folder)).await;
+    world.take(&Step::Grant(Some(0), None)).await;
+    for next in [1, 2] {
+        world.settle().await;
+        world.take(&Step::Publish(next, Source::Folder)).await;
+    }
+    world.settle().await;
+    world.take(&Step::RollBack(Some(0))).await;
+    world.take(&Step::Discard).await;
+    let back = world.desk.roll_back(&Author::cli(), ID, None).await.unwrap();
+    assert_eq!(back.version.version, "2.0.0");
+}
+
+/// Where the active version fails on this host, the one before is loaded for it, if that may serve; nothing is loaded
+/// only to be thrown away.
+#[tokio::test]
+async fn only_what_may_serve_is_loaded_in_the_place_of_another() {
+    for (asks, may_serve) in [(&[][..], true), (&["kv = true\n"][..], false)] {
+        let bytes = vec![Bytes::new(0, "1.0.0", asks), Bytes::new(1, "2.0.0", &[])];
+        let mut world = World::new(false, bytes).await;
+        world.take(&Step::Publish(0, Source::Folder)).await;
+        world.take(&Step::Grant(None, None)).await;
+        world.settle().await;
+        world.take(&Step::Publish(1, Source::Folder)).await;
+        world.settle().await;
+        let [before, active] = [0, 1].map(|which| world.bytes[which].digest.clone());
+        assert_eq!((world.row(0).await.state, world.row(1).await.state), (State::Superseded, State::Active));
+        let (versions, arranged) = (world.versions().await, world.desk.arranged().await.unwrap());
+        let loaded = |digest: &str| match digest == active {
+            true => Loaded::Failed("for nothing".to_owned()),
+            false => Loaded::NotYet,
+        };
+        let decision = decide(&world.desk.config, &versions, &arranged, &loaded);
+        assert_eq!(decision.load.contains(&before), may_serve, "{:?}", decision.load);
+        assert_eq!(decision.changes, [], "the row stays as it is: others may do better");
+    }
+}
