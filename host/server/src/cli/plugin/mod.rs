@@ -200,7 +200,7 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
             Command::Resume(arguments) => switch::resume(config, &arguments, hints).await,
             Command::Discard(arguments) => switch::discard(config, &arguments, hints).await,
             Command::Rollback(arguments) => switch::roll_back(config, &arguments, hints).await,
-            Command::Call(arguments) => call::run(config, data, &arguments).await,
+            Command::Call(arguments) => Box::pin(call::run(config, data, &arguments)).await,
             Command::Record(arguments) => record::run(config, data, &arguments).await,
         }
     })?
