@@ -66,6 +66,7 @@ async fn the_folder_good_and_bad() {
               "p95": 0,
               "p99": 0
             },
+            "digest": "sha256:…",
             "egress": {},
             "errors": [],
             "failures": {},
@@ -73,6 +74,7 @@ async fn the_folder_good_and_bad() {
             "generation": 1,
             "memory_peak": 0,
             "sandboxes": 0,
+            "version": "1.0.0",
             "wall_us": {
               "p50": 0,
               "p95": 0,
