@@ -29,6 +29,9 @@ const LONGEST_KIND: usize = 100;
 /// The longest options, as JSON.
 const LONGEST_OPTIONS: usize = 64 << 10;
 
+/// Secrets that came with a request: names and values.
+type Given = Vec<(String, String)>;
+
 /// What a new destination is to be.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -230,7 +233,7 @@ pub(super) fn exporter(app: &App, destination: &Destination) -> Result<Arc<Bindi
 fn split(
     binding: &Binding,
     mut options: Map<String, Value>,
-) -> Result<(Map<String, Value>, Vec<(String, String)>), ApiError> {
+) -> Result<(Map<String, Value>, Given), ApiError> {
     let given = options::take_secrets(binding.generation().manifest(), &mut options)?;
     if Value::Object(options.clone()).to_string().len() > LONGEST_OPTIONS {
         let message = format!("The 'options' field takes at most {LONGEST_OPTIONS} bytes of JSON.");
