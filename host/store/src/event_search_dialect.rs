@@ -1,4 +1,5 @@
-//! Searching events. Bodies are bytes, and each database has its own way to take them for text.
+//! Searching events. Bodies are bytes, and each database has its own way to take them for text. A column stands before
+//! the question whether its parameter is null: by it PostgreSQL tells what type the parameter has.
 
 use crate::db::Statement;
 
@@ -7,12 +8,12 @@ use crate::db::Statement;
 macro_rules! asked {
     ($contains:literal) => {
         concat!(
-            " AND time >= $1 AND time < $2 AND ($3 IS NULL OR workspace_id = $3) \
-             AND ($4 IS NULL OR actor_id = $4) AND ($5 IS NULL OR kind = $5) \
-             AND ($6 IS NULL OR target_id = $6) AND ($7 IS NULL OR request_id = $7) \
-             AND body IS NOT NULL AND ($8 IS NULL OR ",
+            " AND time >= $1 AND time < $2 AND (workspace_id = $3 OR $3 IS NULL) \
+             AND (actor_id = $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
+             AND (target_id = $6 OR $6 IS NULL) AND (request_id = $7 OR $7 IS NULL) \
+             AND body IS NOT NULL AND (",
             $contains,
-            ")"
+            " OR $8 IS NULL)"
         )
     };
 }
@@ -48,7 +49,7 @@ macro_rules! searches {
 }
 
 searches! {
-    PAGE COUNT "($9 IS NULL OR organization_id = $9)",
+    PAGE COUNT "(organization_id = $9 OR $9 IS NULL)",
     PAGE_OF_ORGANIZATION COUNT_OF_ORGANIZATION "organization_id = $9",
-    PAGE_OF_REQUEST COUNT_OF_REQUEST "request_id = $7 AND ($9 IS NULL OR organization_id = $9)",
+    PAGE_OF_REQUEST COUNT_OF_REQUEST "request_id = $7 AND (organization_id = $9 OR $9 IS NULL)",
 }

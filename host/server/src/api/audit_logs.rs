@@ -87,7 +87,7 @@ pub async fn list(
     Query(paging): Query<LogPaging>,
     Query(form): Query<ListForm>,
 ) -> Result<Json<EventPage>, ApiError> {
-    let search = Asked::try_from(choice)?.by(&caller)?;
+    let search = Asked::try_from(choice)?.by(&app, &caller).await?;
     let place = paging.place()?;
     let listed = log::list(&app, &search, place.cursor.as_deref(), place.window).await?;
     Ok(Json(EventPage::new(listed, &form, place.page, place.page_size)))

@@ -89,7 +89,7 @@ pub async fn list(
     Query(paging): Query<LogPaging>,
     Query(form): Query<ListForm>,
 ) -> Result<Json<EventPage>, ApiError> {
-    let search = Asked::from(choice).by(&caller)?;
+    let search = Asked::from(choice).by(&app, &caller).await?;
     let place = paging.place()?;
     let listed = log::list(&app, &search, place.cursor.as_deref(), place.window).await?;
     Ok(Json(EventPage::new(listed, &form, place.page, place.page_size)))
@@ -162,7 +162,7 @@ pub async fn export(
     if form.limit.is_some_and(|limit| limit < 1) {
         return Err(ApiError::bad_field("limit", "range", "The 'limit' parameter must be at least 1."));
     }
-    let search = Asked::from(choice).by(&caller)?;
+    let search = Asked::from(choice).by(&app, &caller).await?;
     let format = form.format;
     let stream =
         log::export(&app, &caller, search, form.cursor.as_deref(), form.limit, format.name()).await?;

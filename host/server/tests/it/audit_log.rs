@@ -65,6 +65,14 @@ async fn a_tenant_finds_what_it_did_and_nothing_else() {
         let found = ask(query).await;
         assert_eq!((ids(&found).len(), found["total"].as_i64()), (count, Some(count as i64)), "{query}");
     }
+    // What happened in a workspace stays when that is removed; one that never was is not there.
+    let all = format!("/api/v1/orgs/{}/workspaces", mine.organization);
+    let made = app.post_as(&mine.key, &all, &json!({ "name": "One" })).await.expect(201);
+    let workspace = made["id"].as_str().unwrap();
+    assert_eq!(ask(&format!("workspace_id={workspace}")).await["total"], 1);
+    app.ask(&mine.key, Method::DELETE, &format!("{all}/{workspace}"), None).await;
+    assert_eq!(ask(&format!("workspace_id={workspace}")).await["total"], 2);
+    assert_eq!(app.get_as(&mine.key, &format!("{LOG}?workspace_id=ws_none")).await.status, 404);
     let others = format!("{LOG}?organization_id={}", other.organization);
     assert_eq!(app.get_as(&mine.key, &others).await.status, 404);
     assert_eq!(app.get(&others).await.expect(200)["total"], 3);

@@ -71,11 +71,13 @@ async fn organizations_and_people(scene: &mut Scene) {
     let path = format!("/enterprise/orgs/{org}/retention");
     scene.does("PUT /enterprise/orgs/{org_id}/retention", &path, Some(days)).await;
 
+    // People are invited to one's own organisation.
+    let org = id(&scene.app.get("/api/v1/org").await.expect(200));
     let all = format!("/orgs/{org}/workspaces");
     let workspace = scene.does("POST /orgs/{org_id}/workspaces", &all, Some(json!({ "name": "One" }))).await;
     let one = format!("{all}/{}", id(&workspace));
     scene.does("PUT /orgs/{org_id}/workspaces/{id}", &one, Some(json!({ "name": "Two" }))).await;
-    let person = json!({ "email": "ann@example.com", "organization_id": org });
+    let person = json!({ "email": "ann@example.com" });
     let user = id(&scene.does("POST /users", "/users", Some(person)).await);
     let member = format!("{one}/members/{user}");
     let put = "PUT /orgs/{org_id}/workspaces/{id}/members/{user_id}";
@@ -118,6 +120,7 @@ async fn plugins(scene: &mut Scene) {
     let first = scene.sends("POST /plugins", first).await;
     let approve = |of: &Value| Some(json!({ "digest": of["digest"] }));
     scene.does("POST /plugins/{id}/approve", "/plugins/echo/approve", approve(&first)).await;
+    scene.app.settle().await;
     let binding = "/plugins/echo/bindings/other";
     scene.does("PUT /plugins/{id}/bindings/{name}", binding, Some(json!({}))).await;
     scene.does("DELETE /plugins/{id}/bindings/{name}", binding, None).await;
@@ -131,6 +134,8 @@ async fn plugins(scene: &mut Scene) {
     scene.does("POST /plugins/{id}/reload", "/plugins/echo/reload", None).await;
     scene.does("POST /plugins/{id}/pause", "/plugins/echo/pause", None).await;
     scene.does("POST /plugins/{id}/resume", "/plugins/echo/resume", None).await;
+    // One that did not serve yet is nothing to go back to.
+    scene.app.settle().await;
     let second = upload(echo("2.0.0", ""), &scene.app);
     let second = scene.sends("POST /plugins", second).await;
     scene.does("POST /plugins/{id}/approve", "/plugins/echo/approve", approve(&second)).await;

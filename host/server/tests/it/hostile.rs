@@ -90,6 +90,7 @@ impl<'a> Operation<'a> {
             let value = match (*name, members[*name]["type"].as_str()) {
                 ("role", _) => json!("member"),
                 ("email", _) => json!("bob@example.com"),
+                ("audit_log_retention_days", _) => json!(730),
                 (_, Some("string")) => json!("x"),
                 _ => Value::Null,
             };

@@ -168,10 +168,10 @@ async fn hot_statements_use_an_index(db: Fixture) {
             }
             Direct::Postgres(conn) => {
                 let last = (1..20).rev().find(|n| statement.postgres.contains(&format!("${n}")));
-                let nulls = last.map(|last| format!("({})", vec!["NULL"; last].join(", ")));
+                let arguments = last.map(|last| format!("({})", vec!["NULL"; last].join(", ")));
                 let prepare = format!("PREPARE hot AS {}", statement.postgres);
                 sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *conn).await.unwrap();
-                let explain = format!("EXPLAIN EXECUTE hot{}", nulls.unwrap_or_default());
+                let explain = format!("EXPLAIN EXECUTE hot{}", arguments.unwrap_or_default());
                 let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *conn).await.unwrap();
                 sqlx::raw_sql("DEALLOCATE hot").execute(&mut *conn).await.unwrap();
                 rows.iter().map(|row| row.get(0)).collect()

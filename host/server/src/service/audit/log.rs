@@ -6,7 +6,7 @@ use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::event_search::{self, Found, Search};
 use hardpoint_store::events::Cursor;
-use hardpoint_store::{StoreError, Window};
+use hardpoint_store::{StoreError, Window, workspaces};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -57,8 +57,19 @@ impl Asked {
     ///
     /// # Errors
     /// 404 for what is not theirs, 400 for a time that is none and for text with a NUL.
-    pub fn by(self, caller: &Caller) -> Result<Search, ApiError> {
+    pub async fn by(self, app: &App, caller: &Caller) -> Result<Search, ApiError> {
         self.check()?;
+        let search = self.searched(caller)?;
+        match &search.workspace_id {
+            Some(workspace) if caller.workspace_id.is_none() => {
+                let known = is_known(app, search.organization_id.as_deref(), workspace).await?;
+                if known { Ok(search) } else { Err(no_workspace(workspace)) }
+            }
+            _ => Ok(search),
+        }
+    }
+
+    fn searched(self, caller: &Caller) -> Result<Search, ApiError> {
         let (organization_id, workspace) =
             whose(caller, self.organization_id.as_deref(), self.workspace_id.as_deref())?;
         Ok(Search {
@@ -91,6 +102,27 @@ impl Asked {
             }
         }
     }
+}
+
+/// Whether a workspace is one of an organisation's, or was: what happened in it stays when it is removed. Without an
+/// organisation an operator asks, who may name any.
+async fn is_known(app: &App, organization: Option<&str>, workspace: &str) -> Result<bool, ApiError> {
+    let Some(organization) = organization else { return Ok(true) };
+    let mut conn = app.store.read().await?;
+    if workspaces::get(&mut conn, organization, workspace).await?.is_some() {
+        return Ok(true);
+    }
+    let any = Search {
+        organization_id: Some(organization.to_owned()),
+        workspace_id: Some(workspace.to_owned()),
+        ..Search::default()
+    };
+    let found = event_search::page(&mut conn, &any, None, Window { limit: 1, offset: 0 }).await?;
+    Ok(!found.is_empty())
+}
+
+fn no_workspace(id: &str) -> ApiError {
+    ApiError::not_found(format_args!("workspace `{id}`"))
 }
 
 fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
