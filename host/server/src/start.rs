@@ -255,6 +255,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let folder =
         Folder::at(&path).with_context(|| format!("the plugins folder {} cannot be made", path.display()))?;
     let loaded = Loaded::note(&config).context("the data folder cannot be written")?;
+    let host = reload::host::own(&config, store.engine(), &*clock, &*rng)
+        .context("this host's id cannot be kept in the data folder")?;
     let rates = Rates::of(&config.models);
     rates.keep(&store, clock.now()).await?;
     let audit_keys = AuditKeys::of(&host_key::keyring(&config, &*rng)?);
@@ -287,7 +289,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         stop,
     });
     let workers = vec![
-        tokio::spawn(reload::run(app.clone(), folder, orders, stopping)),
+        tokio::spawn(reload::run(app.clone(), folder, host, orders, stopping)),
         tokio::spawn(refusals::run(app.clone())),
         tokio::spawn(last_used::run(app.clone())),
         tokio::spawn(pauses::run(app.clone())),

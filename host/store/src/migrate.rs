@@ -49,6 +49,7 @@ migrations! {
     15 "0015_audit_chain.sql" "audit_chain",
     16 "0016_webhooks.sql" "webhooks",
     17 "0017_destinations.sql" "destinations",
+    18 "0018_plugin_hosts.sql" "plugin_hosts",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -1,5 +1,5 @@
-//! Files of the plugins folder that are no version of any plugin: no component, no manifest, still
-//! being copied. They have no id to be listed under, only the name of the file.
+//! Files of the hosts' plugins folders as each host last saw its own: what they held, or why they are no version of
+//! any plugin. What is in the folder now is news where it is not what is noted here.
 
 use hardpoint_domain::time::Timestamp;
 
@@ -11,6 +11,8 @@ use crate::{Conn, StoreError, Tx};
 /// A file in the plugins folder.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct PluginFile {
+    /// Whose folder it is in.
+    pub host: String,
     /// Its name in the folder.
     pub name: String,
     /// Its bytes.
@@ -19,9 +21,9 @@ pub struct PluginFile {
     /// When it was last written to.
     #[sqlx(try_from = "Micros")]
     pub mtime: Timestamp,
-    /// SHA-256 of its bytes, if they were read.
+    /// SHA-256 of the version that it holds, or held before it turned bad.
     pub digest: Option<String>,
-    /// Usually `Rejected`.
+    /// `Rejected` where it is no version of any plugin.
     #[sqlx(try_from = "String")]
     pub state: State,
     /// Why, for people.
@@ -32,12 +34,13 @@ pub struct PluginFile {
 }
 
 statements! {
-    PUT: "INSERT INTO plugin_files (name, size, mtime, digest, state, reason, seen_at) \
-          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET size = excluded.size, \
+    PUT: "INSERT INTO plugin_files (host, name, size, mtime, digest, state, reason, seen_at) \
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (host, name) DO UPDATE SET size = excluded.size, \
           mtime = excluded.mtime, digest = excluded.digest, state = excluded.state, reason = excluded.reason, \
           seen_at = excluded.seen_at";
-    REMOVE: "DELETE FROM plugin_files WHERE name = $1";
-    LIST: "SELECT name, size, mtime, digest, state, reason, seen_at FROM plugin_files ORDER BY name";
+    REMOVE: "DELETE FROM plugin_files WHERE host = $1 AND name = $2";
+    LIST: "SELECT host, name, size, mtime, digest, state, reason, seen_at FROM plugin_files WHERE host = $1 \
+           ORDER BY name";
 }
 
 /// Notes what was found out about a file, in place of what was noted before.
@@ -46,6 +49,7 @@ pub async fn put(tx: &mut Tx, file: &PluginFile) -> Result<(), StoreError> {
     execute!(
         tx,
         PUT,
+        &file.host,
         &file.name,
         size,
         file.mtime.micros(),
@@ -57,12 +61,12 @@ pub async fn put(tx: &mut Tx, file: &PluginFile) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Forgets a file: it is gone, or became a version of a plugin.
-pub async fn remove(tx: &mut Tx, name: &str) -> Result<bool, StoreError> {
-    Ok(execute!(tx, REMOVE, name)? == 1)
+/// Forgets a file: it is gone.
+pub async fn remove(tx: &mut Tx, host: &str, name: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, REMOVE, host, name)? == 1)
 }
 
-/// All that is noted, by name.
-pub async fn list(conn: &mut Conn) -> Result<Vec<PluginFile>, StoreError> {
-    fetch!(conn, fetch_all, PluginFile, LIST)
+/// All that is noted of a host's folder, by name.
+pub async fn list(conn: &mut Conn, host: &str) -> Result<Vec<PluginFile>, StoreError> {
+    fetch!(conn, fetch_all, PluginFile, LIST, host)
 }

@@ -84,6 +84,9 @@ pub struct Plugin {
     pub source: Source,
     /// The file's name in the plugins folder, or as it was uploaded.
     pub file_name: Option<String>,
+    /// The host whose file it is here by, which takes it away when that goes. None where it was uploaded, or an
+    /// operator brought it back.
+    pub host: Option<String>,
     /// What is to be done with it.
     #[sqlx(try_from = "String")]
     pub state: State,
@@ -109,14 +112,14 @@ statements! {
     INSERT: "INSERT INTO plugins (id, digest, version, kind, size, manifest, source, file_name, state, reason, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) \
              ON CONFLICT (id, digest) DO UPDATE SET source = excluded.source, file_name = excluded.file_name, \
-             updated_at = excluded.updated_at";
-    GET: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
+             host = NULL, updated_at = excluded.updated_at";
+    GET: "SELECT id, digest, version, kind, size, manifest, source, file_name, host, state, reason, approved_by, \
           approved_at, served_at, created_at, updated_at FROM plugins WHERE id = $1 AND digest = $2";
-    LIST: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
+    LIST: "SELECT id, digest, version, kind, size, manifest, source, file_name, host, state, reason, approved_by, \
            approved_at, served_at, created_at, updated_at FROM plugins ORDER BY id, created_at DESC, digest";
-    LIST_VERSIONS: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
+    LIST_VERSIONS: "SELECT id, digest, version, kind, size, manifest, source, file_name, host, state, reason, approved_by, \
                     approved_at, served_at, created_at, updated_at FROM plugins WHERE id = $1 ORDER BY created_at DESC, digest";
-    DESIRED: "SELECT id, digest, version, kind, size, manifest, source, file_name, state, reason, approved_by, \
+    DESIRED: "SELECT id, digest, version, kind, size, manifest, source, file_name, host, state, reason, approved_by, \
               approved_at, served_at, created_at, updated_at FROM plugins WHERE state = 'active' ORDER BY id";
     ACTIVATE: "UPDATE plugins SET state = 'active', reason = NULL, served_at = $3, updated_at = $3 \
                WHERE id = $1 AND digest = $2";
@@ -125,13 +128,15 @@ statements! {
     SET_REASON: "UPDATE plugins SET reason = $3 WHERE id = $1 AND digest = $2";
     SUPERSEDE: "UPDATE plugins SET state = 'superseded', reason = NULL, updated_at = $3 \
                 WHERE id = $1 AND digest <> $2 AND state = 'active'";
+    SET_HOST: "UPDATE plugins SET host = $3 WHERE id = $1 AND digest = $2";
     APPROVE: "UPDATE plugins SET approved_by = $3, approved_at = $4, updated_at = $4 WHERE id = $1 AND digest = $2";
     DISAPPROVE: "UPDATE plugins SET approved_by = NULL, approved_at = NULL, updated_at = $3 \
                  WHERE id = $1 AND digest = $2";
 }
 
 /// Publishes a version. One that is known keeps its state, reason and approval, and takes over where it
-/// came from this time; a new one starts in `state`. Gives the version as it now is.
+/// came from this time; a new one starts in `state`. Where it came from a host's file, [`set_host`] says whose.
+/// Gives the version as it now is.
 pub async fn upsert(
     tx: &mut Tx,
     new: &NewPlugin,
@@ -203,6 +208,12 @@ pub async fn set_reason(
 ) -> Result<bool, StoreError> {
     raise(tx).await?;
     Ok(execute!(tx, SET_REASON, id, digest, reason)? == 1)
+}
+
+/// Says by which host's file a version is here, if by any; false where it is unknown.
+pub async fn set_host(tx: &mut Tx, id: &str, digest: &str, host: Option<&str>) -> Result<bool, StoreError> {
+    raise(tx).await?;
+    Ok(execute!(tx, SET_HOST, id, digest, host)? == 1)
 }
 
 /// Notes that an operator approved exactly these bytes; false where they are unknown.

@@ -40,6 +40,7 @@ mod plugin_bindings;
 mod plugin_life;
 mod plugins;
 mod recordings;
+mod reload;
 mod same_version;
 mod ssrf;
 mod support;

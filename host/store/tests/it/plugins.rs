@@ -14,7 +14,8 @@ on_both!(
     the_same_again_changes_nothing,
     the_revision_rises_with_each_change_and_only_then,
     racing_activations_leave_one_active,
-    files_are_noted_by_name,
+    a_version_is_here_by_a_hosts_file,
+    files_are_noted_by_host_and_name,
 );
 
 fn version(id: &str, digest: &str) -> NewPlugin {
@@ -65,6 +66,7 @@ async fn a_version_is_published_once(db: Fixture) {
         manifest: "id = \"openai\"\n".into(),
         source: Source::Folder,
         file_name: Some("openai.wasm".into()),
+        host: None,
         state: State::PendingApproval,
         reason: Some("new here".into()),
         approved_by: None,
@@ -226,8 +228,28 @@ async fn racing_activations_leave_one_active(db: Fixture) {
     assert_eq!(active.count(), 1);
 }
 
-async fn files_are_noted_by_name(db: Fixture) {
-    let file = |name: &str, reason: &str| PluginFile {
+/// Until it comes otherwise, or somebody says that it is here by no file.
+async fn a_version_is_here_by_a_hosts_file(db: Fixture) {
+    publish(&db, version("openai", "aa"), State::PendingApproval).await;
+    let set = |host: Option<&'static str>, digest: &'static str| {
+        db.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { plugins::set_host(tx, "openai", digest, host).await })
+        })
+    };
+    assert!(set(Some("one"), "aa").await.unwrap());
+    assert!(!set(Some("one"), "zz").await.unwrap());
+    let again = publish(&db, version("openai", "aa"), State::PendingApproval).await;
+    assert_eq!(again.host.as_deref(), Some("one"), "by the same file");
+    let uploaded = NewPlugin { source: Source::Upload, ..version("openai", "aa") };
+    assert_eq!(publish(&db, uploaded, State::PendingApproval).await.host, None);
+    assert!(set(Some("other"), "aa").await.unwrap() && set(None, "aa").await.unwrap());
+    let row = plugins::get(&mut db.store.read().await.unwrap(), "openai", "aa").await.unwrap().unwrap();
+    assert_eq!(row.host, None);
+}
+
+async fn files_are_noted_by_host_and_name(db: Fixture) {
+    let file = |host: &str, name: &str, reason: &str| PluginFile {
+        host: host.into(),
         name: name.into(),
         size: 200_000_000,
         mtime: at(-5),
@@ -236,13 +258,18 @@ async fn files_are_noted_by_name(db: Fixture) {
         reason: Some(reason.into()),
         seen_at: at(1),
     };
-    let (first, second, instead) =
-        (file("b.wasm", "too large"), file("a.wasm", "no component"), file("b.wasm", "truncated"));
+    let (first, second, instead) = (
+        file("one", "b.wasm", "too large"),
+        file("one", "a.wasm", "no component"),
+        file("one", "b.wasm", "truncated"),
+    );
+    let elsewhere = file("other", "b.wasm", "no component");
     let expected = [second.clone(), instead.clone()];
+    let of_other = [elsewhere.clone()];
     db.store
         .write(Lane::Bulk, |tx| {
             Box::pin(async move {
-                for file in [first, second, instead] {
+                for file in [first, second, elsewhere, instead] {
                     plugin_files::put(tx, &file).await?;
                 }
                 Ok(())
@@ -250,10 +277,16 @@ async fn files_are_noted_by_name(db: Fixture) {
         })
         .await
         .unwrap();
-    assert_eq!(plugin_files::list(&mut db.store.read().await.unwrap()).await.unwrap(), expected);
-    let remove =
-        || db.store.write(Lane::Bulk, |tx| Box::pin(async move { plugin_files::remove(tx, "a.wasm").await }));
-    assert!(remove().await.unwrap());
-    assert!(!remove().await.unwrap());
-    assert_eq!(plugin_files::list(&mut db.store.read().await.unwrap()).await.unwrap(), expected[1..]);
+    let noted =
+        async |host: &str| plugin_files::list(&mut db.store.read().await.unwrap(), host).await.unwrap();
+    assert_eq!((noted("one").await, noted("other").await), (expected.to_vec(), of_other.to_vec()));
+    let remove = |name: &'static str| {
+        db.store
+            .write(Lane::Bulk, move |tx| Box::pin(async move { plugin_files::remove(tx, "one", name).await }))
+    };
+    assert!(remove("a.wasm").await.unwrap());
+    assert!(!remove("a.wasm").await.unwrap());
+    assert_eq!(noted("one").await, expected[1..]);
+    assert!(remove("b.wasm").await.unwrap());
+    assert_eq!((noted("one").await, noted("other").await), (Vec::new(), of_other.to_vec()));
 }

@@ -277,6 +277,7 @@ impl Desk {
                 if !matches!(state, State::Active | State::Paused | State::PendingApproval) {
                     plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now)
                         .await?;
+                    plugins::set_host(tx, &version.id, &version.digest, None).await?;
                 }
                 tx.append(&event, &[]).await?;
                 Ok(true)

@@ -10,6 +10,7 @@ use super::narrow::{TakenBack, would_narrow};
 use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
 use crate::worker::reload::decide::{has_served, versions_before};
+use crate::worker::reload::publish::supersede_waiting;
 
 /// A version that was gone back to.
 #[derive(Clone, Debug)]
@@ -105,14 +106,11 @@ impl Desk {
                 };
                 let Some(row) = found.cloned() else { return Ok(None) };
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
+                // It is here by an operator's word, whatever becomes of files.
+                plugins::set_host(tx, &plugin, &row.digest, None).await?;
                 let reason =
                     format!("{} went back to version {} while it waited", author.name(), row.version);
-                let waits =
-                    |other: &&Plugin| other.state == State::PendingApproval && other.digest != row.digest;
-                for other in versions.iter().filter(waits) {
-                    let (digest, reason) = (&other.digest, Some(reason.as_str()));
-                    plugins::set_state(tx, &plugin, digest, State::Superseded, reason, now).await?;
-                }
+                supersede_waiting(tx, &versions, &row.digest, &reason, now).await?;
                 // Other bytes may have come under the same version since: these are the ones that are meant.
                 plugins::approve(tx, &plugin, &row.digest, &author.name(), now).await?;
                 let taken_back = would_narrow(tx, &config, &row).await?;

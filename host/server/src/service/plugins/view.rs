@@ -22,6 +22,7 @@ use crate::config::Written;
 use crate::worker::reload::Status;
 use crate::worker::reload::decide::candidate;
 use crate::worker::reload::files::FileState;
+use crate::worker::reload::host;
 
 /// All plugins and all files.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -275,7 +276,8 @@ pub struct FileView {
     pub name: String,
     /// In bytes.
     pub size: u64,
-    /// `copying`, `rejected`, `superseded`, or the state of the version that it holds.
+    /// `copying`, `rejected`, `superseded`, `failed` where it cannot be published, or the state of the version that
+    /// it holds.
     pub state: String,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -317,11 +319,14 @@ impl Desk {
                 .iter()
                 .map(|(name, file)| file_view(name, file, running.status, &rows))
                 .collect(),
-            None => plugin_files::list(&mut conn)
-                .await?
-                .into_iter()
-                .map(|file| remembered_file(file, &rows))
-                .collect(),
+            None => match host::known(&self.config, self.store.engine()).ok().flatten() {
+                Some(host) => plugin_files::list(&mut conn, &host)
+                    .await?
+                    .into_iter()
+                    .map(|file| remembered_file(file, &rows))
+                    .collect(),
+                None => Vec::new(),
+            },
         };
         Ok(Overview { plugins: shown, files })
     }
@@ -504,6 +509,11 @@ fn file_view(
         FileState::Version { id, version, digest } => {
             view.plugin = Some(id.clone());
             view.digest = Some(digest.clone());
+            if let Some(reason) = status.unpublished.get(name) {
+                view.state = "failed".to_owned();
+                view.reason = Some(format!("version {version} cannot be published: {reason}"));
+                return view;
+            }
             let row = rows.iter().find(|row| row.id == *id && row.digest == *digest);
             // The newer one may have been discarded: what serves all the same is not out of the game.
             let counts = row.is_some_and(|row| matches!(row.state, State::Active | State::Paused));
@@ -523,8 +533,8 @@ fn file_view(
 }
 
 fn remembered_file(file: plugin_files::PluginFile, rows: &[Plugin]) -> FileView {
-    let plugin = file
-        .digest
+    let digest = file.digest.filter(|_| file.state != State::Rejected);
+    let plugin = digest
         .as_ref()
         .and_then(|digest| rows.iter().find(|row| row.digest == *digest))
         .map(|row| row.id.clone());
@@ -534,9 +544,9 @@ fn remembered_file(file: plugin_files::PluginFile, rows: &[Plugin]) -> FileView 
         state: file.state.as_str().to_owned(),
         reason: file.reason,
         plugin: plugin.clone(),
-        digest: file.digest.clone(),
+        digest: digest.clone(),
     };
-    if let (Some(id), Some(digest)) = (plugin, file.digest) {
+    if let (Some(id), Some(digest)) = (plugin, digest) {
         of_version(&mut view, &id, &digest, rows);
     }
     view

@@ -12,49 +12,30 @@ use crate::config::Config;
 use crate::service::events::{self, Author};
 use crate::service::plugins::narrow::narrow;
 
-/// What happens to a version's row.
-#[derive(Clone, Debug)]
-pub(super) enum RowChange {
-    /// What follows from the desired set.
-    Decided(Change),
-    /// Its file is gone, for this reason.
-    Remove(String),
-}
-
-impl From<Change> for RowChange {
-    fn from(change: Change) -> Self {
-        Self::Decided(change)
-    }
-}
-
-impl RowChange {
+impl Change {
     /// The state that it leads to.
     pub(super) fn state(&self) -> State {
         match self {
-            Self::Decided(Change::Activate) => State::Active,
-            Self::Decided(Change::Reject(_)) => State::Rejected,
-            Self::Decided(Change::Wait(_)) => State::PendingApproval,
-            Self::Remove(_) => State::Removed,
+            Self::Activate => State::Active,
+            Self::Reject(_) => State::Rejected,
+            Self::Wait(_) => State::PendingApproval,
         }
     }
 
     /// Why, for people.
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
-            Self::Decided(Change::Activate) => None,
-            Self::Decided(Change::Reject(reason) | Change::Wait(reason)) | Self::Remove(reason) => {
-                Some(reason)
-            }
+            Self::Activate => None,
+            Self::Reject(reason) | Self::Wait(reason) => Some(reason),
         }
     }
 
     /// The event's kind; none where nothing happened that anybody needs to hear of.
     fn event(&self, before: State) -> Option<&'static str> {
         match self {
-            Self::Decided(Change::Activate) => Some("plugin.activated"),
-            Self::Decided(Change::Reject(_)) => Some("plugin.rejected"),
-            Self::Decided(Change::Wait(_)) => (before == State::Active).then_some("plugin.suspended"),
-            Self::Remove(_) => Some("plugin.removed"),
+            Self::Activate => Some("plugin.activated"),
+            Self::Reject(_) => Some("plugin.rejected"),
+            Self::Wait(_) => (before == State::Active).then_some("plugin.suspended"),
         }
     }
 }
@@ -68,7 +49,7 @@ pub(super) async fn carry_out(
     tx: &mut Tx,
     config: &Config,
     decided_on: &Plugin,
-    change: &RowChange,
+    change: &Change,
     now: Timestamp,
     rng: &dyn Rng,
 ) -> Result<bool, StoreError> {
@@ -96,7 +77,7 @@ pub(super) async fn carry_out(
     Ok(true)
 }
 
-fn is_still_so(versions: &[Plugin], decided_on: &Plugin, change: &RowChange) -> bool {
+fn is_still_so(versions: &[Plugin], decided_on: &Plugin, change: &Change) -> bool {
     let what_counts = |row: &Plugin| (row.state, row.approved_by.clone(), row.updated_at);
     let now = versions.iter().find(|row| row.digest == decided_on.digest);
     // Nothing takes over from a version that was paused.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hardpoint_store::plugin_files::PluginFile;
+use hardpoint_store::plugins::{Plugin, State};
 use semver::Version;
 use tokio::time::Instant;
 
@@ -37,6 +39,20 @@ pub struct SeenFile {
     since: Instant,
     /// Since when it is missing.
     missing_since: Option<Instant>,
+}
+
+impl SeenFile {
+    /// Whether the same would be noted of it for later processes.
+    pub(super) fn is_noted_like(&self, other: &Self) -> bool {
+        let noted = |file: &Self| file.signature.map(|signature| (signature.size, signature.mtime));
+        self.state == other.state && noted(self) == noted(other)
+    }
+
+    /// Whether this process saw it before, and it was written since.
+    pub(super) fn is_written_again(&self, now: &Self) -> bool {
+        let was_seen = self.signature.is_some_and(|signature| !signature.is_noted());
+        was_seen && (self.signature != now.signature || self.state != now.state)
+    }
 }
 
 /// All files of the folder.
@@ -102,6 +118,21 @@ impl Files {
             Err(reason) => FileState::Rejected(reason),
         };
         self.seen.insert(name.to_owned(), SeenFile { signature, state, since, missing_since: None });
+    }
+
+    /// A file as an earlier process noted it, with the version that it held; to be looked at all the same.
+    pub fn recall(&mut self, noted: PluginFile, held: Option<&Plugin>, now: Instant) {
+        let signature = Signature::noted(noted.size, noted.mtime.micros());
+        let state = match held {
+            Some(held) if noted.state != State::Rejected => FileState::Version {
+                id: held.id.clone(),
+                version: held.version.clone(),
+                digest: held.digest.clone(),
+            },
+            _ => FileState::Rejected(noted.reason.unwrap_or_default()),
+        };
+        let seen = SeenFile { signature: Some(signature), state, since: now, missing_since: None };
+        self.seen.insert(noted.name, seen);
     }
 
     /// Forgets what was found bad, so that it is looked at again.

@@ -21,6 +21,16 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// What an earlier process noted of one: not the same as that of any file that is seen.
+    pub(super) fn noted(size: u64, mtime: i64) -> Self {
+        Self { size, mtime, ctime: (0, 0), inode: 0 }
+    }
+
+    /// Whether it was only noted.
+    pub(super) fn is_noted(&self) -> bool {
+        self.inode == 0
+    }
+
     fn of(metadata: &Metadata) -> Self {
         Self {
             size: metadata.len(),

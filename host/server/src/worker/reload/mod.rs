@@ -13,24 +13,25 @@
 //! Any failure leaves the last good version serving: a candidate only takes over in the step that
 //! publishes it, and where another host was faster, what serves here goes on until the new one is loaded
 //! here too. A version whose bytes are on another host alone waits for them ([`whereabouts`]). A file that is
-//! removed takes the plugin that was published through it away; a file that turns bad does not.
+//! removed takes the plugin that was published through it away ([`publish`]); a file that turns bad does not.
 
 mod carry_out;
 pub mod decide;
 pub mod files;
 pub mod folder;
+pub mod host;
+pub mod publish;
 mod reconcile;
 mod scan;
 pub mod whereabouts;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use hardpoint_runtime::Generation;
-use hardpoint_store::plugin_files::PluginFile;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -38,8 +39,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::decide::Loaded;
 use self::files::{Files, SeenFile};
 use self::folder::Folder;
+pub use self::publish::new_plugin;
 use self::reconcile::Published;
-pub use self::scan::new_plugin;
 use self::whereabouts::{Lack, Unloaded};
 use crate::state::{App, stopped};
 
@@ -78,8 +79,10 @@ pub struct Status {
     pub ready: bool,
     /// The folder's files, by name.
     pub files: BTreeMap<String, SeenFile>,
-    /// The file and digest that speak for each plugin.
+    /// The file and digest that speak for each plugin, as far as they were published.
     pub winners: BTreeMap<String, (String, String)>,
+    /// Why a file's version could not be published, by the file's name.
+    pub unpublished: BTreeMap<String, String>,
     /// Digests that are being loaded.
     pub loading: BTreeSet<String>,
     /// Why a digest could not be loaded by this process, or is not (yet).
@@ -129,26 +132,26 @@ impl Reload {
 /// The keeper's end of a [`Reload`].
 pub struct Orders(mpsc::UnboundedReceiver<Order>);
 
-/// Runs the keeper until `stop` turns true. Should it ever panic, what serves goes on, and the server
+/// Runs the keeper of the host with this id until `stop` turns true. Should it ever panic, what serves goes on, and the server
 /// says that it is not ready any more.
-pub async fn run(app: Arc<App>, folder: Folder, orders: Orders, stop: watch::Receiver<bool>) {
-    let keeping = AssertUnwindSafe(keep(app.clone(), folder, orders, stop));
+pub async fn run(app: Arc<App>, folder: Folder, host: String, orders: Orders, stop: watch::Receiver<bool>) {
+    let keeper = Keeper::new(app.clone(), folder, host);
+    let keeping = AssertUnwindSafe(keep(keeper, orders, stop));
     if keeping.catch_unwind().await.is_err() {
         tracing::error!("the plugins' keeper panicked: no plugin changes until the server is started anew");
         app.reload.publish(Status { ready: false, ..(*app.reload.status()).clone() });
     }
 }
 
-async fn keep(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: watch::Receiver<bool>) {
+async fn keep(mut keeper: Keeper, mut orders: Orders, mut stop: watch::Receiver<bool>) {
     let (hint, mut hints) = mpsc::channel::<()>(1);
-    let _watcher = watch_folder(&folder, hint);
+    let _watcher = watch_folder(&keeper.folder, hint);
     let ticks = |period| {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     };
-    let (mut scans, mut polls) = (ticks(app.config.plugins.scan_interval.0), ticks(POLL));
-    let mut keeper = Keeper::new(app, folder);
+    let (mut scans, mut polls) = (ticks(keeper.app.config.plugins.scan_interval.0), ticks(POLL));
     let mut waiting = Vec::new();
     // Nothing is ready before the folder was looked through once.
     keeper.pass(true, &mut waiting).await;
@@ -167,7 +170,7 @@ async fn keep(app: Arc<App>, folder: Folder, mut orders: Orders, mut stop: watch
             }
             _ = scans.tick() => look = true,
             _ = polls.tick() => {
-                if keeper.files.is_unsettled() {
+                if keeper.dirty || keeper.files.is_unsettled() {
                     look = true;
                 } else if !keeper.is_stale().await && !keeper.note_arrivals().await {
                     continue;
@@ -211,14 +214,18 @@ struct Keeper {
     app: Arc<App>,
     folder: Folder,
     files: Files,
-    /// The file and digest that speak for each plugin.
+    /// This host's id.
+    host: String,
+    /// Whether what an earlier process noted of the folder was taken up.
+    is_recalled: bool,
+    /// The file and digest that speak for each plugin, as far as that was carried out in the store.
     winners: BTreeMap<String, (String, String)>,
-    /// Files as an earlier process saw them; empty after the first look.
-    remembered: Option<HashMap<String, PluginFile>>,
-    /// Names that this process saw: only these can be gone where several hosts share a store.
-    ever_seen: HashSet<String>,
-    /// Names of files that hold what was published otherwise: nothing goes with them.
-    copies: HashSet<String>,
+    /// Names of files whose bytes were written once more.
+    rewritten: BTreeSet<String>,
+    /// Names of files of which something else is to be noted for later processes.
+    unnoted: BTreeSet<String>,
+    /// Why a file's version could not be published, by the file's name.
+    unpublished: BTreeMap<String, String>,
     loaded: HashMap<String, Loaded>,
     loads: JoinSet<(String, Result<Arc<Generation>, Unloaded>)>,
     places: Arc<Semaphore>,
@@ -233,16 +240,18 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(app: Arc<App>, folder: Folder) -> Self {
+    fn new(app: Arc<App>, folder: Folder, host: String) -> Self {
         let files = Files::new(app.config.plugins.settle.0);
         Self {
             app,
             folder,
             files,
+            host,
+            is_recalled: false,
             winners: BTreeMap::new(),
-            remembered: None,
-            ever_seen: HashSet::new(),
-            copies: HashSet::new(),
+            rewritten: BTreeSet::new(),
+            unnoted: BTreeSet::new(),
+            unpublished: BTreeMap::new(),
             loaded: HashMap::new(),
             loads: JoinSet::new(),
             places: Arc::new(Semaphore::new(LOADS)),
@@ -256,6 +265,7 @@ impl Keeper {
 
     /// Looks, if it is to look, and makes live what follows; tells whoever waits once there is no more to come.
     async fn pass(&mut self, look: bool, waiting: &mut Vec<oneshot::Sender<()>>) {
+        self.dirty = false;
         if look {
             self.scan().await;
         }
@@ -308,6 +318,7 @@ impl Keeper {
             ready: self.ready,
             files: self.files.iter().map(|(name, file)| (name.clone(), file.clone())).collect(),
             winners: self.winners.clone(),
+            unpublished: self.unpublished.clone(),
             loading: self.loaded.iter().filter(loading).map(|(digest, _)| digest.clone()).collect(),
             failed: failed.collect(),
             folder_error: self.folder_error.clone(),

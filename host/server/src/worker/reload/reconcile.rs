@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hardpoint_runtime::{BindingSpec, Generation, Opening};
-use hardpoint_store::plugins::{self, Plugin, Source, State};
-use hardpoint_store::{Engine, Lane, StoreError, revision};
+use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::{Lane, StoreError, revision};
 use tokio::task::JoinError;
 
 use super::Keeper;
-use super::carry_out::{RowChange, carry_out};
-use super::decide::{Decision, Loaded, decide};
+use super::carry_out::carry_out;
+use super::decide::{Change, Decision, Loaded, decide};
 use super::whereabouts::Unloaded;
 use crate::service::effective::Effective;
 use crate::service::plugins::arranged::Arranged;
@@ -28,9 +28,6 @@ struct Desired {
 impl Keeper {
     /// Whether the store has changed since it was last read.
     pub(super) async fn is_stale(&mut self) -> bool {
-        if self.dirty {
-            return true;
-        }
         let asked = async { revision(&mut self.app.store.read().await?).await };
         match asked.await {
             Ok(now) => self.revision != Some(now),
@@ -43,7 +40,6 @@ impl Keeper {
 
     /// Makes live what is desired, as far as it can be now; the rest follows when its loads are done.
     pub(super) async fn reconcile(&mut self) {
-        self.dirty = false;
         for _ in 0..ROUNDS {
             let desired = match self.desired().await {
                 Ok(desired) => desired,
@@ -51,18 +47,14 @@ impl Keeper {
             };
             self.revision = Some(desired.revision);
             let config = self.app.effective().config.clone();
-            let mut changes = self.removals(&desired);
-            let mut decisions = Vec::new();
-            if changes.is_empty() {
-                for versions in desired.versions.values() {
-                    let loaded = |digest: &str| self.loaded.get(digest).cloned().unwrap_or(Loaded::NotYet);
-                    let decision = decide(&config, versions, &desired.arranged, &loaded);
-                    for (digest, change) in &decision.changes {
-                        changes
-                            .extend(find(versions, digest).map(|row| (row.clone(), change.clone().into())));
-                    }
-                    decisions.push((versions, decision));
+            let (mut changes, mut decisions) = (Vec::new(), Vec::new());
+            for versions in desired.versions.values() {
+                let loaded = |digest: &str| self.loaded.get(digest).cloned().unwrap_or(Loaded::NotYet);
+                let decision = decide(&config, versions, &desired.arranged, &loaded);
+                for (digest, change) in &decision.changes {
+                    changes.extend(find(versions, digest).map(|row| (row.clone(), change.clone())));
                 }
+                decisions.push((versions, decision));
             }
             if changes.is_empty() {
                 self.load_and_publish(decisions, desired.arranged.openings(&config));
@@ -91,33 +83,7 @@ impl Keeper {
         Ok(Desired { versions, arranged, revision })
     }
 
-    /// Plugins that were published through a file that is gone.
-    fn removals(&self, desired: &Desired) -> Vec<(Plugin, RowChange)> {
-        if self.remembered.is_none() || self.folder_error.is_some() {
-            return Vec::new();
-        }
-        let present: HashSet<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
-        let shared = self.app.store.engine() == Engine::Postgres;
-        let rows = desired.versions.values().flatten();
-        rows.filter(|row| row.source == Source::Folder && !self.winners.contains_key(&row.id))
-            .filter(|row| {
-                matches!(row.state, State::Active | State::Paused | State::PendingApproval | State::Rejected)
-            })
-            .filter_map(|row| {
-                let name = row.file_name.as_deref()?;
-                let was_here = !shared || self.ever_seen.contains(name) && !self.copies.contains(name);
-                let is_gone = !present.contains(name) && was_here;
-                is_gone.then(|| {
-                    (
-                        row.clone(),
-                        RowChange::Remove(format!("the file {name} was removed from the plugins folder")),
-                    )
-                })
-            })
-            .collect()
-    }
-
-    async fn write(&self, row: Plugin, change: RowChange) -> Result<(), StoreError> {
+    async fn write(&self, row: Plugin, change: Change) -> Result<(), StoreError> {
         let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
         let config = self.app.effective().config.clone();
         let (decided_on, wanted) = (row.clone(), change.clone());

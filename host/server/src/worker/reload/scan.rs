@@ -1,21 +1,18 @@
-//! Looking through the folder, and publishing what is new in it into the store.
+//! Looking through the folder: what is new in it, what changed, what is gone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hardpoint_domain::time::{Rng, Timestamp};
+use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Inspection, LoadError, inspect};
-use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::plugin_files::{self, PluginFile};
-use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
-use hardpoint_store::{Engine, Lane, StoreError, Tx, begin_change};
-use serde_json::json;
+use hardpoint_store::plugins::{self, Plugin, Source, State};
+use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use tokio::time::Instant;
 
 use super::Keeper;
 use super::decide::Loaded;
-use super::files::FileState;
+use super::files::{FileState, SeenFile};
 use super::folder::{Content, Entry, Folder, Signature};
-use crate::service::events::{self, Author};
 use crate::service::plugins::is_revoked;
 
 /// What a file turned out to be.
@@ -57,69 +54,74 @@ pub(super) async fn held(
 impl Keeper {
     /// Looks through the folder. What cannot be done now is tried again with the next look.
     pub(super) async fn scan(&mut self) {
-        let folder = self.folder.clone();
-        let entries = match tokio::task::spawn_blocking(move || folder.entries()).await {
-            Ok(Ok(entries)) => entries,
-            Ok(Err(error)) => return self.folder_trouble(error.to_string()),
-            Err(error) => return self.folder_trouble(error.to_string()),
-        };
-        self.folder_error = None;
-        let is_first = self.remembered.is_none();
-        if is_first {
-            match self.remember().await {
-                Ok(remembered) => {
-                    self.remembered =
-                        Some(remembered.into_iter().map(|file| (file.name.clone(), file)).collect())
-                }
-                Err(error) => return self.store_trouble("looking through the plugins folder", &error),
-            }
+        let Some(entries) = self.entries().await else { return };
+        let is_first = !self.is_recalled;
+        if is_first && let Err(error) = self.recall().await {
+            return self.store_trouble("looking through the plugins folder", &error);
         }
-        let mut changed = HashSet::new();
-        for (name, entry) in &entries {
-            self.ever_seen.insert(name.clone());
-            match entry {
-                Entry::File(signature) => {
-                    if self.files.is_due(name, *signature) && self.look_at(name, *signature).await {
-                        changed.insert(name.clone());
-                    }
-                }
-                Entry::Odd(reason) => {
-                    let known = self.files.get(name).is_some_and(|file| file.signature.is_none());
-                    self.files.note(name, None, Ok(FileState::Rejected(reason.clone())), Instant::now());
-                    if !known {
-                        self.remember_file(name, None, None, Some(reason)).await;
-                    }
-                }
-            }
-        }
-        for name in self.files.missing(|name| entries.contains_key(name), Instant::now()) {
-            tracing::info!(file = name, "gone from the plugins folder");
-            let write = self.app.store.write(Lane::Bulk, move |tx| {
-                Box::pin(async move { plugin_files::remove(tx, &name).await.map(drop) })
-            });
-            if let Err(error) = write.await {
-                self.store_trouble("forgetting a file", &error);
-            }
-        }
-        self.publish_winners(&changed, is_first).await;
-        self.remembered = Some(Default::default());
+        self.look_through(&entries).await;
+        self.miss(&entries);
+        self.publish_winners(is_first).await;
+        self.take_orphans_away().await;
+        self.note_down().await;
         if is_first {
             // Another version of the host, another machine: what failed before may do now.
             self.retry_versions(None).await;
         }
     }
 
-    /// Files as an earlier process saw them.
-    async fn remember(&self) -> Result<Vec<PluginFile>, StoreError> {
-        plugin_files::list(&mut self.app.store.read().await?).await
+    async fn entries(&mut self) -> Option<BTreeMap<String, Entry>> {
+        let folder = self.folder.clone();
+        let entries = match tokio::task::spawn_blocking(move || folder.entries()).await {
+            Ok(entries) => entries.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match entries {
+            Ok(entries) => {
+                self.folder_error = None;
+                Some(entries)
+            }
+            Err(reason) => {
+                self.folder_trouble(reason);
+                None
+            }
+        }
     }
 
-    /// Looks at a file that is new or changed; true if it is a component that was not here before.
-    async fn look_at(&mut self, name: &str, signature: Signature) -> bool {
-        let known = self.files.get(name).cloned();
-        let is_same = known.as_ref().is_some_and(|file| {
-            file.signature == Some(signature) && !matches!(file.state, FileState::Copying(_))
-        });
+    /// Takes up what an earlier process of this host noted of the folder: what differs from that is news, and what
+    /// went since is gone.
+    async fn recall(&mut self) -> Result<(), StoreError> {
+        let mut conn = self.app.store.read().await?;
+        let noted = plugin_files::list(&mut conn, &self.host).await?;
+        let versions = plugins::list(&mut conn).await?;
+        let by_digest: HashMap<&str, &Plugin> =
+            versions.iter().map(|row| (row.digest.as_str(), row)).collect();
+        for file in noted {
+            let held = file.digest.as_deref().and_then(|digest| by_digest.get(digest).copied());
+            if let Some(held) = held {
+                self.winners.insert(held.id.clone(), (file.name.clone(), held.digest.clone()));
+            }
+            self.files.recall(file, held, Instant::now());
+        }
+        self.winners.extend(self.files.winners());
+        self.is_recalled = true;
+        Ok(())
+    }
+
+    async fn look_through(&mut self, entries: &BTreeMap<String, Entry>) {
+        for (name, entry) in entries {
+            match entry {
+                Entry::File(signature) if self.files.is_due(name, *signature) => {
+                    self.look_at(name, *signature).await;
+                }
+                Entry::File(_) => {}
+                Entry::Odd(reason) => self.found(name, None, Ok(FileState::Rejected(reason.clone()))),
+            }
+        }
+    }
+
+    /// Looks at a file that is new or changed.
+    async fn look_at(&mut self, name: &str, signature: Signature) {
         let (folder, file, limit) =
             (self.folder.clone(), name.to_owned(), self.app.config.plugins.max_component_bytes.0);
         let looked = tokio::task::spawn_blocking(move || look(&folder, &file, signature, limit)).await;
@@ -133,132 +135,94 @@ impl Keeper {
             Ok(Look::Changing) => Ok(FileState::Copying("it changed while it was read".to_owned())),
             Err(error) => Err(format!("reading it failed: {error}")),
         };
-        self.files.note(name, Some(signature), found, Instant::now());
-        let state = self.files.get(name).map(|file| file.state.clone());
-        match &state {
-            Some(FileState::Rejected(reason)) => {
-                tracing::warn!(file = name, reason, "not a plugin");
-                self.app.metrics.plugin_load("rejected");
-                self.remember_file(name, Some(signature), None, Some(reason)).await;
-                false
-            }
-            Some(FileState::Version { digest, .. }) => {
-                let remembered = self.remembered.as_ref().and_then(|files| files.get(name));
-                let as_before = remembered.is_some_and(|file| {
-                    file.size == signature.size
-                        && file.mtime.micros() == signature.mtime
-                        && file.digest.as_ref() == Some(digest)
-                });
-                // A write for each of a thousand files that are as they were would be a slow start.
-                if !as_before {
-                    self.remember_file(name, Some(signature), Some(digest), None).await;
-                }
-                !is_same && !as_before
-            }
-            _ => false,
+        self.found(name, Some(signature), found);
+        if let Some(SeenFile { state: FileState::Rejected(reason), .. }) = self.files.get(name) {
+            tracing::warn!(file = name, reason, "not a plugin");
+            self.app.metrics.plugin_load("rejected");
         }
     }
 
-    /// Notes for later processes what a file was. Nothing is lost if it fails: it is looked at once more.
-    async fn remember_file(
-        &mut self,
-        name: &str,
-        signature: Option<Signature>,
-        digest: Option<&str>,
-        reason: Option<&str>,
-    ) {
-        let file = PluginFile {
-            name: name.to_owned(),
-            size: signature.map_or(0, |signature| signature.size),
-            mtime: Timestamp::from_micros(signature.map_or(0, |signature| signature.mtime)),
-            digest: digest.map(str::to_owned),
-            state: if digest.is_some() { State::Active } else { State::Rejected },
-            reason: reason.map(str::to_owned),
-            seen_at: self.app.clock.now(),
+    /// Keeps what a file turned out to be.
+    fn found(&mut self, name: &str, signature: Option<Signature>, found: Result<FileState, String>) {
+        let before = self.files.get(name).cloned();
+        self.files.note(name, signature, found, Instant::now());
+        let Some(now) = self.files.get(name) else { return };
+        let Some(before) = before else {
+            self.unnoted.insert(name.to_owned());
+            return;
         };
-        let write = self
-            .app
-            .store
-            .write(Lane::Bulk, move |tx| Box::pin(async move { plugin_files::put(tx, &file).await }));
-        if let Err(error) = write.await {
-            tracing::warn!(%error, file = name, "what was found out about a file is not kept");
+        // A write for each of a thousand files that are as they were would be a slow start.
+        if !before.is_noted_like(now) {
+            self.unnoted.insert(name.to_owned());
+        }
+        if before.is_written_again(now) {
+            self.rewritten.insert(name.to_owned());
         }
     }
 
-    /// Publishes each file that came to speak for its plugin, or changed while it did.
-    async fn publish_winners(&mut self, changed: &HashSet<String>, is_first: bool) {
-        let winners = self.files.winners();
-        let shared = self.app.store.engine() == Engine::Postgres;
-        for (id, (name, digest)) in &winners {
-            let before = self.winners.get(id);
-            let took_over = before.is_some_and(|(_, known)| known != digest);
-            let is_again = before == Some(&(name.clone(), digest.clone()));
-            if is_again && !changed.contains(name) {
+    /// Forgets files that are not there any more.
+    fn miss(&mut self, entries: &BTreeMap<String, Entry>) {
+        for name in self.files.missing(|name| entries.contains_key(name), Instant::now()) {
+            tracing::info!(file = name, "gone from the plugins folder");
+            self.rewritten.remove(&name);
+            self.unnoted.insert(name);
+        }
+    }
+
+    /// Notes for later processes what became of files, once it is carried out: what is lost before that is news again.
+    async fn note_down(&mut self) {
+        let speaking = self.files.winners();
+        for name in std::mem::take(&mut self.unnoted) {
+            let noted = self.noted(&name);
+            let is_due = match self.files.get(&name).map(|file| &file.state) {
+                Some(FileState::Version { id, .. }) => speaking
+                    .get(id)
+                    .is_some_and(|speaks| speaks.0 == name && self.winners.get(id) != Some(speaks)),
+                Some(FileState::Copying(_)) => true,
+                Some(FileState::Rejected(_)) => false,
+                None => self.winners.values().any(|(speaks, _)| *speaks == name),
+            };
+            if is_due {
+                self.unnoted.insert(name);
                 continue;
             }
-            // Another host's folder may lag behind: what this process finds on its first look is only
-            // published where nobody knows it.
-            let is_news = (took_over || changed.contains(name)) && !(is_first && shared);
-            // What took over from a file that was published here is a return to it. A file that comes to where
-            // another host published, or is left when a copy goes, is none.
-            let returns = before.map_or(!shared, |(file, _)| !self.copies.contains(file));
-            match self.publish_file(id, name, digest, is_news, returns).await {
-                Ok(true) => {
-                    self.copies.remove(name);
-                }
-                // The same bytes once more: it stays what it was.
-                Ok(false) if is_again => {}
-                Ok(false) => {
-                    self.copies.insert(name.clone());
-                }
-                Err(reason) => {
-                    tracing::warn!(file = name, plugin = id, reason, "not published");
-                    self.dirty = true;
-                    return;
-                }
+            let (host, file) = (self.host.clone(), name.clone());
+            let write = self.app.store.write(Lane::Bulk, move |tx| {
+                Box::pin(async move {
+                    match noted {
+                        Some(noted) => plugin_files::put(tx, &noted).await,
+                        None => plugin_files::remove(tx, &host, &file).await.map(drop),
+                    }
+                })
+            });
+            if let Err(error) = write.await {
+                tracing::warn!(%error, file = name, "what was found out about a file is not kept");
+                self.unnoted.insert(name);
             }
         }
-        self.winners = winners;
     }
 
-    /// Puts a version into blob store and store. A version that is known keeps its state, unless the file is
-    /// news: then it may be a candidate again. False where the file is but a copy of what is known otherwise.
-    async fn publish_file(
-        &self,
-        id: &str,
-        name: &str,
-        digest: &str,
-        is_news: bool,
-        returns: bool,
-    ) -> Result<bool, String> {
-        let known = {
-            let mut conn = self.app.store.read().await.map_err(|error| error.to_string())?;
-            plugins::get(&mut conn, id, digest).await.map_err(|error| error.to_string())?
+    /// What is to be noted of a file; nothing of one that is gone.
+    fn noted(&self, name: &str) -> Option<PluginFile> {
+        let file = self.files.get(name)?;
+        let spoke = || self.winners.values().find(|(speaks, _)| speaks == name);
+        let (digest, reason) = match &file.state {
+            FileState::Version { digest, .. } => (Some(digest), None),
+            // What it held before is taken away when it goes.
+            FileState::Rejected(reason) | FileState::Copying(reason) => {
+                (spoke().map(|(_, digest)| digest), Some(reason))
+            }
         };
-        if let Some(known) = known
-            && !is_news
-        {
-            return Ok(known.source == Source::Folder && known.file_name.as_deref() == Some(name));
-        }
-        let Some(Entry::File(signature)) = self.entry(name).await else {
-            return Err("it is gone again".to_owned());
-        };
-        let limit = self.app.config.plugins.max_component_bytes.0;
-        let held = held(self.folder.clone(), name.to_owned(), signature, limit, digest).await;
-        let Some((inspection, bytes)) = held else { return Err("it changed meanwhile".to_owned()) };
-        let key = BlobKey::plugin(digest).map_err(|error| error.to_string())?;
-        self.app.store.blobs().put(&key, bytes).await.map_err(|error| error.to_string())?;
-        let new = new_plugin(*inspection, Source::Folder, Some(name.to_owned()));
-        let (now, rng) = (self.app.clock.now(), self.app.rng.clone());
-        let publishing = self.app.store.write(Lane::Request, move |tx| {
-            Box::pin(async move { take_in(tx, &new, returns, now, &*rng).await })
-        });
-        publishing.await.map_err(|error| error.to_string())
-    }
-
-    async fn entry(&self, name: &str) -> Option<Entry> {
-        let (folder, name) = (self.folder.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || folder.entry(&name).ok()).await.ok()?
+        Some(PluginFile {
+            host: self.host.clone(),
+            name: name.to_owned(),
+            size: file.signature.map_or(0, |signature| signature.size),
+            mtime: Timestamp::from_micros(file.signature.map_or(0, |signature| signature.mtime)),
+            digest: digest.cloned(),
+            state: if reason.is_none() { State::Active } else { State::Rejected },
+            reason: reason.cloned(),
+            seen_at: self.app.clock.now(),
+        })
     }
 
     /// Forgets failures, so that they are tried again. What an operator revoked stays revoked.
@@ -300,51 +264,6 @@ impl Keeper {
     }
 }
 
-/// Takes a file's version in: one that is new, or was taken away, or could not be loaded, is a candidate. False where
-/// the store has it already, from wherever it came: then the file is a copy, and its bytes are all that it brings. One
-/// that was superseded may come back by its file, if this `returns` to it.
-pub(super) async fn take_in(
-    tx: &mut Tx,
-    new: &NewPlugin,
-    returns: bool,
-    now: Timestamp,
-    rng: &dyn Rng,
-) -> Result<bool, StoreError> {
-    begin_change(tx).await?;
-    let known = plugins::get(tx, &new.id, &new.digest).await?;
-    // What an operator took out of service is not brought back by copying the same bytes again.
-    if known.as_ref().is_some_and(|known| is_kept(known, returns) || is_revoked(known)) {
-        return Ok(false);
-    }
-    plugins::upsert(tx, new, State::PendingApproval, None, now).await?;
-    if known.is_some() {
-        plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
-    }
-    // One candidate a plugin: what waited before waits no more.
-    for other in plugins::versions(tx, &new.id).await? {
-        if other.state == State::PendingApproval
-            && other.digest != new.digest
-            && other.source == Source::Folder
-        {
-            let reason = format!("version {} came before it was allowed", new.version);
-            plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
-        }
-    }
-    let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
-    let event = Author::system().event(now, rng, "plugin.published", events::plugin(&new.id), after);
-    tx.append(&event, &[]).await?;
-    Ok(true)
-}
-
-/// Whether a version stays what it is, whatever file has its bytes.
-fn is_kept(version: &Plugin, returns: bool) -> bool {
-    match version.state {
-        State::Active | State::Paused | State::PendingApproval => true,
-        State::Superseded => version.source == Source::Upload || !returns,
-        State::Rejected | State::Removed => false,
-    }
-}
-
 /// Makes those versions candidates again that could not be loaded, of one plugin or of all: uploaded ones, and those
 /// that a file here speaks for. What an operator revoked stays revoked.
 pub(super) async fn try_again(
@@ -363,18 +282,4 @@ pub(super) async fn try_again(
         }
     }
     Ok(())
-}
-
-/// A version, from what its bytes say.
-pub fn new_plugin(inspection: Inspection, source: Source, file_name: Option<String>) -> NewPlugin {
-    NewPlugin {
-        id: inspection.manifest.id,
-        digest: inspection.digest,
-        version: inspection.manifest.version,
-        kind: inspection.manifest.kind,
-        size: inspection.size,
-        manifest: inspection.manifest_text,
-        source,
-        file_name,
-    }
 }

@@ -1,6 +1,8 @@
 //! Whatever is published, granted, revoked, rolled back, paused and removed, in whatever order: what a live
 //! binding may do is never more than what the version that serves asks for, nor than what an operator has
-//! allowed and not taken back. What was allowed is kept here in sets of single requests, apart from the desk.
+//! allowed and not taken back. What was allowed is kept here in sets of single requests, apart from the desk. And
+//! what an operator went back to serves until somebody decides otherwise, whatever waits and whichever file goes; of
+//! two hosts, neither takes away what the other published.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +24,10 @@ use super::{Change, Decision, Loaded, candidate, decide, specs};
 use crate::config::{Config, Sources};
 use crate::service::events::Author;
 use crate::service::plugins::bind::NewBinding;
-use crate::service::plugins::plan::plan;
+use crate::service::plugins::plan::{Planned, plan};
 use crate::service::plugins::{Desk, DeskError};
 use crate::worker::reload::carry_out::carry_out;
-use crate::worker::reload::scan::take_in;
+use crate::worker::reload::publish::{Arrival, Place, take_away, take_in};
 
 mod races;
 
@@ -92,7 +94,10 @@ impl Bytes {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Publish(usize, Source),
+    /// As a file of one of the [`HOSTS`], or an upload.
+    Publish(usize, Published),
+    /// The file of one of the [`HOSTS`] goes.
+    Unpublish(usize),
     Grant(Option<usize>, Option<usize>),
     Revoke(Option<usize>),
     RollBack(Option<usize>),
@@ -103,6 +108,16 @@ enum Step {
     Resume,
     Discard,
     Remove,
+}
+
+/// Each has one file for the plugin.
+const HOSTS: [&str; 2] = ["one", "other"];
+
+/// How bytes come.
+#[derive(Clone, Copy, Debug)]
+enum Published {
+    File(usize),
+    Upload,
 }
 
 /// The binding that steps make and remove; the others are the plugin's own, or configured.
@@ -121,8 +136,9 @@ fn life() -> impl Strategy<Value = (bool, Vec<Bytes>, Vec<Step>)> {
     let which = || prop::option::of(0_usize..4);
     let binding = || prop_oneof![2 => Just(None), 1 => (0_usize..4).prop_map(Some)];
     let step = prop_oneof![
-        6 => (0_usize..4, prop_oneof![3 => Just(Source::Folder), 1 => Just(Source::Upload)])
-            .prop_map(|(which, source)| Step::Publish(which, source)),
+        6 => (0_usize..4, prop_oneof![3 => (0_usize..2).prop_map(Published::File), 1 => Just(Published::Upload)])
+            .prop_map(|(which, how)| Step::Publish(which, how)),
+        2 => (0_usize..2).prop_map(Step::Unpublish),
         5 => (which(), binding()).prop_map(|(which, binding)| Step::Grant(which, binding)),
         2 => binding().prop_map(Step::Revoke),
         3 => which().prop_map(Step::RollBack),
@@ -134,7 +150,7 @@ fn life() -> impl Strategy<Value = (bool, Vec<Bytes>, Vec<Step>)> {
         1 => Just(Step::Remove),
     ];
     // Most lives begin with something that serves: there is more to lose.
-    let begins = [Step::Publish(0, Source::Folder), Step::Grant(None, None)];
+    let begins = [Step::Publish(0, Published::File(0)), Step::Grant(None, None)];
     let begins = prop_oneof![4 => Just(begins.to_vec()), 1 => Just(Vec::new())];
     let steps =
         (begins, prop::collection::vec(step, 1..20)).prop_map(|(begins, steps)| [begins, steps].concat());
@@ -155,6 +171,14 @@ struct World {
     /// What the configuration allows; no operator changes it.
     declared: BTreeMap<&'static str, BTreeSet<Power>>,
     approved: BTreeSet<String>,
+    /// What the file of each host holds.
+    files: [Option<String>; 2],
+    /// By whose file a version is here.
+    publishers: BTreeMap<String, usize>,
+    /// Those that served, the last one last.
+    served: Vec<String>,
+    /// What an operator went back to, and nobody decided otherwise since.
+    back: Option<String>,
     _folder: TempDir,
 }
 
@@ -200,7 +224,22 @@ impl World {
         let rng: Arc<dyn Rng> = Arc::new(Ticks(AtomicI64::new(0)));
         let desk = Desk { config: Arc::new(config), store, clock, rng: rng.clone() };
         let (allowed, approved) = Default::default();
-        Self { desk, rng, bytes, bindings, made: false, allowed, declared, approved, _folder: folder }
+        let (files, publishers, served, back) = Default::default();
+        Self {
+            desk,
+            rng,
+            bytes,
+            bindings,
+            made: false,
+            allowed,
+            declared,
+            approved,
+            files,
+            publishers,
+            served,
+            back,
+            _folder: folder,
+        }
     }
 
     /// Whether there is such a binding.
@@ -211,11 +250,17 @@ impl World {
     /// Does it, if it can be done, and notes what the operator said by it.
     async fn take(&mut self, step: &Step) {
         let author = Author::cli();
+        let before = self.versions().await;
         let digest = |which: &Option<usize>| which.map(|which| self.bytes[which].digest.clone());
         let binding =
             |which: &Option<usize>| Some(self.bindings.get((*which)?).unwrap_or(&self.bindings[0]).0);
+        if !matches!(step, Step::Unpublish(_) | Step::Pause | Step::Resume) {
+            self.back = None;
+        }
         match step {
-            Step::Publish(which, source) => self.publish(*which, *source).await,
+            Step::Publish(which, Published::File(host)) => self.publish(*which, *host).await,
+            Step::Publish(which, Published::Upload) => self.upload(*which).await,
+            Step::Unpublish(host) => self.unpublish(*host).await,
             Step::Grant(which, bound) => {
                 let (digest, bound) = (digest(which), binding(bound));
                 let granted = self.desk.grant(&author, ID, digest.as_deref(), bound).await;
@@ -226,6 +271,9 @@ impl World {
                         self.allowed.entry(name).or_default().extend(bytes.asks(settings));
                     }
                 }
+                if !matches!(granted.version.state, State::Active | State::Paused | State::PendingApproval) {
+                    self.publishers.remove(&granted.version.digest);
+                }
                 self.approved.insert(granted.version.digest);
             }
             Step::Revoke(bound) => {
@@ -235,8 +283,20 @@ impl World {
                 }
             }
             Step::RollBack(which) => {
-                let row = self.desk.roll_back(&author, ID, digest(which).as_deref()).await;
-                self.approved.extend(done(row).map(|back| back.version.digest));
+                let digest = digest(which);
+                let row = self.desk.roll_back(&author, ID, digest.as_deref()).await;
+                let Some(back) = done(row) else { return };
+                let back = back.version.digest;
+                if digest.is_none() {
+                    let is_before = |digest: &&String| {
+                        let row = before.iter().find(|row| row.digest == **digest);
+                        row.is_some_and(|row| row.state == State::Superseded && row.served_at.is_some())
+                    };
+                    assert_eq!(self.served.iter().rfind(is_before), Some(&back), "the one before");
+                }
+                self.publishers.remove(&back);
+                self.approved.insert(back.clone());
+                self.back = Some(back);
             }
             Step::Bind(which) => {
                 let settings = json!({ "base": BASES[*which] });
@@ -255,7 +315,11 @@ impl World {
                 }
             }
             Step::Pause => drop(done(self.desk.pause(&author, ID).await)),
-            Step::Resume => drop(done(self.desk.resume(&author, ID).await)),
+            Step::Resume => {
+                if let Some(resumed) = done(self.desk.resume(&author, ID).await) {
+                    self.serves(resumed.digest);
+                }
+            }
             Step::Discard => {
                 let gone = done(self.desk.discard(&author, ID, None).await);
                 if let Some(gone) = gone.filter(|gone| gone.version.served_at.is_none()) {
@@ -272,10 +336,63 @@ impl World {
         }
     }
 
-    /// As the folder does it, or an upload.
-    async fn publish(&self, which: usize, source: Source) {
+    /// As a host does it that finds a file in its folder.
+    async fn publish(&mut self, which: usize, host: usize) {
+        let new = self.new_version(which, Source::Folder);
+        let before = self.files[host].replace(new.digest.clone());
+        let place =
+            Place { host: HOSTS[host].to_owned(), before, is_written: true, is_shared: true, may_lag: false };
+        let (now, rng, digest) = (self.desk.clock.now(), self.rng.clone(), new.digest.clone());
+        let written = self.desk.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { take_in(tx, &new, &place, now, &*rng).await })
+        });
+        if written.await.unwrap() != Arrival::Copy {
+            self.publishers.insert(digest, host);
+        }
+    }
+
+    /// As a host does it that misses its file. What is here otherwise stays as it is.
+    async fn unpublish(&mut self, host: usize) {
+        if self.files[host].take().is_none() {
+            return;
+        }
+        let before = self.versions().await;
+        let (now, rng) = (self.desk.clock.now(), self.rng.clone());
+        let written = self.desk.store.write(Lane::Request, move |tx| {
+            Box::pin(async move { take_away(tx, ID, "any.wasm", HOSTS[host], now, &*rng).await })
+        });
+        written.await.unwrap();
+        let after = self.versions().await;
+        for row in before.iter().filter(|row| self.publishers.get(&row.digest) != Some(&host)) {
+            assert!(after.contains(row), "{row:?} was none of {}'s: {after:?}", HOSTS[host]);
+        }
+    }
+
+    async fn upload(&mut self, which: usize) {
+        let new = self.new_version(which, Source::Upload);
+        let (now, digest) = (self.desk.clock.now(), new.digest.clone());
+        let written = self.desk.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                let known = plugins::get(tx, &new.id, &new.digest).await?;
+                let is_there = known.as_ref().is_some_and(|known| known.state != State::Removed);
+                if !is_there {
+                    plugins::upsert(tx, &new, State::PendingApproval, None, now).await?;
+                }
+                if known.is_some_and(|known| known.state == State::Removed) {
+                    plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
+                }
+                Ok(is_there)
+            })
+        });
+        if !written.await.unwrap() {
+            self.publishers.remove(&digest);
+        }
+    }
+
+    fn new_version(&self, which: usize, source: Source) -> NewPlugin {
         let bytes = self.bytes[which].clone();
-        let new = NewPlugin {
+        let file_name = Some(if source == Source::Folder { "any.wasm" } else { "upload.wasm" }.to_owned());
+        NewPlugin {
             id: ID.to_owned(),
             digest: bytes.digest,
             version: bytes.version.to_owned(),
@@ -283,25 +400,14 @@ impl World {
             size: 1,
             manifest: bytes.manifest,
             source,
-            file_name: Some("any.wasm".to_owned()),
-        };
-        let (now, rng) = (self.desk.clock.now(), self.rng.clone());
-        let written = self.desk.store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                if source == Source::Folder {
-                    return take_in(tx, &new, true, now, &*rng).await.map(drop);
-                }
-                let known = plugins::get(tx, &new.id, &new.digest).await?;
-                if known.as_ref().is_none_or(|known| known.state == State::Removed) {
-                    plugins::upsert(tx, &new, State::PendingApproval, None, now).await?;
-                }
-                if known.is_some_and(|known| known.state == State::Removed) {
-                    plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
-                }
-                Ok(())
-            })
-        });
-        written.await.unwrap();
+            file_name,
+        }
+    }
+
+    /// It serves from now on.
+    fn serves(&mut self, digest: String) {
+        self.served.retain(|served| *served != digest);
+        self.served.push(digest);
     }
 
     async fn versions(&self) -> Vec<Plugin> {
@@ -342,7 +448,8 @@ impl World {
         if let Change::Reject(reason) = &change {
             panic!("{reason}");
         }
-        if change == Change::Activate {
+        let activated = (change == Change::Activate).then(|| row.digest.clone());
+        if activated.is_some() {
             // What an older version had beyond this is not to come again by itself, nor what a binding had
             // that there is no more.
             let gone: Vec<_> =
@@ -355,9 +462,36 @@ impl World {
             }
         }
         let write = self.desk.store.write(Lane::Request, move |tx| {
-            Box::pin(async move { carry_out(tx, &config, &row, &change.into(), now, &*rng).await })
+            Box::pin(async move { carry_out(tx, &config, &row, &change, now, &*rng).await })
         });
-        write.await
+        let is_written = write.await?;
+        if is_written && let Some(digest) = activated {
+            self.serves(digest);
+        }
+        Ok(is_written)
+    }
+
+    /// What was gone back to serves, or is the only one that waits, for what is not allowed it or until the plugin
+    /// is resumed.
+    async fn check_back(&self) {
+        let Some(back) = &self.back else { return };
+        let versions = self.versions().await;
+        let row = versions.iter().find(|row| row.digest == *back).unwrap();
+        let is_paused = versions.iter().any(|row| row.state == State::Paused);
+        let manifest = Manifest::from_toml(&row.manifest).unwrap();
+        let planned = plan(&self.desk.config, &self.desk.arranged().await.unwrap(), &manifest);
+        let may_serve = !planned.is_empty() && planned.iter().all(Planned::is_ready);
+        match row.state {
+            State::Active | State::Paused => {}
+            State::PendingApproval => {
+                assert!(is_paused || !may_serve, "{row:?} does not serve: {versions:?}");
+                assert_eq!(candidate(&versions), Some(row));
+            }
+            _ => panic!("{row:?} was gone back to: {versions:?}"),
+        }
+        let others = versions.iter().filter(|other| other.digest != *back);
+        let waiting: Vec<_> = others.filter(|row| row.state == State::PendingApproval).collect();
+        assert!(waiting.is_empty(), "{waiting:?} wait beside {row:?}");
     }
 
     /// What is live now, and that none of it is too wide; gives how many powers there are.
@@ -410,6 +544,7 @@ fn no_sequence_yields_more_than_is_asked_and_allowed() {
                 world.take(step).await;
                 let decision = world.settle().await;
                 powers.set(powers.get() + world.check(&decision).await);
+                world.check_back().await;
             }
             world.desk.store.close().await;
         });

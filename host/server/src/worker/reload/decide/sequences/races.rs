@@ -28,9 +28,9 @@ impl Clock for Asked {
 async fn one_serves_and_one_is_approved() -> (World, Plugin) {
     let bytes = vec![Bytes::new(0, "1.0.0", &[]), Bytes::new(1, "2.0.0", &[]), Bytes::new(2, "3.0.0", &[])];
     let mut world = World::new(false, bytes).await;
-    world.take(&Step::Publish(0, Source::Folder)).await;
+    world.take(&Step::Publish(0, Published::File(0))).await;
     world.settle().await;
-    world.take(&Step::Publish(1, Source::Folder)).await;
+    world.take(&Step::Publish(1, Published::File(0))).await;
     world.take(&Step::Grant(Some(1), None)).await;
     let next = world.row(1).await;
     assert_eq!((world.row(0).await.state, next.state), (State::Active, State::PendingApproval));
@@ -123,9 +123,9 @@ async fn a_version_that_is_gone_is_not_approved() {
     for step in [Step::Discard, Step::Remove] {
         let bytes = vec![Bytes::new(0, "1.0.0", &[]), Bytes::new(1, "2.0.0", &["kv = true\n"])];
         let mut world = World::new(false, bytes).await;
-        world.take(&Step::Publish(0, Source::Folder)).await;
+        world.take(&Step::Publish(0, Published::File(0))).await;
         world.settle().await;
-        world.take(&Step::Publish(1, Source::Folder)).await;
+        world.take(&Step::Publish(1, Published::File(0))).await;
         let shown = world.desk.preview(ID, None, None).await.unwrap();
         assert_eq!(shown.version.digest, world.bytes[1].digest);
         world.take(&step).await;
@@ -177,7 +177,7 @@ async fn the_desk_locks_before_it_looks() {
 async fn the_keeper_locks_before_it_looks() {
     let (mut world, _) = one_serves_and_one_is_approved().await;
     let before = world.revision().await;
-    world.take(&Step::Publish(0, Source::Folder)).await;
+    world.take(&Step::Publish(0, Published::File(0))).await;
     assert_eq!(world.revision().await, before + 1);
     let now = world.desk.clock.now();
     let again = world.desk.store.write(Lane::Request, move |tx| {
@@ -202,10 +202,10 @@ async fn what_served_can_be_gone_back_to_after_it_was_discarded() {
         assert_eq!(discarded.approved_by, waits.approved_by);
     }
     world.take(&Step::Remove).await;
-    world.take(&Step::Publish(1, Source::Folder)).await;
+    world.take(&Step::Publish(1, Published::File(0))).await;
     world.settle().await;
     // Since it was removed it never served.
-    world.take(&Step::Publish(0, Source::Folder)).await;
+    world.take(&Step::Publish(0, Published::File(0))).await;
     world.take(&Step::Discard).await;
     let discarded = world.row(0).await;
     assert_eq!((discarded.state, discarded.approved_by), (State::Removed, None));
@@ -220,11 +220,11 @@ async fn what_was_discarded_is_not_the_version_before() {
         Bytes::new(2, "3.0.0", &[]),
     ];
     let mut world = World::new(false, bytes).await;
-    world.take(&Step::Publish(0, Source::Folder)).await;
+    world.take(&Step::Publish(0, Published::File(0))).await;
     world.take(&Step::Grant(Some(0), None)).await;
     for next in [1, 2] {
         world.settle().await;
-        world.take(&Step::Publish(next, Source::Folder)).await;
+        world.take(&Step::Publish(next, Published::File(0))).await;
     }
     world.settle().await;
     world.take(&Step::RollBack(Some(0))).await;
@@ -240,10 +240,10 @@ async fn only_what_may_serve_is_loaded_in_the_place_of_another() {
     for (asks, may_serve) in [(&[][..], true), (&["kv = true\n"][..], false)] {
         let bytes = vec![Bytes::new(0, "1.0.0", asks), Bytes::new(1, "2.0.0", &[])];
         let mut world = World::new(false, bytes).await;
-        world.take(&Step::Publish(0, Source::Folder)).await;
+        world.take(&Step::Publish(0, Published::File(0))).await;
         world.take(&Step::Grant(None, None)).await;
         world.settle().await;
-        world.take(&Step::Publish(1, Source::Folder)).await;
+        world.take(&Step::Publish(1, Published::File(0))).await;
         world.settle().await;
         let [before, active] = [0, 1].map(|which| world.bytes[which].digest.clone());
         assert_eq!((world.row(0).await.state, world.row(1).await.state), (State::Superseded, State::Active));
