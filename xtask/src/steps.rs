@@ -157,7 +157,8 @@ fn plugin_tests(_: &mut Needs) -> Result<()> {
 fn unit(needs: &mut Needs) -> Result<()> {
     let database = needs.postgres()?;
     needs.guests()?;
-    let mut test = run::cargo(&["test", "--workspace", "--locked", "--lib", "--bins", "--test", "it"]);
+    let mut test =
+        run::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--test", "it"]);
     run::show_and_run(with_guests(test.env(VARIABLE, &database)))?;
     let mut doc = run::cargo(&["test", "--workspace", "--locked", "--doc"]);
     run::show_and_run(&mut doc)

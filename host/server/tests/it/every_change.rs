@@ -8,10 +8,11 @@ use hardpoint_store::event_search::{self, Search};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 
+use crate::hostile::add_destination;
 use crate::support::{TestApp, echo};
 
 /// What changes nothing that is kept, or is told of otherwise.
-const WITHOUT: [(&str, &str); 11] = [
+const WITHOUT: [(&str, &str); 15] = [
     ("POST /chat/completions", "a call record with what it cost"),
     ("POST /embeddings", "a call record with what it cost"),
     ("POST /tools/{name}/call", "a call record"),
@@ -24,6 +25,13 @@ const WITHOUT: [(&str, &str); 11] = [
     ("POST /billing/portal", "`billing.portal_opened`: see payments.rs"),
     ("POST /billing/webhook", "what the notice brings about: see payments.rs"),
     ("POST /audit-logs/siem/{exporter}/export", "`audit_log.exported`: see exports.rs"),
+    ("POST /siem/destinations", "`siem_destination.created`: see destinations.rs"),
+    ("POST /siem/destinations/{id}/test", "`siem_destination.tested`: see destinations.rs"),
+    ("POST /siem/destinations/{id}/dead-letters/replay", "there are none here: see destinations.rs"),
+    (
+        "POST /webhook_endpoints/{id}/deliveries/{delivery_id}/replay",
+        "one that is on its way stays so; `webhook.replayed` of others: see webhooks.rs",
+    ),
 ];
 
 /// The host, and what was done so far.
@@ -148,6 +156,33 @@ async fn plugins(scene: &mut Scene) {
     scene.does("DELETE /plugins/{id}", "/plugins/echo", None).await;
 }
 
+async fn webhooks(scene: &mut Scene) {
+    let wanted = json!({ "url": "https://example.com/hook", "events": ["none.at_all"] });
+    let made = scene.does("POST /webhook_endpoints", "/webhook_endpoints", Some(wanted)).await;
+    let one = format!("/webhook_endpoints/{}", id(&made));
+    let about = json!({ "description": "ours" });
+    scene.does("PUT /webhook_endpoints/{id}", &one, Some(about)).await;
+    let rotate = format!("{one}/rotate_secret");
+    scene.does("POST /webhook_endpoints/{id}/rotate_secret", &rotate, Some(json!({}))).await;
+    scene.does("POST /webhook_endpoints/{id}/test", &format!("{one}/test"), None).await;
+    let replay = format!("{one}/replay?since=2023-01-01T00:00:00Z");
+    scene.does("POST /webhook_endpoints/{id}/replay", &replay, None).await;
+    scene.does("DELETE /webhook_endpoints/{id}", &one, None).await;
+}
+
+async fn destinations(scene: &mut Scene) {
+    let tenant = scene.app.tenant("Acme").await;
+    add_destination(&scene.app, &tenant, "dst_1").await;
+    let one = "/siem/destinations/dst_1";
+    let named = json!({ "name": "another" });
+    scene.does("PUT /siem/destinations/{id}", one, Some(named)).await;
+    scene.does("POST /siem/destinations/{id}/pause", &format!("{one}/pause"), None).await;
+    scene.does("POST /siem/destinations/{id}/resume", &format!("{one}/resume"), None).await;
+    let from = json!({ "cursor": 0 });
+    scene.does("POST /siem/destinations/{id}/replay", &format!("{one}/replay"), Some(from)).await;
+    scene.does("DELETE /siem/destinations/{id}", one, None).await;
+}
+
 /// `METHOD /path` of what is described and is no `GET`.
 async fn described(app: &TestApp) -> BTreeSet<String> {
     let document = app.get("/api/v1/openapi.json").await.expect(200);
@@ -167,6 +202,8 @@ async fn every_change_leaves_an_event() {
     keys(&mut scene).await;
     money_and_settings(&mut scene).await;
     plugins(&mut scene).await;
+    webhooks(&mut scene).await;
+    destinations(&mut scene).await;
     let told = scene.done.into_iter().chain(WITHOUT.iter().map(|(operation, _)| (*operation).to_owned()));
     assert_eq!(told.collect::<BTreeSet<_>>(), described(&scene.app).await);
 }

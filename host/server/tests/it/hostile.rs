@@ -187,7 +187,7 @@ impl Scene {
 }
 
 /// A standing destination of a tenant, whose exporter is not there.
-async fn add_destination(app: &TestApp, tenant: &Tenant, id: &str) {
+pub async fn add_destination(app: &TestApp, tenant: &Tenant, id: &str) {
     let now = app.app().clock.now();
     let new = Destination {
         id: id.to_owned(),
