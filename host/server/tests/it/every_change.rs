@@ -126,7 +126,11 @@ async fn plugins(scene: &mut Scene) {
     };
     let first = upload(echo("1.0.0", ""), &scene.app);
     let first = scene.sends("POST /plugins", first).await;
-    let approve = |of: &Value| Some(json!({ "digest": of["digest"] }));
+    // What serves is shown first, and what was uploaded beside it.
+    let approve = |of: &Value| {
+        let digest = if of["candidate"].is_null() { &of["digest"] } else { &of["candidate"]["digest"] };
+        Some(json!({ "digest": digest }))
+    };
     scene.does("POST /plugins/{id}/approve", "/plugins/echo/approve", approve(&first)).await;
     scene.app.settle().await;
     let binding = "/plugins/echo/bindings/other";
@@ -148,6 +152,8 @@ async fn plugins(scene: &mut Scene) {
     let second = scene.sends("POST /plugins", second).await;
     scene.does("POST /plugins/{id}/approve", "/plugins/echo/approve", approve(&second)).await;
     scene.app.settle().await;
+    let there = scene.app.plugin("echo").await;
+    assert_eq!((&there["version"], &there["state"]), (&json!("2.0.0"), &json!("active")), "{there}");
     scene.does("POST /plugins/{id}/rollback", "/plugins/echo/rollback", None).await;
     let third = upload(echo("3.0.0", ""), &scene.app);
     scene.sends("POST /plugins", third).await;

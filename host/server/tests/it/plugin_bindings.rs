@@ -457,7 +457,10 @@ async fn a_binding_whose_secret_the_host_does_not_have_serves_nobody() {
     let app = TestApp::with(SECRET, &[("echo.wasm", echo("1.0.0", SETTINGS))]).await;
     let signed = json!({"settings": {"base_url": "https://a.example.com"}, "secrets": {"api_key": "key"}});
     put(&app, "echo/bindings/signed", signed).await.expect(201);
-    app.post("/api/v1/plugins/echo/approve", &json!({"binding": "signed"})).await.expect(200);
+    let digest = app.plugin("echo").await["digest"].clone();
+    app.post("/api/v1/plugins/echo/approve", &json!({"binding": "signed", "digest": digest}))
+        .await
+        .expect(200);
     assert_eq!(app.call("signed").await, 200);
     app.configure("");
     let app = app.restart().await;

@@ -30,6 +30,9 @@ use crate::support::{Answer, Tenant, TestApp};
 const SECRET: &str = "whsec_test";
 const FIFTY: i64 = 50_000_000;
 
+/// What is asked for, and what lets its answer go.
+type Held = (String, Arc<Notify>);
+
 /// What a provider has, by path. It knows nothing of its documents: the black-box tests have one that does.
 #[derive(Clone)]
 struct Shelf {
@@ -40,7 +43,7 @@ struct Shelf {
     /// The next to come is answered with what is there then, once this is notified.
     hold_next: Arc<Mutex<Option<Arc<Notify>>>>,
     /// The same for the next to ask for this.
-    hold_path: Arc<Mutex<Option<(String, Arc<Notify>)>>>,
+    hold_path: Arc<Mutex<Option<Held>>>,
 }
 
 impl Shelf {
