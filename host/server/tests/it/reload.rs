@@ -37,8 +37,9 @@ async fn serves(app: &TestApp, version: &str) {
 
 /// As `touch` does it, or a new image: other times, the same bytes.
 fn touch(file: &Path) {
-    let later = std::fs::metadata(file).unwrap().modified().unwrap() + Duration::from_secs(60);
-    std::fs::File::options().write(true).open(file).unwrap().set_modified(later).unwrap();
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    let later = file.metadata().unwrap().modified().unwrap() + Duration::from_secs(60);
+    file.set_modified(later).unwrap();
 }
 
 fn blob(app: &TestApp, bytes: &[u8]) -> std::path::PathBuf {
@@ -126,11 +127,8 @@ async fn a_file_that_cannot_be_published_is_due_until_it_can() {
     let app = TestApp::with("", &[("echo.wasm", first.clone())]).await;
     app.publish("echo.wasm", &second).await;
     let path = blob(&app, &first);
-    let stand_in_the_way = || {
-        std::fs::remove_file(&path).unwrap();
-        std::fs::create_dir_all(path.join("in the way")).unwrap();
-    };
-    stand_in_the_way();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir_all(path.join("in the way")).unwrap();
     app.publish("echo.wasm", &first).await;
     let other = "id = \"other\"\nversion = \"1.0.0\"\nkind = \"tool\"\ndescription = \"x\"\n";
     app.publish("other.wasm", &repacked("echo", other)).await;
@@ -142,7 +140,9 @@ async fn a_file_that_cannot_be_published_is_due_until_it_can() {
     serves(&app, "2.0.0").await;
     let app = app.restart().await;
     serves(&app, "2.0.0").await;
-    std::fs::rename(&path, app.folder().join("aside")).unwrap();
+    for folder in [path.join("in the way"), path] {
+        std::fs::remove_dir(folder).unwrap();
+    }
     app.post("/api/v1/plugins/reload", &json!({})).await.expect(200);
     serves(&app, "1.0.0").await;
 }
