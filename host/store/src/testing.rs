@@ -5,6 +5,7 @@ pub use crate::migrate::MIGRATIONS;
 use crate::{Conn, Lane, Store, StoreError};
 
 pub mod cluster;
+pub mod damage;
 
 /// Every statement of this crate.
 pub fn statements() -> Vec<Statement> {

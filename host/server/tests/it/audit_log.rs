@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hardpoint_server::worker::{checkpoints, retention, sequencer};
-use hardpoint_store::testing::raw;
+use hardpoint_store::testing::{damage, raw};
 use hardpoint_store::{Durability, Lane, Store, StoreConfig};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
@@ -223,12 +223,12 @@ async fn integrity_says_what_was_checked_and_what_does_not_fit() {
     assert!(intact["checkpoints"]["checked"].as_i64() >= Some(1), "{intact:#}");
     assert!(intact["not_covered"].as_array().unwrap().len() >= 2);
 
-    sql(&app, "UPDATE events SET body = body_hash WHERE seq = 4").await;
+    sql(&app, damage::EDITED_4).await;
     let edited = checked().await;
     assert_eq!(edited["intact"], false);
     assert_eq!(edited["findings"][0]["from"], 4, "{edited:#}");
     assert_eq!(edited["findings"][0]["fault"], "edited");
-    sql(&app, "DELETE FROM events WHERE seq = 2").await;
+    sql(&app, damage::DELETED_2).await;
     assert_eq!(checked().await["findings"][0]["fault"], "missing");
 }
 
@@ -274,12 +274,7 @@ async fn checkpoints_that_are_kept_elsewhere_show_what_the_log_itself_does_not()
     ");
 
     // Who has the database cuts the log and all that tells of it.
-    tampered(
-        folder.path(),
-        "DELETE FROM audit_checkpoints; DELETE FROM events WHERE seq > 2; \
-         UPDATE audit_head SET seq = 2, hash = (SELECT hash FROM events WHERE seq = 2)",
-    )
-    .await;
+    tampered(folder.path(), damage::CUT_AFTER_2).await;
     assert!(run(&["audit", "verify"]).status.success(), "the log alone does not tell");
     let cut = run(&from);
     assert_eq!(cut.status.code(), Some(1));
@@ -343,12 +338,7 @@ async fn bodies_are_purged_after_their_time_and_the_chain_holds() {
     let checked = app.get("/api/v1/audit-logs/integrity").await.expect(200);
     assert_eq!(checked["intact"], true, "{checked:#}");
     assert!(checked["checked"]["purged"].as_i64() >= Some(before.0 + before.1), "{checked:#}");
-    sql(
-        &app,
-        "UPDATE events SET body = NULL, target_id = NULL WHERE kind = 'audit_log.purged' AND seq = \
-               (SELECT MAX(seq) FROM events WHERE kind = 'audit_log.purged')",
-    )
-    .await;
+    sql(&app, damage::ERASED_PURGE).await;
     app.clock().advance(Duration::from_secs(61));
     let checked = app.get("/api/v1/audit-logs/integrity").await.expect(200);
     assert_eq!(checked["findings"][0]["fault"], "erased", "{checked:#}");
