@@ -1,7 +1,7 @@
 //! Many write to the log at once, and the chain holds; then somebody who has the database does to it what they can, at
 //! random places, and each of it is found there.
 
-use std::time::Instant;
+use std::io::Write;
 
 use hardpoint_domain::chain::checkpoint::{Checkpoint, Signer};
 use hardpoint_domain::chain::verify::{Fault, Finding};
@@ -11,6 +11,7 @@ use hardpoint_domain::seal::MasterKey;
 use hardpoint_domain::time::Rng;
 use hardpoint_store::integrity::{Integrity, verify};
 use hardpoint_store::{Engine, Lane, checkpoints};
+use tokio::time::Instant;
 
 use crate::chain::number;
 use crate::support::{Fixture, at, event, on_both};
@@ -70,7 +71,11 @@ impl Log {
         let numbering = async { while number(&db, 256).await.head < count {} };
         let (written, ()) = tokio::join!(writers, numbering);
         written.into_iter().for_each(|writer| writer.unwrap());
-        eprintln!("{:?}: {count} events written and numbered in {:?}", db.store.engine(), begun.elapsed());
+        tell(format_args!(
+            "{:?}: {count} events written and numbered in {:?}",
+            db.store.engine(),
+            begun.elapsed()
+        ));
         db.direct().await.run("CREATE TABLE saved AS SELECT * FROM events").await;
         let signer = Signer::of(&MasterKey::generate(&Fixed)).unwrap();
         Self { db, signer, count }
@@ -149,7 +154,7 @@ async fn what_is_done_to_the_log_is_found(db: Fixture) {
     let intact = log.verified(vec![log.signed(last).await]).await;
     assert!(intact.report.is_intact() && intact.unnumbered == 0, "{intact:?}");
     assert_eq!((intact.report.events, intact.report.to), (last as u64, last));
-    eprintln!("verified in {:?}", begun.elapsed());
+    tell(format_args!("verified in {:?}", begun.elapsed()));
 
     // Each time the whole log is put back; of a long one once is enough.
     for _ in 0..if last > 10_000 { 1 } else { 3 } {
@@ -194,4 +199,9 @@ async fn what_is_done_to_the_log_is_found(db: Fixture) {
         log.finds("a rewritten tail", &rewrite, Fault::Rewritten, from, vec![kept]).await;
     }
     assert!(log.verified(vec![]).await.report.is_intact(), "as it was");
+}
+
+/// Figures of a long run; not by `eprintln!`, which the test harness keeps to itself.
+fn tell(what: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
