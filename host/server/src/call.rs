@@ -112,6 +112,8 @@ pub struct Facts {
     pub started: Timestamp,
     /// Where it came from.
     pub ip: Option<IpAddr>,
+    /// Whether it leaves no record, being one of many that were turned away.
+    pub unrecorded: bool,
 }
 
 struct Shared {
@@ -123,8 +125,8 @@ struct Shared {
 }
 
 impl Facts {
-    /// What the request leaves behind: its record, and what it spent. None for a stranger's: those leave counters and
-    /// aggregated refusals, or strangers could fill the disk.
+    /// What the request leaves behind: its record, and what it spent. None for a stranger's, and for one of many that
+    /// were turned away: those leave counters and aggregated refusals, or they could fill the disk.
     fn end(mut self, request_id: &str, elapsed: Duration, now: Timestamp) -> Option<Ended> {
         if let Some(tokens) = self.tokens.take() {
             tokens.settle(self.usage.total());
@@ -139,7 +141,7 @@ impl Facts {
 
     /// The record of a request that costs nothing.
     fn record(&mut self, request_id: &str, elapsed: Duration) -> Option<CallRecord> {
-        let caller = self.caller.as_ref()?;
+        let caller = self.caller.as_ref().filter(|_| !self.unrecorded)?;
         let failed = self.error.is_some() || self.status >= 400;
         let outcome = self.outcome.unwrap_or(if failed { Outcome::Failed } else { Outcome::Completed });
         let served = self.served.take();
@@ -360,6 +362,11 @@ impl CallGuard {
     /// How the tightest of its limits stands; none where there is none, or it was not counted.
     pub fn standing(&self) -> Option<&Standing> {
         self.pass.as_ref()?.standing.as_ref()
+    }
+
+    /// Whether it counts against the limits of whoever sent it.
+    pub fn is_counted(&self) -> bool {
+        self.pass.is_some()
     }
 
     /// Keeps what let the request in until it ends.

@@ -7,7 +7,7 @@ use sqlx::{Database, Encode, Type};
 
 use crate::call_records_dialect::{INSERTS, Insert, LARGEST};
 use crate::columns::{Amount, Micros, clean, words};
-use crate::db::{Handle, Link, fetch, statements};
+use crate::db::{Handle, Link, execute, fetch, statements};
 use crate::{Conn, StoreError, Tx, Window};
 
 words! {
@@ -137,6 +137,9 @@ statements! {
     OF_REQUEST: select!("organization_id = $1 AND time >= $2 AND time <= $3 AND request_id = $4 LIMIT 1");
     WRITTEN: "SELECT time FROM call_records WHERE time = $1 AND id = $2";
     ANY_OF_KEY: "SELECT time FROM call_records WHERE key_id = $1 LIMIT 1";
+    /// By the index `call_records_refused`, which has the same conditions.
+    FORGET_REFUSED: "DELETE FROM call_records WHERE (time, id) IN (SELECT time, id FROM call_records \
+                     WHERE status IN (402, 403, 429) AND charge = 0 AND time < $1 ORDER BY time, id LIMIT $2)";
 }
 
 /// Adds records. One that is there already (same time and id) stays as it is, so that a caller who does
@@ -307,4 +310,10 @@ pub(crate) async fn is_written(conn: &mut Conn, record: &CallRecord) -> Result<b
 pub async fn any_of_key(conn: &mut Conn, key_id: &str) -> Result<bool, StoreError> {
     let found: Option<(i64,)> = fetch!(conn, fetch_optional, (i64,), ANY_OF_KEY, key_id)?;
     Ok(found.is_some())
+}
+
+/// Forgets records of requests that came before then, were refused and cost nothing: the oldest, at most `limit`. Says
+/// how many.
+pub async fn forget_refused(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    execute!(tx, FORGET_REFUSED, before.micros(), i64::from(limit))
 }

@@ -50,6 +50,7 @@ migrations! {
     16 "0016_webhooks.sql" "webhooks",
     17 "0017_destinations.sql" "destinations",
     18 "0018_plugin_hosts.sql" "plugin_hosts",
+    19 "0019_calls_refused.sql" "calls_refused",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

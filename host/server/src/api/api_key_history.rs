@@ -73,6 +73,9 @@ impl From<CallRecord> for KeyCall {
 }
 
 /// Lists the calls that were made with a key, newest first.
+///
+/// Of those that were turned away before they counted against a limit (429, 403, 402) there are ten a minute and host at
+/// most; what was refused is forgotten after thirty days.
 #[utoipa::path(get, path = "/api_keys/{id}/calls", tag = "API keys",
     params(("id" = String, Path, description = "The key"), Paging),
     responses(

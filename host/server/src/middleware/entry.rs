@@ -129,8 +129,12 @@ pub async fn entry(State(entry): State<Entry>, mut request: Request, next: Next)
             error.log(&request_id);
             guard.note().error(error.kind(), error.message());
             if matches!(error.status().as_u16(), 401..=403 | 429) {
-                let caller = guard.note().caller();
-                entry.app.refusals.note(error.status().as_u16(), error.kind(), ip, caller.as_ref(), started);
+                let (caller, refusals) = (guard.note().caller(), &entry.app.refusals);
+                refusals.note(error.status().as_u16(), error.kind(), ip, caller.as_ref(), started);
+                let is_one_of_many = |caller: Caller| !refusals.leaves_record(&caller.key_id);
+                if !guard.is_counted() && caller.is_some_and(is_one_of_many) {
+                    guard.note().update(|facts| facts.unrecorded = true);
+                }
             }
             if shape != Shape::Standard {
                 response = error.render(shape);

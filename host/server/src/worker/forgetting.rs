@@ -1,11 +1,11 @@
 //! Takes away what has ended and is worth nothing any more: PINs, sessions, counts, mail that came too late, notices
-//! of payments that nobody sends again.
+//! of payments that nobody sends again, records of requests that were refused.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::login::DAY;
-use hardpoint_store::{Lane, StoreError, logins, mails, payments};
+use hardpoint_store::{Lane, StoreError, call_records, logins, mails, payments};
 
 use super::Rounds;
 use crate::state::App;
@@ -17,12 +17,21 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// thirty.
 const NOTICES: Duration = Duration::from_secs(90 * 86_400);
 
+/// How long it is known which requests were refused. They cost nothing, so that nothing else bounds how many there are.
+const REFUSED: Duration = Duration::from_secs(30 * 86_400);
+
+/// Their records of one write: those who wait for the writer should not notice.
+const BATCH: u32 = 250;
+
 /// Forgets every minute, and once more when the server stops.
 pub async fn run(app: Arc<App>) {
     let mut rounds = Rounds::every(PERIOD, &app);
     while rounds.next().await {
         if let Err(error) = forget(&app).await {
             tracing::warn!(%error, "what has ended was not forgotten");
+        }
+        if let Err(error) = forget_refused(&app).await {
+            tracing::warn!(%error, "records of refused requests were not forgotten");
         }
     }
 }
@@ -40,4 +49,20 @@ async fn forget(app: &App) -> Result<(), StoreError> {
         tracing::error!(mail, "mail was not sent in time, and is given up");
     }
     Ok(())
+}
+
+/// Forgets records of requests that were refused a month ago, in small steps.
+///
+/// # Errors
+/// The store's.
+pub async fn forget_refused(app: &App) -> Result<(), StoreError> {
+    loop {
+        let before = app.clock.now().minus(REFUSED);
+        let write =
+            app.store.write(Lane::Bulk, move |tx| Box::pin(call_records::forget_refused(tx, before, BATCH)));
+        // Who is to stop leaves the rest to the next.
+        if write.await? < u64::from(BATCH) || app.stop.is_stopping() {
+            return Ok(());
+        }
+    }
 }

@@ -25,6 +25,10 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// Sources that are told apart within one period; the rest is counted together.
 const SOURCES: usize = 1_000;
 
+/// Requests of one key that leave call records within one period although they were turned away at the door. The rest is
+/// in the events alone: such requests count against no limit, so that there may be any number of them.
+const RECORDED: u32 = 10;
+
 /// What is told apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Source {
@@ -54,13 +58,29 @@ struct Tally {
 
 /// Refusals that are not written down yet.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<Source, Tally>>);
+pub struct Refusals(Mutex<Counted>);
+
+/// What was counted since the last time.
+#[derive(Debug, Default)]
+struct Counted {
+    tallies: HashMap<Source, Tally>,
+    /// How many requests were turned away, by key.
+    turned_away: HashMap<String, u32>,
+}
 
 impl Refusals {
     /// Counts one.
     pub fn note(&self, status: u16, kind: &str, ip: Option<IpAddr>, caller: Option<&Caller>, now: Timestamp) {
         let caller = caller.map(|caller| (Author::from(caller).actor(), caller.organization_id.clone()));
         self.count(Source { what: What::Request(status, kind.to_owned()), ip, caller }, now);
+    }
+
+    /// Counts a request of a key that was turned away at the door, and says whether it leaves a call record.
+    pub fn leaves_record(&self, key_id: &str) -> bool {
+        let mut counted = self.counted();
+        let count = counted.turned_away.entry(key_id.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        *count <= RECORDED
     }
 
     /// Counts a PIN that was not the one.
@@ -80,7 +100,8 @@ impl Refusals {
     }
 
     fn count(&self, mut source: Source, now: Timestamp) {
-        let mut tallies = self.tallies();
+        let mut counted = self.counted();
+        let tallies = &mut counted.tallies;
         if tallies.len() >= SOURCES && !tallies.contains_key(&source) {
             let what = match source.what {
                 What::Login(_) => What::Login(None),
@@ -98,13 +119,11 @@ impl Refusals {
 
     /// All that were counted, as events; the count begins anew.
     fn take(&self, rng: &dyn Rng) -> Vec<Event> {
-        std::mem::take(&mut *self.tallies())
-            .into_iter()
-            .map(|(source, tally)| event(source, tally, rng))
-            .collect()
+        let Counted { tallies, .. } = std::mem::take(&mut *self.counted());
+        tallies.into_iter().map(|(source, tally)| event(source, tally, rng)).collect()
     }
 
-    fn tallies(&self) -> MutexGuard<'_, HashMap<Source, Tally>> {
+    fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -212,6 +231,16 @@ mod tests {
         assert_eq!(told, [10, 1, 1]);
         assert_eq!(events[0].source_ip.as_deref(), Some("192.0.2.1"));
         assert!(refusals.take(&SystemRng).is_empty());
+    }
+
+    #[test]
+    fn the_first_of_a_key_leave_records() {
+        let refusals = Refusals::default();
+        let recorded = |key| (0..RECORDED * 3).filter(|_| refusals.leaves_record(key)).count();
+        assert_eq!((recorded("key_1"), recorded("key_1"), recorded("key_2")), (10, 0, 10));
+        // Also where nothing else was counted.
+        assert!(refusals.take(&SystemRng).is_empty());
+        assert_eq!(recorded("key_1"), 10);
     }
 
     #[test]

@@ -1,7 +1,13 @@
-//! One record a request, and what is in it.
+//! One record a request, what is in it, and of which requests there is none.
+
+use std::time::Duration;
 
 use axum::body::Body;
+use hardpoint_domain::time::Clock;
+use hardpoint_server::worker::forgetting;
+use hardpoint_store::Lane;
 use hardpoint_store::call_records::{self, CallRecord, Filter, Outcome};
+use hardpoint_store::keys::Role;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use serde_json::json;
@@ -157,4 +163,83 @@ async fn who_leaves_while_the_record_waits_for_room_takes_nothing_away() {
     let mut conn = shared.store.read().await.unwrap();
     let found = call_records::list(&mut conn, Filter::All, None, 10_000).await.unwrap();
     assert!(found.iter().any(|record| record.route == "/left"));
+}
+
+/// How many records there are of each status, the lowest first.
+async fn by_status(app: &TestApp) -> Vec<(u16, usize)> {
+    app.app().calls.flush().await;
+    let mut counts = std::collections::BTreeMap::new();
+    let mut conn = app.app().store.read().await.unwrap();
+    for record in call_records::list(&mut conn, Filter::All, None, 1_000).await.unwrap() {
+        *counts.entry(record.status).or_default() += 1;
+    }
+    counts.into_iter().collect()
+}
+
+/// What is refused at the door counts against no limit; a key's owner could send any number of such requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_that_are_turned_away_leave_few_records() {
+    let app = TestApp::start().await;
+    let key = app.stranger_on("free", Some(3)).await;
+    for _ in 0..40 {
+        app.get_as(&key, "/api/v1/models/none").await;
+    }
+    // What was let in leaves its record, however it was answered.
+    assert_eq!(by_status(&app).await, [(404, 3), (429, 10)]);
+    // A role that is too little, and what a plan does not include, are the same to the disk.
+    let viewer = app.key_of(Role::Viewer).await;
+    for _ in 0..40 {
+        app.get_as(&viewer, "/api/v1/plugins").await.expect(403);
+    }
+    assert_eq!(by_status(&app).await, [(403, 10), (404, 3), (429, 10)]);
+    // How many there were is told together, at the end at the latest.
+    let app = app.restart().await;
+    let mut conn = app.app().store.read().await.unwrap();
+    let all = hardpoint_store::events::list(&mut conn, None, None, 20).await.unwrap();
+    let refused = all.iter().filter(|stored| stored.event.kind == "request.refused");
+    let mut counts: Vec<_> =
+        refused.map(|stored| stored.event.after.as_ref().unwrap()["count"].as_u64().unwrap()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [37, 40]);
+}
+
+/// They count against limits, where there are any; so they may leave as many records, whatever became of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_were_let_in_leave_records() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("Acme").await;
+    let test = json!({"role": "admin", "livemode": false});
+    let test = app.post_as(&tenant.key, "/api/v1/api_keys", &test).await.expect(201);
+    for _ in 0..15 {
+        let invited = json!({"email": "ann@example.com"});
+        app.post_as(test["key"].as_str().unwrap(), "/api/v1/users", &invited).await.expect(403);
+    }
+    assert_eq!(by_status(&app).await, [(201, 1), (403, 15)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_forgotten_after_a_month() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let app = TestApp::start().await;
+    app.get("/api/v1/models").await;
+    let sample = records(&app).await.remove(0);
+    let (now, mut old) = (app.clock().now(), Vec::new());
+    for number in 0..600 {
+        let (id, time) = (format!("call_{number}"), now.minus(31 * DAY));
+        old.push(CallRecord { id, time, status: if number < 10 { 200 } else { 429 }, ..sample.clone() });
+    }
+    for (number, days) in [(600, 29), (601, 0)] {
+        let (id, time) = (format!("call_{number}"), now.minus(days * DAY));
+        old.push(CallRecord { id, time, status: 429, ..sample.clone() });
+    }
+    let write = app
+        .app()
+        .store
+        .write(Lane::Request, move |tx| Box::pin(async move { call_records::insert(tx, &old).await }));
+    write.await.unwrap();
+    forgetting::forget_refused(app.app()).await.unwrap();
+    assert_eq!(by_status(&app).await, [(200, 11), (429, 2)]);
+    app.clock().advance(2 * DAY);
+    forgetting::forget_refused(app.app()).await.unwrap();
+    assert_eq!(by_status(&app).await, [(200, 11), (429, 1)]);
 }

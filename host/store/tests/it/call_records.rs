@@ -15,6 +15,7 @@ on_both!(
     records_nobody_waits_for_are_written,
     a_bad_record_takes_no_other_with_it,
     numbers_beyond_a_column_are_capped,
+    what_was_refused_is_forgotten_the_oldest_first,
 );
 
 pub(crate) fn record(number: i64) -> CallRecord {
@@ -157,4 +158,26 @@ async fn a_bad_record_takes_no_other_with_it(db: Fixture) {
 async fn numbers_beyond_a_column_are_capped(db: Fixture) {
     insert(&db, vec![CallRecord { output_tokens: u64::MAX, ..record(1) }]).await.unwrap();
     assert_eq!(list(&db, Filter::All, None, 1).await[0].output_tokens, i64::MAX as u64);
+}
+
+async fn what_was_refused_is_forgotten_the_oldest_first(db: Fixture) {
+    let with = |number, status| CallRecord { status, ..record(number) };
+    // A request may cost something before it is refused.
+    let charged = CallRecord { charge: Credits::from_micros(1), ..with(5, 402) };
+    let refused = [with(2, 429), with(3, 403), with(4, 402), with(9, 429)];
+    let kept = [charged, with(1, 200), with(6, 404), with(7, 500)];
+    insert(&db, refused.iter().chain(&kept).cloned().collect()).await.unwrap();
+    let forget = async |before, limit| {
+        let write = db
+            .store
+            .write(Lane::Bulk, move |tx| Box::pin(call_records::forget_refused(tx, at(before), limit)));
+        write.await.unwrap()
+    };
+    let refused_at = async || -> Vec<u16> {
+        let found = list(&db, Filter::All, None, 100).await;
+        found.into_iter().filter(|record| !kept.contains(record)).map(|record| record.status).collect()
+    };
+    assert_eq!((forget(9, 2).await, refused_at().await), (2, vec![429, 402]));
+    assert_eq!((forget(9, 2).await, refused_at().await), (1, vec![429]));
+    assert_eq!((forget(9, 2).await, db.rows("call_records").await), (0, 5));
 }

@@ -71,6 +71,7 @@ const HOT: &[&str] = &[
     "call_records::PAGE_OF_KEY",
     "call_records::COUNT_OF_KEY",
     "call_records::ANY_OF_KEY",
+    "call_records::FORGET_REFUSED",
     "usage::OF_KEY",
     "usage::OF_ORGANIZATION",
     "credits::GET",
