@@ -16,7 +16,7 @@ use hardpoint_tests::patience::until;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::scene::{says, upstream};
+use crate::scene::{says, streamed, upstream};
 
 const COMPLETIONS: &str = "/api/v1/chat/completions";
 
@@ -105,27 +105,26 @@ pub(crate) async fn agreed(host: &Host, client: &Client, organization: &str, pai
     spent
 }
 
-/// Request ids that were answered to the end.
+/// Request ids that were answered to the end: half of them whole, half piece by piece.
 async fn answered(client: &Client, requests: usize) -> Vec<String> {
-    let asked = (0..requests).map(|_| async {
-        let headers = [("content-type", "application/json")];
-        let body = says("gpt", "be quick").to_string();
-        let answer = client.try_send(Method::POST, COMPLETIONS, &headers, body).await.ok()?;
-        (answer.status == 200).then(|| answer.header("request-id").expect("an id").to_owned())
+    let asked = (0..requests).map(|number| async move {
+        let (headers, question) = ([("content-type", "application/json")], says("gpt", "be quick"));
+        let (body, end) = if number % 2 == 0 { (question, "}") } else { (streamed(&question), "[DONE]") };
+        let answer = client.try_send(Method::POST, COMPLETIONS, &headers, body.to_string()).await.ok()?;
+        let is_whole = answer.status == 200 && answer.text().trim_end().ends_with(end);
+        is_whole.then(|| answer.header("request-id").expect("an id").to_owned())
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// The same again and again, until none is answered any more.
+/// The same again and again, until nobody is there any more. Who is refused comes again: what hosts had leased that were
+/// killed one after the other is free only when nobody renews it.
 async fn load(client: Client) -> Vec<String> {
     let mut known = Vec::new();
-    loop {
-        let some = answered(&client, 16).await;
-        if some.is_empty() {
-            return known;
-        }
-        known.extend(some);
+    while client.try_send(Method::GET, "/healthz", &[], String::new()).await.is_ok() {
+        known.extend(answered(&client, 16).await);
     }
+    known
 }
 
 /// The call records of whose client `me` is, by the ids of their requests.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hardpoint_domain::time::Timestamp;
 use hardpoint_server::service::accounts::{Accounts, Principal};
 use hardpoint_server::worker::leases;
 use hardpoint_store::events;
@@ -248,32 +249,51 @@ async fn a_budget_caps_tells_and_asks_for_approval() {
     complete(&app, &key).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_host_had_leased_when_it_died_comes_back() {
-    let app = app().await;
-    let (key, organization) = customer(&app, 100).await;
-    complete(&app, &key).await.expect(200);
-    // Another host would have leased and died.
+/// Another host leases 700,000 by its clock, and dies.
+async fn lease_of_the_dead(app: &TestApp, organization: &str, now: Timestamp) {
     let wish = hardpoint_store::credits::Wish {
-        organization_id: organization.clone(),
+        organization_id: organization.to_owned(),
         prepaid: true,
         monthly: Default::default(),
         need: hardpoint_domain::money::Credits::from_micros(700_000),
         wanted: Default::default(),
         lease: "lse_of_the_dead".to_owned(),
-        now: app.app().clock.now(),
-        expires_at: app.app().clock.now().plus(Duration::from_secs(75)),
+        now,
+        expires_at: now.plus(Duration::from_secs(75)),
     };
     let lease = app.app().store.write(hardpoint_store::Lane::Request, |tx| {
         Box::pin(async move { hardpoint_store::credits::lease(tx, &wish).await })
     });
     assert!(lease.await.unwrap().0.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_host_had_leased_when_it_died_comes_back() {
+    let app = app().await;
+    let (key, organization) = customer(&app, 100).await;
+    complete(&app, &key).await.expect(200);
+    lease_of_the_dead(&app, &organization, app.app().clock.now()).await;
     app.clock().advance(Duration::from_secs(10));
     leases::look(app.app()).await.unwrap();
     let held = app.get_as(&key, "/api/v1/billing").await.expect(200);
     assert_eq!(held["heldMicroCredits"], 700_000, "{held}");
     app.clock().advance(Duration::from_secs(70));
     assert_eq!(micros(&settled(&app, &key).await), (1_000_000 - COST, COST));
+}
+
+/// The run before had a clock that was years ahead; who starts alone on the database knows that it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_leased_by_a_wrong_clock_comes_back_with_the_next_start() {
+    let app = app().await;
+    let (key, organization) = customer(&app, 100).await;
+    let ahead = app.app().clock.now().plus(Duration::from_secs(10 * 365 * 86_400));
+    lease_of_the_dead(&app, &organization, ahead).await;
+    leases::look(app.app()).await.unwrap();
+    let held = app.get_as(&key, "/api/v1/billing").await.expect(200);
+    assert_eq!(held["heldMicroCredits"], 700_000, "{held}");
+    let app = app.restart().await;
+    let found = app.get_as(&key, "/api/v1/billing").await.expect(200);
+    assert_eq!((micros(&found), &found["heldMicroCredits"]), ((1_000_000, 0), &json!(0)), "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,12 @@ impl Scene {
 
     /// The administrator of the organisation lets her be this in the first workspace.
     async fn is_there(&self, role: &str) {
-        let path = format!("{}/members/{}", self.path(0), self.user);
+        self.is_in(0, role).await;
+    }
+
+    /// Or in one of both.
+    async fn is_in(&self, of: usize, role: &str) {
+        let path = format!("{}/members/{}", self.path(of), self.user);
         self.app.ask(&self.acme.key, Method::PUT, &path, Some(&json!({"role": role}))).await.expect(200);
     }
 
@@ -95,6 +100,16 @@ async fn who_administers_a_workspace_administers_nothing_else() {
     // She may make herself less, and is that at once.
     assert_eq!(scene.status(Method::PUT, &member(&lab), role()).await, 200);
     assert_eq!(scene.status(Method::PUT, &lab, named()).await, 403);
+    // Or nothing at all.
+    scene.is_there("admin").await;
+    assert_eq!(scene.status(Method::PUT, &lab, named()).await, 200);
+    assert_eq!(scene.status(Method::DELETE, &member(&lab), None).await, 204);
+    assert_eq!(scene.status(Method::PUT, &lab, named()).await, 403);
+    // With the workspace goes what she was there.
+    scene.is_there("admin").await;
+    assert_eq!(scene.status(Method::GET, KEYS, None).await, 200);
+    assert_eq!(scene.app.ask(&scene.acme.key, Method::DELETE, &lab, None).await.status, 204);
+    assert_eq!(scene.status(Method::GET, KEYS, None).await, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,13 +132,19 @@ async fn keys_of_a_workspace_are_seen_and_made_by_who_is_in_it() {
     assert_eq!(scene.makes_key(Some(0), "owner").await, 403);
     assert_eq!(scene.makes_key(Some(1), "viewer").await, 403);
     assert_eq!(scene.makes_key(None, "viewer").await, 403);
+    // In the other workspace she sees keys then, and does nothing to them: she administers one, and not this one.
+    scene.is_in(1, "member").await;
+    assert_eq!(scene.status(Method::GET, &one(&other), None).await, 200);
+    assert_eq!(scene.makes_key(Some(1), "viewer").await, 403);
     for (key, rotated, removed) in [(&other, 403, 403), (&scene.acme.key_id, 403, 403), (&own, 201, 204)] {
         let rotate = format!("{}/rotate", one(key));
         assert_eq!(scene.status(Method::POST, &rotate, Some(json!({}))).await, rotated, "{key}");
         let revoke = format!("{}?revoke=true", one(key));
         assert_eq!(scene.status(Method::DELETE, &revoke, None).await, removed, "{key}");
     }
+    // Less than a member of any, she sees none.
     scene.is_there("viewer").await;
+    scene.is_in(1, "viewer").await;
     assert_eq!(scene.status(Method::GET, KEYS, None).await, 403);
     assert_eq!(scene.makes_key(Some(0), "viewer").await, 403);
 }

@@ -9,6 +9,7 @@ use hardpoint_store::credits::{self, Credited, Wish};
 use hardpoint_store::testing::raw;
 use hardpoint_store::{CallRecorder, Ended, Lane, StoreError, leases, organizations, progress};
 
+use crate::between::Between;
 use crate::call_records::record;
 use crate::support::{Fixture, Noon, at, on_both, organization};
 
@@ -329,6 +330,22 @@ async fn a_lease_that_is_renewed_is_not_taken_back(db: Fixture) {
     assert!(
         !leases::any_expired(&mut db.store.read().await.unwrap(), at(i64::MAX / 2_000_000)).await.unwrap()
     );
+}
+
+/// Nobody knows then whether it came through: it is tried again, and charged once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_was_lost_is_charged_once() {
+    let Some(between) = Between::start() else { return };
+    let db = Fixture::over(between.url()).await;
+    with_credits(&db, 1_000).await;
+    lease(&db, wish("lse_1", 300)).await.unwrap();
+    between.lose_an_answer();
+    end(&db, vec![ended(1, "lse_1", 100, false)]).await;
+    assert!(between.has_lost());
+    assert_eq!(charges(&db).await, [("call_00001".to_owned(), 100)]);
+    close(&db, "lse_1").await;
+    let sums = [("credits", 900), ("leased", 0), ("paid_in", -1_000), ("spent", 100)];
+    assert_eq!(books(&db).await, sums.map(|(account, sum)| (account.to_owned(), sum)));
 }
 
 /// A full disk, as SQLite sees it: the file may not grow any more.

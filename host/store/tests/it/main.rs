@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod between;
 mod blobs;
 mod call_records;
 mod cancellation;

@@ -69,7 +69,11 @@ impl Fixture {
         let create = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut conn).await.unwrap();
         let joint = if server.contains('?') { '&' } else { '?' };
-        let url = format!("{server}{joint}options[search_path]={schema}");
+        Some(Self::over(format!("{server}{joint}options[search_path]={schema}")).await)
+    }
+
+    /// On a PostgreSQL that nobody else uses.
+    pub(crate) async fn over(url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = StoreConfig {
             data: folder.path().to_owned(),
@@ -77,7 +81,7 @@ impl Fixture {
             url: Some(url),
             durability: Durability::Process,
         };
-        Some(Self { store: open(&config).await.unwrap(), config, _folder: Some(folder) })
+        Self { store: open(&config).await.unwrap(), config, _folder: Some(folder) }
     }
 
     /// Another store on the same database, as another host or the command line would open it.

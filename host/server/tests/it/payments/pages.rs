@@ -52,18 +52,21 @@ async fn what_is_bought_has_to_be_for_sale_and_lead_somewhere_allowed() {
     app.post_as(&tenant.key, "/api/v1/billing/portal", &body).await.expect(422);
     let member = app.key_of(hardpoint_store::keys::Role::Member).await;
     app.post_as(&member, "/api/v1/billing/checkout", &json!({"credits": 50})).await.expect(403);
-    let test = json!({"livemode": false, "scopes": ["write:billing"]});
-    let test = app.post_as(&tenant.key, "/api/v1/api_keys", &test).await.expect(201);
-    let test = test["key"].as_str().unwrap();
-    app.post_as(test, "/api/v1/billing/checkout", &json!({"credits": 50})).await.expect(403);
-    // The cards and the plan are the organisation's, not a workspace's.
+    // The cards and the plan are the organisation's, not a workspace's; and nothing is paid with a test key.
     let workspaces = format!("/api/v1/orgs/{}/workspaces", tenant.organization);
     let workspace = app.post_as(&tenant.key, &workspaces, &json!({"name": "Lab"})).await.expect(201);
-    let bound = json!({"workspace_id": workspace["id"]});
-    let bound = app.post_as(&tenant.key, "/api/v1/api_keys", &bound).await.expect(201);
-    let bound = bound["key"].as_str().unwrap();
-    app.post_as(bound, "/api/v1/billing/checkout", &json!({"credits": 50})).await.expect(403);
-    app.post_as(bound, "/api/v1/billing/portal", &json!({})).await.expect(403);
+    for (key, why) in [
+        (json!({"role": "admin", "livemode": false, "scopes": ["write:billing"]}), "test key"),
+        (json!({"role": "admin", "workspace_id": workspace["id"]}), "workspace"),
+    ] {
+        let made = app.post_as(&tenant.key, "/api/v1/api_keys", &key).await.expect(201);
+        let key = made["key"].as_str().unwrap();
+        for (path, body) in [("checkout", json!({"credits": 50})), ("portal", json!({}))] {
+            let refused = app.post_as(key, &format!("/api/v1/billing/{path}"), &body).await.expect(403);
+            let message = refused["error"]["message"].as_str().unwrap();
+            assert!(message.contains(why), "{path}: {message}");
+        }
+    }
     assert_eq!(shelf.asked(), 0);
     // It is not there: what the provider says is for the log, and the key for nobody.
     let answer = app.post_as(&tenant.key, "/api/v1/billing/checkout", &json!({"credits": 50})).await;
