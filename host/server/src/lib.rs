@@ -16,6 +16,7 @@ pub mod config;
 pub mod error;
 pub mod extract;
 pub mod loaded;
+pub mod made_once;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;

@@ -17,7 +17,7 @@ const FILE: &str = "loaded";
 pub struct Loaded(#[allow(dead_code, reason = "the lock goes with it")] File);
 
 impl Loaded {
-    /// Writes it down. None where another host over the same folder does that already.
+    /// Writes it down. None where another host over the same folder does that already, or somebody looks just now.
     ///
     /// # Errors
     /// If the file cannot be written.

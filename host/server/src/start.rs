@@ -44,6 +44,7 @@ use crate::worker::forgetting;
 use crate::worker::idempotency;
 use crate::worker::last_used::{self, LastUsed};
 use crate::worker::leases;
+use crate::worker::loaded;
 use crate::worker::mail;
 use crate::worker::pauses;
 use crate::worker::places;
@@ -82,7 +83,6 @@ pub struct Server {
     /// The first operator key, if it was made just now.
     pub first_key: Option<KeyText>,
     workers: Vec<JoinHandle<()>>,
-    _loaded: Option<Loaded>,
 }
 
 /// Opens the store that a configuration names.
@@ -293,6 +293,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(refusals::run(app.clone())),
         tokio::spawn(last_used::run(app.clone())),
         tokio::spawn(pauses::run(app.clone())),
+        tokio::spawn(loaded::run(app.clone(), loaded)),
         tokio::spawn(leases::run(app.clone())),
         tokio::spawn(places::run(app.clone())),
         tokio::spawn(mail::run(app.clone())),
@@ -304,7 +305,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(retention::run(app.clone())),
         tokio::spawn(webhooks::run(app.clone())),
     ];
-    Ok(Server { router: router(app.clone()), app, first_key, workers, _loaded: loaded })
+    Ok(Server { router: router(app.clone()), app, first_key, workers })
 }
 
 /// Gives up requests that were under way when the host before this one ended, and its claims. Where hosts share a

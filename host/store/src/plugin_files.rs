@@ -28,7 +28,7 @@ pub struct PluginFile {
     pub state: State,
     /// Why, for people.
     pub reason: Option<String>,
-    /// When it was last looked at.
+    /// When it was last looked at, or its host last said that it is still there itself.
     #[sqlx(try_from = "Micros")]
     pub seen_at: Timestamp,
 }
@@ -39,6 +39,8 @@ statements! {
           mtime = excluded.mtime, digest = excluded.digest, state = excluded.state, reason = excluded.reason, \
           seen_at = excluded.seen_at";
     REMOVE: "DELETE FROM plugin_files WHERE host = $1 AND name = $2";
+    RENEW: "UPDATE plugin_files SET seen_at = $2 WHERE host = $1";
+    FORGET: "DELETE FROM plugin_files WHERE host <> $1 AND seen_at < $2";
     LIST: "SELECT host, name, size, mtime, digest, state, reason, seen_at FROM plugin_files WHERE host = $1 \
            ORDER BY name";
 }
@@ -64,6 +66,13 @@ pub async fn put(tx: &mut Tx, file: &PluginFile) -> Result<(), StoreError> {
 /// Forgets a file: it is gone.
 pub async fn remove(tx: &mut Tx, host: &str, name: &str) -> Result<bool, StoreError> {
     Ok(execute!(tx, REMOVE, host, name)? == 1)
+}
+
+/// Says that a host is still there, and forgets what others noted before a time and have not renewed since: they are
+/// gone, and their folders with them.
+pub async fn renew(tx: &mut Tx, host: &str, now: Timestamp, before: Timestamp) -> Result<(), StoreError> {
+    execute!(tx, RENEW, host, now.micros())?;
+    execute!(tx, FORGET, host, before.micros()).map(drop)
 }
 
 /// All that is noted of a host's folder, by name.

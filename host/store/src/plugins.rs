@@ -11,6 +11,10 @@ use crate::db::{execute, fetch, statements};
 use crate::revision::raise;
 use crate::{Conn, StoreError, Tx};
 
+/// In the place of a host: the version is here by a file, and nobody knows whose. The first host that has such a file
+/// says that it is its own.
+pub const UNCLAIMED: &str = "unclaimed";
+
 words! {
     /// Where a version came from.
     pub enum Source {
@@ -84,8 +88,8 @@ pub struct Plugin {
     pub source: Source,
     /// The file's name in the plugins folder, or as it was uploaded.
     pub file_name: Option<String>,
-    /// The host whose file it is here by, which takes it away when that goes. None where it was uploaded, or an
-    /// operator brought it back.
+    /// The host whose file it is here by, which takes it away when that goes, or [`UNCLAIMED`]. None where it was
+    /// uploaded, or an operator brought it back.
     pub host: Option<String>,
     /// What is to be done with it.
     #[sqlx(try_from = "String")]

@@ -1,8 +1,6 @@
 //! The keys of this host: the master keys, and one of this machine's own where there are none.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,6 +8,7 @@ use hardpoint_domain::seal::{Keyring, MasterKey};
 use hardpoint_domain::time::Rng;
 
 use crate::config::Config;
+use crate::made_once;
 
 /// The master keys. Where there are none, a key of this machine's own in the data folder, which is made; one that was
 /// made there before stays, and is older than any master key.
@@ -52,21 +51,7 @@ fn read(file: &Path) -> anyhow::Result<Keyring> {
 
 /// Makes the key where there is none. Of two that make one at once, the first one's holds.
 fn make(file: &Path, rng: &dyn Rng) -> anyhow::Result<Keyring> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let unfinished = file.with_extension(format!("{}.part", MasterKey::generate(rng).id()));
-    let mut options = OpenOptions::new();
-    let mut part = options.read(true).write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    writeln!(part, "{}", MasterKey::generate(rng).reveal())?;
-    part.sync_all()?;
-    let linked = std::fs::hard_link(&unfinished, file);
-    std::fs::remove_file(&unfinished)?;
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
-        _ => {}
-    }
-    let mut text = String::new();
-    std::fs::File::open(file)?.read_to_string(&mut text)?;
-    Ok(Keyring::parse(&text)?)
+    let part = MasterKey::generate(rng).id().to_owned();
+    let kept = made_once::make(file, &MasterKey::generate(rng).reveal(), &part)?;
+    Ok(Keyring::parse(&kept)?)
 }

@@ -13,6 +13,7 @@ pub mod forgetting;
 pub mod idempotency;
 pub mod last_used;
 pub mod leases;
+pub mod loaded;
 pub mod mail;
 pub mod pauses;
 pub mod places;

@@ -50,5 +50,6 @@ mod tools;
 mod users;
 mod vault;
 mod webhooks;
+mod whose_file;
 mod workspace_roles;
 mod workspaces;

@@ -403,10 +403,10 @@ async fn only_the_bytes_that_the_configuration_names_serve() {
     // The same folder and store under a file that names the other bytes, and then under one that stops it. What
     // one host pins is no matter of the others: nothing is written.
     let newer = hardpoint_runtime::inspect(&new).unwrap().digest;
-    let before = kinds_of_events(&app).await;
+    let before = of_plugins(kinds_of_events(&app).await);
     app.configure(&format!("[plugins.echo]\ndigest = \"{newer}\"\n"));
     let app = app.restart().await;
-    assert_eq!(kinds_of_events(&app).await, before);
+    assert_eq!(of_plugins(kinds_of_events(&app).await), before);
     let refused = app.post("/api/v1/plugins/echo/approve", &json!({"digest": digest})).await;
     assert!(refused.status == 409 && message(&refused).contains("[plugins.echo]"), "{}", refused.text());
     // It waits in the store, and serves here.
@@ -476,4 +476,33 @@ async fn a_binding_whose_secret_the_host_does_not_have_serves_nobody() {
     app.configure(SECRET);
     let app = app.restart().await;
     assert_eq!(app.call("signed").await, 200);
+}
+
+/// What one host lacks another may have: it is said, and nothing is changed for all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_whose_secret_one_host_does_not_have_stays_as_it_is() {
+    let app = TestApp::with(SECRET, &[("echo.wasm", echo("1.0.0", SETTINGS))]).await;
+    let signed = json!({"settings": {"base_url": "https://a.example.com"}, "secrets": {"api_key": "key"}});
+    put(&app, "echo/bindings/echo", signed).await.expect(201);
+    let digest = app.plugin("echo").await["digest"].clone();
+    app.post("/api/v1/plugins/echo/approve", &json!({ "digest": digest })).await.expect(200);
+    assert_eq!(app.call("echo").await, 200);
+    let before = kinds_of_events(&app).await;
+    app.configure("");
+    let app = app.restart().await;
+    assert_eq!(app.call("echo").await, 404);
+    let plugin = app.plugin("echo").await;
+    assert_eq!(plugin["state"], "pending_approval");
+    let reason = plugin["reason"].as_str().unwrap();
+    assert!(reason.contains("the host has no secret `key`"), "{reason}");
+    app.configure(SECRET);
+    let app = app.restart().await;
+    assert_eq!(app.call("echo").await, 200);
+    let of_plugins =
+        |kinds: Vec<String>| kinds.into_iter().filter(|kind| kind.starts_with("plugin.")).count();
+    assert_eq!(of_plugins(kinds_of_events(&app).await), of_plugins(before), "nobody took it from anybody");
+}
+
+fn of_plugins(kinds: Vec<String>) -> usize {
+    kinds.into_iter().filter(|kind| kind.starts_with("plugin.")).count()
 }

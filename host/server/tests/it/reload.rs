@@ -13,7 +13,7 @@ use crate::plugins::ASKS;
 use crate::support::{TestApp, echo, repacked};
 
 /// Uploads these bytes and approves them.
-async fn uploaded(app: &TestApp, bytes: &Bytes) {
+pub(crate) async fn uploaded(app: &TestApp, bytes: &Bytes) {
     let mut request = app.request(Method::POST, "/api/v1/plugins", None);
     request.headers_mut().insert(header::CONTENT_TYPE, "application/wasm".parse().unwrap());
     *request.body_mut() = Body::from(bytes.clone());
@@ -21,12 +21,12 @@ async fn uploaded(app: &TestApp, bytes: &Bytes) {
     app.post("/api/v1/plugins/echo/approve", &json!({ "digest": digest(bytes) })).await.expect(200);
 }
 
-async fn back(app: &TestApp) -> Value {
+pub(crate) async fn back(app: &TestApp) -> Value {
     app.post("/api/v1/plugins/echo/rollback", &json!({})).await.expect(200)
 }
 
 /// This version serves, on each look.
-async fn serves(app: &TestApp, version: &str) {
+pub(crate) async fn serves(app: &TestApp, version: &str) {
     for _ in 0..3 {
         app.settle().await;
         let plugin = app.plugin("echo").await;

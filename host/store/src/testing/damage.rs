@@ -1,4 +1,5 @@
-//! What somebody who has the database may do to the log, for [`raw`](super::raw).
+//! What somebody who has the database may do to the log, and how it comes to refuse what is to be written, for
+//! [`raw`](super::raw).
 
 /// Another body for the fourth event.
 pub const EDITED_4: &str = "UPDATE events SET body = body_hash WHERE seq = 4";
@@ -10,3 +11,9 @@ pub const CUT_AFTER_2: &str = "DELETE FROM audit_checkpoints; DELETE FROM events
 /// The body of the last event that tells of a purge is gone.
 pub const ERASED_PURGE: &str = "UPDATE events SET body = NULL, target_id = NULL WHERE kind = 'audit_log.purged' \
                                 AND seq = (SELECT MAX(seq) FROM events WHERE kind = 'audit_log.purged')";
+
+/// SQLite refuses to change any plugin's row.
+pub const REFUSED_PLUGINS: &str =
+    "CREATE TRIGGER refused BEFORE UPDATE ON plugins BEGIN SELECT RAISE(ABORT, 'refused'); END";
+/// It does not any more.
+pub const PLUGINS_AGAIN: &str = "DROP TRIGGER refused";

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use hardpoint_domain::manifest::Kind;
 use hardpoint_store::plugin_files::{self, PluginFile};
 use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
-use hardpoint_store::{Lane, StoreError, revision};
+use hardpoint_store::testing::MIGRATIONS;
+use hardpoint_store::{Engine, Lane, StoreError, revision};
 
 use crate::support::{Fixture, at, on_both};
 
@@ -16,6 +19,8 @@ on_both!(
     racing_activations_leave_one_active,
     a_version_is_here_by_a_hosts_file,
     files_are_noted_by_host_and_name,
+    notes_of_hosts_that_are_gone_are_forgotten,
+    what_is_from_before_there_were_hosts_is_unclaimed,
 );
 
 fn version(id: &str, digest: &str) -> NewPlugin {
@@ -289,4 +294,82 @@ async fn files_are_noted_by_host_and_name(db: Fixture) {
     assert_eq!(noted("one").await, expected[1..]);
     assert!(remove("b.wasm").await.unwrap());
     assert_eq!((noted("one").await, noted("other").await), (Vec::new(), of_other.to_vec()));
+}
+
+/// Each container with a fresh data folder is a host of its own, and gone with it.
+async fn notes_of_hosts_that_are_gone_are_forgotten(db: Fixture) {
+    let file = |host: &str| PluginFile {
+        host: host.into(),
+        name: "a.wasm".into(),
+        size: 1,
+        mtime: at(0),
+        digest: None,
+        state: State::Active,
+        reason: None,
+        seen_at: at(1),
+    };
+    let files = ["one", "other", "gone"].map(file);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move {
+            for file in files {
+                plugin_files::put(tx, &file).await?;
+            }
+            plugin_files::renew(tx, "other", at(8), at(0)).await?;
+            plugin_files::renew(tx, "one", at(9), at(5)).await
+        })
+    });
+    write.await.unwrap();
+    let mut conn = db.store.read().await.unwrap();
+    let mut seen = Vec::new();
+    for host in ["one", "other", "gone"] {
+        let noted = plugin_files::list(&mut conn, host).await.unwrap();
+        seen.push(noted.into_iter().map(|file| file.seen_at).collect::<Vec<_>>());
+    }
+    assert_eq!(seen, [vec![at(9)], vec![at(8)], vec![]]);
+}
+
+/// What files brought before hosts were told apart; not what an operator has brought back since.
+async fn what_is_from_before_there_were_hosts_is_unclaimed(db: Fixture) {
+    for digest in ["aa", "bb", "cc"] {
+        publish(&db, version("openai", digest), State::PendingApproval).await;
+    }
+    publish(&db, NewPlugin { source: Source::Upload, ..version("openai", "dd") }, State::PendingApproval)
+        .await;
+    let file = PluginFile {
+        host: "one".into(),
+        name: "a.wasm".into(),
+        size: 1,
+        mtime: at(0),
+        digest: Some("aa".into()),
+        state: State::Active,
+        reason: None,
+        seen_at: at(1),
+    };
+    let write = db.store.write(Lane::Request, |tx| {
+        Box::pin(async move {
+            plugins::approve(tx, "openai", "aa", "key_9", at(20)).await?;
+            plugins::approve(tx, "openai", "bb", "key_9", at(40)).await?;
+            plugins::set_host(tx, "openai", "cc", Some("one")).await?;
+            plugin_files::put(tx, &file).await
+        })
+    });
+    write.await.unwrap();
+    let hosts = async || {
+        let rows = plugins::versions(&mut db.store.read().await.unwrap(), "openai").await.unwrap();
+        rows.into_iter().map(|row| (row.digest, row.host)).collect::<BTreeMap<_, _>>()
+    };
+    let before = hosts().await;
+    let applied = format!("UPDATE migrations SET applied_at = {} WHERE version = 18", at(30).micros());
+    db.direct().await.run(&applied).await;
+    let migration = MIGRATIONS.iter().find(|migration| migration.name == "unclaimed_plugins").unwrap();
+    let noted = async || plugin_files::list(&mut db.store.read().await.unwrap(), "one").await.unwrap().len();
+    if db.store.engine() == Engine::Sqlite {
+        db.direct().await.run(migration.sqlite).await;
+        assert_eq!((hosts().await, noted().await), (before, 1));
+        return;
+    }
+    db.direct().await.run(migration.postgres).await;
+    let mut expected = before;
+    expected.insert("aa".to_owned(), Some(plugins::UNCLAIMED.to_owned()));
+    assert_eq!((hosts().await, noted().await), (expected, 0));
 }

@@ -74,6 +74,11 @@ impl Planned {
         self.readiness == Readiness::Ready
     }
 
+    /// Whether what keeps it from being live is this host's own matter: a secret that others may have.
+    pub fn is_held_up_here(&self) -> bool {
+        matches!(self.readiness, Readiness::Lacking { .. })
+    }
+
     /// The exact way to allow what is missing.
     pub fn remedy(&self, plugin: &str) -> Option<String> {
         match &self.readiness {
@@ -220,7 +225,9 @@ fn give_secrets(config: &Config, binding: Option<&Binding>, manifest: &Manifest,
     for wish in &planned.asked.secrets {
         let named = binding.and_then(|binding| binding.secrets.get(&wish.name));
         let configured = named.and_then(|secret| config.secrets.get(secret));
-        if let (Some(secret), None, true) = (named, configured, planned.is_ready()) {
+        // Before anything is said of leave: where its audience is not known, it cannot be given either.
+        let may_lack = matches!(planned.readiness, Readiness::Ready | Readiness::Pending(_));
+        if let (Some(secret), None, true) = (named, configured, may_lack) {
             let (name, audience) = (wish.name.clone(), wish.audience.clone());
             planned.readiness = Readiness::Lacking { name, secret: secret.clone(), audience };
         }

@@ -95,6 +95,9 @@ impl Desk {
         if decision.load.contains(&row.digest) {
             return Some(Prospect::Serves);
         }
+        if let Some((_, reason)) = decision.idle_here.filter(|(digest, _)| *digest == row.digest) {
+            return Some(Prospect::Waits(reason));
+        }
         let change = decision.changes.into_iter().find(|(digest, _)| *digest == row.digest);
         match change?.1 {
             Change::Wait(reason) | Change::Reject(reason) => Some(Prospect::Waits(reason)),

@@ -1,16 +1,16 @@
 //! The operator's switches: pause, resume, go back to the version before. Like the rest of the desk they work
 //! on the store alone; running servers follow.
 
+use hardpoint_domain::time::Timestamp;
 use hardpoint_store::plugins::{self, Plugin, State};
-use hardpoint_store::{Lane, begin_change};
+use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
 use super::desk;
 use super::narrow::{TakenBack, would_narrow};
-use super::{Desk, DeskError};
+use super::{Desk, DeskError, is_revoked};
 use crate::service::events::{self, Author};
 use crate::worker::reload::decide::{has_served, versions_before};
-use crate::worker::reload::publish::supersede_waiting;
 
 /// A version that was gone back to.
 #[derive(Clone, Debug)]
@@ -108,9 +108,7 @@ impl Desk {
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
                 // It is here by an operator's word, whatever becomes of files.
                 plugins::set_host(tx, &plugin, &row.digest, None).await?;
-                let reason =
-                    format!("{} went back to version {} while it waited", author.name(), row.version);
-                supersede_waiting(tx, &versions, &row.digest, &reason, now).await?;
+                overtake(tx, &versions, &row, &author.name(), now).await?;
                 // Other bytes may have come under the same version since: these are the ones that are meant.
                 plugins::approve(tx, &plugin, &row.digest, &author.name(), now).await?;
                 let taken_back = would_narrow(tx, &config, &row).await?;
@@ -128,6 +126,29 @@ impl Desk {
             None => DeskError::State(format!("plugin `{id}` has no version that served before")),
         })
     }
+}
+
+/// Whatever waits beside the version that was gone back to waits no more, and what could not be loaded is not tried
+/// again: either would take its place without anybody's word. What an operator revoked stays revoked.
+async fn overtake(
+    tx: &mut Tx,
+    versions: &[Plugin],
+    back: &Plugin,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for other in versions.iter().filter(|row| row.digest != back.digest && !is_revoked(row)) {
+        let reason = match other.state {
+            State::PendingApproval => format!("{by} went back to version {} while it waited", back.version),
+            State::Rejected => {
+                let why = other.reason.as_deref().unwrap_or("it was rejected");
+                format!("{by} went back to version {}; before that: {why}", back.version)
+            }
+            _ => continue,
+        };
+        plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
+    }
+    Ok(())
 }
 
 /// Refuses to go back to what is not behind.

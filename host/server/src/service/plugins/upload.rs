@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Desk;
 use crate::config::Config;
 use crate::service::events::{self, Author};
-use crate::worker::reload::new_plugin;
+use crate::worker::reload::{host, new_plugin};
 
 /// Why an upload was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,8 @@ pub async fn inspect_upload(config: &Config, bytes: Bytes) -> Result<Inspection,
 
 impl Desk {
     /// Keeps bytes as a version that waits for approval. Bytes that are known keep their state,
-    /// unless they were removed: then they wait again.
+    /// unless they were removed: then they wait again. What is in this host's folder is here by its file, and goes
+    /// with it, whether or not a server has seen it yet.
     pub async fn upload(
         &self,
         author: &Author,
@@ -52,6 +53,10 @@ impl Desk {
         let key = BlobKey::plugin(&inspection.digest)?;
         self.store.blobs().put(&key, bytes).await?;
         let new = new_plugin(inspection, source, file_name);
+        let host = match source {
+            Source::Folder => Some(self.host()?),
+            Source::Upload | Source::Shipped => None,
+        };
         let now = self.clock.now();
         let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
         let event = author.event(now, &*self.rng, "plugin.uploaded", events::plugin(&new.id), after);
@@ -66,10 +71,18 @@ impl Desk {
                 if known.is_some() {
                     plugins::set_state(tx, &kept.id, &kept.digest, State::PendingApproval, None, now).await?;
                 }
+                if let Some(host) = host {
+                    plugins::set_host(tx, &kept.id, &kept.digest, Some(&host)).await?;
+                }
                 tx.append(&event, &[]).await?;
                 Ok(plugins::get(tx, &kept.id, &kept.digest).await?.unwrap_or(kept))
             })
         });
         Ok(write.await?)
+    }
+
+    fn host(&self) -> Result<String, StoreError> {
+        let own = host::own(&self.config, self.store.engine(), &*self.clock, &*self.rng);
+        own.map_err(|error| StoreError::Unavailable(format!("this host's id: {error}")))
     }
 }

@@ -47,6 +47,9 @@ pub struct Decision {
     pub load: Vec<String>,
     /// Changes in the store, by digest.
     pub changes: Vec<(String, Change)>,
+    /// Why the active version, by its digest, does not serve on this host though it may on others. That is no change in
+    /// the store: a host where nothing is missing would take it back, and both would go on for ever.
+    pub idle_here: Option<(String, String)>,
 }
 
 /// Decides about the versions of one plugin.
@@ -71,13 +74,29 @@ pub fn decide(
     let active = versions.iter().find(|version| version.state == State::Active);
     let live =
         active.map(|active| serve_on(config, active, arranged, loaded, &mut decision)).unwrap_or_default();
-    if active.is_some() && decision.serve.is_none() && decision.changes.is_empty() {
+    let is_settled = !decision.changes.is_empty() || decision.idle_here.is_some();
+    if active.is_some() && decision.serve.is_none() && !is_settled {
         serve_before(config, versions, arranged, loaded, &mut decision);
     }
     if let Some(candidate) = candidate(versions) {
         consider(config, candidate, versions, arranged, &live, loaded, &mut decision);
+        if takes_over(&decision, &candidate.digest, loaded) {
+            // What served is set aside by it, and does not wait beside what was gone back to.
+            let waits = |(digest, change): &(String, Change)| {
+                active.is_some_and(|active| active.digest == *digest) && matches!(change, Change::Wait(_))
+            };
+            decision.changes.retain(|change| !waits(change));
+        }
     }
     decision
+}
+
+/// Whether a candidate is activated, or will be as soon as it is loaded.
+fn takes_over(decision: &Decision, digest: &str, loaded: &dyn Fn(&str) -> Loaded) -> bool {
+    let is_activated =
+        decision.changes.iter().any(|(of, change)| of == digest && *change == Change::Activate);
+    let is_loading = || decision.load.iter().any(|of| of == digest);
+    is_activated || (is_loading() && matches!(loaded(digest), Loaded::NotYet))
 }
 
 /// The configuration names the only bytes that serve. That is this host's own matter: where the store has
@@ -153,7 +172,12 @@ fn serve_on(
     };
     let planned = plan(config, arranged, &manifest);
     if !planned.iter().any(Planned::is_ready) {
-        decision.changes.push((active.digest.clone(), Change::Wait(obstacles(&manifest, &planned))));
+        let (digest, reason) = (active.digest.clone(), obstacles(&manifest, &planned));
+        if planned.iter().any(Planned::is_held_up_here) {
+            decision.idle_here = Some((digest, reason));
+        } else {
+            decision.changes.push((digest, Change::Wait(reason)));
+        }
         return Vec::new();
     }
     match &known {
@@ -221,7 +245,7 @@ fn consider(
     decision: &mut Decision,
 ) {
     let digest = &candidate.digest;
-    let Decision { serve, load, changes } = decision;
+    let Decision { serve, load, changes, .. } = decision;
     let mut change = |change: Change| {
         // Only what differs is written: every write is seen, and answered, by every host.
         if !matches!(&change, Change::Wait(reason) if candidate.reason.as_ref() == Some(reason)) {

@@ -44,14 +44,23 @@ pub struct SeenFile {
 impl SeenFile {
     /// Whether the same would be noted of it for later processes.
     pub(super) fn is_noted_like(&self, other: &Self) -> bool {
-        let noted = |file: &Self| file.signature.map(|signature| (signature.size, signature.mtime));
-        self.state == other.state && noted(self) == noted(other)
+        self.state == other.state && self.is_as_large_and_old(other)
     }
 
-    /// Whether this process saw it before, and it was written since.
+    /// Whether it was written since. Of what an earlier process noted, other times alone tell nothing: a new image
+    /// touches every file.
     pub(super) fn is_written_again(&self, now: &Self) -> bool {
         let was_seen = self.signature.is_some_and(|signature| !signature.is_noted());
-        was_seen && (self.signature != now.signature || self.state != now.state)
+        if was_seen {
+            return self.signature != now.signature || self.state != now.state;
+        }
+        let was_bad = !matches!(self.state, FileState::Version { .. });
+        self.state != now.state && !(was_bad && self.is_as_large_and_old(now))
+    }
+
+    fn is_as_large_and_old(&self, other: &Self) -> bool {
+        let noted = |file: &Self| file.signature.map(|signature| (signature.size, signature.mtime));
+        noted(self) == noted(other)
     }
 }
 
@@ -167,6 +176,19 @@ impl Files {
             }
         }
         winners
+    }
+
+    /// Whether this file would speak for its plugin if the one of these that does were not missing, perhaps for good.
+    pub(super) fn waits_for_missing(
+        &self,
+        name: &str,
+        speaking: &BTreeMap<String, (String, String)>,
+    ) -> bool {
+        let Some(FileState::Version { id, .. }) = self.get(name).map(|file| &file.state) else {
+            return false;
+        };
+        let speaker = speaking.get(id).and_then(|(speaker, _)| self.get(speaker));
+        speaker.is_some_and(|speaker| speaker.missing_since.is_some())
     }
 
     fn rank(&self, name: &str) -> Option<(Option<Version>, i64)> {

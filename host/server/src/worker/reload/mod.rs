@@ -31,6 +31,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::Generation;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -160,7 +161,7 @@ async fn keep(mut keeper: Keeper, mut orders: Orders, mut stop: watch::Receiver<
         tokio::select! {
             order = orders.0.recv() => {
                 let Some(order) = order else { return };
-                keeper.retry(&order.retry).await;
+                keeper.forget_failures(order.retry);
                 waiting.extend(order.done);
                 look = true;
             }
@@ -224,8 +225,12 @@ struct Keeper {
     rewritten: BTreeSet<String>,
     /// Names of files of which something else is to be noted for later processes.
     unnoted: BTreeSet<String>,
+    /// When what is noted was last renewed.
+    renewed: Option<Timestamp>,
     /// Why a file's version could not be published, by the file's name.
     unpublished: BTreeMap<String, String>,
+    /// What is to be tried again, and is not yet written down in the store.
+    retries: Vec<Retry>,
     loaded: HashMap<String, Loaded>,
     loads: JoinSet<(String, Result<Arc<Generation>, Unloaded>)>,
     places: Arc<Semaphore>,
@@ -251,7 +256,9 @@ impl Keeper {
             winners: BTreeMap::new(),
             rewritten: BTreeSet::new(),
             unnoted: BTreeSet::new(),
+            renewed: None,
             unpublished: BTreeMap::new(),
+            retries: Vec::new(),
             loaded: HashMap::new(),
             loads: JoinSet::new(),
             places: Arc::new(Semaphore::new(LOADS)),
@@ -269,6 +276,7 @@ impl Keeper {
         if look {
             self.scan().await;
         }
+        self.retry_versions().await;
         self.note_arrivals().await;
         self.reconcile().await;
         let is_settled = self.loads.is_empty() && !self.dirty;

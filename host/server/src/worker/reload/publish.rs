@@ -3,26 +3,35 @@
 use hardpoint_domain::time::{Rng, Timestamp};
 use hardpoint_runtime::Inspection;
 use hardpoint_store::blobs::BlobKey;
-use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
+use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State, UNCLAIMED};
 use hardpoint_store::{Engine, Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
 use super::Keeper;
+use super::files::FileState;
 use super::folder::Entry;
 use super::scan::held;
 use crate::service::events::{self, Author};
 use crate::service::plugins::is_revoked;
+
+/// Why a version is no candidate that [`Arrival::Passed`] brought.
+const PASSED: &str =
+    "its file came to speak for the plugin only when another one went: it serves once somebody approves it";
 
 /// What a file brings that comes to speak for its plugin, or was written once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
     /// A version that nobody has seen yet: a candidate.
     New,
+    /// One that nobody has seen yet either, of a file that spoke for nothing until another one went, while what serves
+    /// came otherwise: it is known from now on, and no candidate.
+    Passed,
     /// One that was taken away or could not be loaded: a candidate again.
     Again,
     /// One that was superseded, and that this host's folder goes back to: a candidate again.
     Return,
-    /// One that is here by this host's folder, and whose file has another name now.
+    /// One that is here by this host's folder, and whose file has another name now; or by a folder that nobody has
+    /// said is theirs, which is this host's from now on.
     Moved,
     /// One that is here otherwise, or does not come back by a file: its bytes are all that it brings.
     Copy,
@@ -35,8 +44,8 @@ pub(super) struct Place {
     pub(super) host: String,
     /// The digest that spoke for the plugin there before, if any did.
     pub(super) before: Option<String>,
-    /// Whether its bytes were written: they are others, or the same once more. Else it only came to be the one that
-    /// speaks, or has another name.
+    /// Whether the file was written: it is new, or its bytes are others, or the same once more. Else it only came to be
+    /// the one that speaks, or has another name.
     pub(super) is_written: bool,
     /// Whether other hosts share the store.
     pub(super) is_shared: bool,
@@ -47,31 +56,75 @@ pub(super) struct Place {
 impl Place {
     /// What the file brings, with these versions of its plugin in the store.
     pub(super) fn arrival(&self, versions: &[Plugin], name: &str, digest: &str) -> Arrival {
-        let Some(known) = find(versions, digest) else { return Arrival::New };
+        let Some(known) = find(versions, digest) else {
+            let is_news = self.is_written || self.before.is_none() || self.steps_in(versions);
+            return if is_news { Arrival::New } else { Arrival::Passed };
+        };
         // What an operator took out of service is not brought back by copying the same bytes again.
         if is_revoked(known) {
             return Arrival::Copy;
         }
-        let is_ours = known.host.as_ref() == Some(&self.host);
         match known.state {
-            State::Rejected | State::Removed if self.is_written && !self.may_lag => Arrival::Again,
+            State::Rejected | State::Removed if self.comes_again(versions) => Arrival::Again,
+            State::Rejected | State::Removed => Arrival::Copy,
             State::Superseded if known.source != Source::Upload && self.goes_back(versions, digest) => {
                 Arrival::Return
             }
-            State::Rejected | State::Removed => Arrival::Copy,
-            _ if is_ours && known.file_name.as_deref() != Some(name) => Arrival::Moved,
+            _ if self.is_unclaimed_or_moved(known, name) => Arrival::Moved,
             _ => Arrival::Copy,
         }
+    }
+
+    /// Whether what was taken away or could not be loaded is to be tried once more.
+    fn comes_again(&self, versions: &[Plugin]) -> bool {
+        !self.may_lag && (self.is_written || self.steps_in(versions))
     }
 
     /// Whether other bytes spoke here, and by this host's folder: not as a copy of what came otherwise, nor merely
     /// written once more.
     fn goes_back(&self, versions: &[Plugin], digest: &str) -> bool {
+        if self.may_lag || self.before.as_deref() == Some(digest) {
+            return false;
+        }
+        if !self.is_written {
+            return self.steps_in(versions);
+        }
         let Some(before) = &self.before else { return !self.is_shared };
-        let came_otherwise = |row: &Plugin| {
-            row.source == Source::Upload || row.host.as_ref().is_some_and(|host| *host != self.host)
-        };
-        !self.may_lag && before != digest && !find(versions, before).is_some_and(came_otherwise)
+        let came_otherwise =
+            |row: &Plugin| row.source == Source::Upload || (row.host.is_some() && !self.is_ours(row));
+        !find(versions, before).is_some_and(came_otherwise)
+    }
+
+    /// Whether a file may take the place of the one that spoke before without having been written: what serves came by
+    /// this host's folder or, where nothing does, what the other file brought was to. Where an operator, an upload or
+    /// another host had the last word, the file that went had none to leave.
+    fn steps_in(&self, versions: &[Plugin]) -> bool {
+        let waits = |row: &Plugin| row.state == State::PendingApproval && !self.is_ours(row);
+        if versions
+            .iter()
+            .any(|row| waits(row) && (row.source != Source::Upload || row.approved_by.is_some()))
+        {
+            return false;
+        }
+        if let Some(serving) = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused))
+        {
+            return self.is_ours(serving);
+        }
+        let before = self.before.as_ref().and_then(|before| find(versions, before));
+        before.is_some_and(|row| {
+            let was_to = matches!(row.state, State::PendingApproval | State::Rejected) && !is_revoked(row);
+            was_to && self.is_ours(row)
+        })
+    }
+
+    fn is_unclaimed_or_moved(&self, known: &Plugin, name: &str) -> bool {
+        let is_unclaimed = known.host.as_deref() == Some(UNCLAIMED);
+        is_unclaimed || (self.is_ours(known) && known.file_name.as_deref() != Some(name))
+    }
+
+    /// Whether a version is here by this host's file, or by one of which nobody has said that it is theirs.
+    fn is_ours(&self, row: &Plugin) -> bool {
+        row.host.as_deref().is_some_and(|host| host == self.host || host == UNCLAIMED)
     }
 }
 
@@ -87,12 +140,16 @@ impl Keeper {
             if before == Some(&speaks) && !is_rewritten {
                 continue;
             }
+            // One that turned bad, or is being written, is still there, and speaks on.
+            if before.is_some_and(|(spoke, _)| spoke != name && self.is_bad(spoke)) && !is_rewritten {
+                continue;
+            }
             let is_shared = self.app.store.engine() == Engine::Postgres;
-            let before = before.map(|(_, digest)| digest.clone());
+            let is_renamed = before.is_some_and(|(spoke, held)| spoke != name && held == digest);
             let place = Place {
                 host: self.host.clone(),
-                is_written: is_rewritten || before.as_ref() != Some(digest),
-                before,
+                is_written: is_rewritten && !is_renamed,
+                before: before.map(|(_, digest)| digest.clone()),
                 is_shared,
                 may_lag: is_first && is_shared,
             };
@@ -109,6 +166,21 @@ impl Keeper {
                 }
             }
         }
+        self.forget_what_was_written();
+    }
+
+    /// What is written while another file speaks brings nothing when that one goes, however much later; unless that
+    /// one is missing already, and this one was written in its place.
+    fn forget_what_was_written(&mut self) {
+        let (files, unpublished) = (&self.files, &self.unpublished);
+        let speaking = files.winners();
+        self.rewritten
+            .retain(|name| unpublished.contains_key(name) || files.waits_for_missing(name, &speaking));
+    }
+
+    /// Whether a file is there and holds no version: it turned bad, or is on its way.
+    fn is_bad(&self, name: &str) -> bool {
+        self.files.get(name).is_some_and(|file| !matches!(file.state, FileState::Version { .. }))
     }
 
     /// Puts a file's version into blob store and store, as far as it brings anything.
@@ -147,12 +219,12 @@ impl Keeper {
         tokio::task::spawn_blocking(move || folder.entry(&name).ok()).await.ok()?
     }
 
-    /// Takes away what was here by a file of this folder, where the last one that spoke for its plugin is gone. A
-    /// file that turned bad is still there.
+    /// Takes away what was here by a file of this folder, where the last one that spoke for its plugin is gone or
+    /// holds another plugin. A file that turned bad is still there.
     pub(super) async fn take_orphans_away(&mut self) {
         let speaking = self.files.winners();
         let is_gone = |(id, (name, _)): &(&String, &(String, String))| {
-            !speaking.contains_key(*id) && self.files.get(name).is_none()
+            !speaking.contains_key(*id) && !self.is_bad(name)
         };
         let orphans: Vec<(String, String)> =
             self.winners.iter().filter(is_gone).map(|(id, (name, _))| (id.clone(), name.clone())).collect();
@@ -187,38 +259,39 @@ pub(super) async fn take_in(
     if arrival == Arrival::Copy {
         return Ok(arrival);
     }
-    plugins::upsert(tx, new, State::PendingApproval, None, now).await?;
+    let (state, reason) = match arrival {
+        Arrival::Passed => (State::Superseded, Some(PASSED)),
+        _ => (State::PendingApproval, None),
+    };
+    plugins::upsert(tx, new, state, reason, now).await?;
     plugins::set_host(tx, &new.id, &new.digest, Some(&place.host)).await?;
     if arrival == Arrival::Moved {
         return Ok(arrival);
     }
-    if arrival != Arrival::New {
+    if matches!(arrival, Arrival::Again | Arrival::Return) {
         plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
     }
-    // One candidate a plugin; uploads wait for somebody who names them.
-    let of_folders: Vec<Plugin> = versions.into_iter().filter(|row| row.source == Source::Folder).collect();
-    let reason = format!("version {} came before it was allowed", new.version);
-    supersede_waiting(tx, &of_folders, &new.digest, &reason, now).await?;
+    if arrival != Arrival::Passed {
+        supersede_waiting(tx, &versions, new, now).await?;
+    }
     let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
     let event = Author::system().event(now, rng, "plugin.published", events::plugin(&new.id), after);
     tx.append(&event, &[]).await?;
     Ok(arrival)
 }
 
-/// Of these versions, those that wait beside the one with this digest wait no more, for this reason.
-///
-/// # Errors
-/// The store's.
-pub(crate) async fn supersede_waiting(
+/// One candidate a plugin: of these versions, those that files brought and that wait, wait no more. Uploads wait for
+/// somebody who names them.
+async fn supersede_waiting(
     tx: &mut Tx,
     versions: &[Plugin],
-    digest: &str,
-    reason: &str,
+    new: &NewPlugin,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for other in versions {
-        if other.state == State::PendingApproval && other.digest != digest {
-            plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(reason), now).await?;
+    let reason = format!("version {} came before it was allowed", new.version);
+    for other in versions.iter().filter(|row| row.source == Source::Folder && row.digest != new.digest) {
+        if other.state == State::PendingApproval {
+            plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
         }
     }
     Ok(())
@@ -240,9 +313,7 @@ pub(super) async fn take_away(
     begin_change(tx).await?;
     let reason = format!("the file {file} was removed from the plugins folder");
     for row in plugins::versions(tx, id).await? {
-        let is_there =
-            matches!(row.state, State::Active | State::Paused | State::PendingApproval | State::Rejected);
-        if !is_there || row.host.as_deref() != Some(host) {
+        if !is_here_by(&row, host) {
             continue;
         }
         plugins::set_state(tx, id, &row.digest, State::Removed, Some(&reason), now).await?;
@@ -252,6 +323,13 @@ pub(super) async fn take_away(
         tx.append(&event, &[]).await?;
     }
     Ok(())
+}
+
+/// Whether a version goes with this host's file.
+pub(super) fn is_here_by(row: &Plugin, host: &str) -> bool {
+    let is_there =
+        matches!(row.state, State::Active | State::Paused | State::PendingApproval | State::Rejected);
+    is_there && row.host.as_deref() == Some(host)
 }
 
 /// A version, from what its bytes say.

@@ -1,6 +1,7 @@
 //! Looking through the folder: what is new in it, what changed, what is gone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Inspection, LoadError, inspect};
@@ -9,11 +10,18 @@ use hardpoint_store::plugins::{self, Plugin, Source, State};
 use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use tokio::time::Instant;
 
-use super::Keeper;
 use super::decide::Loaded;
 use super::files::{FileState, SeenFile};
 use super::folder::{Content, Entry, Folder, Signature};
+use super::publish::is_here_by;
+use super::{Keeper, Retry};
 use crate::service::plugins::is_revoked;
+
+/// How often a host says that it is still there.
+const RENEWED: Duration = Duration::from_secs(86_400);
+
+/// How long a host may be away until what it noted of its folder is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(56 * 86_400);
 
 /// What a file turned out to be.
 enum Look {
@@ -64,9 +72,10 @@ impl Keeper {
         self.publish_winners(is_first).await;
         self.take_orphans_away().await;
         self.note_down().await;
+        self.renew_notes().await;
         if is_first {
             // Another version of the host, another machine: what failed before may do now.
-            self.retry_versions(None).await;
+            self.owe(Retry::All);
         }
     }
 
@@ -89,21 +98,32 @@ impl Keeper {
     }
 
     /// Takes up what an earlier process of this host noted of the folder: what differs from that is news, and what
-    /// went since is gone.
+    /// went since is gone. What it published and did not come to note is here by this host's files all the same, and
+    /// so is what a file brought that holds another plugin by now.
     async fn recall(&mut self) -> Result<(), StoreError> {
         let mut conn = self.app.store.read().await?;
         let noted = plugin_files::list(&mut conn, &self.host).await?;
         let versions = plugins::list(&mut conn).await?;
         let by_digest: HashMap<&str, &Plugin> =
             versions.iter().map(|row| (row.digest.as_str(), row)).collect();
+        let mut bad = Vec::new();
         for file in noted {
             let held = file.digest.as_deref().and_then(|digest| by_digest.get(digest).copied());
-            if let Some(held) = held {
-                self.winners.insert(held.id.clone(), (file.name.clone(), held.digest.clone()));
+            if let Some(held) = held
+                && file.state == State::Rejected
+                && is_here_by(held, &self.host)
+            {
+                bad.push((held.id.clone(), (file.name.clone(), held.digest.clone())));
             }
             self.files.recall(file, held, Instant::now());
         }
-        self.winners.extend(self.files.winners());
+        self.winners = self.files.winners();
+        // One that turned bad speaks on until it is gone.
+        self.winners.extend(bad);
+        for row in versions.iter().filter(|row| is_here_by(row, &self.host)) {
+            let file = row.file_name.clone().unwrap_or_default();
+            self.winners.entry(row.id.clone()).or_insert((file, row.digest.clone()));
+        }
         self.is_recalled = true;
         Ok(())
     }
@@ -149,6 +169,7 @@ impl Keeper {
         let Some(now) = self.files.get(name) else { return };
         let Some(before) = before else {
             self.unnoted.insert(name.to_owned());
+            self.rewritten.insert(name.to_owned());
             return;
         };
         // A write for each of a thousand files that are as they were would be a slow start.
@@ -202,6 +223,23 @@ impl Keeper {
         }
     }
 
+    /// Says now and then that this host is still there, and forgets the notes of those that are not: each container
+    /// with a fresh data folder is another host.
+    async fn renew_notes(&mut self) {
+        let now = self.app.clock.now();
+        if self.renewed.is_some_and(|renewed| now < renewed.plus(RENEWED)) {
+            return;
+        }
+        let host = self.host.clone();
+        let write = self.app.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move { plugin_files::renew(tx, &host, now, now.minus(FORGOTTEN)).await })
+        });
+        match write.await {
+            Ok(()) => self.renewed = Some(now),
+            Err(error) => tracing::warn!(%error, "what is noted of the plugins folder is not renewed"),
+        }
+    }
+
     /// What is to be noted of a file; nothing of one that is gone.
     fn noted(&self, name: &str) -> Option<PluginFile> {
         let file = self.files.get(name)?;
@@ -226,27 +264,40 @@ impl Keeper {
     }
 
     /// Forgets failures, so that they are tried again. What an operator revoked stays revoked.
-    pub(super) async fn retry(&mut self, retry: &super::Retry) {
-        let only = match retry {
-            super::Retry::None => return,
-            super::Retry::Plugin(id) => Some(id.clone()),
-            super::Retry::All => None,
-        };
+    pub(super) fn forget_failures(&mut self, retry: Retry) {
+        if retry == Retry::None {
+            return;
+        }
         self.loaded.retain(|_, loaded| !matches!(loaded, Loaded::Failed(_) | Loaded::Missing(_)));
-        if only.is_none() {
+        if retry == Retry::All {
             self.files.forget_rejected();
         }
-        self.retry_versions(only).await;
+        self.owe(retry);
     }
 
-    async fn retry_versions(&mut self, only: Option<String>) {
-        let spoken_for: HashSet<String> = self.winners.values().map(|(_, digest)| digest.clone()).collect();
-        let now = self.app.clock.now();
-        let write = self.app.store.write(Lane::Request, move |tx| {
-            Box::pin(async move { try_again(tx, only.as_deref(), &spoken_for, now).await })
-        });
-        if let Err(error) = write.await {
-            self.store_trouble("trying failed plugins again", &error);
+    fn owe(&mut self, retry: Retry) {
+        if !self.retries.contains(&retry) {
+            self.retries.push(retry);
+        }
+    }
+
+    /// Makes versions candidates again that were asked for. What the store refuses stays due.
+    pub(super) async fn retry_versions(&mut self) {
+        while let Some(retry) = self.retries.first() {
+            let only = match retry {
+                Retry::Plugin(id) => Some(id.clone()),
+                Retry::All | Retry::None => None,
+            };
+            let spoken_for: HashSet<String> =
+                self.winners.values().map(|(_, digest)| digest.clone()).collect();
+            let now = self.app.clock.now();
+            let write = self.app.store.write(Lane::Request, move |tx| {
+                Box::pin(async move { try_again(tx, only.as_deref(), &spoken_for, now).await })
+            });
+            if let Err(error) = write.await {
+                return self.store_trouble("trying failed plugins again", &error);
+            }
+            self.retries.remove(0);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Whatever is published, granted, revoked, rolled back, paused and removed, in whatever order: what a live
 //! binding may do is never more than what the version that serves asks for, nor than what an operator has
 //! allowed and not taken back. What was allowed is kept here in sets of single requests, apart from the desk. And
-//! what an operator went back to serves until somebody decides otherwise, whatever waits and whichever file goes; of
-//! two hosts, neither takes away what the other published.
+//! what an operator went back to serves until somebody decides otherwise, whatever waits, whichever file goes and
+//! whatever is tried again after a start; of two hosts, neither takes away what the other published, and no file that
+//! goes takes the place of what came otherwise from it.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,10 +26,10 @@ use crate::config::{Config, Sources};
 use crate::service::events::Author;
 use crate::service::plugins::bind::NewBinding;
 use crate::service::plugins::plan::{Planned, plan};
-use crate::service::plugins::{Desk, DeskError};
+use crate::service::plugins::{Desk, DeskError, is_revoked};
 use crate::worker::reload::carry_out::carry_out;
-use crate::worker::reload::publish::{Arrival, Place, take_away, take_in};
 
+mod folders;
 mod races;
 
 const ID: &str = "any";
@@ -94,10 +95,14 @@ impl Bytes {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// As a file of one of the [`HOSTS`], or an upload.
+    /// As a file, or an upload.
     Publish(usize, Published),
-    /// The file of one of the [`HOSTS`] goes.
+    /// A file goes.
     Unpublish(usize),
+    /// It cannot be loaded from now on.
+    Break(usize),
+    /// One of the [`HOSTS`] starts anew, in another version: whatever could not be loaded now can.
+    Restart(usize),
     Grant(Option<usize>, Option<usize>),
     Revoke(Option<usize>),
     RollBack(Option<usize>),
@@ -110,12 +115,16 @@ enum Step {
     Remove,
 }
 
-/// Each has one file for the plugin.
+/// Each may have two files for the plugin.
 const HOSTS: [&str; 2] = ["one", "other"];
+
+/// The files of all hosts: the even ones are of the first.
+const FILES: usize = 4;
 
 /// How bytes come.
 #[derive(Clone, Copy, Debug)]
 enum Published {
+    /// As one of the [`FILES`].
     File(usize),
     Upload,
 }
@@ -136,9 +145,11 @@ fn life() -> impl Strategy<Value = (bool, Vec<Bytes>, Vec<Step>)> {
     let which = || prop::option::of(0_usize..4);
     let binding = || prop_oneof![2 => Just(None), 1 => (0_usize..4).prop_map(Some)];
     let step = prop_oneof![
-        6 => (0_usize..4, prop_oneof![3 => (0_usize..2).prop_map(Published::File), 1 => Just(Published::Upload)])
+        6 => (0_usize..4, prop_oneof![3 => (0..FILES).prop_map(Published::File), 1 => Just(Published::Upload)])
             .prop_map(|(which, how)| Step::Publish(which, how)),
-        2 => (0_usize..2).prop_map(Step::Unpublish),
+        3 => (0..FILES).prop_map(Step::Unpublish),
+        1 => (0_usize..4).prop_map(Step::Break),
+        1 => (0..HOSTS.len()).prop_map(Step::Restart),
         5 => (which(), binding()).prop_map(|(which, binding)| Step::Grant(which, binding)),
         2 => binding().prop_map(Step::Revoke),
         3 => which().prop_map(Step::RollBack),
@@ -171,8 +182,15 @@ struct World {
     /// What the configuration allows; no operator changes it.
     declared: BTreeMap<&'static str, BTreeSet<Power>>,
     approved: BTreeSet<String>,
-    /// What the file of each host holds.
-    files: [Option<String>; 2],
+    /// What each file holds, and which write that was.
+    files: [Option<(String, usize)>; FILES],
+    writes: usize,
+    /// The file and digest that speak for the plugin in each host's folder.
+    speaking: [Option<(usize, String)>; 2],
+    /// What cannot be loaded.
+    broken: BTreeSet<String>,
+    /// What serves and must go on to, whichever file went.
+    stays: Option<String>,
     /// By whose file a version is here.
     publishers: BTreeMap<String, usize>,
     /// Those that served, the last one last.
@@ -225,6 +243,7 @@ impl World {
         let desk = Desk { config: Arc::new(config), store, clock, rng: rng.clone() };
         let (allowed, approved) = Default::default();
         let (files, publishers, served, back) = Default::default();
+        let (writes, speaking, broken, stays) = Default::default();
         Self {
             desk,
             rng,
@@ -235,6 +254,10 @@ impl World {
             declared,
             approved,
             files,
+            writes,
+            speaking,
+            broken,
+            stays,
             publishers,
             served,
             back,
@@ -254,13 +277,20 @@ impl World {
         let digest = |which: &Option<usize>| which.map(|which| self.bytes[which].digest.clone());
         let binding =
             |which: &Option<usize>| Some(self.bindings.get((*which)?).unwrap_or(&self.bindings[0]).0);
-        if !matches!(step, Step::Unpublish(_) | Step::Pause | Step::Resume) {
+        let goes_on = matches!(
+            step,
+            Step::Unpublish(_) | Step::Break(_) | Step::Restart(_) | Step::Pause | Step::Resume
+        );
+        if !goes_on {
             self.back = None;
         }
+        self.stays = None;
         match step {
-            Step::Publish(which, Published::File(host)) => self.publish(*which, *host).await,
+            Step::Publish(which, Published::File(file)) => self.publish(*which, *file).await,
             Step::Publish(which, Published::Upload) => self.upload(*which).await,
-            Step::Unpublish(host) => self.unpublish(*host).await,
+            Step::Unpublish(file) => self.unpublish(*file).await,
+            Step::Break(which) => self.broken.extend(digest(&Some(*which))),
+            Step::Restart(host) => self.restart(*host).await,
             Step::Grant(which, bound) => {
                 let (digest, bound) = (digest(which), binding(bound));
                 let granted = self.desk.grant(&author, ID, digest.as_deref(), bound).await;
@@ -336,38 +366,6 @@ impl World {
         }
     }
 
-    /// As a host does it that finds a file in its folder.
-    async fn publish(&mut self, which: usize, host: usize) {
-        let new = self.new_version(which, Source::Folder);
-        let before = self.files[host].replace(new.digest.clone());
-        let place =
-            Place { host: HOSTS[host].to_owned(), before, is_written: true, is_shared: true, may_lag: false };
-        let (now, rng, digest) = (self.desk.clock.now(), self.rng.clone(), new.digest.clone());
-        let written = self.desk.store.write(Lane::Request, move |tx| {
-            Box::pin(async move { take_in(tx, &new, &place, now, &*rng).await })
-        });
-        if written.await.unwrap() != Arrival::Copy {
-            self.publishers.insert(digest, host);
-        }
-    }
-
-    /// As a host does it that misses its file. What is here otherwise stays as it is.
-    async fn unpublish(&mut self, host: usize) {
-        if self.files[host].take().is_none() {
-            return;
-        }
-        let before = self.versions().await;
-        let (now, rng) = (self.desk.clock.now(), self.rng.clone());
-        let written = self.desk.store.write(Lane::Request, move |tx| {
-            Box::pin(async move { take_away(tx, ID, "any.wasm", HOSTS[host], now, &*rng).await })
-        });
-        written.await.unwrap();
-        let after = self.versions().await;
-        for row in before.iter().filter(|row| self.publishers.get(&row.digest) != Some(&host)) {
-            assert!(after.contains(row), "{row:?} was none of {}'s: {after:?}", HOSTS[host]);
-        }
-    }
-
     async fn upload(&mut self, which: usize) {
         let new = self.new_version(which, Source::Upload);
         let (now, digest) = (self.desk.clock.now(), new.digest.clone());
@@ -414,11 +412,18 @@ impl World {
         plugins::versions(&mut self.desk.store.read().await.unwrap(), ID).await.unwrap()
     }
 
-    /// Lets everything follow that follows; whatever has to be loaded loads at once.
+    /// Lets everything follow that follows; whatever has to be loaded loads at once, or not at all.
     async fn settle(&mut self) -> Decision {
         for _ in 0..8 {
             let (versions, arranged) = (self.versions().await, self.desk.arranged().await.unwrap());
-            let mut decision = decide(&self.desk.config, &versions, &arranged, &|_| Loaded::NotYet);
+            let waits = |row: &Plugin| row.state == State::PendingApproval;
+            let loaded = |digest: &str| match self.broken.contains(digest) {
+                true if versions.iter().any(|row| row.digest == digest && waits(row)) => {
+                    Loaded::Failed("broken".to_owned())
+                }
+                _ => Loaded::NotYet,
+            };
+            let mut decision = decide(&self.desk.config, &versions, &arranged, &loaded);
             let next = candidate(&versions).filter(|next| decision.load.contains(&next.digest));
             if let Some(next) = next {
                 self.check_approval(next, &versions);
@@ -437,7 +442,10 @@ impl World {
 
     /// Bytes that were uploaded, or are others than their version had, serve once they were approved.
     fn check_approval(&self, next: &Plugin, versions: &[Plugin]) {
-        let others = versions.iter().any(|row| row.version == next.version && row.digest != next.digest);
+        let was_loaded = |row: &Plugin| row.state != State::Rejected || is_revoked(row);
+        let others = versions
+            .iter()
+            .any(|row| row.version == next.version && row.digest != next.digest && was_loaded(row));
         let needs_approval = others || next.source == Source::Upload;
         assert!(!needs_approval || self.approved.contains(&next.digest), "{next:?} beside {versions:?}");
     }
@@ -446,7 +454,8 @@ impl World {
     async fn write(&mut self, row: Plugin, change: Change) -> Result<bool, StoreError> {
         let (now, rng, config) = (self.desk.clock.now(), self.rng.clone(), self.desk.config.clone());
         if let Change::Reject(reason) = &change {
-            panic!("{reason}");
+            assert!(self.broken.contains(&row.digest), "{reason}");
+            self.back.take_if(|back| *back == row.digest);
         }
         let activated = (change == Change::Activate).then(|| row.digest.clone());
         if activated.is_some() {
@@ -469,6 +478,14 @@ impl World {
             self.serves(digest);
         }
         Ok(is_written)
+    }
+
+    /// What came otherwise than by the file that went serves on.
+    async fn check_stays(&self) {
+        let Some(stays) = &self.stays else { return };
+        let versions = self.versions().await;
+        let row = versions.iter().find(|row| row.digest == *stays).unwrap();
+        assert!(matches!(row.state, State::Active | State::Paused), "{row:?} had to stay: {versions:?}");
     }
 
     /// What was gone back to serves, or is the only one that waits, for what is not allowed it or until the plugin
@@ -545,6 +562,7 @@ fn no_sequence_yields_more_than_is_asked_and_allowed() {
                 let decision = world.settle().await;
                 powers.set(powers.get() + world.check(&decision).await);
                 world.check_back().await;
+                world.check_stays().await;
             }
             world.desk.store.close().await;
         });
