@@ -80,8 +80,8 @@ fn limits() -> String {
     let mut out = format!("| limit | {} |\n|---|---|---|---|---|\n", KINDS.map(|(_, name)| name).join(" | "));
     for name in names {
         let cells = of.each_ref().map(|(own, most)| {
-            let value = |shown: &[(&str, String)]| {
-                shown.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+            let value = |shown: &[(&str, u64)]| {
+                shown.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string())
             };
             match (value(own), value(most)) {
                 (Some(own), Some(most)) if own != most => format!("{own}, at most {most}"),

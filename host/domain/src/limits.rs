@@ -160,19 +160,20 @@ impl Limits {
         all.into_iter().filter_map(over).collect()
     }
 
-    /// Each by the name that a manifest gives it, for people.
-    pub fn shown(&self) -> Vec<(&'static str, String)> {
+    /// Each by the name that a manifest gives it, unit included; and those that no manifest sets.
+    pub fn shown(&self) -> Vec<(&'static str, u64)> {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let mut shown = vec![
-            ("memory_mib", (self.memory / MIB).to_string()),
-            ("cpu_ms", self.cpu.as_millis().to_string()),
-            ("exchange_cpu_ms", self.exchange_cpu.as_millis().to_string()),
-            ("output_kib", (self.output / KIB).to_string()),
-            ("http_calls", self.http_calls.to_string()),
-            ("log_kib", (self.log / KIB).to_string()),
-            ("concurrency", self.concurrency.to_string()),
-            ("concurrency_per_org", self.concurrency_per_org.to_string()),
+            ("memory_mib", self.memory / MIB),
+            ("cpu_ms", millis(self.cpu)),
+            ("exchange_cpu_ms", millis(self.exchange_cpu)),
+            ("output_kib", self.output / KIB),
+            ("http_calls", self.http_calls.into()),
+            ("log_kib", self.log / KIB),
+            ("concurrency", self.concurrency.into()),
+            ("concurrency_per_org", self.concurrency_per_org.into()),
         ];
-        shown.extend(self.wall.map(|wall| ("wall_ms", wall.as_millis().to_string())));
+        shown.extend(self.wall.map(|wall| ("wall_ms", millis(wall))));
         shown
     }
 

@@ -106,7 +106,13 @@ pub async fn call(
 }
 
 fn arguments(body: &[u8]) -> Result<String, ApiError> {
-    let given = Object::body(body)?.take("arguments").map(|field| field.verbatim_object()).transpose()?;
+    let mut body = Object::body(body)?;
+    let given = body.take("arguments").map(|field| field.verbatim_object()).transpose()?;
+    if let Some(name) = body.left() {
+        let message =
+            format!("The '{name}' field is not known here: a tool's arguments stand under 'arguments'.");
+        return Err(ApiError::bad_field(name, "unknown", message));
+    }
     Ok(given.unwrap_or_else(|| "{}".to_owned()))
 }
 
@@ -135,7 +141,7 @@ mod tests {
         assert_eq!(arguments(br#"{"arguments":{"b": 1.50,"a":2}}"#).unwrap(), r#"{"b": 1.50,"a":2}"#);
         assert_eq!(arguments(br#"{"arguments":null}"#).unwrap(), "{}");
         assert_eq!(arguments(b"{}").unwrap(), "{}");
-        for body in [&br#"{"arguments":"{}"}"#[..], br#"{"arguments":[]}"#, b"[]", b""] {
+        for body in [&br#"{"arguments":"{}"}"#[..], br#"{"arguments":[]}"#, br#"{"text":"a"}"#, b"[]", b""] {
             assert_eq!(arguments(body).unwrap_err().status(), 400);
         }
     }

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use hardpoint_domain::catalogue::Catalogue;
 use hardpoint_domain::limits::Limits;
-use hardpoint_domain::manifest::Kind;
+use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_domain::model::{Capability, Model, Prices};
 use hardpoint_domain::seal::Keyring;
 
@@ -221,6 +221,12 @@ impl Config {
         self.declared
             .get(plugin)
             .map_or_else(|| ceiling.clone(), |declared| ceiling.lowered(&declared.limits))
+    }
+
+    /// The limits in force for each call of a plugin.
+    pub fn limits(&self, manifest: &Manifest) -> Limits {
+        let ceiling = self.ceiling(manifest.kind, &manifest.id);
+        Limits::resolve(manifest.kind, &manifest.limits, &ceiling)
     }
 
     /// The folder that plugins are published through.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hardpoint_domain::event::Target;
 use hardpoint_domain::id::BindingName;
 use hardpoint_domain::origin::Origin;
-use hardpoint_domain::seal::{Keyring, MasterKey, SealError, Sealed};
+use hardpoint_domain::seal::{Keyring, SealError, Sealed};
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_store::secrets::{self, PLATFORM, Secret};
 use hardpoint_store::{Lane, Store, StoreError, mails};
@@ -61,25 +61,11 @@ pub fn open(keyring: &Keyring, secret: &Secret) -> Result<SecretText, SealError>
     Ok(SecretText::new(value))
 }
 
-/// Seals a value that the host alone uses, for its owner and name.
+/// A secret, sealed for its owner, its name and the only origin that it may be sent to; without one, for the host alone.
 ///
 /// # Errors
-/// If it is longer than the cipher takes.
+/// 409 where there is no key to seal with.
 pub fn seal(
-    key: &MasterKey,
-    owner: &str,
-    name: &str,
-    value: &str,
-    rng: &dyn Rng,
-) -> Result<Sealed, SealError> {
-    key.seal(&place(owner, name, None), value.as_bytes(), rng)
-}
-
-/// A secret, sealed for its owner, its name and the only origin that it may be sent to.
-///
-/// # Errors
-/// 409 where there is no master key.
-pub(crate) fn sealed(
     keyring: &Keyring,
     rng: &dyn Rng,
     (owner, name, audience): (&str, &str, Option<String>),
@@ -91,6 +77,14 @@ pub(crate) fn sealed(
     let Sealed { key_id, bytes } = master.seal(&place, value.as_bytes(), rng).map_err(ApiError::internal)?;
     let (owner, name) = (owner.to_owned(), name.to_owned());
     Ok(Secret { owner, name, audience, key_id, sealed: bytes, updated_by, created_at: now, updated_at: now })
+}
+
+fn check_value(value: &str) -> Result<(), ApiError> {
+    if value.is_empty() || value.len() > LONGEST || value.contains('\0') {
+        let rule = format!("The value must have 1 to {LONGEST} bytes, and no NUL.");
+        return Err(ApiError::bad_field("value", "length", rule));
+    }
+    Ok(())
 }
 
 /// Who can write to the database can neither rename a secret nor send it elsewhere.
@@ -111,26 +105,16 @@ impl Vault {
         audience: Option<&str>,
         value: &str,
     ) -> Result<bool, ApiError> {
-        let master = self.config.keyring.newest().ok_or_else(no_master_key)?;
-        self.check(name, value)?;
+        self.check_name(name)?;
         let audience = audience.map(Origin::parse).transpose().map_err(|error| {
             let reason = format!("The audience is no origin: {}.", error.reason());
             ApiError::bad_field("audience", "origin", reason)
         })?;
-        let audience = audience.map(|audience| audience.to_string());
-        let place = place(PLATFORM, name, audience.as_deref());
-        let sealed = master.seal(&place, value.as_bytes(), &*self.rng).map_err(ApiError::internal)?;
-        let now = self.clock.now();
-        let secret = Secret {
-            owner: PLATFORM.to_owned(),
-            name: name.to_owned(),
-            audience,
-            key_id: sealed.key_id,
-            sealed: sealed.bytes,
-            updated_by: by.name(),
-            created_at: now,
-            updated_at: now,
-        };
+        let (audience, now) = (audience.map(|audience| audience.to_string()), self.clock.now());
+        let place = (PLATFORM, name, audience);
+        // Without a master key nobody asks for the value, so that is said first.
+        let secret = seal(&self.config.keyring, &*self.rng, place, value, (by.name(), now))?;
+        check_value(value)?;
         let (by, rng) = (by.clone(), self.rng.clone());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
@@ -146,7 +130,7 @@ impl Vault {
         Ok(write.await?)
     }
 
-    fn check(&self, name: &str, value: &str) -> Result<(), ApiError> {
+    fn check_name(&self, name: &str) -> Result<(), ApiError> {
         if BindingName::parse(name).is_err() {
             let rule = "The name must have 1 to 63 lower-case letters, digits, hyphens or underscores, a letter first.";
             return Err(ApiError::bad_field("name", "name", rule));
@@ -156,10 +140,6 @@ impl Vault {
                 "The secret `{name}` stands in the configuration, under [secrets.{name}]; change it there."
             );
             return Err(ApiError::conflict(message));
-        }
-        if value.is_empty() || value.len() > LONGEST || value.contains('\0') {
-            let rule = format!("The value must have 1 to {LONGEST} bytes, and no NUL.");
-            return Err(ApiError::bad_field("value", "length", rule));
         }
         Ok(())
     }

@@ -48,6 +48,53 @@ async fn nobody_goes_back_to_what_never_served() {
     assert!(said(&hardpoint(app.folder(), &short)).contains("at least 32"), "{digest}");
 }
 
+/// A version that only served before holds on to its plugin's name until somebody takes it from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_plugin_can_be_removed() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    app.publish("echo.wasm", &echo("2.0.0", "")).await;
+    app.unpublish("echo.wasm").await;
+    assert_eq!(told(&app, &["inspect", "echo"])["state"], "superseded");
+    assert_eq!(told(&app, &["remove", "echo"])["versions"][0]["version"], "1.0.0");
+    let arguments = ["plugin", "remove", "echo", "--yes", "--data", "data"];
+    let again = said(&hardpoint(app.folder(), &arguments));
+    assert!(again.contains("there is no plugin `echo`") && !again.contains("but `echo`"), "{again}");
+}
+
+/// Bytes that serve nobody say why, also to whoever brings them again, and what would let them serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_rejected_is_told_with_its_reason() {
+    let bytes = echo("1.0.0", "");
+    let app = TestApp::with("", &[("echo.wasm", bytes.clone())]).await;
+    std::fs::write(app.folder().join("mine.wasm"), &bytes).unwrap();
+    run(&app, &["revoke", "echo", "--yes"]);
+    let again = run(&app, &["publish", "mine.wasm"]);
+    assert!(
+        again.contains("is kept (rejected: revoked by ") && again.contains("plugin grant echo"),
+        "{again}"
+    );
+    let rehearsed = run(&app, &["publish", "mine.wasm", "--dry-run"]);
+    assert!(
+        rehearsed.contains("It would change nothing: these bytes are here already, and rejected"),
+        "{rehearsed}"
+    );
+}
+
+/// What never served is allowed, and not gone back to.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_were_overtaken_are_told_how_they_may_serve() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;
+    let waits = echo("2.0.0", "kv = true\n");
+    app.publish("echo.wasm", &waits).await;
+    app.publish("echo.wasm", &echo("3.0.0", "kv = true\n")).await;
+    std::fs::write(app.folder().join("mine.wasm"), &waits).unwrap();
+    let again = run(&app, &["publish", "mine.wasm"]);
+    assert!(
+        again.contains("superseded") && again.contains("hardpoint plugin grant echo --digest"),
+        "{again}"
+    );
+}
+
 /// A version that was resumed and may do nothing any more is not said to serve.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_resumed_and_allowed_nothing_does_not_serve() {

@@ -58,6 +58,17 @@ async fn the_folder_good_and_bad() {
           "file": "echo.wasm",
           "id": "echo",
           "kind": "tool",
+          "limits": {
+            "concurrency": 256,
+            "concurrency_per_org": 128,
+            "cpu_ms": 250,
+            "exchange_cpu_ms": 250,
+            "http_calls": 20,
+            "log_kib": 256,
+            "memory_mib": 64,
+            "output_kib": 1024,
+            "wall_ms": 10000
+          },
           "live": {
             "calls": 0,
             "cpu_ms": 0.0,
@@ -121,6 +132,17 @@ async fn the_folder_good_and_bad() {
           "file": "probe.wasm",
           "id": "prober",
           "kind": "tool",
+          "limits": {
+            "concurrency": 256,
+            "concurrency_per_org": 128,
+            "cpu_ms": 250,
+            "exchange_cpu_ms": 250,
+            "http_calls": 20,
+            "log_kib": 256,
+            "memory_mib": 64,
+            "output_kib": 1024,
+            "wall_ms": 10000
+          },
           "open_to": {
             "except": [],
             "others": true

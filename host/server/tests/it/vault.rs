@@ -39,6 +39,15 @@ async fn stored(app: &TestApp, name: &str) -> Option<Secret> {
     secrets::get(&mut app.app().store.read().await.unwrap(), PLATFORM, name).await.unwrap()
 }
 
+/// Nobody is asked for a value that could not be sealed.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_master_key_that_is_what_is_said() {
+    let app = TestApp::start().await;
+    let refused = vault(&app).set(&Author::cli(), "openai", None, "").await.unwrap_err();
+    assert_eq!(refused.status(), 409);
+    assert!(refused.to_string().contains("master key"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_kept_is_there_at_once_and_nowhere_in_clear() {
     let (app, _file) = app().await;

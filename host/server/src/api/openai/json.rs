@@ -215,6 +215,11 @@ impl<'a, 'p> Object<'a, 'p> {
         ApiError::bad_field(path, "required", message)
     }
 
+    /// The first member that nobody took.
+    pub(crate) fn left(&self) -> Option<&str> {
+        self.members.first().map(|(name, _)| name.as_ref())
+    }
+
     /// What nobody took.
     pub(crate) fn rest(self, most: usize) -> Result<Map<String, Value>, ApiError> {
         if self.members.len() > most {

@@ -13,6 +13,9 @@ pub struct Example {
     pub path: String,
     /// JSON.
     pub body: Value,
+    /// Members of the body that stand for values which only the author knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<String>,
 }
 
 impl Example {
@@ -21,6 +24,7 @@ impl Example {
     /// # Errors
     /// The host does not say what a tool takes.
     pub(super) async fn of(host: &Host, kind: Kind, id: &str) -> anyhow::Result<Option<Self>> {
+        let mut own = Vec::new();
         let (path, body) = match kind {
             Kind::Tool => {
                 let arguments = host.parameters(id).await?.as_ref().map_or_else(|| json!({}), example);
@@ -31,11 +35,24 @@ impl Example {
                 json!({ "model": id, "messages": [{ "role": "user", "content": "Hello!" }] }),
             ),
             Kind::Exporter => {
-                (format!("/audit-logs/siem/{id}/export"), json!({ "events": [{ "kind": "hello" }] }))
+                let mut body = host.plugin(id).await?.open_settings(id);
+                own = body.keys().cloned().collect();
+                body.insert("events".to_owned(), json!([{ "kind": "hello" }]));
+                (format!("/audit-logs/siem/{id}/export"), Value::Object(body))
             }
             Kind::Retriever => return Ok(None),
         };
-        Ok(Some(Self { path, body }))
+        Ok(Some(Self { path, body, own }))
+    }
+
+    /// What an author is told above it.
+    pub fn heading(&self) -> String {
+        match self.own.join("`, `") {
+            names if names.is_empty() => "Try it:".to_owned(),
+            names => {
+                format!("Try it, with a value of your own for `{names}` (or set it for all with --settings):")
+            }
+        }
     }
 
     /// For a shell. `key` stands between double quotes, so that it may be a variable.
@@ -54,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_line_that_a_shell_takes() {
-        let call = Example { path: "/tools/a/call".to_owned(), body: json!({ "text": "it's" }) };
+        let body = json!({ "text": "it's" });
+        let call = Example { path: "/tools/a/call".to_owned(), body, own: Vec::new() };
         let line = call.as_curl("http://127.0.0.1:1/api/v1", "$KEY");
         assert_eq!(
             line,

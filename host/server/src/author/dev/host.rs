@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use hardpoint_domain::grant::{HttpRule, Permissions};
+use hardpoint_domain::manifest::example;
 use hardpoint_runtime::egress::{
     Egress, EgressBody, EgressConfig, EgressRequest, EgressResponse, Part, SendOptions, Timeouts,
 };
@@ -46,8 +47,33 @@ pub struct Seen {
     pub candidate: Option<Candidate>,
     /// What it asks for.
     pub asks: Vec<String>,
+    /// JSON Schema of its settings.
+    #[serde(default)]
+    pub settings_schema: Value,
+    /// Its bindings.
+    pub bindings: Vec<Bound>,
     /// What is live.
     pub live: Option<Live>,
+}
+
+/// A binding.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Bound {
+    /// Its name.
+    pub name: String,
+    /// Its settings.
+    pub settings: Map<String, Value>,
+}
+
+impl Seen {
+    /// What its settings require and a binding leaves open, by a value of the right type.
+    pub fn open_settings(&self, binding: &str) -> Map<String, Value> {
+        let set = self.bindings.iter().find(|bound| bound.name == binding);
+        let is_open = |name: &str| set.is_none_or(|bound| !bound.settings.contains_key(name));
+        let required = self.settings_schema["required"].as_array().into_iter().flatten();
+        let open = required.filter_map(Value::as_str).filter(|name| is_open(name));
+        open.map(|name| (name.to_owned(), example(&self.settings_schema["properties"][name]))).collect()
+    }
 }
 
 /// A version that does not serve yet.
@@ -262,6 +288,23 @@ mod tests {
             let told = format!("{:#}", base(address).unwrap_err());
             assert!(told.contains("no address") && !told.contains("user:pw"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_required_setting_is_open_until_a_binding_sets_it() {
+        let seen = |settings: Value| {
+            let schema = json!({
+                "required": ["url"],
+                "properties": { "url": { "type": "string", "format": "uri" }, "token": { "type": "string" } },
+            });
+            let seen = json!({
+                "version": "1.0.0", "digest": "sha256:0", "state": "active", "asks": [],
+                "settings_schema": schema, "bindings": [{ "name": "one", "settings": settings }],
+            });
+            serde_json::from_value::<Seen>(seen).unwrap().open_settings("one")
+        };
+        assert_eq!(Value::Object(seen(json!({}))), json!({ "url": "https://example.com" }));
+        assert!(seen(json!({ "url": "https://logs.example.com" })).is_empty());
     }
 
     #[test]

@@ -56,7 +56,10 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.as_deref().map(|text| object("--settings", text)).transpose()?;
     let project = Project::open(&arguments.folder).map_err(super::project::failure)?;
-    check_settings(&project, settings.as_ref())?;
+    let id = &project.manifest().id;
+    if settings.is_some() || !config.bindings.values().any(|binding| binding.plugin.as_str() == id) {
+        check_settings(&project, settings.as_ref(), arguments.server.is_some())?;
+    }
     let mut own = None;
     let (address, key) = match &arguments.server {
         Some(server) => {
@@ -110,10 +113,18 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
     Ok(())
 }
 
-fn check_settings(project: &Project, settings: Option<&Map<String, Value>>) -> Result<(), Failure> {
-    let Some(settings) = settings else { return Ok(()) };
+/// Settings that do not fit, and those that are missing where nobody else can have set them.
+fn check_settings(
+    project: &Project,
+    settings: Option<&Map<String, Value>>,
+    elsewhere: bool,
+) -> Result<(), Failure> {
+    if settings.is_none() && elsewhere {
+        return Ok(());
+    }
     let manifest = project.manifest();
-    let misfits = unfit(manifest, &manifest.with_defaults(&Value::Object(settings.clone())));
+    let given = Value::Object(settings.cloned().unwrap_or_default());
+    let misfits = unfit(manifest, &manifest.with_defaults(&given));
     let misfits = misfits.map_err(|reason| Failure::Misuse(format!("plugin.toml: {reason}")))?;
     let told: Vec<String> = misfits
         .into_iter()
@@ -216,7 +227,7 @@ fn in_words(folder: &Path, host: &Host, key: &str) -> Tell {
             if let Some(example) = example
                 && !told.swap(true, std::sync::atomic::Ordering::Relaxed)
             {
-                println!("\nTry it:\n  {}\n", example.as_curl(&base, &key));
+                println!("\n{}\n  {}\n", example.heading(), example.as_curl(&base, &key));
             }
         }
         News::Waiting { reason } => println!("waiting: {reason}"),

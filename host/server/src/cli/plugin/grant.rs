@@ -66,8 +66,9 @@ pub(super) async fn grant(config: Config, arguments: &GrantArguments, hints: &Hi
         in_folder(&config, id, &[])?;
     }
     let desk = desk(config).await?;
-    if desk.plugin(id, None).await?.is_none() {
-        take_from_folder(&desk, id).await?;
+    match desk.version(id, None).await {
+        Err(DeskError::NoPlugin { near, .. }) => take_from_folder(&desk, id, &near).await?,
+        known => drop(known?),
     }
     let digest = whole(&desk, id, arguments.digest.as_ref()).await?;
     if !asks {
@@ -174,13 +175,9 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// Takes a plugin out of the folder that no server has looked at yet.
-async fn take_from_folder(desk: &Desk, id: &str) -> Result<(), Failure> {
-    let published = match desk.no_plugin(id).await {
-        DeskError::NoPlugin { near, .. } => near,
-        error => return Err(error.into()),
-    };
-    let (name, bytes) = in_folder(&desk.config, id, &published)?;
+/// Takes a plugin out of the folder that no server has looked at yet. `published` are those that may have been meant.
+async fn take_from_folder(desk: &Desk, id: &str, published: &[String]) -> Result<(), Failure> {
+    let (name, bytes) = in_folder(&desk.config, id, published)?;
     let taken = desk.upload(&Author::cli(), bytes, Source::Folder, Some(name)).await;
     taken.map(drop).map_err(|error| Failure::Other(error.into()))
 }

@@ -1,5 +1,6 @@
 //! `hardpoint plugin inspect`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -19,7 +20,7 @@ use crate::service::plugins::Desk;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::service::plugins::settings;
-use crate::service::plugins::view::{PluginView, ReachView, VersionView};
+use crate::service::plugins::view::{PluginView, ReachView, VersionView, shown_limits};
 use crate::worker::pauses;
 use crate::worker::reload::whereabouts::Whereabouts;
 
@@ -49,6 +50,8 @@ struct Report {
     imports: Vec<Import>,
     /// What the manifest asks for, in plain words, whatever the settings.
     asks: Vec<String>,
+    /// The limits in force for each of its calls.
+    limits: BTreeMap<&'static str, u64>,
     /// JSON Schema of its settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     settings_schema: Option<Value>,
@@ -197,6 +200,7 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
         exports: inspection.exports.clone(),
         imports,
         asks: manifest.wishes(),
+        limits: shown_limits(config, manifest),
         settings: settings::described(manifest),
         settings_schema: manifest.settings.clone(),
         open_to: arranged.reach(config, &manifest.id).into(),
@@ -236,6 +240,8 @@ fn print(report: &Report, hints: &Hints) {
     print_interface(report);
     print_list("Asks to", &report.asks, "nothing");
     print_list("Settings", &report.settings, "none");
+    let limits: Vec<String> = report.limits.iter().map(|(name, most)| format!("{name} {most}")).collect();
+    println!("Limits   {}", limits.join(", "));
     println!("Open to  {}", report.open_to);
     for binding in &report.bindings {
         print_binding(report, binding, hints);

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use hardpoint_authoring::toolchain::never_install;
 use hardpoint_authoring::{Error, Language, Project, pack_checked};
 use hardpoint_domain::manifest::Kind;
-use hardpoint_runtime::{check_packed, read_manifest};
+use hardpoint_runtime::{Inspection, check_packed, inspect, read_manifest};
 use serde_json::json;
 
 use super::Failure;
@@ -133,14 +133,37 @@ pub(super) fn build(arguments: &BuildArguments) -> Result<(), Failure> {
     }
     let component = project.build(&never_install).map_err(failure)?;
     let into = arguments.into.as_deref().unwrap_or(project.folder());
+    let before = arguments.into.as_deref().and_then(|into| held(&into.join(file_name(&project))));
     let packed = pack_checked(&component, &project.folder().join("plugin.toml"), into, of_its_world);
-    tell(&packed.map_err(failure)?, arguments.json)
+    let packed = packed.map_err(failure)?;
+    let note = before.and_then(|before| other_bytes(&before, &held(&packed)?));
+    tell(&packed, note, arguments.json)
+}
+
+fn file_name(project: &Project) -> String {
+    format!("{}.wasm", project.manifest().id)
+}
+
+/// What a file holds, if it is a plugin.
+fn held(file: &Path) -> Option<Inspection> {
+    inspect(&std::fs::read(file).ok()?).ok()
+}
+
+/// What is said where other bytes took the place of a version's: no host lets them serve by themselves.
+fn other_bytes(before: &Inspection, after: &Inspection) -> Option<String> {
+    let (id, version) = (&after.manifest.id, &after.manifest.version);
+    (before.manifest.version == *version && before.digest != after.digest).then(|| {
+        format!(
+            "it held other bytes of version {version}. A host that serves those goes on with them until \
+             `hardpoint plugin grant {id}` there, or until `version` in plugin.toml is another"
+        )
+    })
 }
 
 pub(super) fn pack(arguments: &PackArguments) -> Result<(), Failure> {
     check(&arguments.manifest)?;
     let packed = pack_checked(&arguments.component, &arguments.manifest, &arguments.into, of_its_world);
-    tell(&packed.map_err(failure)?, arguments.json)
+    tell(&packed.map_err(failure)?, None, arguments.json)
 }
 
 /// What a host would refuse is not packed.
@@ -155,11 +178,18 @@ fn check(manifest: &Path) -> Result<(), Failure> {
     read_manifest(&text).map(drop).map_err(wrong)
 }
 
-fn tell(packed: &Path, as_json: bool) -> Result<(), Failure> {
+fn tell(packed: &Path, note: Option<String>, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return print_json(&json!({ "file": packed }));
+        return print_json(&match note {
+            Some(note) => json!({ "file": packed, "note": note }),
+            None => json!({ "file": packed }),
+        });
     }
     println!("{}", packed.display());
+    if let Some(note) = note {
+        // Beside the path, which a script may read.
+        eprintln!("note: {note}");
+    }
     Ok(())
 }
 
@@ -168,5 +198,33 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Refused(reason) => Failure::Misuse(reason),
         // Its text names its cause already, which would follow again.
         error => Failure::Other(anyhow!("{error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hardpoint_domain::manifest::Manifest;
+
+    use super::*;
+
+    #[test]
+    fn other_bytes_of_a_version_are_told() {
+        let held = |version: &str, digest: &str| {
+            let text = format!(
+                "id = \"one\"\nversion = \"{version}\"\nkind = \"tool\"\ndescription = \"A tool.\"\n"
+            );
+            Inspection {
+                digest: digest.to_owned(),
+                size: 1,
+                manifest: Manifest::from_toml(&text).unwrap(),
+                manifest_text: text,
+                imports: Vec::new(),
+                exports: Vec::new(),
+            }
+        };
+        let told = other_bytes(&held("0.1.0", "a"), &held("0.1.0", "b")).unwrap();
+        assert!(told.contains("version 0.1.0") && told.contains("hardpoint plugin grant one"), "{told}");
+        assert_eq!(other_bytes(&held("0.1.0", "a"), &held("0.1.0", "a")), None);
+        assert_eq!(other_bytes(&held("0.1.0", "a"), &held("0.2.0", "b")), None);
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 use hardpoint_runtime::HostServices;
-use hardpoint_store::plugins::{Plugin, Source, State};
+use hardpoint_store::plugins::{Source, State};
 use serde_json::json;
 
 use super::{Failure, component, desk, look, passing, workbench};
@@ -18,7 +18,9 @@ use crate::service::events::Author;
 use crate::service::kv::StoredKv;
 use crate::service::plugins::inspect_upload;
 use crate::service::plugins::rehearsal::{Change, Rehearsal};
+use crate::service::plugins::upload::next;
 use crate::start::open_runtime;
+use crate::worker::reload::decide::has_served;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -53,10 +55,12 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
             &json!({ "id": id, "version": version, "digest": digest, "state": state, "next": next }),
         );
     }
-    println!("{id} {version} is kept ({state}).");
+    let why = kept.reason.as_ref().filter(|_| kept.state == State::Rejected);
+    let why = why.map(|why| format!(": {}", hints.text(why))).unwrap_or_default();
+    println!("{id} {version} is kept ({state}{why}).");
     let what = match kept.state {
         State::Paused => "Let it serve again: ",
-        State::Superseded => "Go back to it: ",
+        _ if has_served(&kept) => "Go back to it: ",
         _ => "See what it asks for and allow it: ",
     };
     match next {
@@ -67,17 +71,6 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
         },
     }
     Ok(())
-}
-
-/// The command that lets a version serve; none for the one that does.
-fn next(kept: &Plugin) -> Option<String> {
-    let Plugin { id, digest, .. } = kept;
-    match kept.state {
-        State::Active => None,
-        State::Paused => Some(format!("hardpoint plugin resume {id}")),
-        State::Superseded => Some(format!("hardpoint plugin rollback {id} --digest {digest}")),
-        _ => Some(format!("hardpoint plugin grant {id} --digest {digest}")),
-    }
 }
 
 /// Keeps nothing but what was compiled: beside what the host compiles, if that is here.

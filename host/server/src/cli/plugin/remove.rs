@@ -1,6 +1,7 @@
 //! `hardpoint plugin remove`.
 
 use clap::Args;
+use hardpoint_store::plugins::Plugin;
 use serde_json::json;
 
 use super::{Failure, confirm, present_for};
@@ -8,7 +9,6 @@ use crate::cli::folder;
 use crate::cli::hints::Hints;
 use crate::config::Config;
 use crate::service::events::Author;
-use crate::service::plugins::view::VersionView;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -25,17 +25,10 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) -> Result<(), Failure> {
     let id = &arguments.id;
     let desk = present_for(config, id).await?;
-    let Some(there) = desk.plugin(id, None).await? else {
-        return Err(desk.no_plugin(id).await.into());
-    };
+    let versions = desk.kept(id).await?;
     if !(arguments.yes || arguments.json) {
-        let versions: Vec<&str> = there.versions.iter().map(|version| version.version.as_str()).collect();
-        let names: Vec<&str> = there.bindings.iter().map(|binding| binding.name.as_str()).collect();
-        println!(
-            "{id} goes ({}), with its bindings ({}) and what they were allowed.",
-            versions.join(", "),
-            names.join(", ")
-        );
+        let named: Vec<&str> = versions.iter().map(|version| version.version.as_str()).collect();
+        println!("{id} goes ({}), with its bindings and what they were allowed.", named.join(", "));
         confirm("Remove it?")?;
     }
     desk.remove(&Author::cli(), id).await?;
@@ -44,10 +37,10 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let left = folder::files_of(&desk.config, id);
     let is_declared = desk.config.declared.contains_key(id);
     if arguments.json {
-        let version = |of: &VersionView| json!({ "version": of.version, "digest": of.digest });
+        let version = |of: &Plugin| json!({ "version": of.version, "digest": of.digest });
         return hints.print_json(&json!({
             "id": id,
-            "versions": there.versions.iter().map(version).collect::<Vec<_>>(),
+            "versions": versions.iter().map(version).collect::<Vec<_>>(),
             "files_left": left,
             "declared": is_declared,
         }));

@@ -293,7 +293,7 @@ fn seal_all(
         let audience = found.map(|(_, secret)| secret.audience().to_string());
         let by = by.author().name();
         let place = (destination.id.as_str(), name.as_str(), audience);
-        vault::sealed(&app.config.keyring, &*app.rng, place, value, (by, now))
+        vault::seal(&app.config.keyring, &*app.rng, place, value, (by, now))
     };
     given.iter().map(seal).collect()
 }

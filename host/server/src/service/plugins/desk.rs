@@ -158,12 +158,22 @@ impl Desk {
         }
     }
 
+    /// The versions of a plugin that are kept, also where none of them serves or waits.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn kept(&self, id: &str) -> Result<Vec<Plugin>, StoreError> {
+        let mut versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        versions.retain(|version| version.state != State::Removed);
+        Ok(versions)
+    }
+
     /// That there is none of this id, with those that may have been meant.
     pub async fn no_plugin(&self, id: &str) -> DeskError {
         let known = async { plugins::list(&mut self.store.read().await?).await };
         match known.await {
             Ok(rows) => {
-                let there = rows.iter().filter(|row| row.state != State::Removed);
+                let there = rows.iter().filter(|row| row.state != State::Removed && row.id != id);
                 let near = near(id, there.map(|row| row.id.as_str()));
                 DeskError::NoPlugin { id: id.to_owned(), near }
             }

@@ -23,6 +23,10 @@ impl Desk {
     /// # Errors
     /// The store's.
     pub async fn meanwhile(&self, id: &str) -> Result<String, StoreError> {
+        // Nothing stands in for what the configuration names.
+        if self.pin(id).is_some() {
+            return Ok(NOTHING.to_owned());
+        }
         let versions = plugins::versions(&mut self.store.read().await?, id).await?;
         let arranged = self.arranged().await?;
         for row in versions_before(&versions) {

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use hardpoint_domain::grant::{GrantState, Permissions, SecretRule, effective};
-use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_domain::origin::Origin;
 use hardpoint_runtime::{BindingSpec, Secret, misfits};
@@ -137,14 +136,13 @@ impl Planned {
 
     /// For the runtime.
     pub fn spec(&self, config: &Config, manifest: &Manifest) -> BindingSpec {
-        let ceiling = config.ceiling(manifest.kind, &manifest.id);
         BindingSpec {
             name: self.name.clone(),
             plugin: manifest.id.clone(),
             settings: self.settings.clone(),
             permissions: self.permissions.clone(),
             secrets: self.secrets.clone(),
-            limits: Limits::resolve(manifest.kind, &manifest.limits, &ceiling),
+            limits: config.limits(manifest),
             declared: self.table().filter(|_| self.declared).map(|table| format!("{table}.grant")),
         }
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_runtime::{CallContext, Runtime, ToolDescription};
 use hardpoint_store::plugins::{self, Plugin, State};
@@ -13,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::plan::{Planned, Readiness, plan};
-use super::upload::UploadError;
+use super::upload::{UploadError, next};
 use super::{Desk, DeskError};
 use crate::config::Config;
 use crate::worker::reload::decide::other_bytes;
@@ -124,6 +123,10 @@ impl Desk {
                 (_, Some(off)) => format!("serve nobody: {off}"),
                 (Some(State::Paused), None) => "change nothing: these bytes are here, and paused".to_owned(),
                 (Some(_), None) => "change nothing: these bytes serve already".to_owned(),
+                (None, None) if self.pin(&manifest.id).is_some_and(|pin| *pin != digest) => {
+                    "serve nobody: hardpoint.toml names other bytes under `digest`".to_owned()
+                }
+                (None, None) if here.is_some_and(is_set_aside) => here.map(set_aside).unwrap_or_default(),
                 (None, None) => {
                     let would = verdict(&manifest, &planned, &planned_before, is_known, changed);
                     let is_paused = present.is_some_and(|row| row.state == State::Paused);
@@ -220,6 +223,18 @@ fn verdict(
         .to_owned()
 }
 
+/// Whether bytes are here and nothing comes of bringing them again.
+fn is_set_aside(row: &Plugin) -> bool {
+    matches!(row.state, State::Superseded | State::Rejected)
+}
+
+fn set_aside(row: &Plugin) -> String {
+    let why = row.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let state = row.state.as_str();
+    let next = next(row).map(|command| format!("; let them serve with `{command}`")).unwrap_or_default();
+    format!("change nothing: these bytes are here already, and {state}{why}{next}")
+}
+
 fn not_before_resumed(id: &str) -> String {
     format!("; the plugin is paused, so nothing of it serves before `hardpoint plugin resume {id}`")
 }
@@ -243,16 +258,17 @@ fn binding_change(after: &Planned, before: &[Planned]) -> BindingChange {
 
 /// Limits as they would be in force, under what the operator allows at most.
 fn limit_changes(config: &Config, before: Option<&Manifest>, after: &Manifest) -> Vec<Change> {
-    let shown = |manifest: &Manifest| {
-        let ceiling = config.ceiling(manifest.kind, &manifest.id);
-        Limits::resolve(manifest.kind, &manifest.limits, &ceiling).shown()
+    let then = before.map(|before| config.limits(before).shown());
+    let then = |name: &str| then.as_ref()?.iter().find(|(known, _)| *known == name).map(|(_, most)| most);
+    let change = |(name, to): (&str, u64)| Change {
+        name: name.to_owned(),
+        from: then(name).map(u64::to_string),
+        to: to.to_string(),
     };
-    let then = before.map(shown);
-    let then =
-        |name: &str| then.as_ref()?.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-    shown(after)
+    let shown = config.limits(after).shown();
+    shown
         .into_iter()
-        .map(|(name, to)| Change { name: name.to_owned(), from: then(name), to })
+        .map(change)
         .filter(|change| before.is_some() && change.from.as_ref() != Some(&change.to))
         .collect()
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Desk;
 use crate::config::Config;
 use crate::service::events::{self, Author};
+use crate::worker::reload::decide::has_served;
 use crate::worker::reload::{host, new_plugin};
 
 /// Why an upload was not kept.
@@ -36,6 +37,17 @@ pub async fn inspect_upload(config: &Config, bytes: Bytes) -> Result<Inspection,
     tokio::task::spawn_blocking(move || inspect(&bytes))
         .await
         .unwrap_or_else(|error| Err(LoadError::NotAComponent(format!("reading it failed: {error}"))))
+}
+
+/// The command that lets a version serve; none for the one that does.
+pub fn next(kept: &Plugin) -> Option<String> {
+    let Plugin { id, digest, .. } = kept;
+    match kept.state {
+        State::Active => None,
+        State::Paused => Some(format!("hardpoint plugin resume {id}")),
+        _ if has_served(kept) => Some(format!("hardpoint plugin rollback {id} --digest {digest}")),
+        _ => Some(format!("hardpoint plugin grant {id} --digest {digest}")),
+    }
 }
 
 impl Desk {

@@ -18,7 +18,7 @@ use super::arranged::Arranged;
 use super::plan::{Planned, Readiness, plan};
 use super::standing::Standing;
 use super::{Desk, meanwhile};
-use crate::config::Written;
+use crate::config::{Config, Written};
 use crate::worker::reload::Status;
 use crate::worker::reload::decide::candidate;
 use crate::worker::reload::files::FileState;
@@ -65,6 +65,8 @@ pub struct PluginView {
     pub settings_schema: Option<Value>,
     /// What it asks for with the settings of its bindings, in plain words.
     pub asks: Vec<String>,
+    /// The limits in force for each of its calls, by the names of the manifest's `[limits]`.
+    pub limits: BTreeMap<&'static str, u64>,
     /// Its bindings.
     pub bindings: Vec<BindingView>,
     /// Whom it is open to.
@@ -386,6 +388,10 @@ impl Desk {
             id: row.id.clone(),
             kind: row.kind,
             version: row.version.clone(),
+            limits: manifest
+                .as_ref()
+                .map(|manifest| shown_limits(&self.config, manifest))
+                .unwrap_or_default(),
             settings_schema: manifest.as_ref().and_then(|manifest| manifest.settings.clone()),
             description: manifest.map(|manifest| manifest.description).unwrap_or_default(),
             state,
@@ -407,6 +413,11 @@ impl Desk {
             live,
         })
     }
+}
+
+/// The limits in force for each call of a plugin.
+pub fn shown_limits(config: &Config, manifest: &Manifest) -> BTreeMap<&'static str, u64> {
+    config.limits(manifest).shown().into_iter().collect()
 }
 
 /// Whether a running server serves exactly this version.
