@@ -27,6 +27,7 @@ use crate::router::router;
 use crate::service::audit::AuditKeys;
 use crate::service::audit::integrity::Checks;
 use crate::service::billing::Billing;
+use crate::service::configured;
 use crate::service::effective::Effective;
 use crate::service::host_key;
 use crate::service::idempotency::Claims;
@@ -257,6 +258,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let loaded = Loaded::note(&config).context("the data folder cannot be written")?;
     let host = reload::host::own(&config, store.engine(), &*clock, &*rng)
         .context("this host's id cannot be kept in the data folder")?;
+    configured::note(&store, &config, &host, (&*clock, &*rng)).await?;
     let rates = Rates::of(&config.models);
     rates.keep(&store, clock.now()).await?;
     let audit_keys = AuditKeys::of(&host_key::keyring(&config, &*rng)?);

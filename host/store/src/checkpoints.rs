@@ -38,9 +38,9 @@ statements! {
            request_id FROM events WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3";
     LAST: "SELECT seq FROM events WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1";
     COUNT_UNNUMBERED: "SELECT COUNT(*) FROM events WHERE seq IS NULL";
-    LATER_OF_KIND: "SELECT body FROM events WHERE seq > $1 AND kind = $2 AND body IS NOT NULL ORDER BY seq";
-    UNNUMBERED_OF_KIND: "SELECT body FROM events WHERE seq IS NULL AND kind = $1 AND body IS NOT NULL \
-                         ORDER BY time, id";
+    // In one statement: between two, what has no number yet could get one, and would be in neither.
+    LATER_OF_KIND: "SELECT body FROM events WHERE (seq > $1 OR seq IS NULL) AND kind = $2 AND body IS NOT NULL \
+                    ORDER BY time, id";
 }
 
 /// Keeps a checkpoint, unless there is one of that place.
@@ -80,8 +80,7 @@ pub async fn count_unnumbered(conn: &mut Conn) -> Result<i64, StoreError> {
 
 /// Events after a place that tell of purges, those too that have no place yet.
 pub async fn purges_after(conn: &mut Conn, seq: i64) -> Result<Vec<Event>, StoreError> {
-    let mut bodies = fetch!(conn, fetch_all, (Vec<u8>,), LATER_OF_KIND, seq, PURGED)?;
-    bodies.extend(fetch!(conn, fetch_all, (Vec<u8>,), UNNUMBERED_OF_KIND, PURGED)?);
+    let bodies = fetch!(conn, fetch_all, (Vec<u8>,), LATER_OF_KIND, seq, PURGED)?;
     let read = |(body,): (Vec<u8>,)| serde_json::from_slice(&body);
     bodies
         .into_iter()

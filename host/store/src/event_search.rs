@@ -27,8 +27,17 @@ pub struct Search {
     pub since: Option<Timestamp>,
     /// Before then.
     pub until: Option<Timestamp>,
-    /// With this text anywhere in their JSON; ASCII letters in either case.
-    pub text: Option<String>,
+    /// With this text in them.
+    pub text: Option<Text>,
+}
+
+/// Text that is looked for in events' JSON. No index helps there, so each search has an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Anywhere; ASCII letters in either case.
+    pub wanted: String,
+    /// How many events it is looked for in at most, the newest of those that are asked for otherwise.
+    pub most: u32,
 }
 
 /// An event that was found.
@@ -47,37 +56,47 @@ const FIRST: i64 = i64::MIN;
 const LAST: i64 = i64::MAX;
 
 macro_rules! searched {
-    ($conn:expr, $how:ident, $row:ty, $statement:expr, $search:expr $(, $more:expr)*) => {{
+    ($conn:expr, $how:ident, $row:ty, $statement:expr, $search:expr, $before:expr $(, $more:expr)* $(,)?) => {{
         let search: &Search = $search;
-        let text = search.text.as_deref().map(escaped);
         fetch!(
             $conn, $how, $row, $statement,
             search.since.map_or(FIRST, Timestamp::micros),
-            search.until.map_or(LAST, Timestamp::micros),
+            until(search, $before),
             search.workspace_id.as_deref(),
             search.actor.as_deref(),
             search.kind.as_deref(),
             search.target.as_deref(),
             search.request_id.as_deref(),
-            text.as_deref(),
             search.organization_id.as_deref()
             $(, $more)*
         )
     }};
 }
 
-/// Those before a place, newest first.
+/// Those before a place, newest first. Where text is looked for, what stands behind [`looked_to`] is not among them.
 pub async fn page(
     conn: &mut Conn,
     search: &Search,
     before: Option<&Cursor>,
     window: Window,
 ) -> Result<Vec<Found>, StoreError> {
-    let (time, id) = before.map_or((LAST, ""), |cursor| (cursor.time.micros(), cursor.id.as_str()));
-    let statement = scope(search, [dialect::PAGE, dialect::PAGE_OF_ORGANIZATION, dialect::PAGE_OF_REQUEST]);
     type Columns = (Option<i64>, Option<Vec<u8>>, Vec<u8>);
-    let found =
-        searched!(conn, fetch_all, Columns, statement, search, time, id, window.limit, window.offset)?;
+    let ((time, id), Window { limit, offset }) = (place(before), window);
+    let found = match &search.text {
+        None => {
+            let statement =
+                scope(search, [dialect::PAGE, dialect::PAGE_OF_ORGANIZATION, dialect::PAGE_OF_REQUEST]);
+            searched!(conn, fetch_all, Columns, statement, search, before, time, id, limit, offset)?
+        }
+        Some(text) => {
+            let statement =
+                scope(search, [dialect::FIND, dialect::FIND_OF_ORGANIZATION, dialect::FIND_OF_REQUEST]);
+            let (wanted, most) = (escaped(text), most(text));
+            searched!(
+                conn, fetch_all, Columns, statement, search, before, time, id, limit, offset, wanted, most
+            )?
+        }
+    };
     let read = |(seq, hash, body): Columns| {
         let event = serde_json::from_slice(&body)
             .map_err(|error| StoreError::Corrupt(format!("an event: {error}")))?;
@@ -86,12 +105,52 @@ pub async fn page(
     found.into_iter().map(read).collect()
 }
 
-/// How many there are.
+/// How many there are; where text is looked for, among as many of the newest as it is looked for in.
 pub async fn count(conn: &mut Conn, search: &Search) -> Result<i64, StoreError> {
-    let statement =
-        scope(search, [dialect::COUNT, dialect::COUNT_OF_ORGANIZATION, dialect::COUNT_OF_REQUEST]);
-    let (count,): (i64,) = searched!(conn, fetch_one, (i64,), statement, search)?;
+    let (count,): (i64,) = match &search.text {
+        None => {
+            let statement =
+                scope(search, [dialect::COUNT, dialect::COUNT_OF_ORGANIZATION, dialect::COUNT_OF_REQUEST]);
+            searched!(conn, fetch_one, (i64,), statement, search, None)?
+        }
+        Some(text) => {
+            let statements =
+                [dialect::COUNT_FOUND, dialect::COUNT_FOUND_OF_ORGANIZATION, dialect::COUNT_FOUND_OF_REQUEST];
+            let (statement, wanted, most) = (scope(search, statements), escaped(text), most(text));
+            searched!(conn, fetch_one, (i64,), statement, search, None, wanted, most)?
+        }
+    };
     Ok(count)
+}
+
+/// The last event in which a search before a place looks for its text; none where it looks at all there are.
+pub async fn looked_to(
+    conn: &mut Conn,
+    search: &Search,
+    before: Option<&Cursor>,
+) -> Result<Option<Cursor>, StoreError> {
+    let Some(text) = &search.text else { return Ok(None) };
+    let ((time, id), others) = (place(before), most(text) - 1);
+    let statement = scope(search, [dialect::END, dialect::END_OF_ORGANIZATION, dialect::END_OF_REQUEST]);
+    let ends = searched!(conn, fetch_all, (i64, String), statement, search, before, time, id, others)?;
+    // The last, and one behind it.
+    let [(time, id), _] = ends.as_slice() else { return Ok(None) };
+    Ok(Some(Cursor { time: Timestamp::from_micros(*time), id: id.clone() }))
+}
+
+/// Before which time an event is. What stands before a place is not after it in time: said so, SQLite begins there, and
+/// does not pass everything newer one by one.
+fn until(search: &Search, before: Option<&Cursor>) -> i64 {
+    let until = search.until.map_or(LAST, Timestamp::micros);
+    before.map_or(until, |place| until.min(place.time.micros().saturating_add(1)))
+}
+
+fn place(before: Option<&Cursor>) -> (i64, &str) {
+    before.map_or((LAST, ""), |cursor| (cursor.time.micros(), cursor.id.as_str()))
+}
+
+fn most(text: &Text) -> i64 {
+    i64::from(text.most.max(1))
 }
 
 /// The statement that goes through least.
@@ -104,7 +163,7 @@ fn scope(search: &Search, [all, of_organization, of_request]: [Statement; 3]) ->
 }
 
 /// Text as it stands in JSON, in lower case.
-fn escaped(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
+fn escaped(text: &Text) -> String {
+    let quoted = serde_json::Value::from(&*text.wanted).to_string();
     quoted[1..quoted.len() - 1].to_ascii_lowercase()
 }

@@ -3,53 +3,89 @@
 
 use crate::db::Statement;
 
-/// What a search asks for beside its scope: `$1` to `$2` is the time, `$3` to `$7` are columns, and `$8` is text in
-/// lower case. What is null asks for nothing.
+/// Events in a scope, which `$8` names where it is an organisation's: `$1` to `$2` is the time, `$3` to `$7` are
+/// columns. What is null asks for nothing.
 macro_rules! asked {
-    ($contains:literal) => {
+    ($scope:literal) => {
         concat!(
+            " FROM events WHERE ",
+            $scope,
             " AND time >= $1 AND time < $2 AND (workspace_id = $3 OR $3 IS NULL) \
              AND (actor_id = $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
              AND (target_id = $6 OR $6 IS NULL) AND (request_id = $7 OR $7 IS NULL) \
-             AND body IS NOT NULL AND (",
-            $contains,
-            " OR $8 IS NULL)"
+             AND body IS NOT NULL"
         )
     };
 }
 
-macro_rules! both {
-    ($name:ident, $($part:expr),+) => {
-        Statement {
-            name: concat!("event_search_dialect::", stringify!($name)),
-            sqlite: both!(@ "instr(lower(CAST(body AS TEXT)), $8) > 0", $($part),+),
-            postgres: both!(@ "position($8 IN lower(convert_from(body, 'UTF8') COLLATE \"C\")) > 0", $($part),+),
-        }
-    };
-    (@ $contains:literal, $head:expr, $scope:expr, $tail:expr) => {
-        concat!($head, $scope, asked!($contains), $tail)
+/// Those of them before `$9` and `$10`, newest first.
+macro_rules! before {
+    ($scope:literal) => {
+        concat!(asked!($scope), " AND (time, id) < ($9, $10) ORDER BY time DESC, id DESC")
     };
 }
 
-/// In each scope, which `$9` names where it is an organisation's: a page of those before `$10` and `$11`, newest first,
-/// and how many there are.
+/// Whether a body has a text in lower case.
+macro_rules! has_sqlite {
+    ($text:literal) => {
+        concat!("instr(lower(CAST(body AS TEXT)), ", $text, ") > 0")
+    };
+}
+macro_rules! has_postgres {
+    ($text:literal) => {
+        concat!("position(", $text, " IN lower(convert_from(body, 'UTF8') COLLATE \"C\")) > 0")
+    };
+}
+
+macro_rules! statement {
+    ($name:ident, $sqlite:expr, $postgres:expr) => {
+        Statement {
+            name: concat!("event_search_dialect::", stringify!($name)),
+            sqlite: $sqlite,
+            postgres: $postgres,
+        }
+    };
+}
+
+/// A page of those that are asked for, and how many there are; the same with the text `$13`, or `$9`, among the newest
+/// `$14`, or `$10`; and the last of these, where they are one more than `$11`, with the one behind it.
 macro_rules! searches {
-    ($($page:ident $count:ident $scope:literal,)*) => {
+    ($($scope:literal: $page:ident $count:ident $find:ident $found:ident $end:ident,)*) => {
         $(
-            pub(crate) const $page: Statement = both!($page, "SELECT seq, hash, body FROM events WHERE ", $scope,
-                " AND (time, id) < ($10, $11) ORDER BY time DESC, id DESC LIMIT $12 OFFSET $13");
-            pub(crate) const $count: Statement =
-                both!($count, "SELECT COUNT(*) FROM events WHERE ", $scope, "");
+            pub(crate) const $page: Statement = searches!(@ same $page,
+                "SELECT seq, hash, body", before!($scope), " LIMIT $11 OFFSET $12");
+            pub(crate) const $count: Statement = searches!(@ same $count, "SELECT COUNT(*)", asked!($scope), "");
+            pub(crate) const $find: Statement = searches!(@ looks $find, "$13",
+                "SELECT seq, hash, body FROM (SELECT time, id, seq, hash, body", before!($scope),
+                " LIMIT $14) AS looked WHERE ", " ORDER BY time DESC, id DESC LIMIT $11 OFFSET $12");
+            pub(crate) const $found: Statement = searches!(@ looks $found, "$9",
+                "SELECT COUNT(*) FROM (SELECT body", asked!($scope),
+                " ORDER BY time DESC, id DESC LIMIT $10) AS looked WHERE ", "");
+            pub(crate) const $end: Statement = searches!(@ same $end,
+                "SELECT time, id", before!($scope), " LIMIT 2 OFFSET $11");
         )*
 
         /// Every statement of this file.
         #[cfg_attr(not(feature = "testing"), allow(dead_code))]
-        pub(crate) const ALL: &[Statement] = &[$($page, $count),*];
+        pub(crate) const ALL: &[Statement] = &[$($page, $count, $find, $found, $end),*];
+    };
+    (@ same $name:ident, $head:expr, $events:expr, $tail:expr) => {
+        statement!($name, concat!($head, $events, $tail), concat!($head, $events, $tail))
+    };
+    (@ looks $name:ident, $text:literal, $head:expr, $events:expr, $middle:expr, $tail:expr) => {
+        statement!(
+            $name,
+            concat!($head, $events, $middle, has_sqlite!($text), $tail),
+            concat!($head, $events, $middle, has_postgres!($text), $tail)
+        )
     };
 }
 
 searches! {
-    PAGE COUNT "(organization_id = $9 OR $9 IS NULL)",
-    PAGE_OF_ORGANIZATION COUNT_OF_ORGANIZATION "organization_id = $9",
-    PAGE_OF_REQUEST COUNT_OF_REQUEST "request_id = $7 AND (organization_id = $9 OR $9 IS NULL)",
+    "(organization_id = $8 OR $8 IS NULL)": PAGE COUNT FIND COUNT_FOUND END,
+    "organization_id = $8":
+        PAGE_OF_ORGANIZATION COUNT_OF_ORGANIZATION FIND_OF_ORGANIZATION COUNT_FOUND_OF_ORGANIZATION
+        END_OF_ORGANIZATION,
+    "request_id = $7 AND (organization_id = $8 OR $8 IS NULL)":
+        PAGE_OF_REQUEST COUNT_OF_REQUEST FIND_OF_REQUEST COUNT_FOUND_OF_REQUEST END_OF_REQUEST,
 }

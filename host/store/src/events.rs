@@ -46,8 +46,8 @@ statements! {
     LIST_BY_ORGANIZATION: "SELECT body FROM events WHERE (time, id) < ($1, $2) AND organization_id = $4 \
                            AND body IS NOT NULL ORDER BY time DESC, id DESC LIMIT $3";
     GET: "SELECT body FROM events WHERE id = $1 AND body IS NOT NULL";
-    OF_REQUEST: "SELECT body FROM events WHERE request_id = $1 AND organization_id = $2 AND body IS NOT NULL \
-                 ORDER BY time, id LIMIT $3";
+    OF_REQUEST: "SELECT body FROM events WHERE request_id = $1 AND (CAST($2 AS TEXT) IS NULL OR organization_id = $2) \
+                 AND body IS NOT NULL ORDER BY time, id LIMIT $3";
     AFTER: "SELECT seq, body FROM events WHERE seq > $1 AND body IS NOT NULL ORDER BY seq LIMIT $2";
     AFTER_OF_ORGANIZATION: "SELECT seq, body FROM events WHERE organization_id = $3 AND seq > $1 \
                             AND body IS NOT NULL ORDER BY seq LIMIT $2";
@@ -107,10 +107,11 @@ pub async fn after(
     found.into_iter().map(|(seq, body)| Ok((seq, read((body,))?))).collect()
 }
 
-/// What happened in a request of an organisation, oldest first; at most `limit`. Purged events are left out.
+/// What happened in a request, oldest first; of one organisation, or of all and the platform; at most `limit`. Purged
+/// events are left out.
 pub async fn of_request(
     conn: &mut Conn,
-    organization_id: &str,
+    organization_id: Option<&str>,
     request_id: &str,
     limit: u32,
 ) -> Result<Vec<StoredEvent>, StoreError> {

@@ -5,7 +5,7 @@ use hardpoint_domain::chain::verify::PURGED;
 use hardpoint_domain::time::Timestamp;
 
 use crate::db::{execute, fetch, statements};
-use crate::{Conn, StoreError, Tx};
+use crate::{Conn, StoreError, Tx, organizations};
 
 statements! {
     OWN: "SELECT audit_retention_days FROM organizations WHERE id = $1";
@@ -51,13 +51,15 @@ pub async fn is_due(conn: &mut Conn, organization_id: &str, before: Timestamp) -
     Ok(found.is_some())
 }
 
-/// Takes away up to `limit` bodies of an organisation of before then, oldest first.
+/// Takes away up to `limit` bodies of an organisation of before then, oldest first. One host at a time: two would pick
+/// the same rows, and the one that comes second would find none left of those, and take that for the end.
 pub async fn purge(
     tx: &mut Tx,
     organization_id: &str,
     before: Timestamp,
     limit: u32,
 ) -> Result<Purged, StoreError> {
+    organizations::hold(tx, organization_id).await?;
     let mark = mark(tx, organization_id).await?;
     let limit = i64::from(limit);
     let times = fetch!(tx, fetch_all, (i64,), PURGE, organization_id, mark, before.micros(), PURGED, limit)?;

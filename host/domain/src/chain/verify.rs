@@ -193,6 +193,10 @@ impl Verifier {
     /// The next row, in the order of their numbers.
     pub fn take(&mut self, row: &Row) {
         self.report.events += 1;
+        if row.seq < 1 {
+            // Numbers begin with 1: nothing was ever linked here.
+            return self.found(row.seq, row.seq, Fault::Unlinked);
+        }
         if row.seq > self.at + 1 {
             self.found(self.at + 1, row.seq - 1, Fault::Missing);
             self.previous = None;

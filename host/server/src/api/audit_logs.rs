@@ -42,7 +42,9 @@ pub struct LogChoice {
     since: Option<String>,
     /// Before then, RFC 3339.
     until: Option<String>,
-    /// With this text anywhere in them; letters of ASCII in either case.
+    /// With this text anywhere in them; letters of ASCII in either case. A request looks through 10,000 of the events
+    /// that are asked for otherwise: `total` counts among the newest, and `cursor` leads on to older ones, also from a
+    /// page with nothing on it.
     q: Option<String>,
 }
 

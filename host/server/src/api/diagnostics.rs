@@ -23,6 +23,9 @@ use crate::service::accounts::Principal;
 use crate::service::diagnostics;
 use crate::state::App;
 
+/// The kind of the events of exports.
+const EXPORTED: &str = "audit_log.exported";
+
 /// What is summed up where a request does not say.
 const USUAL: Duration = Duration::from_secs(7 * 86_400);
 /// Failing deliveries that are shown where a request does not say, and the most.
@@ -38,7 +41,8 @@ pub struct RequestDiagnostics {
     call: Option<DiagnosedCall>,
     /// How much of each meter it counted for.
     meters: BTreeMap<&'static str, i64>,
-    /// What happened in it, oldest first: the events of the audit log.
+    /// What happened in it, oldest first: the events of the audit log. An operator who names no organisation is told
+    /// of all of them, whosever they are.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Value>,
     /// What of that was queued for webhook endpoints.
@@ -46,7 +50,7 @@ pub struct RequestDiagnostics {
     /// What was sent to outside systems by it: the events of exports.
     #[schema(value_type = Vec<Object>)]
     exports: Vec<Value>,
-    /// The plugins that served it.
+    /// The plugin that served it: of several, the last one that is in its call record.
     plugin_calls: Vec<PluginCall>,
 }
 
@@ -206,7 +210,7 @@ pub async fn request(
     let by = Principal::from(caller);
     let traced = diagnostics::request(&app, &by, whose.organization(), &id).await?;
     let events: Vec<Value> = traced.events.iter().map(|stored| serde_json::json!(stored.event)).collect();
-    let is_export = |event: &&Value| event["kind"] == "event.exported";
+    let is_export = |event: &&Value| event["kind"] == EXPORTED;
     Ok(Json(RequestDiagnostics {
         request_id: id,
         meters: traced.call.as_ref().map(meters).unwrap_or_default(),

@@ -159,13 +159,13 @@ impl ListForm {
 pub struct EventPage {
     /// Events, newest first.
     data: Vec<ShownEvent>,
-    /// How many match on all pages.
+    /// How many match on all pages; with `q`, among the newest 10,000 that match otherwise.
     total: i64,
     /// From 1; 1 too where it was asked for by a cursor.
     page: usize,
     /// The most entries on a page.
     page_size: usize,
-    /// For older events; null if there are none.
+    /// For older events; null if there are none. With `q` it also leads on where 10,000 were looked through.
     cursor: Option<String>,
 }
 

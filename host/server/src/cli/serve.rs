@@ -16,6 +16,7 @@ use super::{Common, Failure};
 use crate::bootstrap;
 use crate::config::{BUILT_IN_MODEL, Config, Sources};
 use crate::serve::{Connections, serve};
+use crate::service::configured;
 use crate::service::plugins::review::{Known, Review};
 use crate::start::{Parts, Server, start};
 use crate::state::App;
@@ -183,8 +184,8 @@ async fn follow_signals(app: std::sync::Arc<App>) {
         tokio::select! {
             _ = hangup.recv() => {
                 tracing::info!("looking through the plugins folder");
-                let reload = app.reload.clone();
-                tokio::spawn(async move { reload.settle(Retry::All, PATIENCE).await });
+                let app = app.clone();
+                tokio::spawn(async move { configured::look_again(&app, PATIENCE).await });
                 continue;
             }
             _ = terminate.recv() => {}

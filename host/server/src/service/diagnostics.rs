@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hardpoint_domain::access::Role;
 use hardpoint_domain::id;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::call_records::{self, CallRecord};
@@ -38,7 +39,7 @@ pub struct Summary {
     pub failing: Vec<Delivery>,
 }
 
-/// What is known of a request of an organisation.
+/// What is known of a request of an organisation; an operator who names none is told of what happened in it to any.
 ///
 /// # Errors
 /// 403 for a key that is bound to a workspace; 404 where nothing is known, as for another organisation's.
@@ -62,7 +63,10 @@ pub async fn request(
         }
         None => None,
     };
-    let events = events::of_request(&mut conn, &organization_id, request_id, MOST_EVENTS).await?;
+    // What an operator does is seldom about their own organisation, or about any.
+    let is_operator = by.powers().role == Role::Operator && organization.is_none();
+    let of = (!is_operator).then_some(organization_id.as_str());
+    let events = events::of_request(&mut conn, of, request_id, MOST_EVENTS).await?;
     if call.is_none() && events.is_empty() {
         return Err(unknown());
     }

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod audit;
 pub mod billing;
 pub mod completions;
+pub mod configured;
 pub mod destinations;
 pub mod diagnostics;
 pub mod effective;

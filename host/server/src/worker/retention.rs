@@ -6,6 +6,7 @@ use std::time::Duration;
 use hardpoint_domain::chain::verify::PURGED;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::time::Timestamp;
+use hardpoint_store::organizations::Organization;
 use hardpoint_store::{Lane, StoreError, Window, organizations, retention};
 use serde_json::json;
 
@@ -42,15 +43,24 @@ pub async fn purge_all(app: &App) -> anyhow::Result<()> {
     loop {
         let page = organizations::list(&mut app.store.read().await?, window).await?;
         for organization in &page {
-            let retention = held(app, organization).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-            if let Some(days) = retention.days() {
-                purge(app, &organization.id, days).await?;
+            // What is wrong with one keeps none of the others.
+            if let Err(error) = purge_one(app, organization).await {
+                let error = format!("{error:#}");
+                tracing::warn!(error, organization = organization.id, "old events of one were not purged");
             }
         }
         if page.is_empty() {
             return Ok(());
         }
         window.offset += PAGE;
+    }
+}
+
+async fn purge_one(app: &App, organization: &Organization) -> anyhow::Result<()> {
+    let retention = held(app, organization).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    match retention.days() {
+        Some(days) => Ok(purge(app, &organization.id, days).await?),
+        None => Ok(()),
     }
 }
 

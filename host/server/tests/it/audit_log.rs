@@ -197,6 +197,38 @@ async fn exports_are_streams_and_events() {
     for (query, field) in [("limit=0", "limit"), ("kind=usage", "kind"), ("format=csv", "format")] {
         assert_eq!(export(query).await.expect(400)["error"]["details"]["field"], field);
     }
+    // What cannot be read is refused before anything is written down, or begun.
+    for cursor in ["soon", "1.%00", "1.evt%00"] {
+        let refused = export(&format!("cursor={cursor}")).await.expect(400);
+        assert_eq!(refused["error"]["details"]["field"], "cursor");
+    }
+    let told = app.get_as(&mine.key, &format!("{LOG}?action=audit_log.exported")).await.expect(200);
+    assert_eq!(told["total"], 4);
+}
+
+/// One check is for all who wait for it, however long it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_for_a_check_needs_no_other() {
+    let app = TestApp::start().await;
+    // All connections that there are: a check has begun, and gets no further.
+    let store = &app.app().store;
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        while let Ok(conn) = tokio::time::timeout(Duration::from_millis(100), store.read()).await {
+            busy.push(conn.unwrap());
+        }
+    }
+    let checks = &app.app().integrity;
+    let (mut first, mut second) = (Box::pin(checks.of(app.app())), Box::pin(checks.of(app.app())));
+    assert!(tokio::time::timeout(Duration::ZERO, &mut first).await.is_err());
+    assert!(tokio::time::timeout(Duration::ZERO, &mut second).await.is_err());
+    let begun = app.app().clock.now();
+    app.clock().advance(Duration::from_secs(90));
+    drop(busy);
+    let (first, second) = tokio::join!(first, second);
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert!(std::sync::Arc::ptr_eq(&first.0, &second.0));
+    assert!(first.1.since(begun) >= Duration::from_secs(90), "of when it ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,7 +302,7 @@ async fn checkpoints_that_are_kept_elsewhere_show_what_the_log_itself_does_not()
     Everything fits.
     Not covered:
     - What came after number 4, the last checkpoint that was kept elsewhere: its end may have been cut off, or all of it been linked anew by who has the host's key.
-    - Whether what was written was true when it was written, and whether all was written that happened.
+    - Whether what was written was true when it was written, and whether all was written that happened. Who can write to the database can add events that have no number yet, and they are linked as if they had happened: one that tells of a purge accounts for bodies that were erased.
     ");
 
     // Who has the database cuts the log and all that tells of it.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, fixture};
@@ -49,6 +50,28 @@ async fn what_became_of_a_request() {
     app.get_as(&theirs.key, &path).await.expect(404);
     app.get(&path).await.expect(404);
     app.get(&format!("{path}?organization_id={}", mine.organization)).await.expect(200);
+
+    // What left the house by it.
+    let exported = app.get_as(&mine.key, "/api/v1/events/export?limit=1").await;
+    let request_id = exported.header("request-id").to_owned();
+    exported.expect(200);
+    let exports = &trace(&app, &mine.key, &request_id).await["exports"];
+    assert_eq!(exports[0]["kind"], "audit_log.exported", "{exports}");
+
+    // What an operator does to another organisation, or to none, is one request as well.
+    let path = format!("/api/v1/enterprise/orgs/{}/retention", mine.organization);
+    let changed = app.send(app.request(Method::PUT, &path, Some(&json!({"audit_log_retention_days": 400}))));
+    let changed = changed.await;
+    let request_id = changed.header("request-id").to_owned();
+    changed.expect(200);
+    let path = format!("/api/v1/diagnostics/requests/{request_id}");
+    let events = app.get(&path).await.expect(200)["events"].clone();
+    let kind_and_whose = (&events[0]["kind"], &events[0]["organization_id"]);
+    assert_eq!(kind_and_whose, (&json!("organization.retention_changed"), &json!(mine.organization)));
+    // That organisation is told of it too, and no other one.
+    let theirs_too = app.get_as(&mine.key, &path).await.expect(200);
+    assert_eq!((&theirs_too["events"], &theirs_too["call"]), (&events, &Value::Null));
+    app.get_as(&theirs.key, &path).await.expect(404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

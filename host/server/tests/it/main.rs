@@ -15,6 +15,7 @@ mod command_line;
 mod completions;
 mod config_check;
 mod configs;
+mod configured;
 mod destinations;
 mod diagnostics;
 mod entry;

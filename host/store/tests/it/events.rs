@@ -1,12 +1,14 @@
+use hardpoint_store::event_search::{self, Search, Text};
 use hardpoint_store::events::{self, Cursor, NewDelivery};
 use hardpoint_store::outbox::{self, State};
-use hardpoint_store::{Lane, StoreError, organizations};
+use hardpoint_store::{Lane, StoreError, Window, organizations};
 
 use crate::support::{Fixture, at, event, on_both, organization};
 
 on_both!(
     an_event_keeps_its_bytes,
     events_are_listed_newest_first,
+    text_is_looked_for_in_a_part_of_the_log,
     an_event_and_its_deliveries_are_one,
     the_check_finds_a_publisher_outside_the_transaction,
 );
@@ -56,6 +58,46 @@ async fn events_are_listed_newest_first(db: Fixture) {
     let cursor = Cursor { time: at(1), id: "evt_2".into() };
     assert_eq!(ids(None, Some(&cursor), 4).await, ["evt_1", "evt_0"]);
     assert_eq!(ids(Some("org_1"), None, 4).await, ["evt_4", "evt_2", "evt_0"]);
+}
+
+/// Of twelve events the odd ones have the text; one search looks through five.
+async fn text_is_looked_for_in_a_part_of_the_log(db: Fixture) {
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move {
+            for number in 0..12_i64 {
+                let mut event = event(&format!("evt_{number:02}"), Some("org_1"), number);
+                event.request_id = Some("req_1".into());
+                event.after = (number % 2 == 1).then(|| serde_json::json!({ "label": "Spare Key" }));
+                tx.append(&event, &[]).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await.unwrap();
+    let everywhere = Search { text: Some(Text { wanted: "spare KEY".into(), most: 5 }), ..Search::default() };
+    let of_organization = Search { organization_id: Some("org_1".into()), ..everywhere.clone() };
+    let of_request = Search { request_id: Some("req_1".into()), ..everywhere.clone() };
+    let window = Window { limit: 10, offset: 0 };
+    for search in [everywhere, of_organization, of_request] {
+        let mut conn = db.store.read().await.unwrap();
+        assert_eq!(event_search::count(&mut conn, &search).await.unwrap(), 3, "11, 9 and 7");
+        let (mut before, mut found) = (None, Vec::new());
+        for pages in 1.. {
+            let page = event_search::page(&mut conn, &search, before.as_ref(), window).await.unwrap();
+            found.push(page.into_iter().map(|found| found.event.id).collect::<Vec<_>>());
+            before = event_search::looked_to(&mut conn, &search, before.as_ref()).await.unwrap();
+            assert!(pages <= 3);
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, [vec!["evt_11", "evt_09", "evt_07"], vec!["evt_05", "evt_03"], vec!["evt_01"]]);
+        let second = Window { limit: 1, offset: 1 };
+        let page = event_search::page(&mut conn, &search, None, second).await.unwrap();
+        assert_eq!(page[0].event.id, "evt_09");
+        let seen = Search { text: Some(Text { wanted: "spare key".into(), most: 12 }), ..search };
+        assert_eq!(event_search::looked_to(&mut conn, &seen, None).await.unwrap(), None, "all there are");
+    }
 }
 
 /// How a state change and its event may be published, in a test that breaks off in between.

@@ -26,6 +26,7 @@ mod places;
 mod plugins;
 mod postgres_gone;
 mod quotas;
+mod retention;
 mod secrets;
 mod statements;
 mod support;
@@ -59,6 +60,7 @@ const ON_BOTH: usize = blobs::COUNT
     + places::COUNT
     + plugins::COUNT
     + quotas::COUNT
+    + retention::COUNT
     + secrets::COUNT
     + statements::COUNT
     + tampering::COUNT

@@ -117,6 +117,12 @@ const HOT: &[&str] = &[
     "checkpoints::COUNT_UNNUMBERED",
     "event_search_dialect::PAGE",
     "event_search_dialect::PAGE_OF_ORGANIZATION",
+    "event_search_dialect::FIND",
+    "event_search_dialect::FIND_OF_ORGANIZATION",
+    "event_search_dialect::COUNT_FOUND",
+    "event_search_dialect::COUNT_FOUND_OF_ORGANIZATION",
+    "event_search_dialect::END",
+    "event_search_dialect::END_OF_ORGANIZATION",
     "outbox_dialect::CLAIM_DUE",
     "outbox_dialect::BODIES",
     "outbox::SETTLE",
@@ -178,10 +184,12 @@ async fn hot_statements_use_an_index(db: Fixture) {
                 rows.iter().map(|row| row.get(0)).collect()
             }
         };
-        // Sums are put in order after they were made; they are few.
-        let sums = name.starts_with("usage::");
-        // What was just chosen to be claimed is a list in memory, and is read from end to end; so is one that was sent.
-        let is_list = |step: &str| step.contains("SCAN due") || step.contains("SCAN json_each");
+        // Sums are put in order after they were made, and what was found in a part that was looked through; both are few.
+        let sums = name.starts_with("usage::") || name.contains("::FIND");
+        // What was just chosen to be claimed is a list in memory, and is read from end to end; so is one that was sent,
+        // and what a search looks through.
+        let lists = ["SCAN due", "SCAN json_each", "SCAN looked"];
+        let is_list = |step: &str| lists.iter().any(|list| step.contains(list));
         let whole = |step: &&String| {
             (step.contains("SCAN ") && !is_list(step) && !step.contains("USING INDEX"))
                 || step.contains("Seq Scan")

@@ -99,6 +99,20 @@ impl Fixture {
         }
     }
 
+    /// Returns when so many transactions of this database wait for another one's rows. At once on SQLite, which has one
+    /// writer: there they cannot even begin.
+    pub(crate) async fn until_waiting(&self, count: i64) {
+        let waiting = "SELECT COUNT(DISTINCT waiting.pid) FROM pg_locks AS waiting JOIN pg_locks AS held ON held.pid = waiting.pid \
+                       JOIN pg_class ON pg_class.oid = held.relation \
+                       JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace \
+                       WHERE NOT waiting.granted AND nspname = current_schema()";
+        if let mut conn @ Direct::Postgres(_) = self.direct().await {
+            while conn.number(waiting).await < count {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     /// How many rows a table has, seen from outside the store.
     pub(crate) async fn rows(&self, table: &str) -> i64 {
         self.direct().await.number(&format!("SELECT COUNT(*) FROM {table}")).await

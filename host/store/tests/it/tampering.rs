@@ -174,6 +174,14 @@ async fn what_is_done_to_the_log_is_found(db: Fixture) {
         let erase = format!("UPDATE events SET body = NULL WHERE seq = {a}");
         log.finds("a body that is gone", &erase, Fault::Erased, a, vec![]).await;
 
+        for seq in [0, -a] {
+            let insert = format!(
+                "UPDATE saved SET seq = {seq}, id = 'evt_new' WHERE seq = {a}; \
+                 INSERT INTO events SELECT * FROM saved WHERE seq = {seq}; \
+                 UPDATE saved SET seq = {a}, id = (SELECT id FROM events WHERE seq = {a}) WHERE seq = {seq}"
+            );
+            log.finds("an event before the first", &insert, Fault::Unlinked, seq, vec![]).await;
+        }
         let delete = format!("DELETE FROM events WHERE seq = {a}");
         log.finds("a deletion", &delete, Fault::Missing, a, vec![]).await;
         let close_up = format!(

@@ -27,7 +27,9 @@ pub fn not_covered(checked: &Integrity) -> Vec<String> {
                      its checkpoints, or all of it been linked and signed anew by who has the host's key."
                 .to_owned(),
         },
-        "Whether what was written was true when it was written, and whether all was written that happened."
+        "Whether what was written was true when it was written, and whether all was written that happened. Who can \
+         write to the database can add events that have no number yet, and they are linked as if they had happened: \
+         one that tells of a purge accounts for bodies that were erased."
             .to_owned(),
     ];
     if checked.unnumbered > 0 {
@@ -45,25 +47,31 @@ pub fn not_covered(checked: &Integrity) -> Vec<String> {
     told
 }
 
-/// The latest check of this host. Reading the whole log is work: one check at a time, for all who wait for it.
+/// What was found, and when.
+type Found = (Arc<Integrity>, Timestamp);
+
+/// The latest check of this host. Reading the whole log is work: one check at a time, for all who wait for it. It goes
+/// on to its end though who asked for it leaves.
 #[derive(Default)]
-pub struct Checks(Mutex<Option<(Arc<Integrity>, Timestamp)>>);
+pub struct Checks(Arc<Mutex<Option<Found>>>);
 
 impl Checks {
     /// What was found, and when.
     ///
     /// # Errors
     /// The store's.
-    pub async fn of(&self, app: &App) -> Result<(Arc<Integrity>, Timestamp), StoreError> {
-        let mut latest = self.0.lock().await;
-        let now = app.clock.now();
-        if let Some((found, at)) = &*latest
-            && now.since(*at) < GOOD_FOR
-        {
-            return Ok((Arc::clone(found), *at));
-        }
-        let found = Arc::new(verify(&app.store, app.audit_keys.known(), Vec::new(), |_, _| ()).await?);
-        *latest = Some((Arc::clone(&found), now));
-        Ok((found, now))
+    pub async fn of(&self, app: &App) -> Result<Found, StoreError> {
+        let (latest, clock, store) = (Arc::clone(&self.0), Arc::clone(&app.clock), app.store.clone());
+        let known = app.audit_keys.known();
+        let check = tokio::spawn(async move {
+            let mut latest = latest.lock_owned().await;
+            if let Some(found) = latest.as_ref().filter(|(_, at)| clock.now().since(*at) < GOOD_FOR) {
+                return Ok(found.clone());
+            }
+            let found = Arc::new(verify(&store, known, Vec::new(), |_, _| ()).await?);
+            // As it ended: those who waited for it all the while need no other one.
+            Ok(latest.insert((found, clock.now())).clone())
+        });
+        check.await.unwrap_or_else(|error| Err(StoreError::Corrupt(format!("the check broke off: {error}"))))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::time::Timestamp;
-use hardpoint_store::event_search::{self, Found, Search};
+use hardpoint_store::event_search::{self, Found, Search, Text};
 use hardpoint_store::events::Cursor;
 use hardpoint_store::{StoreError, Window, workspaces};
 use serde_json::json;
@@ -17,6 +17,8 @@ use crate::state::App;
 
 /// Events that a stream reads at a time.
 const PAGE: i64 = 200;
+/// Events that one request looks through for text. Half of a second's work at most, however long the log is.
+const LOOKED_THROUGH: u32 = 10_000;
 
 /// Which events somebody asks for, as they wrote it.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,7 @@ pub struct Asked {
     pub since: Option<String>,
     /// Before then, RFC 3339.
     pub until: Option<String>,
-    /// With this text in them.
+    /// With this text in them. A request looks through a part of the log, and the next goes on from there.
     pub text: Option<String>,
 }
 
@@ -46,9 +48,9 @@ pub struct Asked {
 pub struct Listed {
     /// They.
     pub events: Vec<Found>,
-    /// How many there are in all, whatever the cursor.
+    /// How many there are in all, whatever the cursor; with a text, among the newest that one request looks through.
     pub total: i64,
-    /// Where older ones go on; none where there are none.
+    /// Where older ones go on, or where they were not looked through; none where there are none.
     pub cursor: Option<String>,
 }
 
@@ -81,7 +83,10 @@ impl Asked {
             request_id: self.request_id,
             since: time("since", self.since.as_deref())?,
             until: time("until", self.until.as_deref())?,
-            text: self.text.filter(|text| !text.is_empty()),
+            text: self
+                .text
+                .filter(|text| !text.is_empty())
+                .map(|wanted| Text { wanted, most: LOOKED_THROUGH }),
         })
     }
 
@@ -155,8 +160,11 @@ pub async fn list(
     if has_more {
         events.pop();
     }
-    let cursor = if has_more { events.last().map(|last| show_cursor(place(&last.event))) } else { None };
-    Ok(Listed { events, total, cursor })
+    let end = match has_more {
+        true => events.last().map(|last| place(&last.event)),
+        false => event_search::looked_to(&mut conn, search, before.as_ref()).await?,
+    };
+    Ok(Listed { events, total, cursor: end.map(show_cursor) })
 }
 
 fn place(event: &Event) -> Cursor {

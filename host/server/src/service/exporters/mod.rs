@@ -250,7 +250,8 @@ pub(super) fn parse_cursor(text: &str) -> Result<Cursor, ApiError> {
     let parsed = text.split_once('.').and_then(|(time, id)| {
         Some(Cursor { time: Timestamp::from_micros(time.parse().ok()?), id: id.to_owned() })
     });
-    parsed.ok_or_else(|| {
+    // No column holds a NUL.
+    parsed.filter(|cursor| !cursor.id.contains('\0')).ok_or_else(|| {
         ApiError::bad_field("cursor", "format", "The 'cursor' field is none that was answered with.")
     })
 }

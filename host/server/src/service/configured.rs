@@ -1,0 +1,146 @@
+//! A start with another configuration than the last one had is an event. What the last one had is in the data folder:
+//! each host reads a configuration of its own. And what a signal to look again has changed.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use hardpoint_domain::event::Target;
+use hardpoint_domain::time::{Clock, Rng};
+use hardpoint_store::{Lane, Store};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::audit;
+use super::events::{self, Author};
+use crate::config::Config;
+use crate::state::App;
+use crate::worker::reload::Retry;
+
+/// The file's name in the data folder.
+const FILE: &str = "configured.json";
+
+/// A configuration as it was loaded.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Configured {
+    /// Of `hardpoint.toml`.
+    file_digest: String,
+    /// All of it that is shown to people; no secret.
+    shown: Value,
+}
+
+/// Tells what is not as it was when a host last started over this data folder; nothing where none ever did.
+///
+/// # Errors
+/// If the event or the file cannot be written.
+pub async fn note(
+    store: &Store,
+    config: &Config,
+    host: &str,
+    (clock, rng): (&dyn Clock, &dyn Rng),
+) -> anyhow::Result<()> {
+    let path = config.server.data.join(FILE);
+    let loaded = Configured { file_digest: config.file_digest.clone(), shown: config.masked() };
+    let last = read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    if last.as_ref() == Some(&loaded) {
+        return Ok(());
+    }
+    if let Some(last) = last {
+        let (before, mut after) = differing(&last.shown, &loaded.shown);
+        if after.is_empty() {
+            after.insert("hardpoint.toml".to_owned(), "changed in what is not shown".into());
+        }
+        let target = Target::new("host", host);
+        let mut event = Author::system().event(clock.now(), rng, "config.loaded", target, Value::from(after));
+        event.before = Some(Value::from(before));
+        let write =
+            store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await }));
+        write.await.context("the store cannot be written")?;
+    }
+    // After the event: should this host end in between, the next one tells it again.
+    write(&path, &loaded).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Looks through the plugins folder because a signal asked for it, and tells where something else is live then.
+pub async fn look_again(app: &App, patience: Duration) {
+    let before = live(app);
+    app.reload.settle(Retry::All, patience).await;
+    let (before, after) = differing(&before, &live(app));
+    if before.is_empty() {
+        return;
+    }
+    let (target, about) = (events::plugin("*"), json!({ "signal": "SIGHUP", "live": after }));
+    let mut event = Author::system().event(app.clock.now(), &*app.rng, "plugin.reloaded", target, about);
+    event.before = Some(json!({ "live": before }));
+    if let Err(error) = audit::note(app, event).await {
+        tracing::error!(%error, "what a signal changed is not in the audit log");
+    }
+}
+
+/// The plugins that are live, by their ids.
+fn live(app: &App) -> Value {
+    let catalogue = app.runtime.snapshot();
+    let shown = |plugin: &std::sync::Arc<hardpoint_runtime::Generation>| {
+        let manifest = plugin.manifest();
+        (
+            manifest.id.to_string(),
+            json!({ "version": manifest.version.to_string(), "digest": plugin.inspection().digest }),
+        )
+    };
+    Value::Object(catalogue.plugins().map(shown).collect())
+}
+
+/// What differs, by its path: as it was, and as it is.
+fn differing(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
+    let mut found = (Map::new(), Map::new());
+    compare("", before, after, &mut found);
+    found
+}
+
+fn compare(path: &str, before: &Value, after: &Value, found: &mut (Map<String, Value>, Map<String, Value>)) {
+    if let (Value::Object(old), Value::Object(new)) = (before, after) {
+        for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let of = |members: &Map<String, Value>| members.get(name).cloned().unwrap_or_default();
+            compare(&path, &of(old), &of(new), found);
+        }
+    } else if before != after {
+        found.0.insert(path.to_owned(), before.clone());
+        found.1.insert(path.to_owned(), after.clone());
+    }
+}
+
+/// What the last start left; none where there was none, or what it left is no longer whole.
+fn read(path: &Path) -> io::Result<Option<Configured>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write(path: &Path, loaded: &Configured) -> io::Result<()> {
+    let unfinished = path.with_extension("part");
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+    serde_json::to_writer(&file, loaded)?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_told_by_its_path() {
+        let before = json!({"a": {"b": 1, "c": [1]}, "gone": true, "same": null});
+        let after = json!({"a": {"b": 2, "c": [1]}, "new": {"d": 1}, "same": null});
+        let (old, new) = differing(&before, &after);
+        assert_eq!(Value::from(old), json!({"a.b": 1, "gone": true, "new": null}));
+        assert_eq!(Value::from(new), json!({"a.b": 2, "gone": null, "new": {"d": 1}}));
+        assert_eq!(differing(&after, &after), Default::default());
+    }
+}
