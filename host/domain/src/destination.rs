@@ -12,14 +12,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, FailureKind};
+use crate::webhook;
 
 /// Failures in a row after which a batch as such is suspected, whatever the reason that was given.
 const SUSPICIOUS: u32 = 3;
 /// Times that an event was not taken by itself, after which others are tried in its place in turn with it.
 const ASIDE: u32 = 3;
-/// Times that an event was not taken, and times that others were meanwhile, after which it is a dead letter.
-const STRIKES: u32 = 6;
-const PASSED: u32 = 2;
+/// Times that an event was not taken, and times that others were meanwhile, after which it is a dead letter. What was
+/// before one of the others was not taken either does not count: that was the destination.
+const STRIKES: u32 = 9;
+const PASSED: u32 = 4;
+/// The same of an event that the destination itself put off while it took others: well over an hour, with usual waits.
+const PUT_OFF: u32 = 24;
 /// Others that are tried in its place, one after the other.
 const OTHERS: u32 = 32;
 /// A batch grows by this part of the most that it may hold.
@@ -82,6 +86,12 @@ pub struct Suspect {
     pub aside: bool,
     /// The last one that was tried in its place and was not taken either.
     pub tried: i64,
+    /// Others that are tried after the next one, before it is its own turn again.
+    #[serde(default)]
+    pub more: u32,
+    /// Whether the destination itself put it off.
+    #[serde(default)]
+    pub put_off: bool,
 }
 
 /// An event that waits, in a part of the log that was read.
@@ -118,7 +128,16 @@ pub struct Report {
     /// Why it ended too soon.
     pub failure: Option<Failure>,
     /// What the wire said where events were put off: no connection, an answer that refused.
-    pub cause: Option<String>,
+    pub cause: Option<Failure>,
+}
+
+/// How long somebody wants waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The destination: that is waited in full.
+    pub there: Duration,
+    /// Its exporter, whose pauses are no longer than any other wait of ours.
+    pub here: Duration,
 }
 
 /// When to go on.
@@ -153,6 +172,12 @@ impl Default for Progress {
     }
 }
 
+impl Suspect {
+    fn new(seq: i64) -> Self {
+        Self { seq, strikes: 0, passed: 0, aside: false, tried: seq, more: 0, put_off: false }
+    }
+}
+
 impl Report {
     /// An attempt that decided nothing.
     pub fn failed(count: usize, failure: Failure) -> Self {
@@ -178,25 +203,37 @@ impl Report {
         self.failure.as_ref().is_some_and(|failure| kinds.contains(&failure.kind))
     }
 
-    /// The longest wait that was asked for.
-    pub fn asked(&self) -> Duration {
+    /// Nothing reached the destination, whether its exporter failed by that or put everything off.
+    fn is_unconnected(&self) -> bool {
+        let why = self.failure.as_ref().or(self.cause.as_ref());
+        why.is_some_and(|failure| failure.kind == FailureKind::Connect)
+    }
+
+    /// The longest waits that were asked for. Where nobody answered, the exporter's is a pause like our own, and there
+    /// is but ours.
+    pub fn asked(&self) -> Asked {
+        let asked = |failure: &Option<Failure>| failure.as_ref().and_then(|failure| failure.retry_after);
+        let there = asked(&self.failure).max(asked(&self.cause)).unwrap_or_default().min(LONGEST_ASKED);
+        if self.cause.as_ref().is_some_and(|cause| cause.status.is_none()) {
+            return Asked { there, here: Duration::ZERO };
+        }
         let later = self.verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Later(asked) => Some(*asked),
             _ => None,
         });
-        let failure = self.failure.as_ref().and_then(|failure| failure.retry_after);
-        later.chain(failure).max().unwrap_or_default().min(LONGEST_ASKED)
+        Asked { there, here: later.max().unwrap_or_default() }
     }
 }
 
 impl Patience {
-    /// The wait after so many failures, from 1: half of the bound at least. What was asked for is waited in full,
-    /// with the jitter of a first wait. `unit_random` is in `0.0..1.0`.
-    pub fn wait(&self, failures: u32, asked: Duration, unit_random: f64) -> Duration {
+    /// The wait after so many failures, from 1: half of the bound at least. What the destination asked for is waited
+    /// in full, and up to a tenth more, so that not all come back at once. `unit_random` is in `0.0..1.0`.
+    pub fn wait(&self, failures: u32, asked: Asked, unit_random: f64) -> Duration {
         let jitter = unit_random.clamp(0.0, 1.0);
         let bound = self.first.saturating_mul(1 << failures.saturating_sub(1).min(30)).min(self.longest);
         let own = (bound + bound.mul_f64(jitter)) / 2;
-        if asked.is_zero() { own } else { own.max(asked + self.first.min(asked).mul_f64(jitter)) }
+        let here = asked.here.min(self.longest);
+        own.max(here.mul_f64(0.75 + jitter / 4.0)).max(asked.there.mul_f64(1.0 + jitter / 10.0))
     }
 }
 
@@ -279,7 +316,7 @@ impl Progress {
             step.progress.all_settled(offered, is_taken, most);
         } else if !is_settled && report.failure_is(&[FailureKind::Busy, FailureKind::Paused]) {
             // Nobody was asked, so nothing is known that was not before.
-            step.next = Next::Wait(report.asked().max(NO_ROOM));
+            step.next = Next::Wait(report.asked().there.max(NO_ROOM));
             return step;
         } else if report.split {
             step.refused_as_it_is(offered, &open);
@@ -294,8 +331,13 @@ impl Progress {
     /// What follows where nothing could be offered at all, for this reason.
     pub fn held_up(&self, reason: String, wait: Patience, random: f64) -> Step {
         let progress = Self { failures: self.failures.saturating_add(1), ..self.clone() };
-        let next = Next::Wait(wait.wait(progress.failures, Duration::ZERO, random));
+        let next = Next::Wait(wait.wait(progress.failures, Asked::default(), random));
         Step { next, trouble: Some(reason), ..Step::idle(progress) }
+    }
+
+    /// What follows where nothing may be delivered until somebody has acted upon this.
+    pub fn parked(&self, reason: String) -> Step {
+        Step { next: Next::Park(reason.clone()), trouble: Some(reason), ..Step::idle(self.clone()) }
     }
 
     /// Notes the verdicts.
@@ -319,7 +361,8 @@ impl Progress {
         match &mut self.suspect {
             Some(suspect) if suspect.aside && !offered.contains(&suspect.seq) => {
                 suspect.passed = suspect.passed.saturating_add(u32::from(is_taken));
-                suspect.aside = false;
+                suspect.aside = suspect.more > 0;
+                suspect.more = suspect.more.saturating_sub(1);
                 return;
             }
             _ => self.suspect = None,
@@ -353,7 +396,7 @@ impl Step {
         let is_settled = open.len() < offered.len();
         let progress = &mut self.progress;
         progress.failures = if is_settled { 0 } else { progress.failures.saturating_add(1) };
-        if !is_settled && !report.failure_is(&[FailureKind::Connect]) {
+        if !is_settled && !report.is_unconnected() {
             progress.width = half(offered.len());
             let is_suspicious = progress.failures >= SUSPICIOUS || report.failure_is(&SPOILT);
             if is_suspicious {
@@ -361,26 +404,32 @@ impl Step {
             }
         }
         if let Some(suspect) = progress.suspect.as_mut().filter(|suspect| suspect.aside) {
-            // Nor is that one taken.
-            suspect.aside = false;
+            // Nor is that one taken: so far it is the destination that takes nothing.
+            (suspect.aside, suspect.more, suspect.passed) = (false, 0, 0);
+            suspect.strikes = suspect.strikes.min(ASIDE);
             suspect.tried = offered.first().copied().unwrap_or_default();
-        } else if is_settled || (offered.len() == 1 && !report.failure_is(&[FailureKind::Connect])) {
-            let others_pass = self.delivered > 0;
-            open.iter().take(1).for_each(|seq| self.blame(*seq, others_pass, report));
+        } else if (is_settled || offered.len() == 1) && !report.is_unconnected() {
+            open.iter().take(1).for_each(|seq| self.blame(*seq, offered, report));
         }
     }
 
-    fn blame(&mut self, seq: i64, others_pass: bool, report: &Report) {
+    fn blame(&mut self, seq: i64, offered: &[i64], report: &Report) {
+        let others_pass = self.delivered > 0;
         let known = self.progress.suspect.filter(|suspect| suspect.seq == seq);
-        let mut suspect = known.unwrap_or(Suspect { seq, strikes: 0, passed: 0, aside: false, tried: seq });
+        let mut suspect = known.unwrap_or_else(|| Suspect::new(seq));
         suspect.strikes = suspect.strikes.saturating_add(1);
         suspect.passed = suspect.passed.saturating_add(u32::from(others_pass));
         suspect.aside = !others_pass && suspect.strikes >= ASIDE;
-        if suspect.strikes < STRIKES || suspect.passed < PASSED {
+        // One and two in turn: no destination that fails every so manieth time does so for this one alone.
+        suspect.more = suspect.strikes % 2;
+        suspect.put_off |= is_put_off(seq, offered, report, others_pass);
+        let most = if suspect.put_off { PUT_OFF } else { STRIKES };
+        if suspect.strikes < most || suspect.passed < PASSED {
             self.progress.suspect = Some(suspect);
             return;
         }
-        let cause = report.failure.as_ref().map(|failure| format!(" ({})", failure.message));
+        let cause = report.failure.as_ref().or(report.cause.as_ref());
+        let cause = cause.map(|failure| format!(" ({})", failure.message));
         let times = suspect.strikes;
         let reason = format!("it was not taken {times} times while others were{}", cause.unwrap_or_default());
         self.progress.suspect = None;
@@ -404,14 +453,17 @@ const SPOILT: [FailureKind; 5] = [
     FailureKind::Plugin,
 ];
 
-/// Whether a destination of these kinds gets events of this one: `plugin.approved`, or `plugin.*` for all that begin
-/// like that; all kinds where none is named.
+/// Whether a destination of these kinds gets events of this one: patterns as [`webhook::is_pattern`] has them; all
+/// kinds where none is named.
 pub fn takes(kinds: &[String], kind: &str) -> bool {
-    let is_meant = |wanted: &String| match wanted.strip_suffix('*') {
-        Some(start) if start.is_empty() || start.ends_with('.') => kind.starts_with(start),
-        _ => wanted == kind,
-    };
-    kinds.is_empty() || kinds.iter().any(is_meant)
+    kinds.is_empty() || webhook::takes(kinds, kind)
+}
+
+/// Whether the destination spoke of this event: it took others, or what it answered was no refusal of the request.
+fn is_put_off(seq: i64, offered: &[i64], report: &Report, others_pass: bool) -> bool {
+    let verdict = offered.iter().position(|one| *one == seq).and_then(|at| report.verdicts.get(at));
+    let is_told = others_pass || (report.failure.is_none() && report.cause.is_none());
+    is_told && matches!(verdict, Some(Verdict::Later(_)))
 }
 
 fn half(count: usize) -> u32 {
@@ -427,7 +479,7 @@ fn trouble(report: &Report, open: &[i64]) -> Option<String> {
         (true, ..) => Some("the destination refused a batch as it was; it goes in halves".to_owned()),
         (_, 0, _) | (_, _, 0) => None,
         (_, count, _) => {
-            let cause = report.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause = report.cause.as_ref().map(|cause| format!(": {}", cause.message)).unwrap_or_default();
             Some(format!("the destination put {count} events off{cause}"))
         }
     }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::grant::Permissions;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_domain::webhook::answer;
 
 use crate::binding::Binding;
-use crate::bindings::types::{self, HttpRequest, Observation};
+use crate::bindings::types::{self, HttpRequest, Observation, ResponseHead};
 use crate::convert;
 use crate::error::Fault;
 use crate::generation::Retirement;
@@ -217,7 +219,10 @@ impl<M: Machine> Running<M> {
     fn note_trouble(&mut self, seen: &Observation) {
         let was_answered = self.trouble.as_ref().is_some_and(|trouble| trouble.status.is_some());
         let trouble = match seen {
-            Observation::Head(head) => refused(head.status),
+            Observation::Head(head) => {
+                let now = self.sandbox.binding().generation.host.services.clock.now();
+                refused(head.status).map(|failure| Failure { retry_after: asked(head, now), ..failure })
+            }
             Observation::Broken(failure) if !was_answered => Some(convert::broken(failure)),
             _ => None,
         };
@@ -234,6 +239,12 @@ impl<M: Machine> Running<M> {
         let fault = Fault::Protocol(format!("`again` {IDLE_AGAINS} times in a row and nothing else"));
         Err(End::Stopped(fault))
     }
+}
+
+/// How long an answer asks to wait.
+fn asked(head: &ResponseHead, now: Timestamp) -> Option<Duration> {
+    let header = head.headers.iter().find(|header| header.name == "retry-after")?;
+    answer::retry_after(std::str::from_utf8(&header.value).ok()?, now)
 }
 
 /// What a status says of a request; none of one that was taken.

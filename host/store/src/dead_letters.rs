@@ -38,37 +38,42 @@ pub struct DeadLetter {
     /// Since when it is one.
     #[sqlx(try_from = "Micros")]
     pub created_at: Timestamp,
+    /// Where it is offered again: not before then.
+    #[sqlx(try_from = "Micros")]
+    pub due_at: Timestamp,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT destination_id, event_id, seq, kind, reason, state, attempt, created_at FROM dead_letters \
-             WHERE destination_id = $1 ",
+            "SELECT destination_id, event_id, seq, kind, reason, state, attempt, created_at, due_at \
+             FROM dead_letters WHERE destination_id = $1 ",
             $rest
         )
     };
 }
 
 statements! {
-    PUT: "INSERT INTO dead_letters (destination_id, event_id, seq, kind, reason, state, attempt, created_at) \
-          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (destination_id, event_id) DO UPDATE SET \
-          reason = excluded.reason, state = excluded.state, attempt = excluded.attempt";
+    PUT: "INSERT INTO dead_letters (destination_id, event_id, seq, kind, reason, state, attempt, created_at, due_at) \
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (destination_id, event_id) DO UPDATE SET \
+          reason = excluded.reason, state = excluded.state, attempt = excluded.attempt, due_at = excluded.due_at";
     DELETE: "DELETE FROM dead_letters WHERE destination_id = $1 AND event_id = $2";
     LIST: select!("ORDER BY seq DESC, event_id DESC LIMIT $2 OFFSET $3");
     COUNT: "SELECT COUNT(*) FROM dead_letters WHERE destination_id = $1";
-    NEXT: select!("AND state = 'again' ORDER BY seq, event_id LIMIT 1");
-    REPLAY: "UPDATE dead_letters SET state = 'again', attempt = 0 WHERE destination_id = $1 \
+    BETWEEN: select!("AND seq >= $2 AND seq <= $3 ORDER BY seq, event_id");
+    NEXT: select!("AND state = 'again' AND due_at <= $2 ORDER BY due_at, seq LIMIT 1");
+    REPLAY: "UPDATE dead_letters SET state = 'again', attempt = 0, due_at = $3 WHERE destination_id = $1 \
              AND (CAST($2 AS TEXT) IS NULL OR event_id = $2)";
 }
 
 /// Keeps a dead letter, in the place of what was known of the same event.
 pub async fn put(tx: &mut Tx, letter: &DeadLetter) -> Result<(), StoreError> {
-    let DeadLetter { destination_id, event_id, seq, kind, reason, state, attempt, created_at } = letter;
-    let (state, created) = (state.as_str(), created_at.micros());
+    let DeadLetter { destination_id, event_id, seq, kind, reason, state, attempt, created_at, due_at } =
+        letter;
+    let (state, created, due) = (state.as_str(), created_at.micros(), due_at.micros());
     // What a destination says may hold anything.
     let reason = reason.replace('\0', " ");
-    execute!(tx, PUT, destination_id, event_id, *seq, kind, reason, state, *attempt, created).map(drop)
+    execute!(tx, PUT, destination_id, event_id, *seq, kind, reason, state, *attempt, created, due).map(drop)
 }
 
 /// Forgets a dead letter: the destination has the event after all. False where there is none.
@@ -91,12 +96,31 @@ pub async fn count(conn: &mut Conn, destination_id: &str) -> Result<i64, StoreEr
     Ok(count)
 }
 
-/// The earliest event that is to be offered again.
-pub async fn next(conn: &mut Conn, destination_id: &str) -> Result<Option<DeadLetter>, StoreError> {
-    fetch!(conn, fetch_optional, DeadLetter, NEXT, destination_id)
+/// Those of places from `first` to `last`, in the log's order.
+pub async fn between(
+    conn: &mut Conn,
+    destination_id: &str,
+    first: i64,
+    last: i64,
+) -> Result<Vec<DeadLetter>, StoreError> {
+    fetch!(conn, fetch_all, DeadLetter, BETWEEN, destination_id, first, last)
 }
 
-/// Has one dead letter offered again, or all of them; says how many.
-pub async fn replay(tx: &mut Tx, destination_id: &str, event_id: Option<&str>) -> Result<u64, StoreError> {
-    execute!(tx, REPLAY, destination_id, event_id)
+/// The one that is to be offered again and has waited longest, of those that are due; the earliest event first.
+pub async fn next(
+    conn: &mut Conn,
+    destination_id: &str,
+    now: Timestamp,
+) -> Result<Option<DeadLetter>, StoreError> {
+    fetch!(conn, fetch_optional, DeadLetter, NEXT, destination_id, now.micros())
+}
+
+/// Has one dead letter offered again, or all of them, from now on; says how many.
+pub async fn replay(
+    tx: &mut Tx,
+    destination_id: &str,
+    event_id: Option<&str>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    execute!(tx, REPLAY, destination_id, event_id, now.micros())
 }

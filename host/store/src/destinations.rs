@@ -156,15 +156,17 @@ statements! {
              state, cursor, progress, failures, due_at, delivered, created_by, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, 0, $11, 0, $12, $13, $13)";
     UPDATE: "UPDATE destinations SET name = $2, kinds = $3, workspace_id = $4, options = $5, updated_at = $6, \
-             claim_id = NULL, lease_until = NULL WHERE id = $1";
+             saved = $7, claim_id = NULL, lease_until = NULL WHERE id = $1";
+    HOLD: "UPDATE destinations SET name = name WHERE id = $1";
+    COUNT_OF_OWNER: "SELECT COUNT(*) FROM destinations WHERE owner_id = $1";
     DELETE: "DELETE FROM destinations WHERE id = $1";
     GET: select!("WHERE id = $1");
     HELD: select!("WHERE id = $1 AND claim_id = $2");
     LIST: concat!(select!("WHERE "), whose!(), " ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4");
     COUNT: concat!("SELECT COUNT(*) FROM destinations WHERE ", whose!());
     // Whoever holds it loses the claim: what they write from now on is about another state of things.
-    SWITCH: "UPDATE destinations SET state = $2, reason = NULL, due_at = $3, failures = 0, claim_id = NULL, \
-             lease_until = NULL WHERE id = $1";
+    SWITCH: "UPDATE destinations SET state = $2, reason = NULL, due_at = $3, failures = 0, progress = $4, \
+             claim_id = NULL, lease_until = NULL WHERE id = $1";
     REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = $4, failures = 0, claim_id = NULL, \
              lease_until = NULL WHERE id = $1";
     WAKE: "UPDATE destinations SET due_at = $2 WHERE id = $1 AND due_at > $2";
@@ -221,15 +223,27 @@ pub async fn insert(tx: &mut Tx, new: &Destination) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Changes what somebody decides about a destination. Who delivers to it begins anew.
+/// A destination as it is and stays until this transaction ends: whoever else would change it waits.
+pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Destination>, StoreError> {
+    execute!(tx, HOLD, id)?;
+    get(tx, id).await
+}
+
+/// How many an owner has.
+pub async fn count_of_owner(conn: &mut Conn, owner_id: &str) -> Result<i64, StoreError> {
+    let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT_OF_OWNER, owner_id)?;
+    Ok(count)
+}
+
+/// Changes what somebody decides about a destination, and what its exporter keeps. Who delivers to it begins anew.
 ///
 /// # Errors
 /// [`StoreError::Duplicate`] where its owner has another one of that name.
 pub async fn update(tx: &mut Tx, changed: &Destination) -> Result<bool, StoreError> {
     let Destination { id, name, workspace_id, updated_at, .. } = changed;
     let (kinds, options) = (json_texts(&changed.kinds), changed.options.to_string());
-    let workspace = workspace_id.as_deref();
-    Ok(execute!(tx, UPDATE, id, name, kinds, workspace, options, updated_at.micros())? == 1)
+    let (workspace, saved) = (workspace_id.as_deref(), changed.saved.as_deref());
+    Ok(execute!(tx, UPDATE, id, name, kinds, workspace, options, updated_at.micros(), saved)? == 1)
 }
 
 /// Forgets a destination with its dead letters; false where there is none.
@@ -267,9 +281,11 @@ pub async fn count(
     Ok(count)
 }
 
-/// Pauses or resumes a destination; whoever holds it does so no longer.
+/// Pauses or resumes a destination, as if nothing had failed before; whoever holds it does so no longer.
 pub async fn switch(tx: &mut Tx, id: &str, state: State, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(execute!(tx, SWITCH, id, state.as_str(), now.micros())? == 1)
+    let Some(held) = hold(tx, id).await? else { return Ok(false) };
+    let progress = Progress { failures: 0, ..held.progress() }.text();
+    Ok(execute!(tx, SWITCH, id, state.as_str(), now.micros(), progress)? == 1)
 }
 
 /// Goes on from another place of the log; whoever holds it does so no longer.

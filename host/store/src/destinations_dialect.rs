@@ -10,7 +10,7 @@ macro_rules! due {
          AND (lease_until IS NULL OR lease_until <= $1) AND (failures > 0) = $2 AND (\
          (organization_id IS NULL AND EXISTS (SELECT 1 FROM events AS e WHERE e.seq > d.cursor)) \
          OR EXISTS (SELECT 1 FROM events AS e WHERE e.organization_id = d.organization_id AND e.seq > d.cursor) \
-         OR EXISTS (SELECT 1 FROM dead_letters AS l WHERE l.destination_id = d.id AND l.state = 'again')) \
+         OR EXISTS (SELECT 1 FROM dead_letters AS l WHERE l.destination_id = d.id AND l.state = 'again' AND l.due_at <= $1)) \
          ORDER BY due_at, id LIMIT $3"
     };
 }

@@ -52,6 +52,7 @@ migrations! {
     18 "0018_plugin_hosts.sql" "plugin_hosts",
     19 "0019_calls_refused.sql" "calls_refused",
     20 "0020_unclaimed_plugins.sql" "unclaimed_plugins",
+    21 "0021_dead_letters_due.sql" "dead_letters_due",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -33,6 +33,8 @@ impl Scene {
     /// Lets things happen while the next requests are answered like this, and gives how many events came twice.
     async fn survives(&self, scripts: Vec<Script>, taken: Vec<Script>) -> usize {
         let pause = |what: &str| format!("{ALL}/{}/{what}", self.destination);
+        // What is under way when it is paused comes again.
+        settled(&self.client, &self.destination).await;
         self.client.post(&pause("pause"), &json!({})).await.expect(200);
         let before = ids(&self.intake).len();
         let happened = happen(&self.client, 12).await;
@@ -84,6 +86,36 @@ async fn a_key_that_is_refused_parks_it_and_a_later_one_gets_everything() {
     settled(&scene.client, &scene.destination).await;
     let twice = complete(&log(&scene.client, &scene.oracle).await, &ids(&scene.intake), happened);
     assert_eq!(twice, 0);
+}
+
+/// A dead letter that is put off again keeps neither the log waiting nor is it one once the log has brought it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_is_put_off_stops_nothing() {
+    let scene = Scene::start().await;
+    let one = format!("{ALL}/{}", scene.destination);
+    let letters = || async {
+        let page = scene.client.get(&format!("{one}/dead-letters")).await.expect(200);
+        (page["total"].as_i64().expect("a number"), page["data"][0].clone())
+    };
+    settled(&scene.client, &scene.destination).await;
+    let before = ids(&scene.intake).len();
+    scene.intake.next([error(413, "Payload Too Large")]);
+    happen(&scene.client, 1).await;
+    until("a dead letter", || async { (letters().await.0 == 1).then_some(()) }).await;
+    let requests = scene.intake.requests();
+    scene.intake.next([error(503, "Service Unavailable").header("retry-after", "3600")]);
+    scene.client.post(&format!("{one}/dead-letters/replay"), &json!({})).await.expect(200);
+    until("it to be put off", || async { (scene.intake.requests() > requests).then_some(()) }).await;
+    happen(&scene.client, 2).await;
+    settled(&scene.client, &scene.destination).await;
+    assert_eq!(ids(&scene.intake).len(), before + 2);
+    let (total, letter) = letters().await;
+    assert_eq!((total, &letter["is_replayed"]), (1, &json!(true)));
+    assert!(letter["next_attempt_at"].is_string(), "{letter}");
+
+    scene.client.post(&format!("{one}/replay"), &json!({"cursor": 0})).await.expect(200);
+    until("it to be none any more", || async { (letters().await.0 == 0).then_some(()) }).await;
+    complete(&log(&scene.client, &scene.oracle).await, &ids(&scene.intake), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,6 +72,9 @@ async fn killed(url: Option<&str>) {
         assert_eq!(standing["dead_letters"], json!(0), "{standing}");
     }
     let (log, answered) = (log(&client, &oracle).await, answered.load(Ordering::Relaxed));
+    // Whether or not it was answered: what is there has its event.
+    let keys = client.get("/api/v1/api_keys?page_size=1").await.expect(200);
+    assert_eq!(keys["total"], json!(log.len()), "keys, and events of keys that were made");
     let (team, search) = (ids(&intake), elastic.counts());
     tell("datadog", &team, complete(&log, &team, answered));
     tell("elastic", &search, complete(&log, &search, answered));

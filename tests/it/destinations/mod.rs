@@ -1,5 +1,6 @@
 //! Standing destinations: what is promised of them, against doubles that count the ids of events.
 
+mod every_exporter;
 mod faults;
 mod hosts;
 mod kills;
@@ -45,12 +46,19 @@ fn options(bound: &[Bound<'_>], egress: &str) -> Options {
     toml +=
         "[siem]\nlease = \"2s\"\nattempt_timeout = \"2s\"\nfirst_wait = \"20ms\"\nlongest_wait = \"200ms\"\n";
     for Bound { name, plugin, origin, path, secret: (secret, value) } in bound {
+        let (setting, methods) = match *plugin {
+            "http-json" => ("url", "PATCH,POST,PUT"),
+            "otlp" => ("endpoint", "POST"),
+            _ => ("intake_url", "POST"),
+        };
+        // A string of JSON is one of TOML too.
+        let value = json!(value);
         write!(
             toml,
-            "\n[secrets.{name}]\nvalue = \"{value}\"\naudience = \"{origin}\"\n\n[bindings.{name}]\n\
-             plugin = \"{plugin}\"\nsettings = {{ intake_url = \"{origin}{path}\" }}\n\
-             secrets = {{ {secret} = \"{name}\" }}\n\n[bindings.{name}.grant]\nhttp = [\"POST {origin}{path}\"]\n\
-             secrets = [\"{secret}\"]\n"
+            "\n[secrets.{name}]\nvalue = {value}\naudience = \"{origin}\"\n\n[bindings.{name}]\n\
+             plugin = \"{plugin}\"\nsettings = {{ {setting} = \"{origin}{path}\" }}\n\
+             secrets = {{ {secret} = \"{name}\" }}\n\n[bindings.{name}.grant]\n\
+             http = [\"{methods} {origin}{path}\"]\nsecrets = [\"{secret}\"]\n"
         )
         .expect("a text");
     }

@@ -5,6 +5,7 @@ pub mod body;
 pub mod collector;
 pub mod datadog;
 pub mod elastic;
+pub mod front;
 pub mod gemini;
 pub mod openai;
 pub mod otlp;

@@ -1,6 +1,7 @@
 //! An answer byte by byte: what goes out, in which pieces, on which condition, and how it ends.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -19,6 +20,8 @@ pub enum Step {
     Bytes(Bytes),
     /// The answer goes on once the gate lets it.
     Wait(Gate),
+    /// The answer goes on after so long.
+    Pause(Duration),
     /// Nothing more comes, and the connection stays open.
     Silence,
     /// The connection breaks.
@@ -77,6 +80,16 @@ impl Script {
         while !rest.is_empty() {
             let piece = rest.split_to(every.min(rest.len()));
             self.steps.push(Step::Bytes(piece));
+        }
+        self
+    }
+
+    /// Then this byte by byte, so far apart.
+    #[must_use]
+    pub fn drip(mut self, bytes: impl Into<Bytes>, every: Duration) -> Self {
+        for byte in bytes.into() {
+            self.steps.push(Step::Bytes(vec![byte].into()));
+            self.steps.push(Step::Pause(every));
         }
         self
     }
@@ -150,6 +163,10 @@ async fn pause(step: Step, ending: &Ending) -> io::Result<()> {
         Step::Bytes(_) => Ok(()),
         Step::Wait(gate) => {
             gate.pass().await;
+            Ok(())
+        }
+        Step::Pause(long) => {
+            tokio::time::sleep(long).await;
             Ok(())
         }
         Step::Silence => std::future::pending().await,

@@ -150,7 +150,8 @@ pub struct UpdateSiemDestination {
     /// Only of these kinds from now on; all where it is empty.
     #[schema(max_items = 100)]
     events: Option<Vec<String>>,
-    /// In the place of all options. Secrets that are left out stay, for the address that they were given for.
+    /// In the place of all options. Secrets that are left out stay, for the address that they were given for; one that
+    /// is null is taken away.
     #[schema(value_type = Option<Object>)]
     options: Option<Map<String, Value>>,
 }

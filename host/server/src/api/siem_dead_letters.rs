@@ -31,18 +31,22 @@ pub struct SiemDeadLetter {
     reason: String,
     /// Whether it is to be offered again.
     is_replayed: bool,
+    /// Not before then, where it is; RFC 3339.
+    next_attempt_at: Option<String>,
     /// Since when it is a dead letter, RFC 3339.
     created_at: String,
 }
 
 impl From<DeadLetter> for SiemDeadLetter {
     fn from(letter: DeadLetter) -> Self {
+        let is_replayed = letter.state == Fate::Again;
         Self {
             event_id: letter.event_id,
             event_type: letter.kind,
             cursor: letter.seq,
             reason: letter.reason,
-            is_replayed: letter.state == Fate::Again,
+            is_replayed,
+            next_attempt_at: is_replayed.then(|| letter.due_at.to_rfc3339()),
             created_at: letter.created_at.to_rfc3339(),
         }
     }

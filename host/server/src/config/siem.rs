@@ -15,7 +15,7 @@ pub struct SiemConfig {
     pub attempt_timeout: Span,
     /// The bound of the first wait after a failure; it doubles with every further one.
     pub first_wait: Span,
-    /// The longest wait that a destination did not ask for.
+    /// The longest wait that a destination did not ask for, whatever pause its exporter wants.
     pub longest_wait: Span,
 }
 

@@ -88,7 +88,10 @@ impl Crew {
             let claim = Claim { id, claim_id: claim_id.clone() };
             let token = self.running.entry((owner_id, exporter)).or_default();
             if Arc::strong_count(token) > OF_ONE[usize::from(in_trouble)] {
-                give_back(app, &claim, now.plus(PERIOD)).await?;
+                // Else it waits for the lease to end; the others that were claimed with it must not.
+                if let Err(error) = give_back(app, &claim, now.plus(PERIOD)).await {
+                    tracing::warn!(%error, destination = claim.id, "a destination waits for its lease to end");
+                }
                 continue;
             }
             let (app, token) = (Arc::clone(app), Arc::clone(token));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hardpoint_domain::seal::MasterKey;
+use hardpoint_server::service::accounts::{Accounts, Principal};
 use hardpoint_server::system::SystemRng;
 use hardpoint_server::worker::sequencer::number_all;
 use hardpoint_store::{events, secrets};
@@ -217,6 +218,16 @@ async fn secrets_are_sealed_and_stay_with_their_address() {
     at_the_end(&app, &id(&made)).await;
     assert_eq!(double.token().as_deref(), Some("canary-token-4567"));
 
+    // Null takes it away; what was configured takes its place.
+    let without = json!({"options": {"authenticated": true, "token": null}});
+    app.ask(app.key(), Method::PUT, &one, Some(&without)).await.expect(200);
+    at_the_end(&app, &id(&made)).await;
+    assert_eq!(double.token().as_deref(), Some("configured-token"));
+    let mut conn = app.app().store.read().await.unwrap();
+    assert_eq!(secrets::list(&mut conn, &id(&made)).await.unwrap(), []);
+    drop(conn);
+    app.ask(app.key(), Method::PUT, &one, Some(&renewed)).await.expect(200);
+
     // It goes with the destination.
     assert_eq!(app.delete(&one).await.status, 204);
     assert_eq!(app.get(&one).await.status, 404);
@@ -236,7 +247,10 @@ async fn what_does_not_fit_is_named() {
     for (body, status, field) in [
         (with("name", json!(" ")), 400, "name"),
         (with("exporter", json!("nobody")), 422, "exporter"),
-        (with("events", json!(["a\u{7}b"])), 400, "events"),
+        (with("events", json!(["a\u{7}b"])), 400, "events[0]"),
+        (with("events", json!(["*", "key*"])), 400, "events[1]"),
+        (with("events", json!(["Key.Created"])), 400, "events[0]"),
+        (with("events", json!(["user**"])), 400, "events[0]"),
         (with("options", json!({"colour": "red"})), 400, "colour"),
         (with("options", json!({"token": 7})), 400, "token"),
         (with("options", json!({"url": "https://other.example/in"})), 422, "token"),
@@ -249,6 +263,45 @@ async fn what_does_not_fit_is_named() {
     }
     app.post(ALL, &wanted("team")).await.expect(201);
     assert_eq!(app.post(ALL, &wanted("team")).await.status, 409);
+    let tenant = app.tenant("Acme").await;
+    for number in 0..50 {
+        let mut paused = wanted(&format!("team {number}"));
+        paused["events"] = json!(["none.of_these"]);
+        app.post_as(&tenant.key, ALL, &paused).await.expect(201);
+    }
+    let refused = app.post_as(&tenant.key, ALL, &wanted("one more")).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    app.post(ALL, &wanted("another's")).await.expect(201);
+}
+
+/// Of two changes at once neither undoes the other, and each tells what it changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_at_once_are_both_made() {
+    let (_, address) = Double::start().await;
+    let app = app(&address).await;
+    let made = app.post(ALL, &wanted("team")).await.expect(201);
+    let one = format!("{ALL}/{}", id(&made));
+    for round in 0..20 {
+        let (name, kind) = (format!("team {round}"), format!("key.number_{round}"));
+        let (named, filtered) = (json!({"name": name}), json!({"events": [kind]}));
+        let put = |body| app.ask(app.key(), Method::PUT, &one, Some(body));
+        let (named, filtered) = tokio::join!(put(&named), put(&filtered));
+        for changed in [named, filtered] {
+            assert_eq!(changed.status, 200, "{}", changed.text());
+        }
+        let shown = app.get(&one).await.expect(200);
+        assert_eq!((&shown["name"], &shown["events"]), (&json!(name), &json!([kind])), "{round}");
+    }
+    let mut conn = app.app().store.read().await.unwrap();
+    let log = events::list(&mut conn, None, None, 1_000).await.unwrap();
+    let mut changes: Vec<_> = log.into_iter().map(|stored| stored.event).collect();
+    changes.retain(|event| event.kind == "siem_destination.updated");
+    assert_eq!(changes.len(), 40);
+    for event in changes {
+        let (before, after) = (event.before.unwrap(), event.after.unwrap());
+        let differs = |field: &str| before[field] != after[field];
+        assert!(differs("name") != differs("events"), "{before} {after}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,4 +364,49 @@ async fn not_every_plan_includes_it_and_no_test_key_has_any() {
     assert_eq!(refused.status, 403, "{}", refused.text());
     let member = app.key_of(hardpoint_store::keys::Role::Member).await;
     assert_eq!(app.get_as(&member, ALL).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_without_it_parks_it_and_drops_nothing() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let tenant = app.tenant("Acme").await;
+    number_all(app.app()).await.unwrap();
+    let made = app.post_as(&tenant.key, ALL, &wanted("team")).await.expect(201);
+    // The platform's is on no plan.
+    let platform = app.post(ALL, &wanted("all")).await.expect(201);
+    at_the_end(&app, &id(&made)).await;
+    let accounts = Accounts::of(app.app());
+    let plan = async |plan| {
+        accounts.set_plan(&Principal::Cli, &tenant.organization, plan).await.unwrap();
+        // A key is looked up anew after a second.
+        app.clock().advance(Duration::from_secs(2));
+    };
+    plan("free").await;
+    let one = format!("{ALL}/{}", id(&made));
+    let parked = until("it to be parked", || async {
+        let shown = app.get(&one).await.expect(200);
+        (shown["state"] == "parked").then_some(shown)
+    })
+    .await;
+    assert!(parked["reason"].as_str().unwrap().contains("`siem_export`"), "{parked}");
+    assert_eq!(app.post_as(&tenant.key, &format!("{one}/resume"), &json!({})).await.status, 402);
+    // The platform's is not parked, and is told of both; the team's was told of its own.
+    until("the platform's to go on", || async {
+        let told = kinds(&double).into_iter().filter(|kind| kind == "siem_destination.created").count();
+        (told == 3).then_some(())
+    })
+    .await;
+
+    plan("enterprise").await;
+    app.post_as(&tenant.key, &format!("{one}/resume"), &json!({})).await.expect(200);
+    at_the_end(&app, &id(&made)).await;
+    let platform = at_the_end(&app, &id(&platform)).await;
+    assert_eq!((&platform["state"], &platform["dead_letters"]), (&json!("active"), &json!(0)));
+    let all = kinds(&double);
+    for kind in ["siem_destination.parked", "organization.plan_changed", "siem_destination.resumed"] {
+        let times = all.iter().filter(|found| *found == kind).count();
+        let happened = if kind == "organization.plan_changed" { 2 } else { 1 };
+        assert_eq!(times, 2 * happened, "to each destination: {all:?}");
+    }
 }

@@ -208,11 +208,12 @@ async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {
     }
     let mut changed = get(&db).await;
     changed.name = "another".into();
+    changed.saved = None;
     claim(&db, "c3", false, 0).await;
     let write =
         db.store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::update(tx, &changed).await }));
     assert!(write.await.unwrap() && !advance(&db, "c3", step(1)).await);
-    assert_eq!(get(&db).await.name, "another");
+    assert_eq!((get(&db).await.name.as_str(), get(&db).await.saved), ("another", None));
 }
 
 async fn those_in_trouble_are_claimed_apart(db: Fixture) {
@@ -229,6 +230,15 @@ async fn those_in_trouble_are_claimed_apart(db: Fixture) {
     assert_eq!(claim(&db, "c2", false, 10).await, [""; 0]);
     assert_eq!(claim(&db, "c2", true, 10).await, ["dst_1"]);
     assert_eq!(get(&db).await.progress().failures, 2);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { destinations::switch(tx, "dst_1", State::Active, at(10)).await })
+    });
+    write.await.unwrap();
+    assert_eq!(
+        (get(&db).await.progress().failures, get(&db).await.failures),
+        (0, 0),
+        "resumed, it begins anew"
+    );
 }
 
 fn letter(event_id: &str, seq: i64) -> DeadLetter {
@@ -241,6 +251,7 @@ fn letter(event_id: &str, seq: i64) -> DeadLetter {
         state: dead_letters::State::Dead,
         attempt: 0,
         created_at: at(0),
+        due_at: at(0),
     }
 }
 
@@ -259,19 +270,40 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
     let listed = dead_letters::list(&mut conn, "dst_1", ALL).await.unwrap();
     assert_eq!(listed.iter().map(|letter| letter.seq).collect::<Vec<_>>(), [2, 1]);
     assert_eq!((listed[0].reason.as_str(), listed[0].state), ("no t taken", dead_letters::State::Dead));
-    assert_eq!(dead_letters::next(&mut conn, "dst_1").await.unwrap(), None);
+    assert_eq!(dead_letters::next(&mut conn, "dst_1", at(99)).await.unwrap(), None);
+    let between = dead_letters::between(&mut conn, "dst_1", 2, 9).await.unwrap();
+    assert_eq!(between, listed[..1]);
     assert_eq!(claim(&db, "c1", false, 0).await, [""; 0]);
     let replay = |event_id: Option<&'static str>| {
         db.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { dead_letters::replay(tx, "dst_1", event_id).await })
+            Box::pin(async move { dead_letters::replay(tx, "dst_1", event_id, at(0)).await })
         })
     };
     assert_eq!(replay(Some("evt_9")).await.unwrap(), 0);
     assert_eq!(replay(Some("evt_2")).await.unwrap(), 1);
     assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"], "though the log has nothing");
     assert_eq!(replay(None).await.unwrap(), 2);
-    let next = dead_letters::next(&mut db.store.read().await.unwrap(), "dst_1").await.unwrap();
-    assert_eq!(next.map(|letter| letter.seq), Some(1));
+    let next = async |seconds| {
+        let mut conn = db.store.read().await.unwrap();
+        dead_letters::next(&mut conn, "dst_1", at(seconds)).await.unwrap().map(|letter| letter.seq)
+    };
+    assert_eq!(next(0).await, Some(1));
+    // What is put off keeps the others waiting no longer than itself.
+    let put_off = |seq: i64, seconds| {
+        let again = dead_letters::State::Again;
+        let late = DeadLetter { due_at: at(seconds), state: again, ..letter(&format!("evt_{seq}"), seq) };
+        db.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move {
+                destinations::release(tx, "dst_1", "c1", at(0)).await?;
+                dead_letters::put(tx, &late).await
+            })
+        })
+    };
+    put_off(1, 50).await.unwrap();
+    assert_eq!((next(0).await, next(50).await), (Some(2), Some(2)));
+    put_off(2, 60).await.unwrap();
+    assert_eq!((next(49).await, next(60).await), (None, Some(1)));
+    assert_eq!((claim(&db, "c1", false, 49).await.len(), claim(&db, "c1", false, 50).await.len()), (0, 1));
     let write = db.store.write(Lane::Bulk, |tx| {
         Box::pin(async move {
             assert!(dead_letters::delete(tx, "dst_1", "evt_1").await?);

@@ -123,6 +123,8 @@ const HOT: &[&str] = &[
     "event_search_dialect::COUNT_FOUND_OF_ORGANIZATION",
     "event_search_dialect::END",
     "event_search_dialect::END_OF_ORGANIZATION",
+    "destinations_dialect::DUE",
+    "destinations_dialect::CLAIM",
     "outbox_dialect::CLAIM_DUE",
     "outbox_dialect::BODIES",
     "outbox::SETTLE",

@@ -7,6 +7,7 @@ use hardpoint_domain::destination::Progress;
 use hardpoint_domain::id;
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::time::Timestamp;
+use hardpoint_domain::webhook::is_pattern;
 use hardpoint_runtime::Binding;
 use hardpoint_store::destinations::{Destination, State};
 use hardpoint_store::secrets::{self, Secret as Sealed};
@@ -25,7 +26,8 @@ use crate::state::App;
 const LONGEST_NAME: usize = 100;
 /// Kinds that a destination may name.
 const MOST_KINDS: usize = 100;
-const LONGEST_KIND: usize = 100;
+/// Destinations that an organisation may have.
+const MOST: i64 = 50;
 /// The longest options, as JSON.
 const LONGEST_OPTIONS: usize = 64 << 10;
 
@@ -56,7 +58,8 @@ pub struct Change {
     pub name: Option<String>,
     /// Other kinds.
     pub kinds: Option<Vec<String>>,
-    /// Other options in the place of all of them. Secrets that are left out stay, for the address that they are for.
+    /// Other options in the place of all of them. Secrets that are left out stay, for the address that they are for;
+    /// one that is null goes.
     pub options: Option<Map<String, Value>>,
 }
 
@@ -64,8 +67,8 @@ pub struct Change {
 ///
 /// # Errors
 /// 400 names the field; 403 for a test key; 404 for an organisation or a workspace that is not theirs; 409 for a name
-/// that is taken, or a secret where there is no master key; 422 for an exporter that is not there, or an address that
-/// it may not send to.
+/// that is taken, where there are as many as there may be, or a secret where there is no master key; 422 for an
+/// exporter that is not there, or an address that it may not send to.
 pub async fn create(app: &App, caller: &Caller, wanted: Wanted) -> Result<Standing, ApiError> {
     let by = Principal::from(caller.clone());
     is_live(&by)?;
@@ -87,14 +90,20 @@ pub async fn create(app: &App, caller: &Caller, wanted: Wanted) -> Result<Standi
     let id = new.id.clone();
     let write = app.store.write(Lane::Request, move |tx| {
         Box::pin(async move {
+            // They are counted by one at a time.
+            organizations::hold(tx, &new.owner_id).await?;
+            if destinations::count_of_owner(tx, &new.owner_id).await? >= MOST {
+                return Ok(Err(too_many()));
+            }
             destinations::insert(tx, &new).await?;
             for secret in &sealed {
                 secrets::put(tx, secret).await?;
             }
-            tx.append(&event, &[]).await
+            tx.append(&event, &[]).await?;
+            Ok(Ok(()))
         })
     });
-    write.await.map_err(taken)?;
+    write.await.map_err(taken)??;
     Destinations::of(app).get(&by, &id).await
 }
 
@@ -150,42 +159,77 @@ async fn begun(app: &App, caller: &Caller, by: &Principal, wanted: &Wanted) -> R
 pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Result<Standing, ApiError> {
     let by = Principal::from(caller.clone());
     is_live(&by)?;
+    // What somebody else changed meanwhile is decided upon again, and not undone.
+    loop {
+        let decided = decided(app, &by, id, change.clone()).await?;
+        if written(app, caller, decided).await? {
+            return Destinations::of(app).get(&by, id).await;
+        }
+    }
+}
+
+/// What a change comes to, for a destination as it was.
+struct Decided {
+    before: Destination,
+    after: Destination,
+    sealed: Vec<Sealed>,
+    /// Secrets that go, by name.
+    gone: Vec<String>,
+}
+
+async fn decided(app: &App, by: &Principal, id: &str, change: Change) -> Result<Decided, ApiError> {
     let mut conn = app.store.read().await?;
-    let before = find(&mut conn, &by, id).await?;
-    let stored = secrets::list(&mut conn, &before.id).await?;
+    let before = find(&mut conn, by, id).await?;
+    let mut stored = secrets::list(&mut conn, &before.id).await?;
     drop(conn);
-    let now = app.clock.now();
     let mut after = Destination {
         name: change.name.unwrap_or_else(|| before.name.clone()),
         kinds: change.kinds.unwrap_or_else(|| before.kinds.clone()),
-        updated_at: now,
+        updated_at: app.clock.now(),
         ..before.clone()
     };
     check(&after.name, &after.kinds)?;
-    let mut sealed = Vec::new();
-    if let Some(options) = change.options {
-        let binding = exporter(app, &before)?;
-        let (kept, given) = split(&binding, options)?;
-        after.options = Value::Object(kept);
-        let resolved = resolved(app, &binding, &after, &given, &stored)?;
-        sealed = seal_all(app, &by, &after, &given, &resolved)?;
-    }
-    let author = Author::from(caller);
-    let mut event = about(&author, &after, "siem_destination.updated", described(&after), now, &*app.rng);
+    let Some(options) = change.options else {
+        return Ok(Decided { before, after, sealed: Vec::new(), gone: Vec::new() });
+    };
+    let binding = exporter(app, &before)?;
+    let is_null = |name: &String| options.get(name).is_some_and(Value::is_null);
+    let secret_options = binding.generation().manifest().secret_options();
+    let gone: Vec<String> = secret_options.into_iter().filter(is_null).collect();
+    stored.retain(|secret| !gone.contains(&secret.name));
+    let (kept, given) = split(&binding, options)?;
+    after.options = Value::Object(kept);
+    let resolved = resolved(app, &binding, &after, &given, &stored)?;
+    let sealed = seal_all(app, by, &after, &given, &resolved)?;
+    Ok(Decided { before, after, sealed, gone })
+}
+
+/// Writes what was decided; false where the destination is not any more what that was decided for.
+async fn written(app: &App, caller: &Caller, decided: Decided) -> Result<bool, ApiError> {
+    let Decided { before, mut after, sealed, gone } = decided;
+    let (author, kind) = (Author::from(caller), "siem_destination.updated");
+    let mut event = about(&author, &after, kind, described(&after), after.updated_at, &*app.rng);
     event.before = Some(described(&before));
     let write = app.store.write(Lane::Request, move |tx| {
         Box::pin(async move {
-            if !destinations::update(tx, &after).await? {
-                return Ok(());
+            let Some(held) = destinations::hold(tx, &after.id).await? else { return Ok(true) };
+            if held.updated_at != before.updated_at || described(&held) != described(&before) {
+                return Ok(false);
+            }
+            // What an exporter keeps is of the place that it sent to.
+            after.saved = held.saved.filter(|_| after.options == before.options && sealed.is_empty());
+            destinations::update(tx, &after).await?;
+            for name in &gone {
+                secrets::delete(tx, &after.id, name).await?;
             }
             for secret in &sealed {
                 secrets::put(tx, secret).await?;
             }
-            tx.append(&event, &[]).await
+            tx.append(&event, &[]).await?;
+            Ok(true)
         })
     });
-    write.await.map_err(taken)?;
-    Destinations::of(app).get(&by, id).await
+    write.await.map_err(taken)
 }
 
 /// Removes a destination, with its dead letters and secrets.
@@ -195,18 +239,17 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
 pub async fn remove(app: &App, caller: &Caller, id: &str) -> Result<(), ApiError> {
     let by = Principal::from(caller.clone());
     is_live(&by)?;
-    let before = find(&mut app.store.read().await?, &by, id).await?;
+    let theirs = find(&mut app.store.read().await?, &by, id).await?;
     let author = Author::from(caller);
     let (kind, now) = ("siem_destination.deleted", app.clock.now());
-    let mut event = about(&author, &before, kind, Value::Null, now, &*app.rng);
-    event.before = Some(described(&before));
+    let mut event = about(&author, &theirs, kind, Value::Null, now, &*app.rng);
     let write = app.store.write(Lane::Request, move |tx| {
         Box::pin(async move {
-            forget_secrets(tx, &before.id).await?;
-            if destinations::delete(tx, &before.id).await? {
-                tx.append(&event, &[]).await?;
-            }
-            Ok(())
+            let Some(held) = destinations::hold(tx, &theirs.id).await? else { return Ok(()) };
+            event.before = Some(described(&held));
+            forget_secrets(tx, &held.id).await?;
+            destinations::delete(tx, &held.id).await?;
+            tx.append(&event, &[]).await
         })
     });
     Ok(write.await?)
@@ -304,10 +347,16 @@ fn check(name: &str, kinds: &[String]) -> Result<(), ApiError> {
         let message = format!("The 'events' field takes at most {MOST_KINDS} kinds.");
         return Err(ApiError::bad_field("events", "max_items", message));
     }
-    for kind in kinds {
-        text::name("events", kind, LONGEST_KIND)?;
-    }
-    Ok(())
+    let Some(at) = kinds.iter().position(|kind| !is_pattern(kind)) else { return Ok(()) };
+    let message = format!(
+        "The 'events[{at}]' field must be the kind of events, or the beginning of several: `plugin.approved`, \
+         `plugin.*`."
+    );
+    Err(ApiError::bad_field(format!("events[{at}]"), "event", message))
+}
+
+fn too_many() -> ApiError {
+    ApiError::conflict(format!("There are {MOST} destinations already. Delete one first."))
 }
 
 /// For an event: no secret is among the options.

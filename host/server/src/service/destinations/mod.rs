@@ -141,16 +141,15 @@ impl Destinations {
         to: State,
         kind: &'static str,
     ) -> Result<Standing, ApiError> {
-        let before = self.theirs(by, id).await?;
+        let theirs = self.theirs(by, id).await?;
         let now = self.clock.now();
-        let mut event = self.event(&by.author(), &before, kind, json!({ "state": to }));
-        event.before = Some(json!({ "state": before.state, "reason": before.reason }));
+        let mut event = self.event(&by.author(), &theirs, kind, json!({ "state": to }));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                if destinations::switch(tx, &before.id, to, now).await? {
-                    tx.append(&event, &[]).await?;
-                }
-                Ok(())
+                let Some(before) = destinations::hold(tx, &theirs.id).await? else { return Ok(()) };
+                event.before = Some(json!({ "state": before.state, "reason": before.reason }));
+                destinations::switch(tx, &before.id, to, now).await?;
+                tx.append(&event, &[]).await
             })
         });
         write.await?;
@@ -163,7 +162,7 @@ impl Destinations {
     /// 400 for a place that there cannot be; 403 for a test key; 404 where there is none; 422 for a place behind the
     /// log's end.
     pub async fn replay(&self, by: &Principal, id: &str, since: Since) -> Result<Standing, ApiError> {
-        let before = self.theirs(by, id).await?;
+        let theirs = self.theirs(by, id).await?;
         let mut conn = self.store.read().await?;
         let end = chain::head(&mut conn).await?.seq;
         let cursor = match since {
@@ -180,14 +179,13 @@ impl Destinations {
         drop(conn);
         let now = self.clock.now();
         let after = json!({ "cursor": cursor });
-        let mut event = self.event(&by.author(), &before, "siem_destination.replayed", after);
-        event.before = Some(json!({ "cursor": before.cursor }));
+        let mut event = self.event(&by.author(), &theirs, "siem_destination.replayed", after);
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                if destinations::replay(tx, &before.id, cursor, now).await? {
-                    tx.append(&event, &[]).await?;
-                }
-                Ok(())
+                let Some(before) = destinations::hold(tx, &theirs.id).await? else { return Ok(()) };
+                event.before = Some(json!({ "cursor": before.cursor }));
+                destinations::replay(tx, &before.id, cursor, now).await?;
+                tx.append(&event, &[]).await
             })
         });
         write.await?;
@@ -226,7 +224,7 @@ impl Destinations {
         let event = self.event(&by.author(), &destination, kind, json!({ "event_id": event_id }));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let count = dead_letters::replay(tx, &destination.id, wanted.as_deref()).await?;
+                let count = dead_letters::replay(tx, &destination.id, wanted.as_deref(), now).await?;
                 if count > 0 {
                     destinations::wake(tx, &destination.id, now).await?;
                     tx.append(&event, &[]).await?;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use hardpoint_domain::destination::{Most, Next, Patience, Progress, Report, Step, Verdict, Waiting, takes};
 use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::feature::Feature;
 use hardpoint_domain::id;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Binding, CallContext, Delivery, DeliveryReport, OutgoingEvent};
 use hardpoint_store::dead_letters::{self, DeadLetter};
 use hardpoint_store::destinations::{self, Advance, Destination};
 use hardpoint_store::events::{self, StoredEvent};
-use hardpoint_store::{Lane, StoreError, chain, secrets};
+use hardpoint_store::{Conn, Lane, StoreError, chain, organizations, secrets};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
@@ -21,8 +22,9 @@ use crate::service::events::Author;
 use crate::service::exporters::{Resolved, batch_limits};
 use crate::state::{App, stopped};
 
-/// Attempts before others get their turn.
+/// Attempts before others get their turn, and the time after which no further one is begun.
 const TURNS: usize = 16;
+const LONGEST_RUN: Duration = Duration::from_secs(10);
 /// Events that are read at least, so that a filter that matches little is passed in large steps.
 const PAGE: u32 = 256;
 /// How long an attempt may go on when the server stops.
@@ -71,8 +73,8 @@ struct Page {
 #[derive(Default)]
 pub(super) struct Letters {
     pub(super) put: Vec<DeadLetter>,
-    /// The event that was delivered after all.
-    pub(super) gone: Option<String>,
+    /// Places of events that were delivered: they are none, or none any more.
+    pub(super) gone: Vec<i64>,
 }
 
 /// What comes after a turn.
@@ -121,18 +123,39 @@ async fn take_turns(app: &App, claim: &Claim) -> Result<Option<Timestamp>, Store
         return Ok(None);
     };
     let secrets = secrets::list(&mut conn, &destination.id).await?;
+    let unpaid = unpaid(app, &mut conn, &destination).await?;
     drop(conn);
     let progress = destination.progress();
     let mut run = Run { app, claim, destination, progress, secrets };
+    if let Some(reason) = unpaid {
+        let step = run.progress.parked(reason);
+        run.conclude(step, None, Letters::default()).await?;
+        return Ok(None);
+    }
+    let until = app.clock.now().plus(LONGEST_RUN);
     for turn in 0..TURNS {
         match run.turn(turn).await? {
-            Turn::Again if app.stop.is_stopping() => break,
+            Turn::Again if app.stop.is_stopping() || app.clock.now() >= until => break,
             Turn::Again => {}
             Turn::From(due) => return Ok(Some(due)),
             Turn::Over => return Ok(None),
         }
     }
     Ok(Some(app.clock.now()))
+}
+
+/// Why the plan of the organisation whose events it gets does not let it go on, if it does not. What operators have for
+/// the platform is on no plan.
+async fn unpaid(app: &App, conn: &mut Conn, destination: &Destination) -> Result<Option<String>, StoreError> {
+    let Some(id) = &destination.organization_id else { return Ok(None) };
+    let Some(organization) = organizations::get(conn, id).await? else { return Ok(None) };
+    let refused = app.effective().config.plans.include(&organization.plan, Feature::SiemExport).err();
+    Ok(refused.map(|upgrade| {
+        format!(
+            "the plan `{}` does not include `{}`; resume it once the plan does",
+            upgrade.plan, upgrade.lacks
+        )
+    }))
 }
 
 /// Prolongs the claim; returns when it counts no more, or for all that is known here may count no more.
@@ -180,19 +203,25 @@ impl Run<'_> {
     async fn turn(&mut self, turn: usize) -> Result<Turn, StoreError> {
         let exporter = match self.exporter() {
             Ok(exporter) => exporter,
-            Err(reason) => {
-                let step = self.progress.held_up(reason, self.patience(), self.app.rng.unit());
-                return self.conclude(step, None, Letters::default()).await;
-            }
+            Err(reason) => return self.hold_up(reason).await,
         };
         // What somebody asked for again goes in turn with the log: neither waits for the other's end.
         if turn.is_multiple_of(2) {
-            let next = dead_letters::next(&mut self.app.store.read().await?, &self.claim.id).await?;
+            let (mut conn, now) = (self.app.store.read().await?, self.app.clock.now());
+            let next = dead_letters::next(&mut conn, &self.claim.id, now).await?;
+            drop(conn);
             if let Some(letter) = next {
                 return letters::offer(self, &exporter, letter).await;
             }
         }
-        let (page, before) = (self.read(exporter.most).await?, self.progress.cursor);
+        let before = self.progress.cursor;
+        let page = match self.read(exporter.most).await {
+            Ok(page) => page,
+            Err(StoreError::Corrupt(reason)) => {
+                return self.hold_up(format!("an event after place {before} cannot be read: {reason}")).await;
+            }
+            Err(error) => return Err(error),
+        };
         let places = || page.events.iter().map(|(seq, _)| *seq);
         self.progress.pass(places(), page.read_to);
         let waiting: Vec<Waiting> = page.events.iter().map(|(seq, event)| waits(*seq, event)).collect();
@@ -216,23 +245,46 @@ impl Run<'_> {
         let wait = self.patience();
         let mut step = self.progress.after(&seqs, &report, exporter.most, wait, self.app.rng.unit());
         step.progress.pass(places(), page.read_to);
-        let letters = Letters { put: self.dead(&step, &page), gone: None };
+        let delivered = seqs.iter().zip(&report.verdicts);
+        let delivered = delivered.filter(|(_, verdict)| **verdict == Verdict::Delivered).map(|(seq, _)| *seq);
+        let letters = Letters { put: self.dead(&step, &page), gone: delivered.collect() };
         self.conclude(step, saved, letters).await
     }
 
-    /// The next part of the log.
+    /// Nothing can be offered, for this reason.
+    pub(super) async fn hold_up(&mut self, reason: String) -> Result<Turn, StoreError> {
+        let step = self.progress.held_up(reason, self.patience(), self.app.rng.unit());
+        self.conclude(step, None, Letters::default()).await
+    }
+
+    /// The next part of the log: as much of it as a batch can hold, and there is at most.
     async fn read(&self, most: Most) -> Result<Page, StoreError> {
         let organization = self.destination.organization_id.as_deref();
-        let limit = self.progress.reach(most).max(PAGE);
+        let mut limit = self.progress.reach(most).max(PAGE);
         let mut conn = self.app.store.read().await?;
         // First: whatever stands before this end and is not read below is not for this destination, or was purged.
         let end = chain::head(&mut conn).await?.seq;
-        let mut events = events::after(&mut conn, organization, self.progress.cursor, limit).await?;
-        let is_last = events.len() < limit as usize;
-        let last = events.last().map_or(end, |(seq, _)| *seq);
-        let read_to = if is_last { last.max(end) } else { last };
-        events.retain(|(_, event)| self.wants(event));
-        Ok(Page { events, read_to, is_last })
+        let mut page = Page { events: Vec::new(), read_to: self.progress.cursor, is_last: false };
+        let (mut open, mut bytes) = (0_usize, 0_u64);
+        // One event beyond what fits, so that it is known not to fit; and one for a suspect's place.
+        while limit > 0 && (bytes <= most.bytes || open < 2) {
+            let asked = limit.min(PAGE);
+            let found = events::after(&mut conn, organization, page.read_to, asked).await?;
+            page.is_last = found.len() < asked as usize;
+            let last = found.last().map_or(end, |(seq, _)| *seq);
+            page.read_to = if page.is_last { last.max(end) } else { last };
+            for (seq, event) in found.into_iter().filter(|(_, event)| self.wants(event)) {
+                if !self.progress.ahead.contains(&seq) {
+                    (open, bytes) = (open + 1, bytes.saturating_add(event.body.len() as u64));
+                }
+                page.events.push((seq, event));
+            }
+            if page.is_last {
+                break;
+            }
+            limit -= asked;
+        }
+        Ok(page)
     }
 
     fn wants(&self, stored: &StoredEvent) -> bool {
@@ -254,6 +306,7 @@ impl Run<'_> {
                 state: dead_letters::State::Dead,
                 attempt: 0,
                 created_at: self.app.clock.now(),
+                due_at: self.app.clock.now(),
             })
         };
         step.dead.iter().filter_map(letter).collect()
@@ -305,8 +358,11 @@ impl Run<'_> {
                 for letter in &letters.put {
                     dead_letters::put(tx, letter).await?;
                 }
-                if let Some(event_id) = &letters.gone {
-                    dead_letters::delete(tx, &claim.id, event_id).await?;
+                if let (Some(first), Some(last)) = (letters.gone.first(), letters.gone.last()) {
+                    let known = dead_letters::between(tx, &claim.id, *first, *last).await?;
+                    for letter in known.iter().filter(|letter| letters.gone.contains(&letter.seq)) {
+                        dead_letters::delete(tx, &claim.id, &letter.event_id).await?;
+                    }
                 }
                 if let Some(parked) = parked {
                     tx.append(&parked, &[]).await?;
@@ -390,8 +446,7 @@ impl Try<'_> {
         match done.unwrap_or_else(|_| Err(late())) {
             Ok(DeliveryReport { verdicts, split, parked, state, failure, trouble }) => {
                 let verdicts = verdicts.into_iter().map(verdict).collect();
-                let cause = trouble.map(|trouble| trouble.message);
-                (Report { verdicts, split, parked, failure, cause }, state)
+                (Report { verdicts, split, parked, failure, cause: trouble }, state)
             }
             Err(failure) => (Report::failed(count, failure), None),
         }

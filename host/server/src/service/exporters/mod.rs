@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::id;
-use hardpoint_domain::manifest::Kind;
+use hardpoint_domain::manifest::{BatchWish, Kind};
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Binding, OutgoingEvent};
 use hardpoint_store::events::{self, Cursor, StoredEvent};
@@ -26,6 +26,9 @@ use crate::state::App;
 
 /// Events that one export takes at most.
 pub const MOST: u32 = 1_000;
+/// The most that a batch may hold, whatever a manifest asks for.
+const MOST_EVENTS: u32 = 10_000;
+const MOST_BYTES: u64 = 16 << 20;
 /// Events read from the store at a time, and in all: a filter that matches little must not read everything.
 const PAGE: u32 = 500;
 const PAGES: u32 = 20;
@@ -267,9 +270,28 @@ pub(crate) struct Resolved {
     pub(crate) secrets: Vec<(String, hardpoint_runtime::Secret)>,
 }
 
-/// How much one batch may hold.
+/// How much one batch may hold: events, and bytes.
 pub(crate) fn batch_limits(binding: &Binding) -> (usize, usize) {
-    let wish = binding.generation().manifest().batch;
+    limits_of(binding.generation().manifest().batch)
+}
+
+/// As a manifest asks, which may ask for anything: a batch is in memory as a whole.
+fn limits_of(wish: Option<BatchWish>) -> (usize, usize) {
     let (events, bytes) = wish.map_or((100, 1 << 20), |wish| (wish.max_events, wish.max_bytes));
-    (events.max(1) as usize, usize::try_from(bytes).unwrap_or(usize::MAX))
+    (events.clamp(1, MOST_EVENTS) as usize, usize::try_from(bytes.min(MOST_BYTES)).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_never_the_whole_log() {
+        assert_eq!(limits_of(None), (100, 1 << 20));
+        assert_eq!(limits_of(Some(BatchWish { max_events: 500, max_bytes: 800_000 })), (500, 800_000));
+        assert_eq!(
+            limits_of(Some(BatchWish { max_events: u32::MAX, max_bytes: u64::MAX })),
+            (10_000, 16 << 20)
+        );
+    }
 }
