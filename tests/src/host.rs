@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use hardpoint_domain::key::{KeyText, Mode};
+use hardpoint_domain::seal::MasterKey;
 use hardpoint_domain::time::Rng;
 use tempfile::TempDir;
 
@@ -310,6 +311,11 @@ pub fn binary() -> PathBuf {
 /// A key for `HARDPOINT_BOOTSTRAP_KEY`: the first operator's.
 pub fn bootstrap_key() -> String {
     KeyText::generate(Mode::Live, &Urandom).reveal().to_owned()
+}
+
+/// A key for `HARDPOINT_MASTER_KEY`.
+pub fn master_key() -> String {
+    MasterKey::generate(&Urandom).reveal()
 }
 
 /// The operating system's generator, without another dependency.

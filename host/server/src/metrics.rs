@@ -3,6 +3,8 @@
 //! Requests are counted as they end; plugins are read from the runtime's own counters when somebody
 //! asks, so they cost a call nothing here.
 
+pub mod deliveries;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::deliveries::Deliveries;
 use crate::call::Facts;
 
 /// The media type of [`Metrics::render`]'s text.
@@ -33,6 +36,8 @@ pub struct Metrics {
     durations: Family<RouteLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
     reloads: Family<OutcomeLabels, Counter>,
+    /// What is delivered, and what waits for that.
+    pub deliveries: Deliveries,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -75,10 +80,12 @@ impl Metrics {
             "Components that were tried, by what became of them",
             reloads.clone(),
         );
+        let deliveries = Deliveries::default();
+        deliveries.register(&mut registry);
         registry.register_collector(Box::new(Outbound(runtime.clone())));
         registry.register_collector(Box::new(Plugins(runtime)));
         registry.register_collector(Box::new(Process));
-        Self { registry, requests, durations, tokens, reloads }
+        Self { registry, requests, durations, tokens, reloads, deliveries }
     }
 
     /// Counts a request that ended. Paths that match no route share one label: strangers choose them.

@@ -42,6 +42,7 @@ use crate::telemetry::LogLevel;
 use crate::worker::checkpoints;
 use crate::worker::destinations;
 use crate::worker::forgetting;
+use crate::worker::gauges;
 use crate::worker::idempotency;
 use crate::worker::last_used::{self, LastUsed};
 use crate::worker::leases;
@@ -306,6 +307,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(checkpoints::run(app.clone())),
         tokio::spawn(retention::run(app.clone())),
         tokio::spawn(webhooks::run(app.clone())),
+        tokio::spawn(gauges::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers })
 }

@@ -5,7 +5,8 @@ use hardpoint_domain::event::Event;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_domain::webhook;
 
-use crate::db::{execute, fetch, statements};
+use crate::db::{fetch, statements};
+use crate::events_dialect::INSERT;
 use crate::{Conn, StoreError, Tx, outbox, webhooks};
 
 /// One delivery that an event causes.
@@ -40,8 +41,6 @@ pub struct StoredEvent {
 pub use crate::call_records::Cursor;
 
 statements! {
-    INSERT: "INSERT INTO events (id, time, organization_id, kind, body, body_hash, workspace_id, actor_id, target_id, \
-             request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     LIST: "SELECT body FROM events WHERE (time, id) < ($1, $2) AND body IS NOT NULL ORDER BY time DESC, id DESC LIMIT $3";
     LIST_BY_ORGANIZATION: "SELECT body FROM events WHERE (time, id) < ($1, $2) AND organization_id = $4 \
                            AND body IS NOT NULL ORDER BY time DESC, id DESC LIMIT $3";
@@ -60,8 +59,10 @@ impl Tx {
         let body = serde_json::to_vec(event)
             .map_err(|error| StoreError::InvalidValue(format!("the event {}: {error}", event.id)))?;
         let hash = chain::body_hash(&body).to_vec();
-        execute!(
+        let (endpoints,) = fetch!(
             self,
+            fetch_one,
+            (Option<String>,),
             INSERT,
             &event.id,
             event.time.micros(),
@@ -75,7 +76,7 @@ impl Tx {
             event.request_id.as_deref(),
         )?;
         self.note_appended();
-        let told = webhooks::deliveries_of(self, event).await?;
+        let told = webhooks::deliveries_of(event, endpoints.as_deref())?;
         for delivery in told.iter().chain(deliveries) {
             outbox::insert(self, event, delivery).await?;
             self.note_delivery(&delivery.destination);

@@ -24,6 +24,7 @@ use hardpoint_domain::time::Clock;
 use tokio::sync::Notify;
 
 pub mod approvals;
+pub mod backlog;
 pub mod bindings;
 pub mod blobs;
 pub mod call_records;
@@ -44,6 +45,7 @@ mod error;
 pub mod event_search;
 mod event_search_dialect;
 pub mod events;
+mod events_dialect;
 pub mod grants;
 pub mod idempotency;
 pub mod integrity;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use hardpoint_domain::event::Event;
 use hardpoint_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::columns::{MaybeMicros, Micros, words};
 use crate::db::{execute, fetch, statements};
 use crate::events::NewDelivery;
-use crate::outbox_dialect::{BODIES, CLAIM_DUE, CLAIM_EARLY};
+use crate::outbox_dialect::{BODIES, CLAIM_DUE, CLAIM_EARLY, MADE, UNCLAIM};
 use crate::{Conn, StoreError, Tx, Window};
 
 words! {
@@ -96,6 +97,21 @@ pub enum Settlement {
     Dropped,
 }
 
+/// A delivery that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct GivenUp {
+    /// `dlv_…`.
+    pub id: String,
+    /// Where it was to go.
+    pub destination: String,
+    /// The event.
+    pub event_id: String,
+    /// Its kind.
+    pub kind: String,
+    /// Why it was not made.
+    pub last_error: Option<String>,
+}
+
 /// A `TEXT` column with attempts as JSON.
 #[derive(sqlx::Type)]
 #[sqlx(transparent)]
@@ -133,13 +149,13 @@ macro_rules! select {
     };
 }
 
+// What picks rows in a subselect says its conditions again outside: PostgreSQL waits for who has a row, and then looks at
+// what stands outside alone.
 statements! {
     INSERT: "INSERT INTO outbox (id, event_id, destination, kind, created_at, state, accepted_at, due_at, attempt, \
              attempts) VALUES ($1, $2, $3, $4, $5, 'open', $6, $6, 0, '[]')";
     SETTLE: "UPDATE outbox SET state = $3, due_at = COALESCE($4, due_at), ended_at = $5, last_error = $6, \
              attempts = $7, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2 AND state = 'open'";
-    UNCLAIM: "UPDATE outbox SET claim_id = NULL, lease_until = NULL, attempt = attempt - 1 \
-              WHERE id = $1 AND claim_id = $2 AND state = 'open'";
     UNCLAIM_ALL: "UPDATE outbox SET claim_id = NULL, lease_until = NULL \
                   WHERE state = 'open' AND lease_until IS NOT NULL";
     BY_EVENT: select!("WHERE event_id = $1 ORDER BY id");
@@ -154,11 +170,15 @@ statements! {
              last_error = NULL WHERE id = $1 AND destination = $2 AND state <> 'open'";
     REPLAY_SINCE: "UPDATE outbox SET state = 'open', accepted_at = $3, due_at = $3, attempted_at = NULL, \
                    ended_at = NULL, last_error = NULL WHERE id IN (SELECT id FROM outbox WHERE destination = $1 \
-                   AND created_at >= $2 AND state = 'dropped' ORDER BY created_at, id LIMIT $4)";
+                   AND created_at >= $2 AND state = 'dropped' ORDER BY created_at, id LIMIT $4) \
+                   AND state = 'dropped'";
     EXPIRE: "UPDATE outbox SET state = 'dropped', ended_at = $2, claim_id = NULL, lease_until = NULL, \
              last_error = COALESCE(last_error, $3) WHERE id IN (SELECT id FROM outbox WHERE state = 'open' \
-             AND accepted_at <= $1 AND (lease_until IS NULL OR lease_until <= $2) ORDER BY accepted_at LIMIT $4)";
-    FORGET: "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE ended_at <= $1 ORDER BY ended_at LIMIT $2)";
+             AND accepted_at <= $1 AND (lease_until IS NULL OR lease_until <= $2) ORDER BY accepted_at LIMIT $4) \
+             AND state = 'open' AND accepted_at <= $1 AND (lease_until IS NULL OR lease_until <= $2) \
+             RETURNING id, destination, event_id, kind, last_error";
+    FORGET: "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE ended_at <= $1 ORDER BY ended_at LIMIT $2) \
+             AND ended_at <= $1";
     TALLY: "SELECT o.destination, o.state, COUNT(*) AS deliveries, CAST(SUM(o.attempt) AS BIGINT) AS attempts \
             FROM webhook_endpoints e JOIN outbox o ON o.destination = e.id \
             WHERE e.organization_id = $1 AND o.created_at >= $2 \
@@ -235,20 +255,35 @@ pub async fn settle(
         Settlement::Again(due) => (State::Open, Some(due), None),
         Settlement::Dropped => (State::Dropped, None, Some(now)),
     };
-    let error = attempt.error.clone();
-    let mut attempts = claimed.attempts.clone();
-    attempts.push(attempt);
-    let attempts = &attempts[attempts.len().saturating_sub(KEPT)..];
-    let attempts = serde_json::to_string(attempts)
-        .map_err(|error| StoreError::InvalidValue(format!("attempts: {error}")))?;
+    let (error, attempts) = (attempt.error.clone(), attempts_with(claimed, attempt)?);
     let claim_id = claimed.claim_id.as_deref();
     let (due, ended) = (due.map(Timestamp::micros), ended.map(Timestamp::micros));
     Ok(execute!(tx, SETTLE, &claimed.id, claim_id, state.as_str(), due, ended, error, attempts)? == 1)
 }
 
-/// Gives back what was claimed and not tried. False where the claim no longer counts.
-pub async fn unclaim(tx: &mut Tx, claimed: &Delivery) -> Result<bool, StoreError> {
-    Ok(execute!(tx, UNCLAIM, &claimed.id, claimed.claim_id.as_deref())? == 1)
+/// Writes down of deliveries that were claimed that they were made, each with the attempt that did it, as [`settle`]
+/// does of one. How many of the claims still counted: the others will be made again.
+pub async fn made(tx: &mut Tx, made: &[(&Delivery, Attempt)], now: Timestamp) -> Result<u64, StoreError> {
+    let row = |(claimed, attempt): &(&Delivery, Attempt)| {
+        let attempts = attempts_with(claimed, attempt.clone())?;
+        Ok(json!({ "id": claimed.id, "claim_id": claimed.claim_id, "attempts": attempts }))
+    };
+    let rows = made.iter().map(row).collect::<Result<Value, StoreError>>()?;
+    execute!(tx, MADE, rows.to_string(), now.micros())
+}
+
+/// The attempts of a delivery that are kept, as JSON.
+fn attempts_with(claimed: &Delivery, attempt: Attempt) -> Result<String, StoreError> {
+    let mut attempts = claimed.attempts.clone();
+    attempts.push(attempt);
+    serde_json::to_string(&attempts[attempts.len().saturating_sub(KEPT)..])
+        .map_err(|error| StoreError::InvalidValue(format!("attempts: {error}")))
+}
+
+/// Gives back what was claimed and not tried. How many of the claims still counted.
+pub async fn unclaim(tx: &mut Tx, claimed: &[Delivery]) -> Result<u64, StoreError> {
+    let row = |claimed: &Delivery| json!({ "id": claimed.id, "claim_id": claimed.claim_id });
+    execute!(tx, UNCLAIM, claimed.iter().map(row).collect::<Value>().to_string())
 }
 
 /// Ends all claims: for a host that has its database to itself, before it claims anything.
@@ -300,15 +335,15 @@ pub async fn replay_since(
     execute!(tx, REPLAY_SINCE, destination, since.micros(), now.micros(), batch)
 }
 
-/// Gives up to `batch` deliveries up that were accepted at `accepted_until` or before, and are not made yet; how many.
+/// Gives up to `batch` deliveries up that were accepted at `accepted_until` or before, and are not made yet.
 pub async fn expire(
     tx: &mut Tx,
     accepted_until: Timestamp,
     now: Timestamp,
     reason: &str,
     batch: i64,
-) -> Result<u64, StoreError> {
-    execute!(tx, EXPIRE, accepted_until.micros(), now.micros(), reason, batch)
+) -> Result<Vec<GivenUp>, StoreError> {
+    fetch!(tx, fetch_all, GivenUp, EXPIRE, accepted_until.micros(), now.micros(), reason, batch)
 }
 
 /// Forgets up to `batch` deliveries that ended at `ended_until` or before; how many.

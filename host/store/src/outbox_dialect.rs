@@ -39,6 +39,46 @@ pub(crate) const BODIES: Statement = Statement {
     postgres: "SELECT id, body FROM events WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
 };
 
+/// Ends claims in the list `$1`, a JSON array of objects with `id` and `claim_id`; with `attempts` too where the
+/// delivery was made at `$2`.
+macro_rules! end_claims {
+    ($sets:literal, $sqlite:literal, $postgres:literal) => {
+        [
+            concat!(
+                "UPDATE outbox SET claim_id = NULL, lease_until = NULL, ",
+                $sets,
+                " FROM (SELECT json_extract(value, '$.id') AS id, json_extract(value, '$.claim_id') AS claim_id",
+                $sqlite,
+                " FROM json_each($1)) AS ended WHERE outbox.id = ended.id AND outbox.claim_id = ended.claim_id \
+                 AND outbox.state = 'open'"
+            ),
+            concat!(
+                "UPDATE outbox SET claim_id = NULL, lease_until = NULL, ",
+                $sets,
+                " FROM jsonb_to_recordset(CAST($1 AS JSONB)) AS ended (id TEXT, claim_id TEXT",
+                $postgres,
+                ") WHERE outbox.id = ended.id COLLATE \"C\" AND outbox.claim_id = ended.claim_id COLLATE \"C\" \
+                 AND outbox.state = 'open'"
+            ),
+        ]
+    };
+}
+
+const MADE_TEXTS: [&str; 2] = end_claims!(
+    "state = 'delivered', ended_at = $2, last_error = NULL, attempts = ended.attempts",
+    ", json_extract(value, '$.attempts') AS attempts",
+    ", attempts TEXT"
+);
+const UNCLAIM_TEXTS: [&str; 2] = end_claims!("attempt = attempt - 1", "", "");
+
+/// Writes down that claimed deliveries were made.
+pub(crate) const MADE: Statement =
+    Statement { name: "outbox_dialect::MADE", sqlite: MADE_TEXTS[0], postgres: MADE_TEXTS[1] };
+
+/// Gives claimed deliveries back that were not tried.
+pub(crate) const UNCLAIM: Statement =
+    Statement { name: "outbox_dialect::UNCLAIM", sqlite: UNCLAIM_TEXTS[0], postgres: UNCLAIM_TEXTS[1] };
+
 /// Every statement of this file.
 #[cfg_attr(not(feature = "testing"), allow(dead_code))]
-pub(crate) const ALL: &[Statement] = &[CLAIM_DUE, CLAIM_EARLY, BODIES];
+pub(crate) const ALL: &[Statement] = &[CLAIM_DUE, CLAIM_EARLY, BODIES, MADE, UNCLAIM];

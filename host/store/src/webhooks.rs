@@ -63,14 +63,6 @@ impl From<&Health> for Breaker {
     }
 }
 
-/// What an endpoint is told.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-struct Subscription {
-    id: String,
-    #[sqlx(try_from = "JsonTexts")]
-    events: Vec<String>,
-}
-
 macro_rules! columns {
     ($before:literal, $after:literal) => {
         concat!(
@@ -98,7 +90,6 @@ statements! {
              disabled_reason = $6, previous_until = $7, updated_at = $8 WHERE id = $1";
     SET_HEALTH: "UPDATE webhook_endpoints SET failures = $2, probe_at = $3, recovered_at = $4 WHERE id = $1";
     DELETE: "DELETE FROM webhook_endpoints WHERE id = $1";
-    SUBSCRIPTIONS: "SELECT id, events FROM webhook_endpoints WHERE organization_id = $1 AND is_enabled";
     WITH_WORK: "SELECT e.id FROM webhook_endpoints e WHERE e.is_enabled AND CASE \
                 WHEN e.probe_at > $1 THEN FALSE \
                 WHEN e.probe_at IS NOT NULL OR e.recovered_at IS NOT NULL THEN \
@@ -167,12 +158,20 @@ pub async fn with_work(conn: &mut Conn, now: Timestamp) -> Result<Vec<String>, S
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// To whom an event is to be told: the endpoints of its organisation that take it.
-pub(crate) async fn deliveries_of(tx: &mut Tx, event: &Event) -> Result<Vec<NewDelivery>, StoreError> {
-    let (Some(organization), Some(_)) = (&event.organization_id, webhook::name(event)) else {
+/// To whom an event is to be told: those of its organisation's endpoints that take it. `endpoints` is what
+/// [`crate::events_dialect::INSERT`] gives.
+pub(crate) fn deliveries_of(event: &Event, endpoints: Option<&str>) -> Result<Vec<NewDelivery>, StoreError> {
+    if event.organization_id.is_none() || webhook::name(event).is_none() {
         return Ok(Vec::new());
-    };
-    let all = fetch!(tx, fetch_all, Subscription, SUBSCRIPTIONS, organization)?;
-    let told = all.into_iter().filter(|one| webhook::is_told(event, &one.id, &one.events));
-    Ok(told.map(|one| NewDelivery::of(event, one.id)).collect())
+    }
+    let broken = |error| StoreError::Corrupt(format!("webhook endpoints: {error}"));
+    let all: Vec<(String, String)> = serde_json::from_str(endpoints.unwrap_or("[]")).map_err(broken)?;
+    let mut told = Vec::new();
+    for (id, events) in all {
+        let events: Vec<String> = serde_json::from_str(&events).map_err(broken)?;
+        if webhook::is_told(event, &id, &events) {
+            told.push(NewDelivery::of(event, id));
+        }
+    }
+    Ok(told)
 }

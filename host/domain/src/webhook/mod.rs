@@ -21,6 +21,9 @@ pub const ENDPOINT: &str = "webhook_endpoint";
 /// delivery would never end.
 const OWN: &str = "webhook.";
 
+/// The kind of the event that deliveries to an endpoint were given up.
+pub const DEAD_LETTERED: &str = "webhook_endpoint.dead_lettered";
+
 /// The longest pattern of an event's name, in bytes.
 pub const LONGEST_PATTERN: usize = 100;
 
@@ -52,6 +55,12 @@ pub fn takes<P: AsRef<str>>(patterns: &[P], name: &str) -> bool {
 pub fn is_told<P: AsRef<str>>(event: &Event, endpoint_id: &str, patterns: &[P]) -> bool {
     let is_about_it = event.target.kind == ENDPOINT && event.target.id == endpoint_id;
     !is_about_it && name(event).is_some_and(|name| takes(patterns, name))
+}
+
+/// Whether it is told that the delivery of an event of this kind was given up. Not of an event that told just this: two
+/// endpoints that are gone would tell each other of their losses for ever.
+pub fn is_loss_told(kind: &str) -> bool {
+    kind != DEAD_LETTERED
 }
 
 /// The id of the delivery of an event to an endpoint: `dlv_` and a UUID that begins with the event's time. Derived,
@@ -141,6 +150,9 @@ mod tests {
         assert!(is_told(&about, "whe_2", &["*"]), "another");
         let refused = event("webhook.refused", Target::new(ENDPOINT, "whe_1"));
         assert!(!is_told(&refused, "whe_2", &["*", "webhook.refused"]), "or it would never end");
+        let lost = event(DEAD_LETTERED, Target::new(ENDPOINT, "whe_1"));
+        assert!(is_told(&lost, "whe_2", &["*"]) && !is_told(&lost, "whe_1", &["*"]));
+        assert!(is_loss_told(&user.kind) && !is_loss_told(&lost.kind), "nor would this");
     }
 
     #[test]

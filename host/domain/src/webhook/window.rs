@@ -25,6 +25,17 @@ impl Window {
         self.0
     }
 
+    /// Whether it is as low as it gets: the endpoint is slow, or fails.
+    pub const fn is_least(self) -> bool {
+        self.0 <= LEAST
+    }
+
+    /// Deliveries that are claimed before they can be sent, so that none waits until those before it are written down.
+    /// None for an endpoint that has not shown yet that it answers soon: what waits here another host cannot send.
+    pub const fn ahead(self) -> usize {
+        if self.0 > FIRST { 3 * self.0 } else { 0 }
+    }
+
     /// An attempt ended: one more after a good one, half as many after one that failed or took long.
     pub fn learn(&mut self, outcome: Outcome, duration_ms: u64) {
         self.0 = match outcome {
@@ -44,12 +55,12 @@ mod tests {
         for _ in 0..100 {
             window.learn(Outcome::Delivered, 5);
         }
-        assert_eq!(window.size(), MOST);
+        assert_eq!((window.size(), window.ahead(), window.is_least()), (MOST, 3 * MOST, false));
         window.learn(Outcome::Delivered, 5_000);
         assert_eq!(window.size(), MOST / 2);
         for _ in 0..100 {
             window.learn(Outcome::Failed, 5);
         }
-        assert_eq!(window.size(), LEAST);
+        assert_eq!((window.size(), window.ahead(), window.is_least()), (LEAST, 0, true));
     }
 }

@@ -10,6 +10,7 @@ use crate::state::{App, stopped};
 pub mod checkpoints;
 pub mod destinations;
 pub mod forgetting;
+pub mod gauges;
 pub mod idempotency;
 pub mod last_used;
 pub mod leases;

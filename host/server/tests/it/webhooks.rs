@@ -6,9 +6,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use hardpoint_store::events;
+use hardpoint_domain::webhook::answer::Outcome;
+use hardpoint_server::service::webhooks::round::Round;
+use hardpoint_server::service::webhooks::send::Tried;
+use hardpoint_server::state::App;
+use hardpoint_server::worker::sequencer::number_all;
+use hardpoint_store::outbox::{Attempt, Delivery, State};
+use hardpoint_store::{Lane, events, retention};
 use http::{HeaderMap, Method, Response};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::support::{Answer, TestApp};
@@ -280,13 +287,108 @@ async fn who_is_gone_is_switched_off_and_gets_the_rest_later() {
     newest(&app, &one, |one| one["attempt_count"] == 1 && one["last_error"] != Value::Null).await;
     let off = app.get(&one).await.expect(200);
     assert_eq!((&off["enabled"], &off["disabled_reason"]), (&json!(false), &json!("it answered 410")));
-    assert_eq!(told(&app, "webhook.disabled").await.len(), 1);
+    assert_eq!(told(&app, "webhook_endpoint.disabled").await.len(), 1);
     invite(&app, "bob@example.com").await;
     assert_eq!(app.get(&format!("{one}/deliveries")).await.expect(200)["total"], 1, "nothing more is queued");
     let on = put(&app, &one, &json!({"enabled": true})).await.expect(200);
     assert_eq!((&on["status"], &on["disabled_reason"]), (&json!("active"), &Value::Null));
     app.clock().advance(Duration::from_secs(60));
     assert_eq!(receiver.next().await.1["data"]["email"], "ann@example.com");
+}
+
+/// An attempt that is under way when the address changes was at the old one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_old_address_answers_is_no_news_of_the_new_one() {
+    let mut receiver = Receiver::start().await;
+    let old = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = old.local_addr().unwrap();
+    let allowed = json!([at.to_string(), format!("127.0.0.1:{}", receiver.port)]);
+    let app = TestApp::with(&format!("[egress]\nallow_internal_webhooks = {allowed}\n"), &[]).await;
+    let (one, _) = endpoint(&app, &format!("http://{at}/hook"), &["user.created"]).await;
+    invite(&app, "ann@example.com").await;
+    let (mut connection, _) = tokio::time::timeout(PATIENCE, old.accept()).await.expect("it comes").unwrap();
+    let mut request = [0; 4_096];
+    assert!(connection.read(&mut request).await.unwrap() > 0);
+    put(&app, &one, &json!({"url": receiver.url()})).await.expect(200);
+    connection.write_all(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    newest(&app, &one, |one| one["attempts"][0]["status"] == 410).await;
+    let endpoint = app.get(&one).await.expect(200);
+    assert_eq!((&endpoint["enabled"], &endpoint["consecutive_failures"]), (&json!(true), &json!(0)));
+    assert_eq!(told(&app, "webhook.disabled").await.len(), 0);
+    app.clock().advance(Duration::from_secs(60));
+    assert_eq!(receiver.next().await.1["data"]["email"], "ann@example.com");
+    newest(&app, &one, |one| one["state"] == "delivered").await;
+}
+
+/// What an attempt came to, at a delivery that nobody has claimed.
+fn unclaimed(app: &TestApp, endpoint_id: &str, url: &str, outcome: Outcome) -> Tried {
+    let now = app.app().clock.now();
+    let delivery = Delivery {
+        id: format!("dlv_{}", "0".repeat(32)),
+        event_id: "evt_1".into(),
+        destination: endpoint_id.into(),
+        kind: "user.created".into(),
+        created_at: now,
+        state: State::Open,
+        accepted_at: now,
+        due_at: now,
+        attempt: 1,
+        claim_id: Some("claim_lapsed".into()),
+        lease_until: Some(now),
+        ended_at: None,
+        last_error: None,
+        attempts: Vec::new(),
+    };
+    let attempt = Attempt { at: now, status: None, error: Some("?".into()), duration_ms: 1 };
+    let url = url.into();
+    Tried { delivery, attempt, outcome, retry_after: None, is_refused: true, is_lost: false, url }
+}
+
+/// A host that was frozen while it had deliveries under way moves nothing once another has claimed them.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_lost_the_claim_says_nothing_of_the_endpoint() {
+    let app = TestApp::start().await;
+    let url = "https://example.com/";
+    let (one, _) = endpoint(&app, url, &["none.of_these"]).await;
+    let endpoint_id = one.rsplit('/').next().unwrap().to_owned();
+    let mut tried = vec![unclaimed(&app, &endpoint_id, url, Outcome::Failed); 5];
+    tried.push(unclaimed(&app, &endpoint_id, url, Outcome::Gone));
+    let App { clock, rng, post, store, .. } = &**app.app();
+    let (now, rng, post) = (clock.now(), rng.clone(), post.clone());
+    let round = Round { endpoint_id, tried, unsent: Vec::new(), room: 0, now, rng, post };
+    store.write(Lane::Bulk, |tx| Box::pin(round.run(tx))).await.unwrap();
+    let endpoint = app.get(&one).await.expect(200);
+    assert_eq!((&endpoint["status"], &endpoint["consecutive_failures"]), (&json!("active"), &json!(0)));
+    for kind in ["webhook_endpoint.disabled", "webhook.refused"] {
+        assert_eq!(told(&app, kind).await.len(), 0, "{kind}");
+    }
+}
+
+/// A delivery whose body was purged meanwhile is over, and the endpoint in good health.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_purged_is_given_up_without_blame() {
+    let mut receiver = Receiver::start().await;
+    let app = receiver.host().await;
+    let (one, _) = endpoint(&app, &receiver.url(), &["user.created"]).await;
+    receiver.answer(500, &[]);
+    invite(&app, "ann@example.com").await;
+    receiver.next().await;
+    newest(&app, &one, |one| one["last_error"] != Value::Null).await;
+    number_all(app.app()).await.unwrap();
+    let organization = told(&app, "user.created").await[0].organization_id.clone().unwrap();
+    let before = app.app().clock.now().plus(Duration::from_secs(1));
+    let write = app.app().store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { retention::purge(tx, &organization, before, 1_000).await })
+    });
+    assert!(write.await.unwrap().count > 0);
+    app.clock().advance(Duration::from_secs(6));
+    let dead = newest(&app, &one, |one| one["state"] == "dead").await;
+    assert_eq!(
+        (&dead["attempt_count"], &dead["last_error"]),
+        (&json!(2), &json!("the event's body was purged"))
+    );
+    assert_eq!(app.get(&one).await.expect(200)["consecutive_failures"], 1, "the answer of before");
+    assert!(receiver.arrived.try_recv().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,6 +410,10 @@ async fn a_dead_letter_is_replayed_under_the_same_id() {
     receiver.next().await;
     let dead = newest(&app, &one, |one| one["state"] == "dead").await;
     assert_eq!((&dead["attempt_count"], &dead["next_attempt_at"]), (&json!(3), &Value::Null));
+    let lost = &told(&app, "webhook_endpoint.dead_lettered").await[0];
+    let about = lost.after.as_ref().unwrap();
+    assert_eq!((&about["count"], &about["delivery_id"]), (&json!(1), &dead["id"]));
+    assert_eq!((&about["event"], &about["reason"]), (&json!("user.created"), &json!("it answered 500")));
     let replay = format!("{one}/deliveries/{}/replay", dead["id"].as_str().unwrap());
     app.post(&replay, &json!({})).await.expect(202);
     assert_eq!(receiver.next().await.0["webhook-id"], first["webhook-id"]);
@@ -317,7 +423,10 @@ async fn a_dead_letter_is_replayed_under_the_same_id() {
     assert_eq!(since["replayed"], 0);
     app.post(&replay, &json!({})).await.expect(202);
     receiver.next().await;
-    assert_eq!(told(&app, "webhook.replayed").await.len(), 3);
+    let replayed = told(&app, "webhook.replayed").await;
+    let counts: Vec<_> =
+        replayed.iter().map(|event| event.after.as_ref().unwrap()["count"].clone()).collect();
+    assert_eq!(counts, [Value::Null, json!(0), Value::Null]);
 }
 
 /// An endpoint that has failed is probed, and its first success brings all that waits.
@@ -400,4 +509,39 @@ async fn what_one_host_alone_can_sign_it_sends() {
         assert_eq!(delivery["attempt_count"], 1);
     }
     assert!(receiver.arrived.try_recv().is_err(), "each once");
+}
+
+/// What became of one endpoint the others are told: that it is gone, and what it never got.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_are_told_who_is_gone_and_what_was_lost() {
+    const TOLD: &[&str] = &["webhook_endpoint.disabled", "webhook_endpoint.dead_lettered"];
+    let (mut gone, mut other) = (Receiver::start().await, Receiver::start().await);
+    let ports = [gone.port, other.port].map(|port| format!("127.0.0.1:{port}"));
+    let app = TestApp::with(&format!("[egress]\nallow_internal_webhooks = {ports:?}\n"), &[]).await;
+    let (one, _) = endpoint(&app, &gone.url(), &["user.created"]).await;
+    let (two, _) = endpoint(&app, &other.url(), TOLD).await;
+    gone.answer(410, &[]);
+    invite(&app, "ann@example.com").await;
+    gone.next().await;
+    let (_, body) = other.next().await;
+    assert_eq!((&body["event"], &body["data"]["reason"]), (&json!(TOLD[0]), &json!("it answered 410")));
+    assert!(one.ends_with(body["data"]["webhook_endpoint_id"].as_str().unwrap()), "{body}");
+
+    newest(&app, &two, |newest| newest["state"] == "delivered").await;
+
+    // What waits for it when its time is over is lost.
+    other.answer(500, &[]);
+    app.clock().advance(Duration::from_secs(75 * 3_600));
+    let app = app.restart().await;
+    let (_, body) = other.next().await;
+    assert_eq!((&body["event"], &body["data"]["count"]), (&json!(TOLD[1]), &json!(1)), "{body}");
+    assert!(one.ends_with(body["data"]["webhook_endpoint_id"].as_str().unwrap()), "{body}");
+    newest(&app, &two, |newest| newest["last_error"] == "it answered 500").await;
+
+    // Where that is lost too, nobody is told: they would tell each other for ever.
+    put(&app, &two, &json!({"enabled": false})).await.expect(200);
+    app.clock().advance(Duration::from_secs(75 * 3_600));
+    let app = app.restart().await;
+    newest(&app, &two, |newest| newest["state"] == "dead").await;
+    assert_eq!(told(&app, TOLD[1]).await.len(), 1);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::outbox::{self, Attempt, Delivery, Settlement, State};
 use hardpoint_store::{Lane, Store, Window};
+use tokio::sync::oneshot;
 
 use crate::events::delivery;
 use crate::support::{Fixture, at, event, on_both};
@@ -12,6 +13,7 @@ on_both!(
     the_oldest_due_are_claimed_first,
     one_endpoints_are_not_anothers,
     settling_needs_the_claim,
+    many_are_settled_at_once,
     an_expired_lease_may_be_claimed_again,
     what_failed_waits_for_its_time_unless_it_is_pulled_forward,
     a_dropped_delivery_stays_dropped_until_it_is_replayed,
@@ -19,6 +21,8 @@ on_both!(
     the_latest_attempts_are_kept,
     what_is_too_old_is_given_up_and_forgotten,
     what_was_not_tried_is_given_back,
+    what_is_begun_anew_at_that_moment_stays,
+    all_claims_end_where_a_host_is_alone,
     a_thousand_claims_of_two_hosts_never_meet,
 );
 
@@ -100,6 +104,30 @@ async fn the_oldest_due_are_claimed_first(db: Fixture) {
     assert_eq!(claim(&db.store, "c3", 100, 1).await, []);
     let bodies = outbox::bodies(&mut db.store.read().await.unwrap(), &first).await.unwrap();
     assert_eq!(bodies, [("evt_1".to_owned(), serde_json::to_vec(&event("evt_1", None, 0)).unwrap())]);
+}
+
+async fn many_are_settled_at_once(db: Fixture) {
+    append(&db, 3).await;
+    let first_claimed = claim(&db.store, "c1", 3, 1).await;
+    settle(&db, &first_claimed[0], tried(1, Some("it answered 500")), Settlement::Again(at(2))).await;
+    let mut claimed = claim(&db.store, "c2", 1, 2).await;
+    claimed.extend(first_claimed.into_iter().skip(1));
+    claimed[2].claim_id = Some("of another".into());
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move {
+            let with_attempt = |claimed| (claimed, tried(3, None));
+            outbox::made(tx, &claimed.iter().map(with_attempt).collect::<Vec<_>>(), at(4)).await
+        })
+    });
+    assert_eq!(write.await.unwrap(), 2, "the third's claim does not count");
+    let made = first(&db).await;
+    assert_eq!((made.state, made.ended_at, made.last_error), (State::Delivered, Some(at(4)), None));
+    assert_eq!((made.claim_id, made.lease_until), (None, None));
+    assert_eq!(made.attempts, [tried(1, Some("it answered 500")), tried(3, None)]);
+    let mut conn = db.store.read().await.unwrap();
+    let window = Window { limit: 10, offset: 0 };
+    assert_eq!(outbox::list(&mut conn, "whe_1", Some(State::Delivered), window).await.unwrap().1, 2);
+    assert_eq!(outbox::list(&mut conn, "whe_1", Some(State::Open), window).await.unwrap().1, 1);
 }
 
 async fn one_endpoints_are_not_anothers(db: Fixture) {
@@ -212,8 +240,11 @@ async fn what_is_too_old_is_given_up_and_forgotten(db: Fixture) {
     };
     // Whoever is at it may still succeed.
     claim(&db.store, "c1", 1, 80).await;
-    assert_eq!((expire(1, 4).await.unwrap(), expire(1, 100).await.unwrap()), (4, 15));
-    assert_eq!(expire(1, 100).await.unwrap(), 0);
+    let (some, rest) = (expire(1, 4).await.unwrap(), expire(1, 100).await.unwrap());
+    assert_eq!((some.len(), rest.len()), (4, 15));
+    assert_eq!((some[0].destination.as_str(), some[0].event_id.as_str()), ("whe_1", "evt_1"));
+    assert_eq!(some[0].last_error.as_deref(), Some("too late"));
+    assert_eq!(expire(1, 100).await.unwrap(), []);
     let mut conn = db.store.read().await.unwrap();
     let window = Window { limit: 100, offset: 0 };
     let (dropped, count) = outbox::list(&mut conn, "whe_1", Some(State::Dropped), window).await.unwrap();
@@ -228,11 +259,54 @@ async fn what_is_too_old_is_given_up_and_forgotten(db: Fixture) {
 async fn what_was_not_tried_is_given_back(db: Fixture) {
     append(&db, 2).await;
     let claimed = claim(&db.store, "c1", 2, 0).await;
-    let one = claimed[0].clone();
+    let stale = Delivery { claim_id: Some("c0".into()), ..claimed[1].clone() };
+    let two = [claimed[0].clone(), stale];
     let unclaim =
-        db.store.write(Lane::Bulk, move |tx| Box::pin(async move { outbox::unclaim(tx, &one).await }));
-    assert!(unclaim.await.unwrap());
+        db.store.write(Lane::Bulk, move |tx| Box::pin(async move { outbox::unclaim(tx, &two).await }));
+    assert_eq!(unclaim.await.unwrap(), 1, "the other's claim does not count");
     assert_eq!((first(&db).await.attempt, claim(&db.store, "c2", 2, 1).await.len()), (0, 1));
+}
+
+/// One host begins a delivery anew and claims another, while others are about to forget the one and give the other up.
+async fn what_is_begun_anew_at_that_moment_stays(db: Fixture) {
+    append(&db, 2).await;
+    let claimed = claim(&db.store, "c1", 1, 0).await.remove(0);
+    assert!(settle(&db, &claimed, tried(0, Some("404")), Settlement::Dropped).await);
+    let (forgetful, strict) = (db.twin().await, db.twin().await);
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, may_end) = oneshot::channel::<()>();
+    let host = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move {
+            assert!(outbox::replay(tx, "whe_1", "dlv_0000", at(50)).await?);
+            let claimed = outbox::claim(tx, "whe_1", "c2", 2, at(50), LEASE).await?;
+            begun.send(()).unwrap();
+            may_end.await.unwrap();
+            Ok(claimed.len())
+        })
+    });
+    let others = async {
+        has_begun.await.unwrap();
+        let forget = forgetful
+            .store
+            .write(Lane::Bulk, |tx| Box::pin(async move { outbox::forget(tx, at(99), 10).await }));
+        let expire = strict.store.write(Lane::Bulk, |tx| {
+            Box::pin(async move { outbox::expire(tx, at(10), at(60), "too late", 10).await })
+        });
+        let waits = async {
+            db.until_waiting(2).await;
+            go_on.send(()).unwrap();
+        };
+        let (forgotten, expired, ()) = tokio::join!(forget, expire, waits);
+        (forgotten.unwrap(), expired.unwrap().len())
+    };
+    let (claimed, others) = tokio::join!(host, others);
+    assert_eq!((claimed.unwrap(), others), (2, (0, 0)));
+    assert_eq!((first(&db).await.state, db.rows("outbox").await), (State::Open, 2));
+}
+
+async fn all_claims_end_where_a_host_is_alone(db: Fixture) {
+    append(&db, 2).await;
+    assert_eq!((claim(&db.store, "c1", 2, 0).await.len(), claim(&db.store, "c2", 2, 1).await.len()), (2, 0));
     db.store.write(Lane::Bulk, |tx| Box::pin(outbox::unclaim_all(tx))).await.unwrap();
     assert_eq!(claim(&db.store, "c3", 2, 1).await.len(), 2);
 }

@@ -343,6 +343,9 @@ impl Run<'_> {
             let after = json!({ "event_id": letter.event_id, "reason": letter.reason });
             event("siem_destination.dead_lettered", after)
         });
+        let delivered = u64::from(step.delivered);
+        let is_dead = |letter: &&DeadLetter| letter.state == dead_letters::State::Dead;
+        let dead = letters.put.iter().filter(is_dead).count() as u64;
         let claim = self.claim.clone();
         let write = self.app.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move {
@@ -373,6 +376,7 @@ impl Run<'_> {
         if !write.await? {
             return Ok(Turn::Over);
         }
+        self.app.metrics.deliveries.siem(delivered, dead);
         self.progress = step.progress;
         Ok(match step.next {
             Next::Go => Turn::Again,

@@ -6,7 +6,7 @@ use hardpoint_store::events::NewDelivery;
 use hardpoint_store::outbox::{self, Delivery, State};
 use hardpoint_store::webhooks::Endpoint;
 use hardpoint_store::{Lane, Window};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Webhooks, may_change};
 use crate::error::ApiError;
@@ -67,26 +67,29 @@ impl Webhooks {
         self.delivery(by, id, delivery).await
     }
 
-    /// Begins all deliveries anew that were given up, of events since then; how many.
+    /// Begins all deliveries anew that were given up, of events since then; how many. Each batch tells of itself.
     ///
     /// # Errors
     /// 403 and 404 as [`get`](Self::get); 409 where the endpoint is switched off.
     pub async fn replay_since(&self, by: &Principal, id: &str, since: Timestamp) -> Result<u64, ApiError> {
         let endpoint = self.ready(by, id).await?;
         let now = self.clock.now();
-        let about = json!({ "since": since.to_rfc3339() });
-        let event = self.event(by, &endpoint, "webhook.replayed", None, about);
-        self.store
-            .write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await }))
-            .await?;
-        let mut all = 0;
+        let (mut all, mut is_first) = (0, true);
         loop {
             let endpoint_id = endpoint.id.clone();
+            let mut event = self.event(by, &endpoint, "webhook.replayed", None, Value::Null);
             let write = self.store.write(Lane::Bulk, move |tx| {
-                Box::pin(async move { outbox::replay_since(tx, &endpoint_id, since, now, BATCH).await })
+                Box::pin(async move {
+                    let some = outbox::replay_since(tx, &endpoint_id, since, now, BATCH).await?;
+                    if some > 0 || is_first {
+                        event.after = Some(json!({ "since": since.to_rfc3339(), "count": some }));
+                        tx.append(&event, &[]).await?;
+                    }
+                    Ok(some)
+                })
             });
             let some = write.await?;
-            all += some;
+            (all, is_first) = (all + some, false);
             self.store.told().add(vec![endpoint.id.clone()]);
             if some < BATCH.unsigned_abs() {
                 return Ok(all);

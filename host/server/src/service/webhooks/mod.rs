@@ -1,6 +1,7 @@
 //! Webhook endpoints: where organisations have their events told.
 
 pub mod deliveries;
+pub mod losses;
 pub mod round;
 pub mod secrets;
 pub mod send;

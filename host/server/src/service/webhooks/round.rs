@@ -12,12 +12,13 @@ use hardpoint_domain::webhook::answer::Outcome;
 use hardpoint_domain::webhook::breaker::{Admission, Breaker};
 use hardpoint_domain::webhook::signature::SigningSecret;
 use hardpoint_domain::webhook::{ENDPOINT, schedule};
-use hardpoint_store::outbox::{self, Delivery, Settlement};
+use hardpoint_store::outbox::{self, Delivery, GivenUp, Settlement};
 use hardpoint_store::secrets;
 use hardpoint_store::webhooks::{self, Endpoint};
 use hardpoint_store::{StoreError, Tx};
 use serde_json::json;
 
+use super::losses;
 use super::secrets::signing;
 use super::send::Tried;
 use crate::service::mail::Post;
@@ -31,6 +32,8 @@ pub struct Round {
     pub endpoint_id: String,
     /// What became of what was claimed in rounds before.
     pub tried: Vec<Tried>,
+    /// What was claimed in rounds before and is not to be tried now.
+    pub unsent: Vec<Delivery>,
     /// So many may be claimed.
     pub room: usize,
     /// The present.
@@ -50,6 +53,10 @@ pub struct Next {
     pub secrets: Vec<SigningSecret>,
     /// What was claimed, each with its event's bytes, where they are not purged.
     pub claimed: Vec<(Delivery, Option<Vec<u8>>)>,
+    /// How many of what was tried were given up.
+    pub given_up: u64,
+    /// Whether what was claimed before and not sent yet may still be: not to an endpoint that fails, or is switched off.
+    pub is_open: bool,
 }
 
 impl Round {
@@ -62,11 +69,17 @@ impl Round {
             return Ok(Next::default());
         };
         let before = Breaker::from(&endpoint.health);
-        let mut breaker = before;
+        let (mut breaker, mut lost) = (before, Vec::new());
         for tried in &self.tried {
-            self.settle(tx, &mut endpoint, &mut breaker, tried).await?;
+            lost.extend(self.settle(tx, &mut endpoint, &mut breaker, tried).await?);
         }
-        let next = self.next(tx, &endpoint, &mut breaker).await?;
+        losses::tell(tx, &endpoint, &lost, self.now, &*self.rng).await?;
+        self.settle_delivered(tx).await?;
+        if !self.unsent.is_empty() {
+            outbox::unclaim(tx, &self.unsent).await?;
+        }
+        let (is_open, given_up) = (endpoint.is_enabled && !breaker.is_open(), lost.len() as u64);
+        let next = Next { is_open, given_up, ..self.next(tx, &endpoint, &mut breaker).await? };
         if breaker != before {
             webhooks::set_health(tx, &endpoint.id, &breaker).await?;
         }
@@ -102,33 +115,56 @@ impl Round {
             (delivery, body)
         };
         let claimed = claimed.into_iter().map(with_body).collect();
-        Ok(Next { url: endpoint.url.clone(), secrets, claimed })
+        Ok(Next { url: endpoint.url.clone(), secrets, claimed, given_up: 0, is_open: true })
     }
 
+    /// All that were delivered together: as a rule that is all.
+    async fn settle_delivered(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let delivered = self.tried.iter().filter(|tried| tried.outcome == Outcome::Delivered);
+        let delivered: Vec<_> = delivered.map(|tried| (&tried.delivery, tried.attempt.clone())).collect();
+        if !delivered.is_empty() {
+            outbox::made(tx, &delivered, self.now).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what became of one; what of it is to be told as given up.
     async fn settle(
         &self,
         tx: &mut Tx,
         endpoint: &mut Endpoint,
         breaker: &mut Breaker,
         tried: &Tried,
-    ) -> Result<(), StoreError> {
-        match tried.outcome {
-            Outcome::Delivered => breaker.succeeded(self.now),
-            Outcome::Failed | Outcome::Gone => breaker.failed(self.now, self.rng.unit()),
+    ) -> Result<Option<GivenUp>, StoreError> {
+        // What was not sent, or came from the address before this one, says nothing of the endpoint.
+        let is_its_own = !tried.is_lost && *tried.url == *endpoint.url;
+        // It is written down together with the others that were.
+        if tried.outcome == Outcome::Delivered {
+            if is_its_own {
+                breaker.succeeded(self.now);
+            }
+            return Ok(None);
         }
         let settlement = settlement(tried, self.now, self.rng.unit());
-        outbox::settle(tx, &tried.delivery, tried.attempt.clone(), settlement, self.now).await?;
+        let attempt = tried.attempt.clone();
+        if !outbox::settle(tx, &tried.delivery, attempt, settlement, self.now).await? {
+            // The claim lapsed: this was long ago, and another host has tried since.
+            return Ok(None);
+        }
         if tried.is_refused {
             self.append(tx, endpoint, "webhook.refused", EventOutcome::Refused, tried).await?;
         }
-        if tried.outcome == Outcome::Gone && endpoint.is_enabled {
+        if is_its_own {
+            breaker.failed(self.now, self.rng.unit());
+        }
+        if is_its_own && tried.outcome == Outcome::Gone && endpoint.is_enabled {
             endpoint.is_enabled = false;
             endpoint.disabled_reason = Some("it answered 410".to_owned());
             endpoint.updated_at = self.now;
             webhooks::update(tx, endpoint).await?;
-            self.append(tx, endpoint, "webhook.disabled", EventOutcome::Success, tried).await?;
+            self.append(tx, endpoint, "webhook_endpoint.disabled", EventOutcome::Success, tried).await?;
         }
-        Ok(())
+        Ok((settlement == Settlement::Dropped).then(|| given_up(tried)))
     }
 
     async fn claim(&self, tx: &mut Tx, breaker: &mut Breaker) -> Result<Vec<Delivery>, StoreError> {
@@ -156,7 +192,8 @@ impl Round {
         }
     }
 
-    /// Events about deliveries are told to no endpoint, so this leads to no further ones.
+    /// No endpoint is told that a delivery was refused, so this leads to no further ones; and each can be switched off
+    /// but once.
     async fn append(
         &self,
         tx: &mut Tx,
@@ -171,7 +208,7 @@ impl Round {
             organization_id: Some(endpoint.organization_id.clone()),
             outcome,
             after: Some(json!({
-                "url": endpoint.url,
+                "url": &*tried.url,
                 "delivery_id": tried.delivery.id,
                 "event_id": tried.delivery.event_id,
                 "reason": tried.attempt.error,
@@ -182,10 +219,15 @@ impl Round {
     }
 }
 
-/// What becomes of a delivery after an attempt.
+fn given_up(tried: &Tried) -> GivenUp {
+    let Delivery { id, destination, event_id, kind, .. } = tried.delivery.clone();
+    GivenUp { id, destination, event_id, kind, last_error: tried.attempt.error.clone() }
+}
+
+/// What becomes of a delivery after an attempt that failed.
 fn settlement(tried: &Tried, now: Timestamp, unit_random: f64) -> Settlement {
-    if tried.outcome == Outcome::Delivered {
-        return Settlement::Delivered;
+    if tried.is_lost {
+        return Settlement::Dropped;
     }
     let Tried { delivery, attempt, retry_after, .. } = tried;
     let next = schedule::next(delivery.accepted_at, attempt.at, now, *retry_after, unit_random);

@@ -29,6 +29,11 @@ pub struct Tried {
     pub retry_after: Option<Duration>,
     /// Whether nothing was sent, because nothing may be sent there.
     pub is_refused: bool,
+    /// Whether there was nothing to send: the event's body was purged, or cannot be read. That is no fault of the
+    /// endpoint's, and will not be otherwise next time.
+    pub is_lost: bool,
+    /// Where it was sent to, or would have been.
+    pub url: Arc<str>,
 }
 
 /// What is sent: to whom, and signed with what.
@@ -44,8 +49,10 @@ pub struct Letter {
 
 /// Sends a delivery once.
 pub async fn attempt(app: &App, delivery: Delivery, letter: Letter) -> Tried {
-    let began = app.clock.now();
-    let sent = match post(&delivery, letter, began) {
+    let (began, url) = (app.clock.now(), letter.url.clone());
+    let written = post(&delivery, letter, began);
+    let is_lost = written.is_err();
+    let sent = match written {
         Ok(post) => app.webhook_egress.post(post, LIMIT).await.map_err(|error| (error.kind, error.message)),
         Err(reason) => Err((EgressErrorKind::Protocol, reason)),
     };
@@ -66,6 +73,8 @@ pub async fn attempt(app: &App, delivery: Delivery, letter: Letter) -> Tried {
         outcome,
         retry_after: retry_after.and_then(|text| answer::retry_after(text, now)),
         is_refused: matches!(sent, Err((EgressErrorKind::Denied, _))),
+        is_lost,
+        url,
     }
 }
 

@@ -1,23 +1,33 @@
 //! The deliveries to one endpoint that are under way on this host.
+//!
+//! What is sent and what is written down go beside each other: while a round is committed, deliveries go on that were
+//! claimed before, and what they come to is written down together in the next round. After a failure they wait for it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use hardpoint_domain::webhook::answer::Outcome;
 use hardpoint_domain::webhook::window::Window;
+use hardpoint_store::outbox::Delivery;
 use hardpoint_store::{Lane as Queue, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::places::{Place, Places};
 use crate::service::webhooks::round::{Next, Round};
-use crate::service::webhooks::send::{self, Letter, Tried};
-use crate::state::App;
+use crate::service::webhooks::send::{self, LIMIT, Letter, Tried};
+use crate::state::{App, stopped};
 
 /// How long a lane waits for the store before it tries to write down again what became of its deliveries.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// How often it tries. The deliveries are made again when their claims have lapsed.
 const TRIES: usize = 10;
+/// The least time between two rounds of a lane that is busy: a round is as much work for one delivery as for many.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// A lane, as its keeper sees it.
 #[derive(Debug)]
@@ -42,51 +52,219 @@ impl Lane {
         self.bell.notify_one();
     }
 
+    fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+
     /// Whether something was queued since it last looked.
     pub(super) fn was_woken(&self) -> bool {
         self.woken.swap(false, Ordering::SeqCst)
     }
 }
 
-/// Sends what is due until nothing is.
-pub(super) async fn run(app: Arc<App>, lane: Arc<Lane>) {
-    let (mut under_way, mut window) = (JoinSet::new(), Window::default());
-    let mut tried: Vec<Tried> = Vec::new();
-    loop {
-        lane.was_woken();
-        tried.iter().for_each(|one| window.learn(one.outcome, one.attempt.duration_ms));
-        let room = if app.stop.is_stopping() { 0 } else { window.size().saturating_sub(under_way.len()) };
-        let next = match round(&app, &lane.endpoint_id, std::mem::take(&mut tried), room).await {
-            Ok(next) => next,
-            Err(error) => {
-                tracing::warn!(%error, endpoint = lane.endpoint_id, "webhooks wait for the store");
-                return;
+/// Sends what is due until nothing is. Gives the pace at which it went at last.
+pub(super) async fn run(app: Arc<App>, lane: Arc<Lane>, places: Arc<Places>, pace: Window) -> Window {
+    let mut work = Work {
+        letter: Letter { url: "".into(), secrets: Arc::default(), body: None },
+        ready: VecDeque::new(),
+        under_way: JoinSet::new(),
+        place: None,
+        wait: None,
+        tried: Vec::new(),
+        unsent: Vec::new(),
+        round: JoinSet::new(),
+        next_round: Instant::now(),
+        has_more: true,
+        is_in_doubt: false,
+        app,
+        lane,
+        places,
+        pace,
+    };
+    if let Err(error) = work.run().await {
+        tracing::warn!(%error, endpoint = work.lane.endpoint_id, "webhooks wait for the store");
+    }
+    work.pace
+}
+
+/// A lane at work.
+struct Work {
+    app: Arc<App>,
+    lane: Arc<Lane>,
+    places: Arc<Places>,
+    pace: Window,
+    /// Where to, and signed with what, as it was when something was last claimed.
+    letter: Letter,
+    /// Claimed, with the event's bytes, and not sent yet.
+    ready: VecDeque<(Delivery, Option<Vec<u8>>)>,
+    under_way: JoinSet<Tried>,
+    /// For the next delivery, where none is under way; or the wait for it.
+    place: Option<Place>,
+    wait: Option<BoxFuture<'static, Option<Place>>>,
+    /// What the next round writes down: attempts, and claims that were not used.
+    tried: Vec<Tried>,
+    unsent: Vec<Delivery>,
+    /// The round that is being written, if any: for so many more, and what there is to send next.
+    round: JoinSet<(usize, Result<Next, StoreError>)>,
+    next_round: Instant,
+    /// Whether more may be due than was claimed, as far as the last round can tell.
+    has_more: bool,
+    /// Whether an attempt failed that is not written down yet: the endpoint's breaker is asked before the next one.
+    is_in_doubt: bool,
+}
+
+impl Work {
+    async fn run(&mut self) -> Result<(), StoreError> {
+        let mut stopping = self.app.stop.subscribe();
+        loop {
+            self.send();
+            self.write_down();
+            if self.is_over() {
+                return Ok(());
             }
-        };
-        launch(&app, &mut under_way, next);
-        if under_way.is_empty() {
-            if lane.was_woken() {
+            let (is_stopping, is_waiting) = (self.app.stop.is_stopping(), self.is_waiting_to_write());
+            tokio::select! {
+                Some(ended) = self.under_way.join_next() => self.note(ended.ok()),
+                Some(written) = self.round.join_next() => match written {
+                    Ok((room, next)) => self.take(room, next?),
+                    Err(_) => return Err(StoreError::Undone("a round of webhooks ended badly")),
+                },
+                place = placed(&mut self.wait) => (self.place, self.wait) = (place, None),
+                () = self.lane.bell.notified() => {}
+                () = sleep_until(self.next_round), if is_waiting => {}
+                () = stopped(&mut stopping), if !is_stopping => {}
+            }
+            while let Some(ended) = self.under_way.try_join_next() {
+                self.note(ended.ok());
+            }
+        }
+    }
+
+    /// Sends what is ready, as far as the endpoint's pace and the host's places go.
+    fn send(&mut self) {
+        if self.app.stop.is_stopping() {
+            self.give_back();
+        }
+        while !self.is_in_doubt && self.under_way.len() < self.pace.size() && !self.ready.is_empty() {
+            let Some(place) = self.place.take().or_else(|| self.places.free(self.pace)) else { break };
+            let Some((delivery, body)) = self.ready.pop_front() else { return };
+            // An attempt must not outlast its claim.
+            let latest = self.app.clock.now().plus(LIMIT);
+            if delivery.lease_until.is_none_or(|until| until < latest) {
+                self.place = Some(place);
+                self.unsent.push(delivery);
                 continue;
             }
+            let (app, letter) = (Arc::clone(&self.app), Letter { body, ..self.letter.clone() });
+            self.under_way.spawn(async move {
+                let tried = send::attempt(&app, delivery, letter).await;
+                drop(place);
+                app.metrics.deliveries.webhook(&tried);
+                tried
+            });
+        }
+        if self.under_way.is_empty() && self.place.is_none() && self.wait.is_none() {
+            self.place = self.places.free(self.pace);
+            if self.place.is_none() {
+                self.wait = Some(Box::pin(self.places.wait(self.pace)));
+            }
+        }
+    }
+
+    /// Begins the next round, if it is time for one: what was tried is written down, and more is claimed.
+    fn write_down(&mut self) {
+        let is_idle = self.under_way.is_empty() && (self.ready.is_empty() || self.is_in_doubt);
+        if !self.round.is_empty() || !self.has_news() || !(is_idle || self.next_round <= Instant::now()) {
             return;
         }
-        tokio::select! {
-            Some(ended) = under_way.join_next() => tried.extend(ended.ok()),
-            () = lane.bell.notified() => {}
+        // What is queued from here on may be missed by this round's claim: that wakes the lane once more.
+        self.has_more |= self.lane.was_woken();
+        let (app, endpoint_id, room) = (Arc::clone(&self.app), self.lane.endpoint_id.clone(), self.room());
+        let (tried, unsent) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.unsent));
+        self.round.spawn(async move { (room, round(&app, &endpoint_id, tried, unsent, room).await) });
+    }
+
+    fn is_waiting_to_write(&self) -> bool {
+        self.round.is_empty() && self.has_news()
+    }
+
+    fn has_news(&self) -> bool {
+        !self.tried.is_empty() || !self.unsent.is_empty() || (self.may_have_more() && self.room() > 0)
+    }
+
+    fn may_have_more(&self) -> bool {
+        self.has_more || self.lane.is_woken()
+    }
+
+    /// How many more may be claimed. None without a place to send them from.
+    fn room(&self) -> usize {
+        if self.app.stop.is_stopping() || (self.under_way.is_empty() && self.place.is_none()) {
+            return 0;
         }
-        while let Some(ended) = under_way.try_join_next() {
-            tried.extend(ended.ok());
+        let most = self.pace.size() + self.pace.ahead();
+        most.saturating_sub(self.under_way.len() + self.ready.len())
+    }
+
+    fn is_over(&self) -> bool {
+        let is_done = self.round.is_empty() && self.under_way.is_empty() && self.ready.is_empty();
+        let has_more = self.may_have_more() && !self.app.stop.is_stopping();
+        is_done && self.tried.is_empty() && self.unsent.is_empty() && !has_more
+    }
+
+    fn note(&mut self, ended: Option<Tried>) {
+        let Some(tried) = ended else { return };
+        if !tried.is_lost {
+            self.pace.learn(tried.outcome, tried.attempt.duration_ms);
         }
+        self.is_in_doubt |= tried.outcome != Outcome::Delivered;
+        self.tried.push(tried);
+    }
+
+    /// What a round came to that had this room.
+    fn take(&mut self, room: usize, next: Next) {
+        self.app.metrics.deliveries.webhooks_given_up(next.given_up);
+        self.next_round = Instant::now() + GATHER;
+        self.is_in_doubt = self.tried.iter().any(|tried| tried.outcome != Outcome::Delivered);
+        if room > 0 {
+            self.has_more = next.claimed.len() >= room;
+        }
+        if !next.is_open {
+            self.give_back();
+        }
+        if !next.claimed.is_empty() {
+            self.letter = Letter { url: next.url.into(), secrets: next.secrets.into(), body: None };
+            self.ready.extend(next.claimed);
+        }
+    }
+
+    /// Nothing more is sent of what is ready.
+    fn give_back(&mut self) {
+        self.unsent.extend(self.ready.drain(..).map(|(delivery, _)| delivery));
+    }
+}
+
+/// Ends with the wait for a place; never where nobody waits.
+async fn placed(wait: &mut Option<BoxFuture<'static, Option<Place>>>) -> Option<Place> {
+    match wait {
+        Some(wait) => wait.await,
+        None => std::future::pending().await,
     }
 }
 
 /// A round in one transaction, tried again while the store is away.
-async fn round(app: &App, endpoint_id: &str, tried: Vec<Tried>, room: usize) -> Result<Next, StoreError> {
+async fn round(
+    app: &App,
+    endpoint_id: &str,
+    tried: Vec<Tried>,
+    unsent: Vec<Delivery>,
+    room: usize,
+) -> Result<Next, StoreError> {
     let mut tries = 0;
     loop {
         let round = Round {
             endpoint_id: endpoint_id.to_owned(),
             tried: tried.clone(),
+            unsent: unsent.clone(),
             room,
             now: app.clock.now(),
             rng: app.rng.clone(),
@@ -99,14 +277,5 @@ async fn round(app: &App, endpoint_id: &str, tried: Vec<Tried>, room: usize) -> 
             }
             outcome => return outcome,
         }
-    }
-}
-
-/// Sends what was claimed.
-fn launch(app: &Arc<App>, under_way: &mut JoinSet<Tried>, next: Next) {
-    let letter = Letter { url: next.url.into(), secrets: next.secrets.into(), body: None };
-    for (delivery, body) in next.claimed {
-        let (app, letter) = (app.clone(), Letter { body, ..letter.clone() });
-        under_way.spawn(async move { send::attempt(&app, delivery, letter).await });
     }
 }

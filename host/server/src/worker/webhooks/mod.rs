@@ -1,18 +1,21 @@
 //! Sends webhooks: a lane for each endpoint that something is due for, so that a slow or dead one delays nobody else.
 
 mod lane;
+mod places;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardpoint_domain::webhook::schedule::LIFE;
+use hardpoint_domain::webhook::window::Window;
 use hardpoint_store::{Lane as Queue, StoreError, outbox, webhooks};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::service::webhooks::losses;
 use crate::state::{App, stopped};
 use lane::Lane;
+use places::{Paces, Places};
 
 /// How often the store is asked for what other hosts queued, and for what is due again.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -24,8 +27,6 @@ const LAST: Duration = Duration::from_secs(5);
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// Rows in one write of a sweep.
 const BATCH: i64 = 500;
-/// Why what expired was not delivered, where no attempt says more.
-const EXPIRED: &str = "the endpoint answered no probe in time, or was switched off";
 
 /// Sends webhooks until the server stops.
 pub async fn run(app: Arc<App>) {
@@ -38,14 +39,14 @@ pub async fn run(app: Arc<App>) {
         tokio::select! {
             told = app.store.told().next() => lanes.wake(&app, told),
             _ = looks.tick() => match with_work(&app).await {
-                Ok(found) => lanes.start(&app, found),
+                Ok(found) => lanes.wake(&app, found),
                 Err(error) => tracing::warn!(%error, "webhooks wait for the store"),
             },
             _ = sweeps.tick() => if let Err(error) = sweep(&app).await {
                 tracing::warn!(%error, "old deliveries of webhooks were not cleared");
             },
             Some(ended) = lanes.tasks.join_next_with_id() => match ended {
-                Ok((task, ())) => lanes.ended(&app, task),
+                Ok((task, pace)) => lanes.ended(&app, task, pace),
                 Err(error) => {
                     tracing::error!(%error, "a lane of webhooks ended badly");
                     drop(lanes.forget(error.id()));
@@ -67,14 +68,16 @@ async fn with_work(app: &App) -> Result<BTreeSet<String>, StoreError> {
 async fn sweep(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now();
     loop {
+        let rng = app.rng.clone();
         let write = app.store.write(Queue::Bulk, move |tx| {
             Box::pin(async move {
-                let expired = outbox::expire(tx, now.minus(LIFE), now, EXPIRED, BATCH).await?;
+                let expired = losses::expire(tx, now, BATCH, &*rng).await?;
                 Ok((expired, outbox::forget(tx, now.minus(KEPT), BATCH).await?))
             })
         });
         let (expired, forgotten) = write.await?;
         if expired > 0 {
+            app.metrics.deliveries.webhooks_given_up(expired);
             tracing::warn!(expired, "webhooks were not delivered in time; they are dead letters now");
         }
         if expired.max(forgotten) < BATCH.unsigned_abs() {
@@ -86,13 +89,15 @@ async fn sweep(app: &App) -> Result<(), StoreError> {
 /// The lanes that are at work.
 #[derive(Default)]
 struct Lanes {
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Window>,
+    places: Arc<Places>,
+    paces: Paces,
     by_endpoint: HashMap<String, Arc<Lane>>,
     by_task: HashMap<Id, String>,
 }
 
 impl Lanes {
-    /// Something was queued for these endpoints.
+    /// Something was queued for these endpoints, or is due again: a lane that waits for a slow answer has to hear of it.
     fn wake(&mut self, app: &Arc<App>, endpoints: BTreeSet<String>) {
         for id in endpoints {
             match self.by_endpoint.get(&id) {
@@ -102,27 +107,19 @@ impl Lanes {
         }
     }
 
-    /// Something is due for these endpoints; those that are at work come to it by themselves.
-    fn start(&mut self, app: &Arc<App>, endpoints: BTreeSet<String>) {
-        for id in endpoints {
-            if !self.by_endpoint.contains_key(&id) {
-                self.open(app, id);
-            }
-        }
-    }
-
     fn open(&mut self, app: &Arc<App>, id: String) {
         let lane = Arc::new(Lane::new(id.clone()));
-        let task = self.tasks.spawn(lane::run(app.clone(), lane.clone())).id();
+        let (places, pace) = (self.places.clone(), self.paces.of(&id));
+        let task = self.tasks.spawn(lane::run(app.clone(), lane.clone(), places, pace)).id();
         self.by_task.insert(task, id.clone());
         self.by_endpoint.insert(id, lane);
     }
 
     /// A lane found nothing more to do. What was queued in that very moment it may have missed.
-    fn ended(&mut self, app: &Arc<App>, task: Id) {
-        if let Some(lane) = self.forget(task)
-            && lane.was_woken()
-        {
+    fn ended(&mut self, app: &Arc<App>, task: Id, pace: Window) {
+        let Some(lane) = self.forget(task) else { return };
+        self.paces.note(lane.endpoint_id().to_owned(), pace);
+        if lane.was_woken() {
             self.open(app, lane.endpoint_id().to_owned());
         }
     }

@@ -1,6 +1,9 @@
 //! Webhooks on their way to a real receiver: signed as the official packages verify it, and none lost when the host
 //! is killed.
 
+mod faults;
+mod hosts;
+
 use std::io::Write;
 use std::process::Stdio;
 

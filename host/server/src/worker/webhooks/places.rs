@@ -1,0 +1,113 @@
+//! How many deliveries are under way at once on this host, to all endpoints together. Each is a connection and a body in
+//! memory, and there may be any number of endpoints.
+//!
+//! Endpoints that are slow or fail have places of their own, so that however many of them there are, none that is well
+//! waits for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hardpoint_domain::webhook::window::Window;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// To endpoints that are well, and to the others.
+const PLACES: [usize; 2] = [512, 256];
+/// Slow endpoints that are remembered between two deliveries; when there are more, all are met anew.
+const REMEMBERED: usize = 10_000;
+
+/// A place of one delivery; free again when it is dropped.
+pub(super) type Place = OwnedSemaphorePermit;
+
+/// The places of a host.
+#[derive(Debug)]
+pub(super) struct Places {
+    well: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::new(PLACES)
+    }
+}
+
+impl Places {
+    /// So many for endpoints that are well, and for the others.
+    pub(super) fn new([well, slow]: [usize; 2]) -> Self {
+        Self { well: Arc::new(Semaphore::new(well)), slow: Arc::new(Semaphore::new(slow)) }
+    }
+
+    /// Those for an endpoint that goes at this pace.
+    fn of(&self, pace: Window) -> &Arc<Semaphore> {
+        if pace.is_least() { &self.slow } else { &self.well }
+    }
+
+    /// A place that is free, if there is one and nobody waits for it.
+    pub(super) fn free(&self, pace: Window) -> Option<Place> {
+        Arc::clone(self.of(pace)).try_acquire_owned().ok()
+    }
+
+    /// Waits for a place; who waits longest gets the next one.
+    pub(super) fn wait(&self, pace: Window) -> impl Future<Output = Option<Place>> + Send + use<> {
+        let places = Arc::clone(self.of(pace));
+        async move { places.acquire_owned().await.ok() }
+    }
+}
+
+/// The pace of endpoints that were slow when something was last sent to them. Of others nothing need be known.
+#[derive(Debug, Default)]
+pub(super) struct Paces(HashMap<String, Window>);
+
+impl Paces {
+    /// Where deliveries to an endpoint begin.
+    pub(super) fn of(&self, endpoint_id: &str) -> Window {
+        self.0.get(endpoint_id).copied().unwrap_or_default()
+    }
+
+    /// How deliveries to an endpoint went.
+    pub(super) fn note(&mut self, endpoint_id: String, pace: Window) {
+        if !pace.is_least() {
+            self.0.remove(&endpoint_id);
+            return;
+        }
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(endpoint_id, pace);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hardpoint_domain::webhook::answer::Outcome;
+
+    use super::*;
+
+    fn slow() -> Window {
+        let mut pace = Window::default();
+        pace.learn(Outcome::Failed, 0);
+        pace
+    }
+
+    #[tokio::test]
+    async fn who_is_slow_takes_no_place_of_others() {
+        let places = Places::new([2, 1]);
+        let first = places.free(slow()).unwrap();
+        assert!(places.free(slow()).is_none(), "there is one for all that are slow");
+        let well: Vec<_> = std::iter::from_fn(|| places.free(Window::default())).collect();
+        assert_eq!(well.len(), 2);
+        let waits = tokio::spawn(places.wait(slow()));
+        drop(first);
+        assert!(waits.await.unwrap().is_some());
+    }
+
+    #[test]
+    fn only_who_is_slow_is_remembered() {
+        let mut paces = Paces::default();
+        paces.note("whe_1".to_owned(), slow());
+        paces.note("whe_2".to_owned(), Window::default());
+        assert_eq!((paces.of("whe_1"), paces.of("whe_2")), (slow(), Window::default()));
+        paces.note("whe_1".to_owned(), Window::default());
+        assert_eq!(paces.0.len(), 0);
+    }
+}

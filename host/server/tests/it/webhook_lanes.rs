@@ -1,0 +1,115 @@
+//! How deliveries to one endpoint go on beside what is written down of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use hardpoint_domain::event::{Actor, Event, Target};
+use hardpoint_store::outbox::{self, Delivery, State};
+use hardpoint_store::{Lane, Window};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::support::TestApp;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A host, and an endpoint that accepts so many deliveries and answers 500 from then on.
+struct Scene {
+    app: TestApp,
+    endpoint: String,
+    arrived: Arc<AtomicUsize>,
+}
+
+impl Scene {
+    async fn start(accepts: usize) -> Self {
+        let arrived = Arc::new(AtomicUsize::new(0));
+        let count = arrived.clone();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = Router::new().fallback(move || async move {
+            match count.fetch_add(1, Ordering::SeqCst) < accepts {
+                true => StatusCode::NO_CONTENT,
+                false => StatusCode::INTERNAL_SERVER_ERROR,
+            }
+        });
+        tokio::spawn(crate::exports::axum_serve(listener, service));
+        let allowed = format!("[egress]\nallow_internal_webhooks = [\"{address}\"]\n");
+        let app = TestApp::with(&allowed, &[]).await;
+        let wanted = json!({ "url": format!("http://{address}/"), "events": ["workspace.updated"] });
+        let made = app.post("/api/v1/webhook_endpoints", &wanted).await.expect(201);
+        let endpoint = made["id"].as_str().unwrap().to_owned();
+        Self { app, endpoint, arrived }
+    }
+
+    /// So many events, in one transaction.
+    async fn happen(&self, events: usize) {
+        let now = self.app.app().clock.now();
+        let organization = self.app.get("/api/v1/org").await.expect(200)["id"].as_str().unwrap().to_owned();
+        let event = |number| Event {
+            organization_id: Some(organization.clone()),
+            ..Event::new(
+                format!("evt_{number:04}"),
+                now,
+                "workspace.updated",
+                Actor::system(),
+                Target::new("workspace", "ws_1"),
+            )
+        };
+        let all: Vec<Event> = (0..events).map(event).collect();
+        let write = self.app.app().store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                for event in &all {
+                    tx.append(event, &[]).await?;
+                }
+                Ok(())
+            })
+        });
+        write.await.unwrap();
+    }
+
+    /// Deliveries that are so far, once all of them are as they should be.
+    async fn deliveries(&self, state: State, is_so: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
+        let asked = async {
+            loop {
+                let mut conn = self.app.app().store.read().await.unwrap();
+                let window = Window { limit: 1_000, offset: 0 };
+                let (found, _) = outbox::list(&mut conn, &self.endpoint, Some(state), window).await.unwrap();
+                if is_so(&found) {
+                    return found;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("it comes so far")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_a_crowd_is_sent_once() {
+    let scene = Scene::start(usize::MAX).await;
+    scene.happen(500).await;
+    let made = scene.deliveries(State::Delivered, |made| made.len() == 500).await;
+    assert!(made.iter().all(|one| one.attempt == 1 && one.attempts.len() == 1 && one.claim_id.is_none()));
+    assert_eq!(scene.arrived.load(Ordering::SeqCst), 500);
+}
+
+/// By the time the endpoint fails all others have been claimed. Few of them are sent any more: its breaker opens, and
+/// none keeps its claim.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_claimed_ahead_is_given_back_to_an_endpoint_that_fails() {
+    let scene = Scene::start(12).await;
+    scene.happen(60).await;
+    let is_over = |open: &[Delivery]| {
+        let failed = open.iter().filter(|one| one.last_error.is_some()).count();
+        failed >= 5 && open.iter().all(|one| one.claim_id.is_none())
+    };
+    let open = scene.deliveries(State::Open, is_over).await;
+    assert_eq!(open.len(), 48);
+    let endpoint = scene.app.get(&format!("/api/v1/webhook_endpoints/{}", scene.endpoint)).await.expect(200);
+    assert_eq!(endpoint["status"], "failing");
+    let unsent = open.iter().filter(|one| one.attempt == 0 && one.attempts.is_empty()).count();
+    let arrived = scene.arrived.load(Ordering::SeqCst);
+    assert!(unsent >= 24 && arrived + unsent == 60, "{arrived} were sent, and {unsent} were not");
+}
