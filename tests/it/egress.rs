@@ -7,6 +7,7 @@ use hardpoint_tests::host::{Host, Options};
 use serde_json::{Value, json};
 
 use crate::operator::call;
+use crate::ssrf::refusals;
 
 /// A binding of the prober that may send to this origin, as far as its grant goes.
 fn binding(name: &str, origin: &str) -> String {
@@ -97,7 +98,7 @@ async fn inner_addresses_are_refused_in_every_spelling() {
     for (name, origin, _) in &table {
         options = options.config(&binding(name, origin));
     }
-    let host = Host::start(options).await;
+    let mut host = Host::start(options).await;
     for (name, _, urls) in &table {
         for url in urls {
             let came = send(&host, name, url).await;
@@ -107,6 +108,11 @@ async fn inner_addresses_are_refused_in_every_spelling() {
     }
     assert_eq!(inside.seen().len(), 0);
     assert_eq!(inside.server().connections_accepted(), 0, "refused before any connection");
+    // What a host counts it writes down when it stops.
+    assert!(host.stop().await.success());
+    host.restart().await;
+    let sent: usize = table.iter().map(|(_, _, urls)| urls.len()).sum();
+    assert_eq!(refusals(&host.client(), "egress.refused").await, sent as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,5 +41,6 @@ mod sealed_secrets;
 mod secrets;
 mod siem;
 mod splunk;
+mod ssrf;
 mod tools;
 mod webhooks;

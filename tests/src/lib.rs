@@ -12,6 +12,7 @@ pub mod client;
 #[path = "../../host/store/src/testing/cluster.rs"]
 pub mod cluster;
 pub mod component;
+pub mod database;
 pub mod disk;
 pub mod double;
 pub mod gate;

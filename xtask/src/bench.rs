@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
 const PLUGINS_HELP: &str =
     concat!("{about}\n\nUsage: {usage}\n\n", include_str!("../../tests/src/bin/bench-plugins/options.txt"));
 
+const EVENTS_HELP: &str =
+    concat!("{about}\n\nUsage: {usage}\n\n", include_str!("../../tests/src/bin/bench-events/options.txt"));
+
 #[derive(Subcommand)]
 enum What {
     /// Tool calls, completions over a double of a provider, and the idle host.
@@ -41,6 +44,14 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
+    /// Events a second that are accepted and delivered, how soon, and how fast they are exported, on SQLite and
+    /// PostgreSQL.
+    #[command(override_usage = "cargo xtask bench events [OPTIONS]", help_template = EVENTS_HELP)]
+    Events {
+        /// Passed on to the program that measures.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -49,13 +60,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(What::Spine { options }) => spine(options),
         Some(What::Governed { options }) => governed(options),
         Some(What::Plugins { options }) => measure_plugins(options),
+        Some(What::Events { options }) => events(options),
     }
 }
 
 /// Builds what is measured as it is shipped, but for link-time optimisation.
 fn build_host() -> Result<()> {
-    // Both in one command: alone, the runtime would be built with other features, and wasmtime twice.
-    let host = ["--package", "hardpoint-server", "--package", "hardpoint-runtime"];
+    // All in one command: alone, the runtime would be built with other features, and wasmtime twice.
+    let host =
+        ["--package", "hardpoint-server", "--package", "hardpoint-runtime", "--package", "hardpoint-store"];
     run::show_and_run(run::cargo(&["build", "--release"]).args(host))
 }
 
@@ -88,5 +101,14 @@ fn governed(options: &[OsString]) -> Result<()> {
     let database = steps::cluster(Cluster::start_durable)?;
     let mut bench = measuring("bench-spine", options);
     bench.arg("--governed").env(VARIABLE, database.url());
+    run::show_and_run(steps::with_guests(&mut bench))
+}
+
+fn events(options: &[OsString]) -> Result<()> {
+    plugins::build(true, None)?;
+    build_host()?;
+    let database = steps::cluster(Cluster::start_durable)?;
+    let mut bench = measuring("bench-events", options);
+    bench.env(VARIABLE, database.url());
     run::show_and_run(steps::with_guests(&mut bench))
 }

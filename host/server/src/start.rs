@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::{Clock, Rng};
-use hardpoint_runtime::egress::{Egress, EgressConfig, Senders, Timeouts, Watch};
+use hardpoint_runtime::egress::{Egress, EgressConfig, Resolve, Senders, Timeouts, Watch};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
 use hardpoint_store::plugins::State;
 use hardpoint_store::{
@@ -74,6 +74,8 @@ pub struct Parts {
     pub first_key: Option<String>,
     /// What is told in the log, where that was started.
     pub log_level: LogLevel,
+    /// In the place of the system's, for tests of names that lead astray; a server has none.
+    pub resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// A server, running but for its listener.
@@ -221,9 +223,10 @@ fn egress_config(config: &Config) -> anyhow::Result<EgressConfig> {
 }
 
 /// The way out for webhooks: the same, with internal hosts and connections of its own.
-fn webhook_egress(config: &Config) -> anyhow::Result<Egress> {
+fn webhook_egress(config: &Config, resolver: Option<Arc<dyn Resolve>>) -> anyhow::Result<Egress> {
     let allow_internal = config.egress.allow_internal_webhooks.clone();
-    let config = EgressConfig { senders: Senders::Webhooks, allow_internal, ..egress_config(config)? };
+    let config =
+        EgressConfig { senders: Senders::Webhooks, allow_internal, resolver, ..egress_config(config)? };
     Egress::new(config).context("the way out for webhooks cannot be set up")
 }
 
@@ -232,7 +235,7 @@ fn webhook_egress(config: &Config) -> anyhow::Result<Egress> {
 /// # Errors
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn start(parts: Parts) -> anyhow::Result<Server> {
-    let Parts { config, clock, rng, compiler, first_key, log_level } = parts;
+    let Parts { config, clock, rng, compiler, first_key, log_level, resolver } = parts;
     let config = Arc::new(config);
     let store = open_store(&config, &clock).await?;
     let effective = Effective::read(&mut store.read().await?, &config).await?;
@@ -241,14 +244,16 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     }
     leases::take_back(&store, clock.now()).await.context("the store cannot be written")?;
     lose_requests(&store, &clock).await.context("the store cannot be written")?;
-    let webhook_egress = webhook_egress(&config)?;
+    let webhook_egress = webhook_egress(&config, resolver.clone())?;
     log_level.set(&effective.config.log);
     let first_key = bootstrap::first_key(&store, &clock, &rng, first_key.as_deref()).await?;
     let kv = Arc::new(StoredKv(store.clone()));
     let refusals = Arc::new(Refusals::default());
     let watch = Arc::new(EgressRefusals { refusals: refusals.clone(), clock: clock.clone() });
     let services = HostServices { clock: clock.clone(), rng: rng.clone(), kv };
-    let runtime = Runtime::new(runtime_config(&config, compiler, Some(watch))?, services);
+    let mut setup = runtime_config(&config, compiler, Some(watch))?;
+    setup.egress.resolver = resolver;
+    let runtime = Runtime::new(setup, services);
     let runtime = runtime.context(NO_SANDBOX)?;
     // Nobody is served yet, and nobody learns meanwhile of what is closed to them.
     let arranged = Arranged::read(&mut store.read().await?).await?;

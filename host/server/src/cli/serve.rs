@@ -65,7 +65,9 @@ async fn run_server(config: Config, log_level: LogLevel, hints: Hints) -> anyhow
     // Set to nothing is not set: so do compose files and CI leave out what they have no value for.
     let first_key = std::env::var(bootstrap::VARIABLE).ok().filter(|text| !text.trim().is_empty());
     let (clock, rng) = (system::clock(), system::rng());
-    let server = start(Parts { config, clock, rng, compiler: compiler()?, first_key, log_level }).await?;
+    let compiler = compiler()?;
+    let parts = Parts { config, clock, rng, compiler, first_key, log_level, resolver: None };
+    let server = start(parts).await?;
     mention(format_args!("Hardpoint {} listens on {}", env!("CARGO_PKG_VERSION"), url(address)));
     // At once: who stops the host while it still compiles has the key all the same.
     if let Some(key) = &server.first_key {

@@ -12,6 +12,7 @@ use hardpoint_domain::key::{KeyText, Mode};
 use hardpoint_domain::manifest;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_runtime::CompilerCommand;
+use hardpoint_runtime::egress::Resolve;
 use hardpoint_server::config::{Config, Sources};
 use hardpoint_server::service::accounts::keys::Wanted;
 use hardpoint_server::service::accounts::{Accounts, Principal};
@@ -67,13 +68,29 @@ impl TestApp {
         Self::over(folder, clock, rng, key).await
     }
 
-    async fn over(folder: TempDir, clock: Arc<FakeClock>, rng: Arc<Counting>, key: KeyText) -> Self {
-        let app = Self::begun(folder, clock, rng, key).await;
+    /// The same, where this says what names stand for.
+    pub async fn resolving(resolver: Arc<dyn Resolve>, toml: &str, plugins: &[(&str, Bytes)]) -> Self {
+        let folder = prepared(toml, plugins);
+        let (clock, rng) = (Arc::new(FakeClock::default()), Arc::new(Counting::default()));
+        let key = KeyText::generate(Mode::Live, &*rng);
+        let app = Self::begun(folder, clock, rng, key, Some(resolver)).await;
         app.settle().await;
         app
     }
 
-    async fn begun(folder: TempDir, clock: Arc<FakeClock>, rng: Arc<Counting>, key: KeyText) -> Self {
+    async fn over(folder: TempDir, clock: Arc<FakeClock>, rng: Arc<Counting>, key: KeyText) -> Self {
+        let app = Self::begun(folder, clock, rng, key, None).await;
+        app.settle().await;
+        app
+    }
+
+    async fn begun(
+        folder: TempDir,
+        clock: Arc<FakeClock>,
+        rng: Arc<Counting>,
+        key: KeyText,
+        resolver: Option<Arc<dyn Resolve>>,
+    ) -> Self {
         let sources = Sources {
             file: Some(folder.path().join("hardpoint.toml")),
             env: vec![
@@ -95,6 +112,7 @@ impl TestApp {
             compiler,
             first_key: Some(key.reveal().to_owned()),
             log_level: Default::default(),
+            resolver,
         };
         let server = start(parts).await.unwrap();
         Self { server, folder, clock, rng, key }
@@ -142,7 +160,7 @@ impl TestApp {
     pub async fn restart_at_once(self) -> Self {
         let Self { server, folder, clock, rng, key } = self;
         server.finish().await;
-        Self::begun(folder, clock, rng, key).await
+        Self::begun(folder, clock, rng, key, None).await
     }
 
     /// What requests share.

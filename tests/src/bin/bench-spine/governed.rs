@@ -2,10 +2,10 @@
 //! reservation and settlement, beside the operator's own, which has none of it.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+use hardpoint_tests::database;
 use hardpoint_tests::load::Measured;
 use serde_json::{Value, json};
 
@@ -44,23 +44,11 @@ fn setups() -> Result<Vec<Setup>> {
     let mut setups = Vec::new();
     for postgres in [false, true] {
         for durability in ["process", "power"] {
-            let database = postgres.then(|| new_database(durability)).transpose()?;
+            let database = postgres.then(|| database::new(durability)).transpose()?;
             setups.push(Setup { durability, database });
         }
     }
     Ok(setups)
-}
-
-/// The address of an empty database.
-fn new_database(name: &str) -> Result<String> {
-    let server = std::env::var("HARDPOINT_TEST_POSTGRES")
-        .context("HARDPOINT_TEST_POSTGRES names no PostgreSQL: `cargo xtask bench governed` starts one")?;
-    let name = format!("bench_{name}_{}", std::process::id());
-    let made = Command::new("createdb").args(["--maintenance-db", &server, &name]).output()?;
-    ensure!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
-    let (address, options) = server.split_once('?').unwrap_or((&server, ""));
-    let (address, _) = address.rsplit_once('/').context("the address names no database")?;
-    Ok(format!("{address}/{name}?{options}"))
 }
 
 struct Row {

@@ -167,6 +167,7 @@ impl OwnHost {
             compiler: compiler()?,
             first_key,
             log_level: LogLevel::default(),
+            resolver: None,
         })
         .await?;
         let serving = tokio::spawn(serve(listener, server.router.clone(), connections, server.stopping()));
