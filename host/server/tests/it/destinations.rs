@@ -369,6 +369,28 @@ async fn not_every_plan_includes_it_and_no_test_key_has_any() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replay_leaves_nothing_out() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let made = app.post(ALL, &wanted("all")).await.expect(201);
+    let one = format!("{ALL}/{}", id(&made));
+    at_the_end(&app, &id(&made)).await;
+    app.post(&format!("{one}/pause"), &json!({})).await.expect(200);
+    app.post("/api/v1/api_keys", &json!({"label": "meanwhile"})).await.expect(201);
+    number_all(app.app()).await.unwrap();
+    let shown = app.get(&one).await.expect(200);
+    let end = shown["cursor"].as_i64().unwrap() + shown["lag"]["events"].as_i64().unwrap();
+    for since in [json!({"cursor": end}), json!({"since": "2100-01-01"})] {
+        let refused = app.post(&format!("{one}/replay"), &since).await;
+        assert_eq!(refused.status, 422, "{since}: {}", refused.text());
+        assert_eq!(app.get(&one).await.expect(200)["cursor"], shown["cursor"]);
+    }
+    app.post(&format!("{one}/resume"), &json!({})).await.expect(200);
+    at_the_end(&app, &id(&made)).await;
+    assert!(double.bodies().iter().any(|event| event["after"]["label"] == "meanwhile"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plan_without_it_parks_it_and_drops_nothing() {
     let (double, address) = Double::start().await;
     let app = app(&address).await;

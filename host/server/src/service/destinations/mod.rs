@@ -160,7 +160,7 @@ impl Destinations {
     ///
     /// # Errors
     /// 400 for a place that there cannot be; 403 for a test key; 404 where there is none; 422 for a place behind the
-    /// log's end.
+    /// log's end, or ahead of what was delivered.
     pub async fn replay(&self, by: &Principal, id: &str, since: Since) -> Result<Standing, ApiError> {
         let theirs = self.theirs(by, id).await?;
         let mut conn = self.store.read().await?;
@@ -182,14 +182,21 @@ impl Destinations {
         let mut event = self.event(&by.author(), &theirs, "siem_destination.replayed", after);
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let Some(before) = destinations::hold(tx, &theirs.id).await? else { return Ok(()) };
+                let Some(before) = destinations::hold(tx, &theirs.id).await? else { return Ok(None) };
+                if cursor > before.cursor {
+                    return Ok(Some(before.cursor));
+                }
                 event.before = Some(json!({ "cursor": before.cursor }));
                 destinations::replay(tx, &before.id, cursor, now).await?;
-                tx.append(&event, &[]).await
+                tx.append(&event, &[]).await?;
+                Ok(None)
             })
         });
-        write.await?;
-        self.get(by, id).await
+        match write.await? {
+            // What is between the two was never delivered.
+            Some(reached) => Err(ahead(reached, cursor)),
+            None => self.get(by, id).await,
+        }
     }
 
     /// Events that a destination did not take, those of the latest events first, and how many there are.
@@ -259,6 +266,14 @@ fn about(by: &Author, of: &Destination, kind: &str, after: Value, now: Timestamp
         workspace_id: of.workspace_id.clone().or(event.workspace_id),
         ..event
     }
+}
+
+fn ahead(reached: i64, cursor: i64) -> ApiError {
+    let message = format!(
+        "Deliveries have come to {reached} of the log, and a replay from {cursor} would leave out what is between: \
+         give a place up to {reached}. To have nothing of the past, make another destination."
+    );
+    ApiError::impossible("cursor", "ahead", message)
 }
 
 /// Who has a test key sends nothing to anybody, now or later.
