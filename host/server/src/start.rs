@@ -312,6 +312,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(checkpoints::run(app.clone())),
         tokio::spawn(retention::run(app.clone())),
         tokio::spawn(webhooks::run(app.clone())),
+        tokio::spawn(webhooks::sweep::run(app.clone())),
         tokio::spawn(gauges::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers })

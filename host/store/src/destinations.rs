@@ -156,7 +156,8 @@ statements! {
              state, cursor, progress, failures, due_at, delivered, created_by, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, 0, $11, 0, $12, $13, $13)";
     UPDATE: "UPDATE destinations SET name = $2, kinds = $3, workspace_id = $4, options = $5, updated_at = $6, \
-             saved = $7, claim_id = NULL, lease_until = NULL WHERE id = $1";
+             saved = $7, due_at = CASE WHEN due_at < $6 THEN due_at ELSE $6 END, \
+             claim_id = NULL, lease_until = NULL WHERE id = $1";
     HOLD: "UPDATE destinations SET name = name WHERE id = $1";
     COUNT_OF_OWNER: "SELECT COUNT(*) FROM destinations WHERE owner_id = $1";
     DELETE: "DELETE FROM destinations WHERE id = $1";
@@ -167,8 +168,9 @@ statements! {
     // Whoever holds it loses the claim: what they write from now on is about another state of things.
     SWITCH: "UPDATE destinations SET state = $2, reason = NULL, due_at = $3, failures = 0, progress = $4, \
              claim_id = NULL, lease_until = NULL WHERE id = $1";
-    REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = $4, failures = 0, claim_id = NULL, \
-             lease_until = NULL WHERE id = $1";
+    // What an exporter keeps is of what was sent before, and would settle some of what is to be sent again.
+    REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = $4, failures = 0, saved = NULL, \
+             claim_id = NULL, lease_until = NULL WHERE id = $1";
     WAKE: "UPDATE destinations SET due_at = $2 WHERE id = $1 AND due_at > $2";
     RENEW: "UPDATE destinations SET lease_until = $3 WHERE id = $1 AND claim_id = $2";
     RELEASE: "UPDATE destinations SET due_at = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";

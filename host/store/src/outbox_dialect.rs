@@ -4,14 +4,15 @@
 use crate::db::Statement;
 
 macro_rules! claim {
-    ($which:literal, $lock:literal) => {
+    ($which:literal, $sets:literal, $lock:literal) => {
         concat!(
             "WITH due AS (SELECT id FROM outbox WHERE destination = $5 AND state = 'open' AND ",
             $which,
             " AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at, id LIMIT $2",
             $lock,
-            ") UPDATE outbox SET claim_id = $3, lease_until = $4, attempted_at = $1, attempt = attempt + 1 FROM due \
-             WHERE outbox.id = due.id RETURNING outbox.id, outbox.event_id, outbox.destination, outbox.kind, \
+            ") UPDATE outbox SET claim_id = $3, lease_until = $4, attempted_at = $1, attempt = attempt + 1",
+            $sets,
+            " FROM due WHERE outbox.id = due.id RETURNING outbox.id, outbox.event_id, outbox.destination, outbox.kind, \
              outbox.created_at, outbox.state, outbox.accepted_at, outbox.due_at, outbox.attempt, outbox.claim_id, \
              outbox.lease_until, outbox.ended_at, outbox.last_error, outbox.attempts"
         )
@@ -21,15 +22,24 @@ macro_rules! claim {
 /// Claims up to `$2` deliveries to `$5` that are due at `$1`, as `$3`, until `$4`.
 pub(crate) const CLAIM_DUE: Statement = Statement {
     name: "outbox_dialect::CLAIM_DUE",
-    sqlite: claim!("due_at <= $1", ""),
-    postgres: claim!("due_at <= $1", " FOR UPDATE SKIP LOCKED"),
+    sqlite: claim!("due_at <= $1", "", ""),
+    postgres: claim!("due_at <= $1", "", " FOR UPDATE SKIP LOCKED"),
 };
 
-/// The same, also of those that were last tried at `$6` or before.
+/// The same, also of those that were last tried at `$6` or before. They are due from now on: one that is not sent after
+/// all, by a host that stops or is lost, is found again by that.
 pub(crate) const CLAIM_EARLY: Statement = Statement {
     name: "outbox_dialect::CLAIM_EARLY",
-    sqlite: claim!("(due_at <= $1 OR attempted_at <= $6)", ""),
-    postgres: claim!("(due_at <= $1 OR attempted_at <= $6)", " FOR UPDATE SKIP LOCKED"),
+    sqlite: claim!(
+        "(due_at <= $1 OR attempted_at <= $6)",
+        ", due_at = CASE WHEN due_at < $1 THEN due_at ELSE $1 END",
+        ""
+    ),
+    postgres: claim!(
+        "(due_at <= $1 OR attempted_at <= $6)",
+        ", due_at = CASE WHEN due_at < $1 THEN due_at ELSE $1 END",
+        " FOR UPDATE SKIP LOCKED"
+    ),
 };
 
 /// The bytes of the events in the list `$1`, a JSON array of ids.

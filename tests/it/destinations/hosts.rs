@@ -26,7 +26,7 @@ async fn what_a_frozen_host_held_another_delivers() {
     // Nothing ends the attempt but the gate.
     let options = || {
         let options = options(&bound(), "").env("HARDPOINT__SIEM__ATTEMPT_TIMEOUT", "10min");
-        options.env("HARDPOINT__DATABASE__URL", &url)
+        options.env("HARDPOINT__DATABASE__URL", &url).env("HARDPOINT__SIEM__LEASE", "10s")
     };
     let frozen = Host::start(options()).await;
     let (_, key) = customer(&frozen);

@@ -46,7 +46,8 @@ async fn killed(url: Option<&str>) {
         secret: ("api_key", elastic::KEY),
     };
     let bound = [Bound::datadog("team", &intake), search, Bound::datadog("oracle", &oracle)];
-    let mut options = options(&bound, "");
+    // What a killed host held on PostgreSQL is waited for in each round.
+    let mut options = options(&bound, "").env("HARDPOINT__SIEM__LEASE", "2s");
     if let Some(url) = url {
         options = options.env("HARDPOINT__DATABASE__URL", url);
     }

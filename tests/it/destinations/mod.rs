@@ -43,8 +43,8 @@ fn options(bound: &[Bound<'_>], egress: &str) -> Options {
     let address = |bound: &Bound<'_>| bound.origin.rsplit('/').next().unwrap_or_default().to_owned();
     let internal: Vec<String> = bound.iter().map(address).collect();
     let mut toml = format!("[egress]\nallow_internal = {}\n{egress}\n", json!(internal));
-    toml +=
-        "[siem]\nlease = \"2s\"\nattempt_timeout = \"2s\"\nfirst_wait = \"20ms\"\nlongest_wait = \"200ms\"\n";
+    // Long enough that a busy machine ends no attempt and loses no claim, short enough to wait for where nobody answers.
+    toml += "[siem]\nlease = \"30s\"\nattempt_timeout = \"5s\"\nfirst_wait = \"20ms\"\nlongest_wait = \"200ms\"\n";
     for Bound { name, plugin, origin, path, secret: (secret, value) } in bound {
         let (setting, methods) = match *plugin {
             "http-json" => ("url", "PATCH,POST,PUT"),

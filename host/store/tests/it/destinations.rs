@@ -15,6 +15,8 @@ on_both!(
     what_is_written_needs_the_claim,
     an_expired_lease_may_be_claimed_again,
     whoever_holds_it_loses_it_to_who_decides,
+    what_was_mended_waits_no_longer,
+    a_replay_sends_again_what_an_exporter_remembers,
     those_in_trouble_are_claimed_apart,
     dead_letters_are_offered_again_and_forgotten,
     places_by_time,
@@ -119,6 +121,35 @@ async fn one_with_nothing_to_do_is_not_claimed(db: Fixture) {
     });
     assert!(write.await.unwrap());
     assert_eq!(claim(&db, "c3", false, 60).await, [""; 0], "it is at the end");
+}
+
+async fn what_was_mended_waits_no_longer(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"]);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(3_600)).await })
+    });
+    assert!(write.await.unwrap());
+    assert_eq!(claim(&db, "c2", false, 10).await, [""; 0], "it waits");
+    let changed = Destination { updated_at: at(10), ..get(&db).await };
+    let write =
+        db.store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::update(tx, &changed).await }));
+    assert!(write.await.unwrap());
+    assert_eq!(claim(&db, "c2", false, 10).await, ["dst_1"]);
+}
+
+async fn a_replay_sends_again_what_an_exporter_remembers(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"]);
+    assert!(advance(&db, "c1", step(1)).await);
+    assert_eq!(get(&db).await.saved, Some(vec![1, 2]));
+    let write = db
+        .store
+        .write(Lane::Bulk, |tx| Box::pin(async move { destinations::replay(tx, "dst_1", 0, at(9)).await }));
+    assert!(write.await.unwrap());
+    assert_eq!((get(&db).await.saved, get(&db).await.cursor), (None, 0));
 }
 
 async fn only_its_organisations_events_count(db: Fixture) {

@@ -2,38 +2,31 @@
 
 mod lane;
 mod places;
+pub mod sweep;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::webhook::window::Window;
-use hardpoint_store::{Lane as Queue, StoreError, outbox, webhooks};
+use hardpoint_store::{StoreError, webhooks};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::service::webhooks::losses;
 use crate::state::{App, stopped};
 use lane::Lane;
 use places::{Paces, Places};
 
 /// How often the store is asked for what other hosts queued, and for what is due again.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How often what is too old is given up, and what ended long ago forgotten.
-const SWEEP: Duration = Duration::from_secs(60);
 /// How long what is being sent may still take when the server stops. What is cut off is sent again.
 const LAST: Duration = Duration::from_secs(5);
-/// How long what became of a delivery can be seen, and be replayed.
-const KEPT: Duration = Duration::from_secs(30 * 86_400);
-/// Rows in one write of a sweep.
-const BATCH: i64 = 500;
 
 /// Sends webhooks until the server stops.
 pub async fn run(app: Arc<App>) {
     let mut stopping = app.stop.subscribe();
-    let (mut looks, mut sweeps) = (interval(PERIOD), interval(SWEEP));
+    let mut looks = interval(PERIOD);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut lanes = Lanes::default();
     loop {
         tokio::select! {
@@ -41,9 +34,6 @@ pub async fn run(app: Arc<App>) {
             _ = looks.tick() => match with_work(&app).await {
                 Ok(found) => lanes.wake(&app, found),
                 Err(error) => tracing::warn!(%error, "webhooks wait for the store"),
-            },
-            _ = sweeps.tick() => if let Err(error) = sweep(&app).await {
-                tracing::warn!(%error, "old deliveries of webhooks were not cleared");
             },
             Some(ended) = lanes.tasks.join_next_with_id() => match ended {
                 Ok((task, pace)) => lanes.ended(&app, task, pace),
@@ -62,28 +52,6 @@ pub async fn run(app: Arc<App>) {
 async fn with_work(app: &App) -> Result<BTreeSet<String>, StoreError> {
     let found = webhooks::with_work(&mut app.store.read().await?, app.clock.now()).await?;
     Ok(found.into_iter().collect())
-}
-
-/// Gives up what is too old, and forgets what ended long ago.
-async fn sweep(app: &App) -> Result<(), StoreError> {
-    let now = app.clock.now();
-    loop {
-        let rng = app.rng.clone();
-        let write = app.store.write(Queue::Bulk, move |tx| {
-            Box::pin(async move {
-                let expired = losses::expire(tx, now, BATCH, &*rng).await?;
-                Ok((expired, outbox::forget(tx, now.minus(KEPT), BATCH).await?))
-            })
-        });
-        let (expired, forgotten) = write.await?;
-        if expired > 0 {
-            app.metrics.deliveries.webhooks_given_up(expired);
-            tracing::warn!(expired, "webhooks were not delivered in time; they are dead letters now");
-        }
-        if expired.max(forgotten) < BATCH.unsigned_abs() {
-            return Ok(());
-        }
-    }
 }
 
 /// The lanes that are at work.
