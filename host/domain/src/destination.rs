@@ -290,8 +290,8 @@ impl Progress {
         chosen
     }
 
-    /// Goes past what is settled. `waiting` is every event for this destination of the log from the cursor to
-    /// `read_to`, in order.
+    /// Goes past what is settled. `waiting` is every event for this destination that is not, in order, of the log from
+    /// the cursor to `read_to`.
     pub fn pass(&mut self, waiting: impl IntoIterator<Item = i64>, read_to: i64) {
         let open = waiting.into_iter().find(|seq| *seq > self.cursor && !self.ahead.contains(seq));
         self.cursor = open.map_or(read_to, |seq| seq - 1).max(self.cursor);

@@ -60,6 +60,7 @@ statements! {
     DELETE: "DELETE FROM dead_letters WHERE destination_id = $1 AND event_id = $2";
     LIST: select!("ORDER BY seq DESC, event_id DESC LIMIT $2 OFFSET $3");
     COUNT: "SELECT COUNT(*) FROM dead_letters WHERE destination_id = $1";
+    ANY: "SELECT event_id FROM dead_letters WHERE destination_id = $1 LIMIT 1";
     BETWEEN: select!("AND seq >= $2 AND seq <= $3 ORDER BY seq, event_id");
     NEXT: select!("AND state = 'again' AND due_at <= $2 ORDER BY due_at, seq LIMIT 1");
     REPLAY: "UPDATE dead_letters SET state = 'again', attempt = 0, due_at = $3 WHERE destination_id = $1 \
@@ -94,6 +95,11 @@ pub async fn list(
 pub async fn count(conn: &mut Conn, destination_id: &str) -> Result<i64, StoreError> {
     let (count,): (i64,) = fetch!(conn, fetch_one, (i64,), COUNT, destination_id)?;
     Ok(count)
+}
+
+/// Whether there is one. Counting them takes as long as there are many.
+pub async fn any(conn: &mut Conn, destination_id: &str) -> Result<bool, StoreError> {
+    Ok(fetch!(conn, fetch_optional, (String,), ANY, destination_id)?.is_some())
 }
 
 /// Those of places from `first` to `last`, in the log's order.

@@ -265,19 +265,20 @@ impl Run<'_> {
         // First: whatever stands before this end and is not read below is not for this destination, or was purged.
         let end = chain::head(&mut conn).await?.seq;
         let mut page = Page { events: Vec::new(), read_to: self.progress.cursor, is_last: false };
-        let (mut open, mut bytes) = (0_usize, 0_u64);
+        let mut bytes = 0_u64;
         // One event beyond what fits, so that it is known not to fit; and one for a suspect's place.
-        while limit > 0 && (bytes <= most.bytes || open < 2) {
+        while limit > 0 && (bytes <= most.bytes || page.events.len() < 2) {
             let asked = limit.min(PAGE);
             let found = events::after(&mut conn, organization, page.read_to, asked).await?;
             page.is_last = found.len() < asked as usize;
             let last = found.last().map_or(end, |(seq, _)| *seq);
             page.read_to = if page.is_last { last.max(end) } else { last };
             for (seq, event) in found.into_iter().filter(|(_, event)| self.wants(event)) {
+                // What is settled ahead of the cursor may be many times a batch: it is not kept.
                 if !self.progress.ahead.contains(&seq) {
-                    (open, bytes) = (open + 1, bytes.saturating_add(event.body.len() as u64));
+                    bytes = bytes.saturating_add(event.body.len() as u64);
+                    page.events.push((seq, event));
                 }
-                page.events.push((seq, event));
             }
             if page.is_last {
                 break;
@@ -354,7 +355,7 @@ impl Run<'_> {
                 }
                 // Of the first only: where no event is taken, an event a letter would be a letter an event.
                 if let Some(first) = first
-                    && dead_letters::count(tx, &claim.id).await? == 0
+                    && !dead_letters::any(tx, &claim.id).await?
                 {
                     tx.append(&first, &[]).await?;
                 }
