@@ -187,7 +187,7 @@ impl Store {
         let db = match &config.url {
             Some(url) => {
                 let pool = postgres::Pool::open(url, config.durability, Arc::clone(&appended)).await?;
-                let mut tx = pool.begin().await?;
+                let mut tx = pool.begin(Lane::Request).await?;
                 let migrated = migrate::run(&mut tx, clock.now()).await;
                 postgres::end(tx, migrated.is_ok()).await.and(migrated)?;
                 Db::Postgres(pool)

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::columns::{MaybeMicros, Micros, words};
 use crate::db::{execute, fetch, statements};
 use crate::events::NewDelivery;
-use crate::outbox_dialect::{BODIES, CLAIM_DUE, CLAIM_EARLY, MADE, UNCLAIM};
+use crate::outbox_dialect::{CLAIM_DUE, CLAIM_EARLY, MADE, UNCLAIM};
 use crate::{Conn, StoreError, Tx, Window};
 
 words! {
@@ -84,6 +84,16 @@ pub struct Delivery {
     /// The latest attempts, oldest first.
     #[sqlx(try_from = "AttemptsJson")]
     pub attempts: Vec<Attempt>,
+}
+
+/// A delivery that was claimed, with what is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Claimed {
+    /// The delivery.
+    #[sqlx(flatten)]
+    pub delivery: Delivery,
+    /// The canonical bytes of its event; none where they were purged.
+    pub body: Option<Vec<u8>>,
 }
 
 /// What becomes of a delivery after an attempt.
@@ -205,9 +215,9 @@ pub async fn claim(
     batch: u32,
     now: Timestamp,
     lease: Duration,
-) -> Result<Vec<Delivery>, StoreError> {
+) -> Result<Vec<Claimed>, StoreError> {
     let (until, batch, now) = (now.plus(lease).micros(), i64::from(batch), now.micros());
-    let claimed = fetch!(tx, fetch_all, Delivery, CLAIM_DUE, now, batch, claim_id, until, destination)?;
+    let claimed = fetch!(tx, fetch_all, Claimed, CLAIM_DUE, now, batch, claim_id, until, destination)?;
     Ok(in_turn(claimed))
 }
 
@@ -220,25 +230,19 @@ pub async fn claim_early(
     now: Timestamp,
     lease: Duration,
     tried_until: Timestamp,
-) -> Result<Vec<Delivery>, StoreError> {
+) -> Result<Vec<Claimed>, StoreError> {
     let (until, batch, now) = (now.plus(lease).micros(), i64::from(batch), now.micros());
     let tried = tried_until.micros();
     let claimed =
-        fetch!(tx, fetch_all, Delivery, CLAIM_EARLY, now, batch, claim_id, until, destination, tried)?;
+        fetch!(tx, fetch_all, Claimed, CLAIM_EARLY, now, batch, claim_id, until, destination, tried)?;
     Ok(in_turn(claimed))
 }
 
-fn in_turn(mut claimed: Vec<Delivery>) -> Vec<Delivery> {
-    claimed.sort_by(|a, b| (a.due_at, &a.id).cmp(&(b.due_at, &b.id)));
+fn in_turn(mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+    claimed.sort_by(|Claimed { delivery: a, .. }, Claimed { delivery: b, .. }| {
+        (a.due_at, &a.id).cmp(&(b.due_at, &b.id))
+    });
     claimed
-}
-
-/// The canonical bytes of the events of these deliveries, by the events' ids. Those that were purged are not there.
-pub async fn bodies(conn: &mut Conn, deliveries: &[Delivery]) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-    let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.event_id.clone()).collect();
-    let ids = crate::columns::json_texts(&ids);
-    let found = fetch!(conn, fetch_all, (String, Option<Vec<u8>>), BODIES, ids)?;
-    Ok(found.into_iter().filter_map(|(id, body)| Some((id, body?))).collect())
 }
 
 /// Writes down an attempt at a delivery that was claimed, and what becomes of it. False where the claim no longer

@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool of connections; every write is a transaction of its own on one of them.
+//! PostgreSQL: a pool of connections for each lane; every write is a transaction of its own on one of them.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::sync::{Notify, Semaphore};
 use crate::db::{Conn, Link, Tx};
 use crate::{Durability, Lane, StoreError, writer};
 
-/// Connections of one host. PostgreSQL admits a hundred unless told otherwise, for all hosts together.
-const CONNECTIONS: u32 = 16;
-/// Writes of the bulk lane under way at once, so that requests always find a connection.
-const BULK_CONNECTIONS: usize = 4;
+/// Connections of one host: for those whom a client waits for, and for the writes of the bulk lane, so that neither
+/// queues behind the other. PostgreSQL admits a hundred unless told otherwise, for all hosts together.
+const CONNECTIONS: u32 = 12;
+const BULK_CONNECTIONS: u32 = 4;
 /// How long a caller waits for a connection before the database counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// After this long unused, a connection is tried before it is lent.
@@ -24,11 +24,18 @@ const TRY_AFTER_IDLE: Duration = Duration::from_secs(1);
 const STATEMENT_LIMIT: &str = "30s";
 const IDLE_IN_TRANSACTION_LIMIT: &str = "60s";
 
-/// A pool and the room in its bulk lane.
+/// How the bulk lane's statements are planned: each time. Queues are empty one moment and full the next, and a plan that
+/// was kept from when nothing waited reads all that waits to find a few rows.
+const PLANNED_ANEW: [(&str, &str); 1] = [("plan_cache_mode", "force_custom_plan")];
+
+/// The pools, and the room in the bulk lane.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
-    pool: PgPool,
-    bulk: Arc<Semaphore>,
+    requests: PgPool,
+    bulk: PgPool,
+    /// Who writes in bulk waits here, however long that takes: that the pool is busy does not mean that the database
+    /// is away.
+    room: Arc<Semaphore>,
     appended: Arc<Notify>,
 }
 
@@ -49,24 +56,22 @@ impl Pool {
     }
 
     async fn connect(options: PgConnectOptions, appended: Arc<Notify>) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .test_before_acquire(false)
-            .before_acquire(|conn, meta| {
-                Box::pin(async move { Ok(meta.idle_for < TRY_AFTER_IDLE || conn.ping().await.is_ok()) })
-            })
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool, bulk: Arc::new(Semaphore::new(BULK_CONNECTIONS)), appended })
+        let requests = pool(CONNECTIONS).connect_with(options.clone()).await?;
+        let bulk = pool(BULK_CONNECTIONS).connect_lazy_with(options.options(PLANNED_ANEW));
+        let room = Arc::new(Semaphore::new(BULK_CONNECTIONS as usize));
+        Ok(Self { requests, bulk, room, appended })
     }
 
     pub(crate) async fn read(&self) -> Result<Conn, StoreError> {
-        Ok(Conn::new(Link::Postgres(self.pool.acquire().await?)))
+        Ok(Conn::new(Link::Postgres(self.requests.acquire().await?)))
     }
 
-    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::new(Link::PostgresTransaction(self.pool.begin().await?)))
+    pub(crate) async fn begin(&self, lane: Lane) -> Result<Tx, StoreError> {
+        let pool = match lane {
+            Lane::Request => &self.requests,
+            Lane::Bulk => &self.bulk,
+        };
+        Ok(Tx::new(Link::PostgresTransaction(pool.begin().await?)))
     }
 
     /// Runs a write on a task of its own: like on SQLite it goes on when its caller leaves.
@@ -79,9 +84,9 @@ impl Pool {
         let write = async move {
             let _room = match lane {
                 Lane::Request => None,
-                Lane::Bulk => Some(this.bulk.acquire().await),
+                Lane::Bulk => Some(this.room.acquire().await),
             };
-            let mut tx = this.begin().await?;
+            let mut tx = this.begin(lane).await?;
             let outcome = writer::attempt(op, &mut tx).await;
             let has_appended = tx.has_appended();
             let outcome = end(tx, outcome.is_ok()).await.and(outcome);
@@ -94,8 +99,19 @@ impl Pool {
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        self.requests.close().await;
+        self.bulk.close().await;
     }
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRY_AFTER_IDLE || conn.ping().await.is_ok()) })
+        })
 }
 
 fn options(url: &str, durability: Durability) -> Result<PgConnectOptions, StoreError> {

@@ -1,7 +1,6 @@
 //! A round of deliveries to one endpoint, in one transaction: what became of the last ones is written down, the
 //! endpoint's breaker learns of it, and the next ones are claimed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use hardpoint_domain::webhook::answer::Outcome;
 use hardpoint_domain::webhook::breaker::{Admission, Breaker};
 use hardpoint_domain::webhook::signature::SigningSecret;
 use hardpoint_domain::webhook::{ENDPOINT, schedule};
-use hardpoint_store::outbox::{self, Delivery, GivenUp, Settlement};
+use hardpoint_store::outbox::{self, Claimed, Delivery, GivenUp, Settlement};
 use hardpoint_store::secrets;
 use hardpoint_store::webhooks::{self, Endpoint};
 use hardpoint_store::{StoreError, Tx};
@@ -51,8 +50,8 @@ pub struct Next {
     pub url: String,
     /// What it is signed with, the newest first.
     pub secrets: Vec<SigningSecret>,
-    /// What was claimed, each with its event's bytes, where they are not purged.
-    pub claimed: Vec<(Delivery, Option<Vec<u8>>)>,
+    /// What was claimed.
+    pub claimed: Vec<Claimed>,
     /// How many of what was tried were given up.
     pub given_up: u64,
     /// Whether what was claimed before and not sent yet may still be: not to an endpoint that fails, or is switched off.
@@ -105,16 +104,6 @@ impl Round {
             }
         };
         let claimed = self.claim(tx, breaker).await?;
-        let bodies = match claimed.is_empty() {
-            true => Vec::new(),
-            false => outbox::bodies(tx, &claimed).await?,
-        };
-        let bodies: BTreeMap<_, _> = bodies.into_iter().collect();
-        let with_body = |delivery: Delivery| {
-            let body = bodies.get(&delivery.event_id).cloned();
-            (delivery, body)
-        };
-        let claimed = claimed.into_iter().map(with_body).collect();
         Ok(Next { url: endpoint.url.clone(), secrets, claimed, given_up: 0, is_open: true })
     }
 
@@ -167,7 +156,7 @@ impl Round {
         Ok((settlement == Settlement::Dropped).then(|| given_up(tried)))
     }
 
-    async fn claim(&self, tx: &mut Tx, breaker: &mut Breaker) -> Result<Vec<Delivery>, StoreError> {
+    async fn claim(&self, tx: &mut Tx, breaker: &mut Breaker) -> Result<Vec<Claimed>, StoreError> {
         let id = &self.endpoint_id;
         let claim_id = id::prefixed("claim", self.now, &*self.rng);
         let room = u32::try_from(self.room).unwrap_or(u32::MAX);

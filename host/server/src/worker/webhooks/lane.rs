@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hardpoint_domain::webhook::answer::Outcome;
 use hardpoint_domain::webhook::window::Window;
-use hardpoint_store::outbox::Delivery;
+use hardpoint_store::outbox::{Claimed, Delivery};
 use hardpoint_store::{Lane as Queue, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -95,8 +95,8 @@ struct Work {
     pace: Window,
     /// Where to, and signed with what, as it was when something was last claimed.
     letter: Letter,
-    /// Claimed, with the event's bytes, and not sent yet.
-    ready: VecDeque<(Delivery, Option<Vec<u8>>)>,
+    /// Claimed, and not sent yet.
+    ready: VecDeque<Claimed>,
     under_way: JoinSet<Tried>,
     /// For the next delivery, where none is under way; or the wait for it.
     place: Option<Place>,
@@ -147,7 +147,7 @@ impl Work {
         }
         while !self.is_in_doubt && self.under_way.len() < self.pace.size() && !self.ready.is_empty() {
             let Some(place) = self.place.take().or_else(|| self.places.free(self.pace)) else { break };
-            let Some((delivery, body)) = self.ready.pop_front() else { return };
+            let Some(Claimed { delivery, body }) = self.ready.pop_front() else { return };
             // An attempt must not outlast its claim.
             let latest = self.app.clock.now().plus(LIMIT);
             if delivery.lease_until.is_none_or(|until| until < latest) {
@@ -239,7 +239,7 @@ impl Work {
 
     /// Nothing more is sent of what is ready.
     fn give_back(&mut self) {
-        self.unsent.extend(self.ready.drain(..).map(|(delivery, _)| delivery));
+        self.unsent.extend(self.ready.drain(..).map(|claimed| claimed.delivery));
     }
 }
 
