@@ -6,6 +6,8 @@
 //! halves until one event is left; that one is a dead letter only once others were taken while it was not. So nothing
 //! is given up because a destination is away, however long.
 
+pub mod places;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -105,15 +105,17 @@ impl Destination {
     }
 }
 
-/// A destination that was claimed.
+/// A destination that has something to do.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Claimed {
+pub struct Due {
     /// `dst_…`.
     pub id: String,
     /// The organisation on whose behalf the exporter runs.
     pub owner_id: String,
     /// The binding of an exporter.
     pub exporter: String,
+    /// Whether its last attempt took long, or settled nothing.
+    pub is_slow: bool,
 }
 
 /// What the holder of a claim writes.
@@ -129,6 +131,8 @@ pub struct Advance {
     pub error: Option<String>,
     /// Why it is parked, if it is from now on.
     pub parked: Option<String>,
+    /// Whether its last attempt took long.
+    pub is_slow: bool,
     /// Now.
     pub now: Timestamp,
 }
@@ -178,7 +182,7 @@ statements! {
     ADVANCE: "UPDATE destinations SET cursor = $3, progress = $4, saved = $5, failures = $6, \
               delivered = delivered + $7, delivered_at = CASE WHEN $7 > 0 THEN $8 ELSE delivered_at END, \
               last_error = COALESCE($9, last_error), \
-              last_error_at = CASE WHEN CAST($9 AS TEXT) IS NULL THEN last_error_at ELSE $8 END \
+              last_error_at = CASE WHEN CAST($9 AS TEXT) IS NULL THEN last_error_at ELSE $8 END, is_slow = $10 \
               WHERE id = $1 AND claim_id = $2";
     PARK: "UPDATE destinations SET state = 'parked', reason = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
     // What has no place yet will stand behind every cursor.
@@ -301,24 +305,23 @@ pub async fn wake(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreErro
     execute!(tx, WAKE, id, now.micros()).map(drop)
 }
 
-/// Whether any destination has something to do that nobody does. Asking is cheaper than claiming in vain.
-pub async fn is_due(conn: &mut Conn, in_trouble: bool, now: Timestamp) -> Result<bool, StoreError> {
-    let found = fetch!(conn, fetch_optional, (String,), DUE, now.micros(), in_trouble, 1_i64)?;
-    Ok(found.is_some())
+/// Up to `most` destinations that have something to do and that nobody holds, those of each organisation in the order in
+/// which they wait, and of each the first before the second of any.
+pub async fn due(conn: &mut Conn, now: Timestamp, most: u32) -> Result<Vec<Due>, StoreError> {
+    fetch!(conn, fetch_all, Due, DUE, now.micros(), i64::from(most))
 }
 
-/// Claims up to `most` destinations that have something to do and that nobody holds, those that wait longest first;
-/// of those whose last attempt settled nothing, or of the others. `claim_id` must be fresh.
+/// Claims those of these destinations that are still due and that nobody holds; says which. `claim_id` must be fresh.
 pub async fn claim(
     tx: &mut Tx,
+    ids: &[String],
     claim_id: &str,
-    most: u32,
-    in_trouble: bool,
     now: Timestamp,
     lease: Duration,
-) -> Result<Vec<Claimed>, StoreError> {
-    let (until, most) = (now.plus(lease).micros(), i64::from(most));
-    fetch!(tx, fetch_all, Claimed, CLAIM, now.micros(), in_trouble, most, claim_id, until)
+) -> Result<Vec<String>, StoreError> {
+    let until = now.plus(lease).micros();
+    let claimed = fetch!(tx, fetch_all, (String,), CLAIM, json_texts(ids), now.micros(), claim_id, until)?;
+    Ok(claimed.into_iter().map(|(id,)| id).collect())
 }
 
 /// Prolongs a claim. False where it no longer counts.
@@ -344,12 +347,13 @@ pub async fn release_all(tx: &mut Tx) -> Result<(), StoreError> {
 
 /// Writes how far the destination is. False where the claim no longer counts: then nothing is written.
 pub async fn advance(tx: &mut Tx, id: &str, claim_id: &str, new: &Advance) -> Result<bool, StoreError> {
-    let Advance { progress, saved, delivered, error, parked, now } = new;
+    let Advance { progress, saved, delivered, error, parked, is_slow, now } = new;
     let (failures, delivered) = (i64::from(progress.failures), i64::from(*delivered));
     let (text, saved, error) = (progress.text(), saved.as_deref(), error.as_deref());
     let (cursor, now) = (progress.cursor, now.micros());
     let done =
-        execute!(tx, ADVANCE, id, claim_id, cursor, text, saved, failures, delivered, now, error)? == 1;
+        execute!(tx, ADVANCE, id, claim_id, cursor, text, saved, failures, delivered, now, error, *is_slow)?
+            == 1;
     if let Some(reason) = parked.as_deref().filter(|_| done) {
         execute!(tx, PARK, id, claim_id, reason)?;
     }

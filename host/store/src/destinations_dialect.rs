@@ -1,41 +1,45 @@
 //! Claiming destinations: on PostgreSQL hosts pass over rows that others are just claiming; SQLite has one writer, so
-//! nobody else can be.
+//! nobody else can be. And a list as an argument.
 
 use crate::db::Statement;
 
-// Of those in trouble, or of those that are not: so many of the former may not keep the latter waiting.
+/// Up to `$2` destinations that have something to do at `$1` and that nobody holds. Of each organisation the one that
+/// waits longest comes first, then of each the next: where one has very many, the others' are among them.
 macro_rules! due {
     () => {
-        "SELECT id FROM destinations AS d WHERE state = 'active' AND due_at <= $1 \
-         AND (lease_until IS NULL OR lease_until <= $1) AND (failures > 0) = $2 AND (\
-         (organization_id IS NULL AND EXISTS (SELECT 1 FROM events AS e WHERE e.seq > d.cursor)) \
+        "SELECT id, owner_id, exporter, is_slow FROM (\
+         SELECT d.id, d.owner_id, d.exporter, d.due_at, (d.is_slow OR d.failures > 0) AS is_slow, ROW_NUMBER() OVER (\
+         PARTITION BY d.owner_id, (d.is_slow OR d.failures > 0) ORDER BY d.due_at, d.id) AS turn \
+         FROM destinations AS d WHERE d.state = 'active' AND d.due_at <= $1 \
+         AND (d.lease_until IS NULL OR d.lease_until <= $1) AND (\
+         (d.organization_id IS NULL AND EXISTS (SELECT 1 FROM events AS e WHERE e.seq > d.cursor)) \
          OR EXISTS (SELECT 1 FROM events AS e WHERE e.organization_id = d.organization_id AND e.seq > d.cursor) \
-         OR EXISTS (SELECT 1 FROM dead_letters AS l WHERE l.destination_id = d.id AND l.state = 'again' AND l.due_at <= $1)) \
-         ORDER BY due_at, id LIMIT $3"
+         OR EXISTS (SELECT 1 FROM dead_letters AS l WHERE l.destination_id = d.id AND l.state = 'again' AND l.due_at <= $1))\
+         ) AS due ORDER BY turn, due_at, id LIMIT $2"
     };
 }
 
 macro_rules! claim {
-    ($lock:literal) => {
+    ($list:literal, $lock:literal) => {
         concat!(
-            "WITH due AS (",
-            due!(),
+            "WITH due AS (SELECT id FROM destinations WHERE id ",
+            $list,
+            " AND state = 'active' AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)",
             $lock,
-            ") UPDATE destinations SET claim_id = $4, lease_until = $5 FROM due WHERE destinations.id = due.id \
-             RETURNING destinations.id, destinations.owner_id, destinations.exporter"
+            ") UPDATE destinations SET claim_id = $3, lease_until = $4 FROM due WHERE destinations.id = due.id \
+             RETURNING destinations.id"
         )
     };
 }
 
-/// Up to `$3` destinations that have something to do at `$1` and that nobody holds; `$2`: of those in trouble.
 pub(crate) const DUE: Statement =
     Statement { name: "destinations_dialect::DUE", sqlite: due!(), postgres: due!() };
 
-/// Claims them as `$4`, until `$5`.
+/// Claims those in the list `$1`, a JSON array of ids, that are still due at `$2`, as `$3`, until `$4`.
 pub(crate) const CLAIM: Statement = Statement {
     name: "destinations_dialect::CLAIM",
-    sqlite: claim!(""),
-    postgres: claim!(" FOR UPDATE OF d SKIP LOCKED"),
+    sqlite: claim!("IN (SELECT value FROM json_each($1))", ""),
+    postgres: claim!("= ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))", " FOR UPDATE SKIP LOCKED"),
 };
 
 /// Every statement of this file.

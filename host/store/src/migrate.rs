@@ -53,6 +53,7 @@ migrations! {
     19 "0019_calls_refused.sql" "calls_refused",
     20 "0020_unclaimed_plugins.sql" "unclaimed_plugins",
     21 "0021_dead_letters_due.sql" "dead_letters_due",
+    22 "0022_deliveries.sql" "deliveries",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -183,7 +183,7 @@ statements! {
                    AND created_at >= $2 AND state = 'dropped' ORDER BY created_at, id LIMIT $4) \
                    AND state = 'dropped'";
     EXPIRE: "UPDATE outbox SET state = 'dropped', ended_at = $2, claim_id = NULL, lease_until = NULL, \
-             last_error = COALESCE(last_error, $3) WHERE id IN (SELECT id FROM outbox WHERE state = 'open' \
+             last_error = COALESCE(last_error, $3) WHERE id IN (SELECT id FROM outbox WHERE ended_at IS NULL \
              AND accepted_at <= $1 AND (lease_until IS NULL OR lease_until <= $2) ORDER BY accepted_at LIMIT $4) \
              AND state = 'open' AND accepted_at <= $1 AND (lease_until IS NULL OR lease_until <= $2) \
              RETURNING id, destination, event_id, kind, last_error";

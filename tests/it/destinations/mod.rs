@@ -4,6 +4,7 @@ mod every_exporter;
 mod faults;
 mod hosts;
 mod kills;
+mod slow;
 mod vendors;
 
 use std::collections::BTreeMap;

@@ -1,53 +1,46 @@
 //! Delivers to standing destinations. Every host does; each destination is held by one of them at a time, for a few
-//! attempts, and then others get their turn. Those whose last attempt settled nothing have places of their own, so that
-//! however many of them are slow or dead, none that is well waits for them.
+//! attempts, and then others get their turn. Who gets the next place is decided in `domain/destination/places.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hardpoint_domain::destination::places::{self, Party};
 use hardpoint_domain::id;
-use hardpoint_store::destinations::{self, Claimed};
+use hardpoint_store::destinations::{self, Due};
 use hardpoint_store::{Lane, StoreError};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 
-use crate::service::destinations::run::{Claim, deliver, give_back};
+use crate::service::destinations::run::{Claim, Pace, deliver};
 use crate::state::{App, stopped};
 
 /// How often the store is asked for what other hosts numbered, and for what is due again.
 const PERIOD: Duration = Duration::from_millis(500);
 /// The same after the store failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
-/// Destinations that are delivered to at once by one host: those that are well, and those in trouble.
-const PLACES: [u32; 2] = [16, 8];
-/// Of these, of one organisation by one exporter: less than it may run at once, so that there is room for those who
-/// wait for an export, and for its other destinations.
-const OF_ONE: [usize; 2] = [2, 1];
+/// Destinations that are looked at to choose from.
+const LOOKED_AT: u32 = 256;
 
-/// An organisation and an exporter.
-type Pair = (String, String);
-
-/// Destinations of one sort that are delivered to now.
+/// The destinations that are delivered to now.
 #[derive(Default)]
 struct Crew {
     tasks: JoinSet<()>,
-    in_trouble: bool,
-    /// Shared by the tasks of a pair, so that their number is known however they end.
-    running: HashMap<Pair, Arc<()>>,
+    running: HashMap<Id, Running>,
+}
+
+struct Running {
+    destination: Due,
+    pace: Arc<Pace>,
 }
 
 /// Delivers until the server stops. What was under way then is delivered again by the next that claims it.
 pub async fn run(app: Arc<App>) {
-    let (mut well, mut troubled) = (Crew::default(), Crew { in_trouble: true, ..Crew::default() });
+    let mut crew = Crew::default();
     let (mut stopping, mut log) = (app.stop.subscribe(), app.log.subscribe());
     while !app.stop.is_stopping() {
         log.borrow_and_update();
-        let begun = async {
-            well.fill(&app).await?;
-            troubled.fill(&app).await
-        };
-        let wait = match begun.await {
+        let wait = match crew.fill(&app).await {
             Ok(()) => PERIOD,
             Err(error) => {
                 tracing::warn!(%error, "destinations wait for the store");
@@ -56,52 +49,70 @@ pub async fn run(app: Arc<App>) {
         };
         tokio::select! {
             _ = log.changed() => {}
-            Some(_) = well.tasks.join_next() => {}
-            Some(_) = troubled.tasks.join_next() => {}
+            Some(ended) = crew.tasks.join_next_with_id() => crew.forget(ended.map_or_else(|error| error.id(), |(id, ())| id)),
             () = sleep(wait) => {}
             () = stopped(&mut stopping) => {}
         }
     }
     // Each ends by itself soon after the server is to stop.
-    while well.tasks.join_next().await.is_some() {}
-    while troubled.tasks.join_next().await.is_some() {}
+    while crew.tasks.join_next().await.is_some() {}
 }
 
 impl Crew {
     /// Claims as many destinations as there are places for, and begins.
     async fn fill(&mut self, app: &Arc<App>) -> Result<(), StoreError> {
-        while self.tasks.try_join_next().is_some() {}
-        self.running.retain(|_, token| Arc::strong_count(token) > 1);
-        let taken = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
-        let in_trouble = self.in_trouble;
-        let most = PLACES[usize::from(in_trouble)].saturating_sub(taken);
-        let now = app.clock.now();
-        if most == 0 || !destinations::is_due(&mut app.store.read().await?, in_trouble, now).await? {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.forget(ended.map_or_else(|error| error.id(), |(id, ())| id));
+        }
+        let running: Vec<Party> = self.running.values().map(Running::party).collect();
+        if !places::any_free(&running) {
             return Ok(());
         }
+        let now = app.clock.now();
+        let due = destinations::due(&mut app.store.read().await?, now, LOOKED_AT).await?;
+        let waiting: Vec<Party> = due.iter().map(|due| party(due, due.is_slow)).collect();
+        let chosen = places::chosen(&running, &waiting);
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> =
+            chosen.into_iter().filter_map(|at| due.get(at)).map(|due| due.id.clone()).collect();
         let (claim_id, lease) = (id::prefixed("claim", now, &*app.rng), app.config.siem.lease.0);
         let fresh = claim_id.clone();
         let write = app.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { destinations::claim(tx, &fresh, most, in_trouble, now, lease).await })
+            Box::pin(async move { destinations::claim(tx, &ids, &fresh, now, lease).await })
         });
-        for Claimed { id, owner_id, exporter } in write.await? {
-            let claim = Claim { id, claim_id: claim_id.clone() };
-            let token = self.running.entry((owner_id, exporter)).or_default();
-            if Arc::strong_count(token) > OF_ONE[usize::from(in_trouble)] {
-                // Else it waits for the lease to end; the others that were claimed with it must not.
-                if let Err(error) = give_back(app, &claim, now.plus(PERIOD)).await {
-                    tracing::warn!(%error, destination = claim.id, "a destination waits for its lease to end");
-                }
-                continue;
-            }
-            let (app, token) = (Arc::clone(app), Arc::clone(token));
-            self.tasks.spawn(async move {
-                if let Err(error) = deliver(&app, &claim).await {
-                    tracing::warn!(%error, destination = claim.id, "a destination waits for the store");
-                }
-                drop(token);
-            });
+        let claimed = write.await?;
+        for destination in due.into_iter().filter(|due| claimed.contains(&due.id)) {
+            self.begin(app, destination, claim_id.clone());
         }
         Ok(())
     }
+
+    fn begin(&mut self, app: &Arc<App>, destination: Due, claim_id: String) {
+        let claim = Claim { id: destination.id.clone(), claim_id };
+        let (app, pace) = (Arc::clone(app), Arc::new(Pace::new(destination.is_slow)));
+        let running = Running { destination, pace: Arc::clone(&pace) };
+        let task = self.tasks.spawn(async move {
+            if let Err(error) = deliver(&app, &claim, &pace).await {
+                tracing::warn!(%error, destination = claim.id, "a destination waits for the store");
+            }
+        });
+        self.running.insert(task.id(), running);
+    }
+
+    fn forget(&mut self, task: Id) {
+        self.running.remove(&task);
+    }
+}
+
+impl Running {
+    fn party(&self) -> Party {
+        party(&self.destination, self.pace.is_slow())
+    }
+}
+
+fn party(destination: &Due, is_slow: bool) -> Party {
+    let Due { owner_id, exporter, .. } = destination;
+    Party { owner: owner_id.clone(), exporter: exporter.clone(), is_slow }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use hardpoint_domain::destination::Progress;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::dead_letters::{self, DeadLetter};
-use hardpoint_store::destinations::{self, Advance, Destination, State};
+use hardpoint_store::destinations::{self, Advance, Destination, Due, State};
 use hardpoint_store::{Lane, StoreError, Window, chain};
 use serde_json::json;
 
@@ -17,7 +17,10 @@ on_both!(
     whoever_holds_it_loses_it_to_who_decides,
     what_was_mended_waits_no_longer,
     a_replay_sends_again_what_an_exporter_remembers,
-    those_in_trouble_are_claimed_apart,
+    those_in_trouble_are_told_apart,
+    those_that_are_slow_are_told_apart,
+    each_organisation_has_one_among_the_first,
+    what_is_held_is_not_claimed_by_its_name,
     dead_letters_are_offered_again_and_forgotten,
     places_by_time,
     names_are_their_owners,
@@ -75,15 +78,23 @@ async fn happen(db: &Fixture, id: &'static str, organization: Option<&'static st
     write.await.unwrap();
 }
 
-async fn claim(db: &Fixture, claim_id: &'static str, in_trouble: bool, seconds: i64) -> Vec<String> {
-    let due =
-        destinations::is_due(&mut db.store.read().await.unwrap(), in_trouble, at(seconds)).await.unwrap();
+async fn due(db: &Fixture, seconds: i64, most: u32) -> Vec<Due> {
+    destinations::due(&mut db.store.read().await.unwrap(), at(seconds), most).await.unwrap()
+}
+
+async fn claim_these(db: &Fixture, ids: Vec<String>, claim_id: &'static str, seconds: i64) -> Vec<String> {
     let write = db.store.write(Lane::Bulk, move |tx| {
-        Box::pin(async move { destinations::claim(tx, claim_id, 10, in_trouble, at(seconds), LEASE).await })
+        Box::pin(async move { destinations::claim(tx, &ids, claim_id, at(seconds), LEASE).await })
     });
-    let claimed = write.await.unwrap();
-    assert_eq!(due, !claimed.is_empty());
-    claimed.into_iter().map(|claimed| claimed.id).collect()
+    write.await.unwrap()
+}
+
+/// All that are due.
+async fn claim(db: &Fixture, claim_id: &'static str, seconds: i64) -> Vec<String> {
+    let due: Vec<String> = due(db, seconds, 100).await.into_iter().map(|due| due.id).collect();
+    let claimed = claim_these(db, due.clone(), claim_id, seconds).await;
+    assert_eq!(claimed, due);
+    claimed
 }
 
 fn step(cursor: i64) -> Advance {
@@ -93,6 +104,7 @@ fn step(cursor: i64) -> Advance {
         delivered: 3,
         error: Some("late".into()),
         parked: None,
+        is_slow: false,
         now: at(5),
     }
 }
@@ -111,38 +123,38 @@ async fn get(db: &Fixture) -> Destination {
 async fn one_with_nothing_to_do_is_not_claimed(db: Fixture) {
     prepare(&db).await;
     assert_eq!(get(&db).await, destination("dst_1", Some("org_1")));
-    assert_eq!(claim(&db, "c1", false, 0).await, [""; 0]);
+    assert_eq!(claim(&db, "c1", 0).await, [""; 0]);
     happen(&db, "evt_1", Some("org_1"), 0).await;
-    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"]);
-    assert_eq!(claim(&db, "c2", false, 0).await, [""; 0], "somebody has it");
+    assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
+    assert_eq!(claim(&db, "c2", 0).await, [""; 0], "somebody has it");
     assert!(advance(&db, "c1", step(1)).await);
     let write = db.store.write(Lane::Bulk, |tx| {
         Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(0)).await })
     });
     assert!(write.await.unwrap());
-    assert_eq!(claim(&db, "c3", false, 60).await, [""; 0], "it is at the end");
+    assert_eq!(claim(&db, "c3", 60).await, [""; 0], "it is at the end");
 }
 
 async fn what_was_mended_waits_no_longer(db: Fixture) {
     prepare(&db).await;
     happen(&db, "evt_1", Some("org_1"), 0).await;
-    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"]);
+    assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
     let write = db.store.write(Lane::Bulk, |tx| {
         Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(3_600)).await })
     });
     assert!(write.await.unwrap());
-    assert_eq!(claim(&db, "c2", false, 10).await, [""; 0], "it waits");
+    assert_eq!(claim(&db, "c2", 10).await, [""; 0], "it waits");
     let changed = Destination { updated_at: at(10), ..get(&db).await };
     let write =
         db.store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::update(tx, &changed).await }));
     assert!(write.await.unwrap());
-    assert_eq!(claim(&db, "c2", false, 10).await, ["dst_1"]);
+    assert_eq!(claim(&db, "c2", 10).await, ["dst_1"]);
 }
 
 async fn a_replay_sends_again_what_an_exporter_remembers(db: Fixture) {
     prepare(&db).await;
     happen(&db, "evt_1", Some("org_1"), 0).await;
-    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"]);
+    assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
     assert!(advance(&db, "c1", step(1)).await);
     assert_eq!(get(&db).await.saved, Some(vec![1, 2]));
     let write = db
@@ -157,7 +169,7 @@ async fn only_its_organisations_events_count(db: Fixture) {
     insert(&db, destination("dst_2", None)).await.unwrap();
     happen(&db, "evt_1", Some("org_2"), 0).await;
     happen(&db, "evt_2", None, 1).await;
-    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_2"], "everybody's and the platform's");
+    assert_eq!(claim(&db, "c1", 0).await, ["dst_2"], "everybody's and the platform's");
     let mut conn = db.store.read().await.unwrap();
     assert_eq!(destinations::behind(&mut conn, None, 0, 10).await.unwrap(), (2, Some(at(0))));
     assert_eq!(
@@ -177,7 +189,7 @@ async fn what_is_written_needs_the_claim(db: Fixture) {
     happen(&db, "evt_1", Some("org_1"), 0).await;
     let before = get(&db).await;
     assert!(!advance(&db, "c1", step(1)).await, "nobody claimed it");
-    claim(&db, "c1", false, 0).await;
+    claim(&db, "c1", 0).await;
     assert!(!advance(&db, "c2", step(1)).await, "another's claim");
     assert_eq!(get(&db).await, before);
     assert!(advance(&db, "c1", step(1)).await);
@@ -197,15 +209,15 @@ async fn what_is_written_needs_the_claim(db: Fixture) {
 async fn an_expired_lease_may_be_claimed_again(db: Fixture) {
     prepare(&db).await;
     happen(&db, "evt_1", Some("org_1"), 0).await;
-    claim(&db, "c1", false, 0).await;
+    claim(&db, "c1", 0).await;
     let renew = |claim_id: &'static str, now: Timestamp| {
         db.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move { destinations::renew(tx, "dst_1", claim_id, now, LEASE).await })
         })
     };
     assert!(renew("c1", at(20)).await.unwrap());
-    assert_eq!(claim(&db, "c2", false, 49).await, [""; 0]);
-    assert_eq!(claim(&db, "c2", false, 50).await, ["dst_1"]);
+    assert_eq!(claim(&db, "c2", 49).await, [""; 0]);
+    assert_eq!(claim(&db, "c2", 50).await, ["dst_1"]);
     assert!(!renew("c1", at(51)).await.unwrap(), "it was too late");
     assert!(!advance(&db, "c1", step(1)).await && advance(&db, "c2", step(1)).await);
     // The only host of a database begins anew.
@@ -224,7 +236,7 @@ async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {
             })
             .await
             .unwrap();
-        assert_eq!(claim(&db, claim_id, false, 0).await, ["dst_1"]);
+        assert_eq!(claim(&db, claim_id, 0).await, ["dst_1"]);
         let write = db.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move {
                 match to {
@@ -240,26 +252,63 @@ async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {
     let mut changed = get(&db).await;
     changed.name = "another".into();
     changed.saved = None;
-    claim(&db, "c3", false, 0).await;
+    claim(&db, "c3", 0).await;
     let write =
         db.store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::update(tx, &changed).await }));
     assert!(write.await.unwrap() && !advance(&db, "c3", step(1)).await);
     assert_eq!((get(&db).await.name.as_str(), get(&db).await.saved), ("another", None));
 }
 
-async fn those_in_trouble_are_claimed_apart(db: Fixture) {
-    prepare(&db).await;
-    happen(&db, "evt_1", Some("org_1"), 0).await;
-    claim(&db, "c1", false, 0).await;
-    let failed = Progress { failures: 2, ..Progress::from(0) };
-    assert!(advance(&db, "c1", Advance { progress: failed, ..step(0) }).await);
+/// Lets go of it after an attempt; whether it is slow by what is known now.
+async fn is_slow_after(db: &Fixture, attempt: Advance) -> bool {
+    claim(db, "c1", 0).await;
+    assert!(advance(db, "c1", attempt).await);
     let write = db.store.write(Lane::Bulk, |tx| {
-        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(10)).await })
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(0)).await })
     });
     write.await.unwrap();
-    assert_eq!(claim(&db, "c2", true, 9).await, [""; 0], "not yet");
-    assert_eq!(claim(&db, "c2", false, 10).await, [""; 0]);
-    assert_eq!(claim(&db, "c2", true, 10).await, ["dst_1"]);
+    due(db, 0, 1).await[0].is_slow
+}
+
+async fn those_that_are_slow_are_told_apart(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert!(!due(&db, 0, 1).await[0].is_slow);
+    assert!(is_slow_after(&db, Advance { is_slow: true, ..step(0) }).await);
+    assert!(!is_slow_after(&db, step(0)).await);
+}
+
+/// Many of one organisation wait longer than one of another.
+async fn each_organisation_has_one_among_the_first(db: Fixture) {
+    prepare(&db).await;
+    for number in 2..30 {
+        insert(&db, destination(&format!("dst_{number}"), Some("org_1"))).await.unwrap();
+    }
+    let late =
+        Destination { owner_id: "org_2".into(), due_at: at(9), ..destination("dst_late", Some("org_2")) };
+    insert(&db, late).await.unwrap();
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    happen(&db, "evt_2", Some("org_2"), 0).await;
+    let first: Vec<_> = due(&db, 10, 3).await.into_iter().map(|due| (due.id, due.owner_id)).collect();
+    let of = |id: &str, owner: &str| (id.to_owned(), owner.to_owned());
+    assert_eq!(first, [of("dst_1", "org_1"), of("dst_late", "org_2"), of("dst_10", "org_1")]);
+}
+
+/// Another host was faster.
+async fn what_is_held_is_not_claimed_by_its_name(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    let seen: Vec<String> = due(&db, 0, 9).await.into_iter().map(|due| due.id).collect();
+    assert_eq!(claim_these(&db, seen.clone(), "c1", 0).await, ["dst_1"]);
+    assert_eq!(claim_these(&db, seen.clone(), "c2", 0).await, [""; 0]);
+    assert_eq!(claim_these(&db, seen, "c2", 30).await, ["dst_1"], "its lease is over");
+}
+
+async fn those_in_trouble_are_told_apart(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    let failed = Progress { failures: 2, ..Progress::from(0) };
+    assert!(is_slow_after(&db, Advance { progress: failed, ..step(0) }).await);
     assert_eq!(get(&db).await.progress().failures, 2);
     let write = db.store.write(Lane::Bulk, |tx| {
         Box::pin(async move { destinations::switch(tx, "dst_1", State::Active, at(10)).await })
@@ -304,7 +353,7 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
     assert_eq!(dead_letters::next(&mut conn, "dst_1", at(99)).await.unwrap(), None);
     let between = dead_letters::between(&mut conn, "dst_1", 2, 9).await.unwrap();
     assert_eq!(between, listed[..1]);
-    assert_eq!(claim(&db, "c1", false, 0).await, [""; 0]);
+    assert_eq!(claim(&db, "c1", 0).await, [""; 0]);
     let replay = |event_id: Option<&'static str>| {
         db.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move { dead_letters::replay(tx, "dst_1", event_id, at(0)).await })
@@ -312,7 +361,7 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
     };
     assert_eq!(replay(Some("evt_9")).await.unwrap(), 0);
     assert_eq!(replay(Some("evt_2")).await.unwrap(), 1);
-    assert_eq!(claim(&db, "c1", false, 0).await, ["dst_1"], "though the log has nothing");
+    assert_eq!(claim(&db, "c1", 0).await, ["dst_1"], "though the log has nothing");
     assert_eq!(replay(None).await.unwrap(), 2);
     let next = async |seconds| {
         let mut conn = db.store.read().await.unwrap();
@@ -334,7 +383,7 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
     assert_eq!((next(0).await, next(50).await), (Some(2), Some(2)));
     put_off(2, 60).await.unwrap();
     assert_eq!((next(49).await, next(60).await), (None, Some(1)));
-    assert_eq!((claim(&db, "c1", false, 49).await.len(), claim(&db, "c1", false, 50).await.len()), (0, 1));
+    assert_eq!((claim(&db, "c1", 49).await.len(), claim(&db, "c1", 50).await.len()), (0, 1));
     let write = db.store.write(Lane::Bulk, |tx| {
         Box::pin(async move {
             assert!(dead_letters::delete(tx, "dst_1", "evt_1").await?);

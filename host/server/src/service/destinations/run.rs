@@ -2,8 +2,10 @@
 //! `domain/destination.rs`, and written together with it while the claim counts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hardpoint_domain::destination::places::SOON;
 use hardpoint_domain::destination::{Most, Next, Patience, Progress, Report, Step, Verdict, Waiting, takes};
 use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::feature::Feature;
@@ -43,10 +45,38 @@ pub struct Claim {
     pub claim_id: String,
 }
 
+/// Whether a destination is slow: its last attempt took long, or the present one does.
+#[derive(Debug)]
+pub struct Pace(AtomicBool);
+
+impl Pace {
+    /// As it was when it was claimed.
+    pub fn new(is_slow: bool) -> Self {
+        Self(AtomicBool::new(is_slow))
+    }
+
+    /// Whether it is slow now.
+    pub fn is_slow(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Carries out an attempt. That it is slow is known as soon as it is, so that others get its place.
+    async fn of<T>(&self, attempt: impl Future<Output = T>) -> T {
+        let mut attempt = std::pin::pin!(attempt);
+        let soon = timeout(SOON, &mut attempt).await;
+        self.0.store(soon.is_err(), Ordering::Relaxed);
+        match soon {
+            Ok(done) => done,
+            Err(_) => attempt.await,
+        }
+    }
+}
+
 /// What is known of a destination while it is held.
 pub(super) struct Run<'a> {
     pub(super) app: &'a App,
     pub(super) claim: &'a Claim,
+    pace: &'a Pace,
     pub(super) destination: Destination,
     progress: Progress,
     secrets: Vec<secrets::Secret>,
@@ -92,9 +122,9 @@ pub(super) enum Turn {
 ///
 /// # Errors
 /// The store's. What was delivered by then and not written down is delivered again.
-pub async fn deliver(app: &App, claim: &Claim) -> Result<(), StoreError> {
+pub async fn deliver(app: &App, claim: &Claim, pace: &Pace) -> Result<(), StoreError> {
     let done = tokio::select! {
-        done = take_turns(app, claim) => done?,
+        done = take_turns(app, claim, pace) => done?,
         () = lost(app, claim) => None,
         () = ending(app) => Some(app.clock.now()),
     };
@@ -105,10 +135,7 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<(), StoreError> {
 }
 
 /// Lets go of a destination, which is to be tried again from then on.
-///
-/// # Errors
-/// The store's.
-pub async fn give_back(app: &App, claim: &Claim, due: Timestamp) -> Result<(), StoreError> {
+async fn give_back(app: &App, claim: &Claim, due: Timestamp) -> Result<(), StoreError> {
     let claim = claim.clone();
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move { destinations::release(tx, &claim.id, &claim.claim_id, due).await })
@@ -117,7 +144,7 @@ pub async fn give_back(app: &App, claim: &Claim, due: Timestamp) -> Result<(), S
 }
 
 /// Gives when the destination is to be tried next, if the claim still counts.
-async fn take_turns(app: &App, claim: &Claim) -> Result<Option<Timestamp>, StoreError> {
+async fn take_turns(app: &App, claim: &Claim, pace: &Pace) -> Result<Option<Timestamp>, StoreError> {
     let mut conn = app.store.read().await?;
     let Some(destination) = destinations::held(&mut conn, &claim.id, &claim.claim_id).await? else {
         return Ok(None);
@@ -126,7 +153,7 @@ async fn take_turns(app: &App, claim: &Claim) -> Result<Option<Timestamp>, Store
     let unpaid = unpaid(app, &mut conn, &destination).await?;
     drop(conn);
     let progress = destination.progress();
-    let mut run = Run { app, claim, destination, progress, secrets };
+    let mut run = Run { app, claim, pace, destination, progress, secrets };
     if let Some(reason) = unpaid {
         let step = run.progress.parked(reason);
         run.conclude(step, None, Letters::default()).await?;
@@ -197,7 +224,8 @@ impl Run<'_> {
         events: Vec<OutgoingEvent>,
     ) -> (Report, Option<Vec<u8>>) {
         let saved = self.destination.saved.as_deref();
-        Try { app: self.app, destination: &self.destination, saved }.once(exporter, attempt, events).await
+        let once = Try { app: self.app, destination: &self.destination, saved };
+        self.pace.of(once.once(exporter, attempt, events)).await
     }
 
     async fn turn(&mut self, turn: usize) -> Result<Turn, StoreError> {
@@ -335,6 +363,7 @@ impl Run<'_> {
             delivered: step.delivered,
             error: step.trouble.as_deref().map(shown),
             parked: parked.clone(),
+            is_slow: self.pace.is_slow(),
             now,
         };
         let event =
