@@ -105,7 +105,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
         serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
             .map(Self)
-            .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string()))
+            .map_err(|error| unfit(&error.path().to_string(), &error.inner().to_string()))
     }
 }
 
@@ -165,6 +165,30 @@ fn invalid_json(error: &serde_json::Error) -> ApiError {
 /// a word, say.
 fn is_misfit(error: &serde_json::Error, text: &[u8]) -> bool {
     error.is_data() || serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+/// The parameter of a query that serde's `reason` is about. All of a query is text, so what serde says of a value is what
+/// became of parsing it.
+fn unfit(name: &str, reason: &str) -> ApiError {
+    let (name, reason) = (&*shortened(name, LONGEST), &*shortened(reason, LONGEST));
+    let twice = reason.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
+    if let Some(name) = twice {
+        return ApiError::bad_field(name, "once", format!("The '{name}' parameter is there twice."));
+    }
+    let must = match reason {
+        "provided string was not `true` or `false`" => "must be 'true' or 'false'".to_owned(),
+        "invalid digit found in string"
+        | "cannot parse integer from empty string"
+        | "number too large to fit in target type"
+        | "number too small to fit in target type" => "must be a whole number in its range".to_owned(),
+        _ => match reason.split_once("`, expected ") {
+            Some((_, known)) if reason.starts_with("unknown variant `") => {
+                format!("must be {}", known.replace('`', "'"))
+            }
+            _ => return misfit(name, reason),
+        },
+    };
+    ApiError::bad_field(name, "type", format!("The '{name}' parameter {must}."))
 }
 
 /// The longest part of a message that repeats what a client sent, in characters.

@@ -114,6 +114,25 @@ async fn fields_of_other_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_query_must_be_is_told_in_words() {
+    let app = TestApp::start().await;
+    for (query, parameter, must) in [
+        ("api_keys?page=-1", "page", "must be a whole number in its range"),
+        ("api_keys?page=", "page", "must be a whole number in its range"),
+        ("audit-logs?limit=99999999999999999999", "limit", "must be a whole number in its range"),
+        ("events?page=1&page=2", "page", "is there twice"),
+        ("events?format=xml", "format", "must be 'json' or 'ocsf'"),
+        ("events?kind=call", "kind", "must be 'event'"),
+        ("events/export?format=xml", "format", "must be one of 'json', 'ndjson', 'ocsf'"),
+    ] {
+        let told = app.get(&format!("/api/v1/{query}")).await.expect(400)["error"].clone();
+        assert_eq!(told["details"]["field"], parameter, "{query}: {told}");
+        assert_eq!(told["message"], format!("The '{parameter}' parameter {must}."), "{query}");
+    }
+    app.get("/api/v1/api_keys?nobody_knows=this").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ids_that_are_nobodys() {
     let app = TestApp::start().await;
     let org = app.get("/api/v1/org").await.expect(200)["id"].as_str().unwrap().to_owned();
