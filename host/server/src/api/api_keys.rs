@@ -20,7 +20,7 @@ use crate::error::ApiError;
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::{self, JsonBytes, Path, Query};
 use crate::service::accounts::keys::{Made, PER_HOUR, PER_MINUTE, Wanted, check_label};
-use crate::service::accounts::{Accounts, Principal};
+use crate::service::accounts::{Accounts, Principal, text};
 use crate::shown_once::shown_once;
 use crate::state::App;
 
@@ -215,17 +215,13 @@ impl CreateApiKey {
             livemode: self.livemode,
             rate_limit_per_minute: self.rate_limit_per_minute,
             rate_limit_per_hour: self.rate_limit_per_hour,
-            expires_at: self.expires_at.as_deref().map(|text| time("expires_at", text)).transpose()?,
+            expires_at: self
+                .expires_at
+                .as_deref()
+                .map(|given| text::time("expires_at", given))
+                .transpose()?,
         })
     }
-}
-
-/// A time that a client sent.
-fn time(field: &str, text: &str) -> Result<Timestamp, ApiError> {
-    Timestamp::parse(text).ok_or_else(|| {
-        let message = format!("The '{field}' field must be a time like 2026-03-15T10:30:00Z.");
-        ApiError::bad_field(field, "date-time", message)
-    })
 }
 
 /// Makes a key. Its text is shown in the answer and never again. It can do no more than the caller.
@@ -337,7 +333,7 @@ pub async fn rotate(
     let asked: RotateApiKey =
         if body.is_empty() { RotateApiKey::default() } else { extract::parse_json(&body)? };
     let expires_at =
-        asked.expires_at.as_deref().map(|text| time("expires_at", text).map(Some)).transpose()?;
+        asked.expires_at.as_deref().map(|given| text::time("expires_at", given).map(Some)).transpose()?;
     let overlap = Duration::from_secs(asked.overlap);
     let rotated = Accounts::of(&app).rotate_key(&Principal::from(caller), &id, overlap, expires_at).await?;
     app.keys.clear();

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::logged_event::{EventPage, ListForm};
+use super::logged_event::{EventPage, ListForm, page};
 use super::paging::LogPaging;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::{JsonBytes, Path, Query};
-use crate::service::audit::log::{self, Asked};
+use crate::service::audit::log::Asked;
 use crate::service::exporters::{self, Export};
 use crate::state::App;
 
@@ -89,10 +89,7 @@ pub async fn list(
     Query(paging): Query<LogPaging>,
     Query(form): Query<ListForm>,
 ) -> Result<Json<EventPage>, ApiError> {
-    let search = Asked::try_from(choice)?.by(&app, &caller).await?;
-    let place = paging.place()?;
-    let listed = log::list(&app, &search, place.cursor.as_deref(), place.window).await?;
-    Ok(Json(EventPage::new(listed, &form, place.page, place.page_size)))
+    page(&app, &caller, choice.try_into()?, paging, &form).await
 }
 
 /// The same as `/audit-logs`.

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::webhook_deliveries::{WebhookDelivery, time};
+use super::webhook_deliveries::WebhookDelivery;
 use super::whose::Whose;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
 use crate::extract::{Path, Query};
-use crate::service::accounts::Principal;
+use crate::service::accounts::{Principal, text};
 use crate::service::diagnostics;
 use crate::state::App;
 
@@ -241,7 +241,7 @@ pub async fn deliveries(
         let message = format!("The 'limit' parameter must be from 1 to {MOST}.");
         return Err(ApiError::bad_field("limit", "range", message));
     }
-    let since = span.since.as_deref().map(|text| time("since", text)).transpose()?;
+    let since = span.since.as_deref().map(|given| text::time("since", given)).transpose()?;
     let since: Timestamp = since.unwrap_or_else(|| app.clock.now().minus(USUAL));
     let by = Principal::from(caller);
     let summary = diagnostics::deliveries(&app, &by, whose.organization(), since, limit).await?;

@@ -14,7 +14,7 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::logged_event::{EventPage, ListForm, LoggedEvent, ShownEvent};
+use super::logged_event::{EventPage, ListForm, LoggedEvent, ShownEvent, page};
 use super::paging::LogPaging;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -89,10 +89,7 @@ pub async fn list(
     Query(paging): Query<LogPaging>,
     Query(form): Query<ListForm>,
 ) -> Result<Json<EventPage>, ApiError> {
-    let search = Asked::from(choice).by(&app, &caller).await?;
-    let place = paging.place()?;
-    let listed = log::list(&app, &search, place.cursor.as_deref(), place.window).await?;
-    Ok(Json(EventPage::new(listed, &form, place.page, place.page_size)))
+    page(&app, &caller, choice.into(), paging, &form).await
 }
 
 /// How many, and in which form.

@@ -1,5 +1,6 @@
 //! Events as answers show them, and as the Open Cybersecurity Schema Framework has them.
 
+use axum::Json;
 use hardpoint_domain::event::{Actor, Outcome, Target};
 use hardpoint_domain::{hex, ocsf};
 use hardpoint_store::event_search::Found;
@@ -7,7 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::service::audit::log::Listed;
+use super::paging::LogPaging;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::service::audit::log::{self, Asked, Listed};
+use crate::state::App;
 
 /// Something that happened.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -169,8 +174,22 @@ pub struct EventPage {
     cursor: Option<String>,
 }
 
+/// The events that are asked for, as far as they are the caller's to see: a page of them.
+pub(super) async fn page(
+    app: &App,
+    caller: &Caller,
+    asked: Asked,
+    paging: LogPaging,
+    form: &ListForm,
+) -> Result<Json<EventPage>, ApiError> {
+    let search = asked.by(app, caller).await?;
+    let place = paging.place()?;
+    let listed = log::list(app, &search, place.cursor.as_deref(), place.window).await?;
+    Ok(Json(EventPage::new(listed, form, place.page, place.page_size)))
+}
+
 impl EventPage {
-    pub(super) fn new(listed: Listed, form: &ListForm, page: usize, page_size: usize) -> Self {
+    fn new(listed: Listed, form: &ListForm, page: usize, page_size: usize) -> Self {
         let shown = |found| ShownEvent::new(found, form.is_ocsf());
         Self {
             data: listed.events.into_iter().map(shown).collect(),

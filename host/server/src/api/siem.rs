@@ -17,7 +17,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::{JsonBytes, Path, Query};
-use crate::service::accounts::Principal;
+use crate::service::accounts::{Principal, text};
 use crate::service::destinations::make::{self, Change, Wanted};
 use crate::service::destinations::{self as service, Destinations, Since, TriedOut, try_out};
 use crate::state::App;
@@ -372,9 +372,7 @@ pub async fn replay(
 pub(crate) fn since_of(cursor: Option<i64>, since: Option<&str>) -> Result<Since, ApiError> {
     match (cursor, since) {
         (Some(cursor), None) => Ok(Since::Cursor(cursor)),
-        (None, Some(since)) => Timestamp::parse(since).map(Since::Time).ok_or_else(|| {
-            ApiError::bad_field("since", "format", "The 'since' field must be a time of RFC 3339.")
-        }),
+        (None, Some(since)) => text::time("since", since).map(Since::Time),
         (Some(_), Some(_)) => {
             Err(ApiError::bad_field("since", "exclusive", "Send 'cursor' or 'since', not both."))
         }

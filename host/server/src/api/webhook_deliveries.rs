@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
 use crate::extract::{Path, Query};
-use crate::service::accounts::Principal;
+use crate::service::accounts::{Principal, text};
 use crate::service::webhooks::Webhooks;
 use crate::state::App;
 
@@ -228,7 +228,7 @@ pub async fn replay_since(
     // What is not there is told first.
     webhooks.get(&by, &id).await?;
     let required = || ApiError::bad_field("since", "required", "The 'since' parameter is required.");
-    let since = time("since", &since.ok_or_else(required)?)?;
+    let since = text::time("since", &since.ok_or_else(required)?)?;
     let replayed = webhooks.replay_since(&by, &id, since).await?;
     Ok((StatusCode::ACCEPTED, Json(Replayed { replayed })))
 }
@@ -250,12 +250,4 @@ pub async fn test(
 ) -> Result<(StatusCode, Json<WebhookDelivery>), ApiError> {
     let sent = Webhooks::of(&app).test(&Principal::from(caller), &id).await?;
     Ok((StatusCode::ACCEPTED, Json(sent.into())))
-}
-
-/// A time in a query.
-pub(super) fn time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
-    Timestamp::parse(text).ok_or_else(|| {
-        let message = format!("The '{name}' parameter must be a time like 2026-03-15T10:30:00Z.");
-        ApiError::bad_field(name, "date-time", message)
-    })
 }

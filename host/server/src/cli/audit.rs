@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use hardpoint_domain::chain::checkpoint::{self, Checkpoint};
-use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints, integrity};
+use hardpoint_store::{Store, checkpoints, integrity};
 use serde_json::json;
 
 use super::{Common, Failure, block_on, print_json};
@@ -17,8 +17,6 @@ use crate::service::host_key;
 use crate::start::{open_store, open_store_to_read};
 use crate::system;
 
-/// Events that get their numbers in one transaction.
-const BATCH: u32 = 256;
 /// Checkpoints read at a time.
 const PAGE: u32 = 500;
 
@@ -163,20 +161,13 @@ async fn sign(config: &Config) -> Result<(), Failure> {
     let keys = AuditKeys::of(&host_key::keyring(config, &*rng)?);
     let store = open_store(config, &clock).await?;
     let signed = async {
-        number_all(&store).await?;
+        audit::number_all(&store, |_| {}).await?;
         audit::checkpoint(&store, &keys, clock.now()).await
     };
     let signed = signed.await;
     store.close().await;
     let checkpoint = signed?.context("there is nothing in the audit log yet")?;
     println!("{}", serde_json::to_string(&checkpoint)?);
-    Ok(())
-}
-
-async fn number_all(store: &Store) -> Result<(), StoreError> {
-    while chain::is_waiting(&mut store.read().await?).await? {
-        store.write(Lane::Bulk, |tx| Box::pin(async move { chain::number(tx, BATCH).await })).await?;
-    }
     Ok(())
 }
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardpoint_store::{Lane, StoreError, chain};
+use hardpoint_store::StoreError;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::service::audit;
 use crate::state::{App, stopped};
 
 /// How often the store is asked for what other processes appended.
@@ -16,8 +17,6 @@ const PERIOD: Duration = Duration::from_secs(1);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// How long the first event waits for others: under load a transaction for many, and nobody waits long.
 const GATHER: Duration = Duration::from_millis(10);
-/// Events that get their places in one transaction.
-const BATCH: u32 = 256;
 
 /// How far the log is numbered, as this host knows it. Who follows the log waits for this to change, and looks now and
 /// then by itself: other hosts number too, and do not tell.
@@ -72,10 +71,5 @@ pub async fn run(app: Arc<App>) {
 
 /// Gives every event that is there its place.
 pub async fn number_all(app: &App) -> Result<(), StoreError> {
-    while chain::is_waiting(&mut app.store.read().await?).await? {
-        let numbered =
-            app.store.write(Lane::Bulk, |tx| Box::pin(async move { chain::number(tx, BATCH).await }));
-        app.log.is_at(numbered.await?.head);
-    }
-    Ok(())
+    audit::number_all(&app.store, |head| app.log.is_at(head)).await
 }

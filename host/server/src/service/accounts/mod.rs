@@ -139,6 +139,18 @@ impl Principal {
         }
     }
 
+    /// Whose events and destinations are meant: an operator may name any organisation or none, everybody else has but
+    /// their own.
+    ///
+    /// # Errors
+    /// 404 for what is not theirs.
+    pub(in crate::service) fn whose(&self, named: Option<&str>) -> Result<Option<String>, ApiError> {
+        match named {
+            None if self.powers().role == Role::Operator => Ok(None),
+            named => self.organization(named).map(Some),
+        }
+    }
+
     /// Whether they came with this key.
     fn holds(&self, key_id: &str) -> bool {
         matches!(self, Self::Caller(caller) if caller.key_id == key_id)

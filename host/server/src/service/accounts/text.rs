@@ -1,4 +1,6 @@
-//! Text for people that clients send.
+//! Text that clients send: for people, and of times.
+
+use hardpoint_domain::time::Timestamp;
 
 use crate::error::ApiError;
 
@@ -8,6 +10,17 @@ use crate::error::ApiError;
 /// 400, naming the field.
 pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<(), ApiError> {
     check(field, text, most, |character| character.is_control())
+}
+
+/// A time, in a body's field or a query's parameter.
+///
+/// # Errors
+/// 400, naming it.
+pub(crate) fn time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
+    Timestamp::parse(text).ok_or_else(|| {
+        let message = format!("'{name}' must be a time like 2026-03-15T10:30:00Z.");
+        ApiError::bad_field(name, "date-time", message)
+    })
 }
 
 /// As [`line`], but with line breaks and tabs.

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::service::accounts::text;
 use crate::service::events::Author;
 use crate::service::exporters::{parse_cursor, show_cursor, whose};
 use crate::state::App;
@@ -130,15 +131,8 @@ fn no_workspace(id: &str) -> ApiError {
     ApiError::not_found(format_args!("workspace `{id}`"))
 }
 
-fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
-    let parse = |text| {
-        let wrong = || {
-            let message = format!("The '{name}' parameter must be a time as RFC 3339 has it.");
-            ApiError::bad_field(name, "format", message)
-        };
-        Timestamp::parse(text).ok_or_else(wrong)
-    };
-    text.map(parse).transpose()
+fn time(name: &str, given: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    given.map(|given| text::time(name, given)).transpose()
 }
 
 /// A page of events, newest first, of those before `cursor`.

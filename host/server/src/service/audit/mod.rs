@@ -13,12 +13,27 @@ use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints};
 
 use crate::state::App;
 
+/// Events that get their numbers in one transaction.
+const BATCH: u32 = 256;
+
 /// Writes down what somebody did that changes nothing in the store: an event without a change.
 ///
 /// # Errors
 /// The store's: then it should not be done.
 pub async fn note(app: &App, event: Event) -> Result<(), StoreError> {
     app.store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await })).await
+}
+
+/// Gives every event that is there its place in the chain. Tells the last place after each transaction.
+///
+/// # Errors
+/// The store's; what was numbered by then stays.
+pub async fn number_all(store: &Store, mut is_at: impl FnMut(i64)) -> Result<(), StoreError> {
+    while chain::is_waiting(&mut store.read().await?).await? {
+        let write = store.write(Lane::Bulk, |tx| Box::pin(async move { chain::number(tx, BATCH).await }));
+        is_at(write.await?.head);
+    }
+    Ok(())
 }
 
 /// The keys of checkpoints: the newest signs, all of them are known.

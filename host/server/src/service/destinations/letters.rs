@@ -8,7 +8,8 @@ use hardpoint_domain::failure::FailureKind;
 use hardpoint_store::dead_letters::{DeadLetter, State};
 use hardpoint_store::{StoreError, events};
 
-use super::run::{Exporter, Letters, Run, Turn, outgoing, shown};
+use super::run::{Exporter, Letters, Run, Turn, shown};
+use crate::service::exporters::outgoing;
 
 /// Attempts before it is a dead letter again.
 const ATTEMPTS: i64 = 5;

@@ -14,7 +14,7 @@ use hardpoint_store::secrets::{self, Secret as Sealed};
 use hardpoint_store::{Lane, StoreError, Tx, chain, destinations, organizations, workspaces};
 use serde_json::{Map, Value, json};
 
-use super::{Destinations, Standing, about, find, is_live, whose};
+use super::{Destinations, Standing, about, find, is_live};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::accounts::{Principal, no_organization, shown, text};
@@ -108,7 +108,7 @@ pub async fn create(app: &App, caller: &Caller, wanted: Wanted) -> Result<Standi
 }
 
 async fn begun(app: &App, caller: &Caller, by: &Principal, wanted: &Wanted) -> Result<Destination, ApiError> {
-    let organization_id = whose(by, wanted.organization_id.as_deref())?;
+    let organization_id = by.whose(wanted.organization_id.as_deref())?;
     let bound = caller.workspace_id.as_deref();
     let workspace_id = wanted.workspace_id.as_deref().or(bound).map(str::to_owned);
     let mut conn = app.store.read().await?;

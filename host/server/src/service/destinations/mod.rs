@@ -19,7 +19,7 @@ use hardpoint_store::{Conn, Lane, Store, Window, chain, dead_letters, destinatio
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::service::accounts::{Principal, no_organization, shown};
+use crate::service::accounts::{Principal, shown};
 use crate::service::events::Author;
 use crate::state::App;
 
@@ -85,7 +85,7 @@ impl Destinations {
         organization_id: Option<&str>,
         window: Window,
     ) -> Result<(Vec<Standing>, i64), ApiError> {
-        let organization = whose(by, organization_id)?;
+        let organization = by.whose(organization_id)?;
         let workspace = by.powers().workspace_id;
         let mut conn = self.store.read().await?;
         let found = destinations::list(&mut conn, organization.as_deref(), workspace, window).await?;
@@ -279,18 +279,6 @@ fn ahead(reached: i64, cursor: i64) -> ApiError {
 /// Who has a test key sends nothing to anybody, now or later.
 fn is_live(by: &Principal) -> Result<(), ApiError> {
     if by.powers().livemode { Ok(()) } else { Err(ApiError::test_key("has no destinations")) }
-}
-
-/// Whose destinations or events are meant: an operator may name any organisation or none, everybody else has but their
-/// own.
-fn whose(by: &Principal, named: Option<&str>) -> Result<Option<String>, ApiError> {
-    let is_operator = by.powers().role == Role::Operator;
-    match (named, by) {
-        (Some(named), _) if by.reaches(named) => Ok(Some(named.to_owned())),
-        (Some(named), _) => Err(no_organization(named)),
-        (None, Principal::Caller(caller)) if !is_operator => Ok(Some(caller.organization_id.clone())),
-        (None, _) => Ok(None),
-    }
 }
 
 async fn find(conn: &mut Conn, by: &Principal, id: &str) -> Result<Destination, ApiError> {

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{about, letters, make};
 use crate::service::events::Author;
-use crate::service::exporters::{Resolved, batch_limits};
+use crate::service::exporters::{Resolved, batch_limits, outgoing};
 use crate::state::{App, stopped};
 
 /// Attempts before others get their turn, and the time after which no further one is begun.
@@ -484,16 +484,6 @@ impl Try<'_> {
             }
             Err(failure) => (Report::failed(count, failure), None),
         }
-    }
-}
-
-/// An event as exporters get it.
-pub(super) fn outgoing(stored: &StoredEvent) -> OutgoingEvent {
-    OutgoingEvent {
-        id: stored.event.id.clone(),
-        kind: stored.event.kind.clone(),
-        time: u64::try_from(stored.event.time.micros()).unwrap_or(0),
-        body: String::from_utf8_lossy(&stored.body).into_owned(),
     }
 }
 

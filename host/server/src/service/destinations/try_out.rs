@@ -6,12 +6,13 @@ use hardpoint_store::events::StoredEvent;
 use hardpoint_store::{Lane, secrets};
 use serde_json::json;
 
-use super::run::{Try, outgoing, shown};
+use super::run::{Try, shown};
 use super::{Destinations, about};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::accounts::Principal;
 use crate::service::events::Author;
+use crate::service::exporters::outgoing;
 use crate::state::App;
 
 /// What became of the event.

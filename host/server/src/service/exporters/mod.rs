@@ -18,8 +18,9 @@ use hardpoint_runtime::{Binding, OutgoingEvent};
 use hardpoint_store::events::{self, Cursor, StoredEvent};
 use serde_json::{Map, Value, json};
 
-use crate::caller::{Caller, Role};
+use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::service::accounts::Principal;
 use crate::service::audit;
 use crate::service::events::Author;
 use crate::state::App;
@@ -84,8 +85,8 @@ pub async fn export(
         .binding_for(&caller.organization_id, exporter)
         .filter(|binding| binding.kind() == Kind::Exporter)
         .ok_or_else(|| ApiError::not_found(format_args!("enabled exporter `{exporter}`")))?;
-    let organization = organization(caller, export.organization_id.as_deref())?;
-    let workspace = workspace(caller, export.workspace_id.as_deref())?;
+    let (organization, workspace) =
+        whose(caller, export.organization_id.as_deref(), export.workspace_id.as_deref())?;
     let resolved = options::resolve(binding, export.options.clone())?;
     let (events, cursor) = match export.events.clone() {
         Some(given) => {
@@ -131,19 +132,8 @@ pub(super) fn whose<'a>(
     organization_id: Option<&str>,
     workspace_id: Option<&'a str>,
 ) -> Result<(Option<String>, Option<&'a str>), ApiError> {
-    Ok((organization(caller, organization_id)?, workspace(caller, workspace_id)?))
-}
-
-/// Whose events: an operator may name any organisation or none, everybody else has but their own.
-fn organization(caller: &Caller, asked: Option<&str>) -> Result<Option<String>, ApiError> {
-    match asked {
-        Some(asked) if caller.role == Role::Operator || asked == caller.organization_id => {
-            Ok(Some(asked.to_owned()))
-        }
-        Some(asked) => Err(ApiError::not_found(format_args!("organization `{asked}`"))),
-        None if caller.role == Role::Operator => Ok(None),
-        None => Ok(Some(caller.organization_id.clone())),
-    }
+    let organization = Principal::from(caller.clone()).whose(organization_id)?;
+    Ok((organization, workspace(caller, workspace_id)?))
 }
 
 /// Of which workspace: a key that is bound to one has but that.
@@ -220,7 +210,7 @@ async fn stored_events(
         for stored in page {
             before = Some(Cursor { time: stored.event.time, id: stored.event.id.clone() });
             if matches(&stored) {
-                found.push(outgoing(stored)?);
+                found.push(outgoing(&stored));
                 if found.len() == limit as usize {
                     found.reverse();
                     return Ok((found, before.map(show_cursor)));
@@ -236,9 +226,11 @@ async fn stored_events(
     Ok((found, before.map(show_cursor)))
 }
 
-pub(crate) fn outgoing(stored: StoredEvent) -> Result<OutgoingEvent, ApiError> {
-    let body = String::from_utf8(stored.body).map_err(ApiError::internal)?;
-    Ok(OutgoingEvent { id: stored.event.id, kind: stored.event.kind, time: micros(stored.event.time), body })
+/// An event as exporters get it.
+pub(crate) fn outgoing(stored: &StoredEvent) -> OutgoingEvent {
+    let StoredEvent { event, body } = stored;
+    let body = String::from_utf8_lossy(body).into_owned();
+    OutgoingEvent { id: event.id.clone(), kind: event.kind.clone(), time: micros(event.time), body }
 }
 
 fn micros(time: Timestamp) -> u64 {
