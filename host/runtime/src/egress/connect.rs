@@ -109,12 +109,7 @@ impl Connector {
         let (host, port) = (url.host_str().unwrap_or_default(), port(url));
         let parsed = url.host().ok_or_else(|| EgressError::denied("the URL has no host"))?;
         let stream = match self.proxy_for(url) {
-            Some(proxy) => {
-                policy::check_unresolved(self.senders, &parsed, port)?;
-                let addresses = lookup(&SystemResolver, proxy.host()).await?;
-                let stream = dial(&addresses, proxy.port(), proxy.host(), limit).await?;
-                if url.scheme() == "https" { proxy.tunnel(stream, host, port).await? } else { stream }
-            }
+            Some(proxy) => self.through(proxy, url, limit).await?,
             None => {
                 let addresses = match parsed {
                     Host::Domain(name) => lookup(&*self.resolver, name).await?,
@@ -140,6 +135,45 @@ impl Connector {
         let secured =
             secured.map_err(|error| EgressError::connect(format!("no TLS with {host}: {error}")))?;
         Ok(Transport::Tls(Box::new(secured)))
+    }
+
+    /// A connection through the proxy: for https a tunnel, to the first that it opens one to.
+    async fn through(&self, proxy: &Proxy, url: &Url, limit: Duration) -> Result<TcpStream, EgressError> {
+        let targets = self.targets(url).await?;
+        let proxies = lookup(&SystemResolver, proxy.host()).await?;
+        let share = limit / u32::try_from(targets.len()).unwrap_or(u32::MAX).max(1);
+        let mut failure = EgressError::connect(format!("{} has no address", authority(url)));
+        for target in &targets {
+            let opened = async {
+                let stream = dial(&proxies, proxy.port(), proxy.host(), share).await?;
+                if url.scheme() == "https" {
+                    proxy.tunnel(stream, target, port(url)).await
+                } else {
+                    Ok(stream)
+                }
+            };
+            match tokio::time::timeout(share, opened).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = EgressError::connect("the proxy did not answer in time"),
+            }
+        }
+        Err(failure)
+    }
+
+    /// What the proxy is asked for. An address that clients chose is looked up and judged here, and the proxy is asked
+    /// for what was looked at: what it would find under the name itself nobody here has seen.
+    async fn targets(&self, url: &Url) -> Result<Vec<String>, EgressError> {
+        let host = url.host().ok_or_else(|| EgressError::denied("the URL has no host"))?;
+        policy::check_unresolved(self.senders, &host, port(url))?;
+        match (host, self.senders) {
+            (Host::Domain(name), Senders::Webhooks) => {
+                let addresses = lookup(&*self.resolver, name).await?;
+                policy::check(self.senders, name, port(url), &addresses)?;
+                Ok(addresses.into_iter().map(in_authority).collect())
+            }
+            (host, _) => Ok(vec![host.to_string()]),
+        }
     }
 
     fn tls(&self) -> &TlsConnector {
@@ -182,6 +216,14 @@ pub(super) fn port(url: &Url) -> u16 {
 
 fn authority(url: &Url) -> String {
     format!("{}:{}", url.host_str().unwrap_or_default(), port(url))
+}
+
+/// An address as it stands before a port (RFC 3986, section 3.2.2).
+fn in_authority(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
 }
 
 async fn lookup(resolver: &dyn Resolve, host: &str) -> Result<Vec<IpAddr>, EgressError> {

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use super::double::Double;
+use tokio::io::AsyncWriteExt;
+
+use super::double::{Double, next, raw, read_head};
 use super::hosts::HOSTS;
 use super::*;
 
@@ -102,4 +104,57 @@ async fn an_operator_opens_a_host_to_webhooks_over_http_too() {
     for url in ["", "/hook", "ftp://api.test/", "https://u:p@api.test/", "https://api.test/#a", "https://"] {
         assert!(refused(&egress, url).await.starts_with("the URL is refused"), "{url}");
     }
+}
+
+/// Reports what it is asked for, and opens no tunnel.
+async fn proxy() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let (report, reports) = tokio::sync::mpsc::unbounded_channel();
+    let port = raw(move |mut stream| {
+        let report = report.clone();
+        async move {
+            let head = read_head(&mut stream).await;
+            report.send(head.lines().next().unwrap_or_default().to_owned()).unwrap();
+            stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    (format!("http://127.0.0.1:{port}"), reports)
+}
+
+/// A proxy alone would know where a name leads: so it is asked for addresses that were looked at here, and for nothing
+/// else.
+#[tokio::test]
+async fn a_proxy_is_asked_for_what_was_looked_at() {
+    let names: [(&str, &[&str]); 3] = [
+        ("meta.test", &["169.254.169.254"]),
+        ("mixed.test", &["93.184.216.34", "10.0.0.1"]),
+        ("far.test", &["93.184.216.34", "2606:2800:220:1::1"]),
+    ];
+    let (proxy, mut asked) = proxy().await;
+    let config =
+        EgressConfig { proxy: Some(proxy), resolver: Some(resolver(&names)), ..EgressConfig::default() };
+    let egress = webhooks(config);
+    for url in ["https://meta.test/", "https://mixed.test/", "https://127.0.0.1/", "https://localhost/"] {
+        refused(&egress, url).await;
+    }
+    let unknown = egress.post(own("https://unknown.test/"), LIMIT).await.unwrap_err();
+    assert!(unknown.message.contains("cannot be resolved"), "{unknown}");
+    let failed = egress.post(own("https://far.test:8443/"), LIMIT).await.unwrap_err();
+    assert_eq!(failed.kind, EgressErrorKind::Connect, "{failed}");
+    for address in ["93.184.216.34", "[2606:2800:220:1::1]"] {
+        assert_eq!(next(&mut asked).await.unwrap(), format!("CONNECT {address}:8443 HTTP/1.1"));
+    }
+    assert!(asked.try_recv().is_err(), "the refused did not come to it");
+}
+
+/// Also from one attempt to the next.
+#[tokio::test]
+async fn a_name_that_changes_its_answer_leads_nowhere_behind_a_proxy() {
+    let (proxy, mut asked) = proxy().await;
+    let resolver = Some(Arc::new(Turncoat::default()) as Arc<dyn Resolve>);
+    let egress = webhooks(EgressConfig { proxy: Some(proxy), resolver, ..EgressConfig::default() });
+    egress.post(own("https://turn.test/"), LIMIT).await.unwrap_err();
+    refused(&egress, "https://turn.test/").await;
+    assert_eq!(next(&mut asked).await.unwrap(), "CONNECT 192.88.98.1:443 HTTP/1.1");
+    assert!(asked.try_recv().is_err());
 }
