@@ -9,6 +9,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 
+use crate::hex;
 use crate::time::Rng;
 
 const PREFIX: &str = "hp_master_";
@@ -77,7 +78,7 @@ impl MasterKey {
         let mut hash = Sha256::new();
         hash.update(b"hardpoint master key id\0");
         hash.update(bytes);
-        Self { id: format!("mk_{}", hex(&hash.finalize()[..ID_BYTES])), bytes }
+        Self { id: format!("mk_{}", hex::show(&hash.finalize()[..ID_BYTES])), bytes }
     }
 
     /// A key as it stands in a file or the environment.
@@ -117,7 +118,7 @@ impl MasterKey {
 
     /// The whole text, to be kept where nobody else reads it.
     pub fn reveal(&self) -> String {
-        let digits = hex(&self.bytes);
+        let digits = hex::show(&self.bytes);
         format!("{PREFIX}{digits}{}", checksum(&digits))
     }
 
@@ -215,10 +216,6 @@ fn bound_to(place: &[&str]) -> Vec<u8> {
 
 fn checksum(digits: &str) -> String {
     format!("{:08x}", crc32fast::hash(digits.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::hex;
 use crate::time::Timestamp;
 
 /// How far the time of a signature may be from the present, so that what was once overheard is worth nothing later.
@@ -33,7 +34,8 @@ pub fn verify(header: &str, body: &[u8], secret: &str, now: Timestamp) -> Result
     let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
     let time = parts().find_map(|(name, text)| (name == "t").then_some(text)).ok_or(Unsigned::Missing)?;
     let seconds = time.parse::<i64>().map_err(|_| Unsigned::Missing)?;
-    let mut signatures = parts().filter_map(|(name, text)| if name == "v1" { unhex(text) } else { None });
+    let mut signatures =
+        parts().filter_map(|(name, text)| if name == "v1" { hex::parse::<32>(text) } else { None });
     let first = signatures.next().ok_or(Unsigned::Missing)?;
     // A key of any length will do.
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| Unsigned::Mismatch)?;
@@ -50,20 +52,6 @@ pub fn verify(header: &str, body: &[u8], secret: &str, now: Timestamp) -> Result
     Ok(())
 }
 
-/// 32 bytes in hex; none for anything else.
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let pairs = text.as_bytes().chunks_exact(2);
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +62,7 @@ mod tests {
     fn signed(time: &str, body: &[u8], secret: &str) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(&[time.as_bytes(), b".", body].concat());
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::show(&mac.finalize().into_bytes())
     }
 
     fn judged(header: &str, seconds: i64) -> Result<(), Unsigned> {

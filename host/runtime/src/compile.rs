@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hardpoint_domain::hex;
 use rustix::mm::{Advice, madvise};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use sha2::{Digest, Sha256};
@@ -246,7 +247,7 @@ fn engine_key(engine: &Engine) -> String {
     let mut hasher = Sha(Sha256::new());
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
     let digest = hasher.0.finalize();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::show(&digest[..8])
 }
 
 /// Creates the folder if need be and takes everybody else's rights to it away.

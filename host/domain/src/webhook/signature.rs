@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::hex;
 use crate::time::{Rng, Timestamp};
 
 const PREFIX: &str = "whsec_";
@@ -71,7 +72,7 @@ pub fn headers(
         let mac = secret.mac(&[id.as_bytes(), b".", time.as_bytes(), b".", body]);
         format!("v1,{}", STANDARD.encode(mac))
     });
-    let plain = secrets.iter().map(|secret| hex(&secret.mac(&[time.as_bytes(), b".", body])));
+    let plain = secrets.iter().map(|secret| hex::show(&secret.mac(&[time.as_bytes(), b".", body])));
     let plain = plain.fold(format!("t={time}"), |all, mac| format!("{all},v1={mac}"));
     [
         ("webhook-id", id.to_owned()),
@@ -80,10 +81,6 @@ pub fn headers(
         ("x-secureai-signature", plain.clone()),
         ("x-hardpoint-signature", plain),
     ]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

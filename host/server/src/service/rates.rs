@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hardpoint_domain::hex;
 use hardpoint_domain::model::{Model, Prices};
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::rates::{self, RateVersion};
@@ -23,7 +24,7 @@ impl Rates {
     pub fn of(models: &[Model]) -> Self {
         let prices = models.iter().map(|model| (model.id.clone(), model.prices)).collect();
         let digest = Sha256::digest(json(&prices));
-        let version: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let version = hex::show(&digest[..8]);
         Self { version: version.into(), prices }
     }
 

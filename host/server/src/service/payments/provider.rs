@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hardpoint_domain::grant::{HttpRule, Permissions, SecretRule};
+use hardpoint_domain::hex;
 use hardpoint_domain::origin::Origin;
 use hardpoint_domain::signature::{self, Unsigned};
 use hardpoint_domain::time::Timestamp;
@@ -170,8 +171,7 @@ fn idempotency_key(path: &str, form: &str, name: &[&str]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("hardpoint-{hex}")
+    format!("hardpoint-{}", hex::show(&hash.finalize()))
 }
 
 fn read<T: DeserializeOwned>(status: u16, body: &[u8], key: &SecretText) -> Result<T, Failed> {
