@@ -289,7 +289,7 @@ pub async fn reload_one(
 async fn note_reload(app: &App, caller: &Caller, target: Target) -> Result<(), ApiError> {
     let kind = "plugin.reload_requested";
     let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, Value::Null);
-    Ok(audit::note(app, event).await?)
+    Ok(audit::note(&app.store, event).await?)
 }
 
 /// Shows what a plugin logged, over all its versions, since the server started; with `follow` as a stream of

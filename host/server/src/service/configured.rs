@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use hardpoint_domain::event::Target;
 use hardpoint_domain::time::{Clock, Rng};
-use hardpoint_store::{Lane, Store};
+use hardpoint_store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -55,9 +55,7 @@ pub async fn note(
         let target = Target::new("host", host);
         let mut event = Author::system().event(clock.now(), rng, "config.loaded", target, Value::from(after));
         event.before = Some(Value::from(before));
-        let write =
-            store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await }));
-        write.await.context("the store cannot be written")?;
+        audit::note(store, event).await.context("the store cannot be written")?;
     }
     // After the event: should this host end in between, the next one tells it again.
     write(&path, &loaded).with_context(|| format!("{} cannot be written", path.display()))
@@ -74,7 +72,7 @@ pub async fn look_again(app: &App, patience: Duration) {
     let (target, about) = (events::plugin("*"), json!({ "signal": "SIGHUP", "live": after }));
     let mut event = Author::system().event(app.clock.now(), &*app.rng, "plugin.reloaded", target, about);
     event.before = Some(json!({ "live": before }));
-    if let Err(error) = audit::note(app, event).await {
+    if let Err(error) = audit::note(&app.store, event).await {
         tracing::error!(%error, "what a signal changed is not in the audit log");
     }
 }

@@ -204,7 +204,7 @@ pub async fn export(
     let event = Event { organization_id: of.or_else(|| Some(caller.organization_id.clone())), ..event };
     // It is not part of what it tells of.
     let before = before.unwrap_or_else(|| place(&event));
-    super::note(app, event).await?;
+    super::note(&app.store, event).await?;
     Ok(Stream { app: app.clone(), search, before, left: limit.unwrap_or(i64::MAX) })
 }
 

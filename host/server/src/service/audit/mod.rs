@@ -11,8 +11,6 @@ use hardpoint_domain::seal::Keyring;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints};
 
-use crate::state::App;
-
 /// Events that get their numbers in one transaction.
 const BATCH: u32 = 256;
 
@@ -20,8 +18,8 @@ const BATCH: u32 = 256;
 ///
 /// # Errors
 /// The store's: then it should not be done.
-pub async fn note(app: &App, event: Event) -> Result<(), StoreError> {
-    app.store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await })).await
+pub async fn note(store: &Store, event: Event) -> Result<(), StoreError> {
+    store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await })).await
 }
 
 /// Gives every event that is there its place in the chain. Tells the last place after each transaction.

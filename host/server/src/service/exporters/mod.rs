@@ -120,7 +120,7 @@ async fn note(
     let (kind, target) = ("audit_log.exported", Target::new("exporter", exporter));
     let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, asked);
     let organization_id = organization.or_else(|| Some(caller.organization_id.clone()));
-    Ok(audit::note(app, Event { organization_id, ..event }).await?)
+    Ok(audit::note(&app.store, Event { organization_id, ..event }).await?)
 }
 
 /// Whose events, and of which workspace, of what was asked for.

@@ -23,6 +23,7 @@ use crate::error::ApiError;
 use crate::service::accounts::workspaces::{is_live, is_unbound};
 use crate::service::accounts::{Accounts, Principal, shown, text};
 use crate::service::mail::Post;
+use crate::service::audit;
 use crate::state::App;
 
 /// Endpoints that an organisation may have.
@@ -261,9 +262,7 @@ impl Webhooks {
         let event = by.author().event(self.clock.now(), &*self.rng, "webhook.refused", target, reason);
         let organization_id = Some(endpoint.organization_id.clone());
         let event = Event { organization_id, outcome: Outcome::Refused, ..event };
-        let write =
-            self.store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await }));
-        write.await?;
+        audit::note(&self.store, event).await?;
         let message = format!("Nothing is sent to this 'url': {}.", refusal.message);
         Err(ApiError::impossible("url", "address", message))
     }
