@@ -141,6 +141,28 @@ async fn only_the_kinds_that_were_named() {
     assert_eq!(kinds(&double), ["key.created", "key.created"]);
 }
 
+/// Whoever asked for a test may leave before it is over: something was sent all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_is_an_event_before_anything_is_sent() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = app(&silent.local_addr().unwrap().to_string()).await;
+    let mut body = wanted("team");
+    body["events"] = json!(["none.of.these"]);
+    let made = app.post(ALL, &body).await.expect(201);
+    let path = format!("{ALL}/{}/test", id(&made));
+    let no_options = json!({});
+    let connection = tokio::select! {
+        answer = app.post(&path, &no_options) => panic!("nobody answers it: {}", answer.text()),
+        connection = silent.accept() => connection.unwrap(),
+    };
+    let mut conn = app.app().store.read().await.unwrap();
+    let all = events::list(&mut conn, None, None, 100).await.unwrap();
+    let tested =
+        all.iter().find(|stored| stored.event.kind == "siem_destination.tested").expect("it is told");
+    assert_eq!(tested.event.target.id, id(&made));
+    drop(connection);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_tells_what_became_of_it() {
     let (double, address) = Double::start().await;

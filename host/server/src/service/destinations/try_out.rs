@@ -1,9 +1,8 @@
 //! One made-up event to a destination, while somebody waits for what becomes of it.
 
 use hardpoint_domain::destination::Verdict;
-use hardpoint_store::destinations::Destination;
 use hardpoint_store::events::StoredEvent;
-use hardpoint_store::{Lane, secrets};
+use hardpoint_store::secrets;
 use serde_json::json;
 
 use super::run::{Try, shown};
@@ -11,6 +10,7 @@ use super::{Destinations, about};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::accounts::Principal;
+use crate::service::audit;
 use crate::service::events::Author;
 use crate::service::exporters::outgoing;
 use crate::state::App;
@@ -37,6 +37,10 @@ pub async fn try_out(app: &App, caller: &Caller, id: &str) -> Result<TriedOut, A
     let event = about(&Author::from(caller), &destination, "siem_destination.tested", note, now, &*app.rng);
     let body = serde_json::to_vec(&event).map_err(ApiError::internal)?;
     let event_id = event.id.clone();
+    // First: who asked may leave while it is sent.
+    let asked = json!({ "event_id": event_id });
+    let note = about(&Author::from(caller), &destination, "siem_destination.tested", asked, now, &*app.rng);
+    audit::note(&app.store, note).await?;
     let attempt = Try { app, destination: &destination, saved: None };
     let reason = match attempt.exporter(&stored) {
         Err(reason) => Some(reason),
@@ -51,22 +55,5 @@ pub async fn try_out(app: &App, caller: &Caller, id: &str) -> Result<TriedOut, A
             }
         }
     };
-    let tried = TriedOut { event_id, reason: reason.map(|reason| shown(&reason)) };
-    note_down(app, caller, &destination, &tried).await?;
-    Ok(tried)
-}
-
-/// Somebody sent something to the outside.
-async fn note_down(
-    app: &App,
-    caller: &Caller,
-    destination: &Destination,
-    tried: &TriedOut,
-) -> Result<(), ApiError> {
-    let after = json!({ "event_id": tried.event_id, "delivered": tried.reason.is_none() });
-    let (author, now) = (Author::from(caller), app.clock.now());
-    let event = about(&author, destination, "siem_destination.tested", after, now, &*app.rng);
-    let write =
-        app.store.write(Lane::Request, move |tx| Box::pin(async move { tx.append(&event, &[]).await }));
-    Ok(write.await?)
+    Ok(TriedOut { event_id, reason: reason.map(|reason| shown(&reason)) })
 }
