@@ -20,6 +20,7 @@ pub mod made_once;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
+pub mod replaced;
 pub mod router;
 pub mod serve;
 pub mod service;

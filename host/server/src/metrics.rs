@@ -15,7 +15,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -36,6 +36,7 @@ pub struct Metrics {
     durations: Family<RouteLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
     reloads: Family<OutcomeLabels, Counter>,
+    broken_audit_log: Gauge,
     /// What is delivered, and what waits for that.
     pub deliveries: Deliveries,
 }
@@ -80,12 +81,16 @@ impl Metrics {
             "Components that were tried, by what became of them",
             reloads.clone(),
         );
+        let broken_audit_log = Gauge::default();
+        let help =
+            "1 where the audit log does not go on from what this host signed, and is not signed any more";
+        registry.register("audit_log_broken", help, broken_audit_log.clone());
         let deliveries = Deliveries::default();
         deliveries.register(&mut registry);
         registry.register_collector(Box::new(Outbound(runtime.clone())));
         registry.register_collector(Box::new(Plugins(runtime)));
         registry.register_collector(Box::new(Process));
-        Self { registry, requests, durations, tokens, reloads, deliveries }
+        Self { registry, requests, durations, tokens, reloads, broken_audit_log, deliveries }
     }
 
     /// Counts a request that ended. Paths that match no route share one label: strangers choose them.
@@ -111,6 +116,11 @@ impl Metrics {
     /// Counts a component that was tried.
     pub fn plugin_load(&self, outcome: &'static str) {
         self.reloads.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Whether the audit log is not what this host signed.
+    pub fn audit_log_is_broken(&self, is_broken: bool) {
+        self.broken_audit_log.set(is_broken.into());
     }
 
     /// The text for a scraper.

@@ -1,8 +1,9 @@
 //! Whether the audit log is what it was: all of it is read, in pages, and compared with what was signed.
 
 use hardpoint_domain::chain::checkpoint::{Checkpoint, PublicKey};
-use hardpoint_domain::chain::verify::{Report, Verifier};
+use hardpoint_domain::chain::verify::{Finding, Report, Verifier};
 
+use crate::chain::Head;
 use crate::{Conn, Store, StoreError, chain, checkpoints};
 
 /// Rows read at a time.
@@ -50,6 +51,23 @@ pub async fn verify(
     let report = verifier.finish(head.seq, &head.hash);
     let unnumbered = u64::try_from(checkpoints::count_unnumbered(&mut conn).await?).unwrap_or(0);
     Ok(Integrity { report, unnumbered })
+}
+
+/// Whether the chain goes on to `head` from what was signed; if not, the first place where it does not.
+pub async fn broken_behind(
+    conn: &mut Conn,
+    signed: Checkpoint,
+    head: &Head,
+) -> Result<Option<Finding>, StoreError> {
+    let mut at = signed.seq.saturating_sub(1);
+    let mut verifier = Verifier::behind(signed);
+    loop {
+        let rows = checkpoints::rows(conn, at, head.seq, PAGE).await?;
+        let Some(last) = rows.last() else { break };
+        at = last.seq;
+        rows.iter().for_each(|row| verifier.take(row));
+    }
+    Ok(verifier.finish(head.seq, &head.hash).broken())
 }
 
 /// The checkpoints of places after `at` and up to `end`.

@@ -116,6 +116,15 @@ pub struct Report {
 }
 
 impl Report {
+    /// The first place where the links themselves do not fit. What became of bodies and columns is told however the
+    /// chain goes on; what was linked anew and then signed is not.
+    pub fn broken(&self) -> Option<Finding> {
+        let is_of_links =
+            |found: &&Finding| !matches!(found.fault, Fault::Edited | Fault::Disagrees | Fault::Erased);
+        let untold = || self.findings.last().filter(|_| self.more_findings > 0);
+        self.findings.iter().find(is_of_links).or_else(untold).copied()
+    }
+
     /// Whether everything fits.
     pub fn is_intact(&self) -> bool {
         self.findings.is_empty()
@@ -169,6 +178,12 @@ impl Verifier {
             this.expect(checkpoint);
         }
         this
+    }
+
+    /// From a checkpoint's place on: what stands before it was looked at when it was signed.
+    pub fn behind(signed: Checkpoint) -> Self {
+        let before = signed.seq.saturating_sub(1);
+        Self { at: before, previous: None, proven: before, ..Self::new([], vec![signed]) }
     }
 
     /// A checkpoint of the database, of a place that is still to come.

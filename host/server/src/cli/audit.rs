@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Common, Failure, block_on, print_json};
 use crate::api::audit_integrity::IntegrityReport;
 use crate::config::Config;
-use crate::service::audit::{self, AuditKeys};
+use crate::service::audit::{AuditKeys, signing};
 use crate::service::host_key;
 use crate::start::{open_store, open_store_to_read};
 use crate::system;
@@ -69,7 +69,8 @@ pub(super) fn run(common: &Common, command: Command) -> Result<(), Failure> {
 }
 
 async fn verify(config: &Config, from: Option<&Path>, shown: &Shown) -> Result<(), Failure> {
-    let kept = from.map(read_kept).transpose()?.unwrap_or_default();
+    let mut kept = from.map(read_kept).transpose()?.unwrap_or_default();
+    kept.extend(signing::last(&config.server.data)?.filter(|last| !kept.contains(last)));
     let known = AuditKeys::of(&host_key::known(config)?).known();
     let store = to_read(config).await?;
     let progress = Progress::new();
@@ -162,7 +163,7 @@ async fn sign(config: &Config) -> Result<(), Failure> {
     let store = open_store(config, &clock).await?;
     let signed = async {
         audit::number_all(&store, |_| {}).await?;
-        audit::checkpoint(&store, &keys, clock.now()).await
+        signing::checkpoint(&store, &keys, &config.server.data, clock.now()).await
     };
     let signed = signed.await;
     store.close().await;

@@ -2,7 +2,6 @@
 //! each host reads a configuration of its own. And what a signal to look again has changed.
 
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::audit;
 use super::events::{self, Author};
 use crate::config::Config;
+use crate::replaced;
 use crate::state::App;
 use crate::worker::reload::Retry;
 
@@ -58,7 +58,7 @@ pub async fn note(
         audit::note(store, event).await.context("the store cannot be written")?;
     }
     // After the event: should this host end in between, the next one tells it again.
-    write(&path, &loaded).with_context(|| format!("{} cannot be written", path.display()))
+    replaced::write(&path, &loaded).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Looks through the plugins folder because a signal asked for it, and tells where something else is live then.
@@ -117,15 +117,6 @@ fn read(path: &Path) -> io::Result<Option<Configured>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn write(path: &Path, loaded: &Configured) -> io::Result<()> {
-    let unfinished = path.with_extension("part");
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
-    serde_json::to_writer(&file, loaded)?;
-    file.sync_all()?;
-    std::fs::rename(unfinished, path)
 }
 
 #[cfg(test)]

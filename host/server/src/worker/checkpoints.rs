@@ -1,4 +1,5 @@
-//! Signs what the audit log's chain is, now and then: what was signed cannot be changed unseen by who lacks the key.
+//! Signs what the audit log's chain is, now and then: what was signed cannot be changed unseen by who lacks the key, or
+//! has the database and not what this host keeps of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use hardpoint_store::{chain, checkpoints};
 
 use super::Rounds;
-use crate::service::audit;
+use crate::service::audit::signing::{self, Broken};
 use crate::state::App;
 
 /// How often it is looked whether a checkpoint is due.
@@ -20,8 +21,18 @@ const AGE: Duration = Duration::from_secs(300);
 pub async fn run(app: Arc<App>) {
     let mut rounds = Rounds::every(PERIOD, &app);
     while rounds.next().await {
-        if let Err(error) = sign_due(&app).await {
-            tracing::warn!(error = format!("{error:#}"), "the audit log was not signed; it is tried again");
+        match sign_due(&app).await {
+            Ok(()) => app.metrics.audit_log_is_broken(false),
+            Err(error) if error.is::<Broken>() => {
+                app.metrics.audit_log_is_broken(true);
+                tracing::error!(%error, "the audit log was changed");
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the audit log was not signed; it is tried again"
+                );
+            }
         }
     }
 }
@@ -43,7 +54,7 @@ pub async fn sign_due(app: &App) -> anyhow::Result<()> {
         }
     };
     if is_due {
-        audit::checkpoint(&app.store, &app.audit_keys, now).await?;
+        signing::checkpoint(&app.store, &app.audit_keys, &app.config.server.data, now).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use hardpoint_server::service::audit::signing::Broken;
 use hardpoint_server::worker::{checkpoints, retention, sequencer};
 use hardpoint_store::testing::{damage, raw};
 use hardpoint_store::{Durability, Lane, Store, StoreConfig};
@@ -301,7 +302,7 @@ async fn checkpoints_that_are_kept_elsewhere_show_what_the_log_itself_does_not()
                  1 kept elsewhere, the last at 4
     Everything fits.
     Not covered:
-    - What came after number 4, the last checkpoint that was kept elsewhere: its end may have been cut off, or all of it been linked anew by who has the host's key.
+    - What came after number 4, the last checkpoint that was kept outside the database: its end may have been cut off, or all of it been linked anew.
     - Whether what was written was true when it was written, and whether all was written that happened. Who can write to the database can add events that have no number yet, and they are linked as if they had happened: one that tells of a purge accounts for bodies that were erased.
     ");
 
@@ -317,6 +318,9 @@ async fn checkpoints_that_are_kept_elsewhere_show_what_the_log_itself_does_not()
 
     std::fs::write(folder.path().join("none.jsonl"), "{}").unwrap();
     let wrong = run(&["audit", "verify", "--from", "none.jsonl"]);
+    let cut = run(&["audit", "verify"]);
+    assert_eq!(cut.status.code(), Some(1), "the data folder has a checkpoint too");
+    std::fs::remove_file(folder.path().join("data/signed.json")).unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
 }
 
@@ -330,6 +334,40 @@ async fn bodies_are_purged_after_their_time_and_the_chain_holds() {
     let put = async |key: &str, path: &str, body: Value| -> Answer {
         app.ask(key, Method::PUT, path, Some(&body)).await
     };
+/// Who has the database links the log anew and takes the checkpoints out of it: the host, which has the key, does not
+/// sign that for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_linked_anew_is_not_signed() {
+    let app = TestApp::start().await;
+    for name in ["One", "Two"] {
+        app.tenant(name).await;
+    }
+    sequencer::number_all(app.app()).await.unwrap();
+    // Whatever a worker signed at the start, another one is due.
+    app.clock().advance(Duration::from_secs(301));
+    checkpoints::sign_due(app.app()).await.unwrap();
+    let count = async || {
+        let mut conn = app.app().store.read().await.unwrap();
+        hardpoint_store::checkpoints::after(&mut conn, 0, i64::MAX, 100).await.unwrap().len()
+    };
+    assert!(count().await >= 1);
+    let rewritten = damage::rewritten(&app.app().store, 2).await.unwrap();
+    sql(&app, format!("DELETE FROM audit_checkpoints; {rewritten}").leak()).await;
+    app.tenant("Three").await;
+    sequencer::number_all(app.app()).await.unwrap();
+
+    let refused = checkpoints::sign_due(app.app()).await.unwrap_err();
+    assert!(refused.is::<Broken>(), "{refused:#}");
+    assert!(refused.to_string().contains("rewritten"), "{refused}");
+    assert_eq!(count().await, 0);
+    let checked = app.get("/api/v1/audit-logs/integrity").await.expect(200);
+    assert_eq!(checked["findings"][0]["fault"], "rewritten", "{checked:#}");
+    // Only an operator, at the data folder, makes it begin anew.
+    std::fs::remove_file(app.app().config.server.data.join("signed.json")).unwrap();
+    checkpoints::sign_due(app.app()).await.unwrap();
+    assert!(count().await >= 1);
+}
+
     let days = |days: i64| json!({ "audit_log_retention_days": days });
     assert_eq!(app.get_as(&mine.key, &path(&mine)).await.expect(200)["audit_log_retention_days"], 365);
     for wrong in [365, 3_651, 0, -1] {

@@ -1,6 +1,11 @@
 //! What somebody who has the database may do to the log, and how it comes to refuse what is to be written, for
 //! [`raw`](super::raw).
 
+use hardpoint_domain::chain::{self as links, GENESIS, Place};
+use hardpoint_domain::hex;
+
+use crate::{Engine, Store, StoreError, chain, checkpoints};
+
 /// Another body for the fourth event.
 pub const EDITED_4: &str = "UPDATE events SET body = body_hash WHERE seq = 4";
 /// The second event is gone.
@@ -17,3 +22,34 @@ pub const REFUSED_PLUGINS: &str =
     "CREATE TRIGGER refused BEFORE UPDATE ON plugins BEGIN SELECT RAISE(ABORT, 'refused'); END";
 /// It does not any more.
 pub const PLUGINS_AGAIN: &str = "DROP TRIGGER refused";
+
+/// The statements that edit an event and link all from there on anew, as who has the database and no key would.
+pub async fn rewritten(store: &Store, from: i64) -> Result<String, StoreError> {
+    let mut conn = store.read().await?;
+    let head = chain::head(&mut conn).await?;
+    let mut rows = checkpoints::rows(&mut conn, from - 2, head.seq, u32::MAX).await?;
+    let before = if from > 1 { Some(rows.remove(0)) } else { None };
+    let mut previous = before.map_or(GENESIS.to_vec(), |row| row.hash);
+    let mut sql = format!("UPDATE events SET kind = 'key.forged' WHERE seq = {from};");
+    for row in &rows {
+        let place = Place {
+            seq: row.seq,
+            id: &row.id,
+            time: row.time,
+            organization_id: row.organization_id.as_deref(),
+            kind: if row.seq == from { "key.forged" } else { &row.kind },
+            body_hash: &row.body_hash,
+        };
+        previous = links::link(&previous, &place).to_vec();
+        sql += &format!("UPDATE events SET hash = {} WHERE seq = {};", bytes(store, &previous), row.seq);
+    }
+    Ok(sql + &format!("UPDATE audit_head SET hash = {}", bytes(store, &previous)))
+}
+
+/// Bytes as each database writes them.
+fn bytes(store: &Store, bytes: &[u8]) -> String {
+    match store.engine() {
+        Engine::Sqlite => format!("x'{}'", hex::show(bytes)),
+        Engine::Postgres => format!("'\\x{}'::bytea", hex::show(bytes)),
+    }
+}

@@ -3,14 +3,14 @@
 
 use std::io::Write;
 
+use hardpoint_domain::chain::Hash;
 use hardpoint_domain::chain::checkpoint::{Checkpoint, Signer};
 use hardpoint_domain::chain::verify::{Fault, Finding};
-use hardpoint_domain::chain::{self as links, Place};
-use hardpoint_domain::hex;
 use hardpoint_domain::seal::MasterKey;
 use hardpoint_domain::time::Rng;
-use hardpoint_store::integrity::{Integrity, verify};
-use hardpoint_store::{Engine, Lane, checkpoints};
+use hardpoint_store::integrity::{Integrity, broken_behind, verify};
+use hardpoint_store::testing::damage;
+use hardpoint_store::{Lane, chain, checkpoints};
 use tokio::time::Instant;
 
 use crate::chain::number;
@@ -96,7 +96,7 @@ impl Log {
         verify(&self.db.store, vec![self.signer.public_key()], kept, |_, _| ()).await.unwrap()
     }
 
-    async fn hash_at(&self, seq: i64) -> links::Hash {
+    async fn hash_at(&self, seq: i64) -> Hash {
         let rows =
             checkpoints::rows(&mut self.db.store.read().await.unwrap(), seq - 1, seq, 1).await.unwrap();
         rows[0].hash.clone().try_into().unwrap()
@@ -115,34 +115,27 @@ impl Log {
         self.restore().await;
     }
 
-    /// The statements that edit an event and link all from there on anew, as who has the database and no key would.
-    async fn rewritten(&self, from: i64) -> String {
-        let mut conn = self.db.store.read().await.unwrap();
-        let mut rows = checkpoints::rows(&mut conn, from - 1, self.count, u32::MAX).await.unwrap();
-        "key.created".clone_into(&mut rows[0].kind);
-        let mut previous = self.hash_at(from - 1).await.to_vec();
-        let mut sql = format!("UPDATE events SET kind = 'key.created' WHERE seq = {from};");
-        for row in &rows {
-            let place = Place {
-                seq: row.seq,
-                id: &row.id,
-                time: row.time,
-                organization_id: row.organization_id.as_deref(),
-                kind: &row.kind,
-                body_hash: &row.body_hash,
-            };
-            previous = links::link(&previous, &place).to_vec();
-            sql += &format!("UPDATE events SET hash = {} WHERE seq = {};", self.bytes(&previous), row.seq);
+    /// Does this to the log, and fails unless this is where it does not go on from checkpoints of these places.
+    async fn breaks(&self, sql: &str, seq: i64, expected: &[(i64, Option<Fault>)]) {
+        let mut signed = Vec::new();
+        for (from, fault) in expected.iter().filter(|(from, _)| *from > 0) {
+            signed.push((self.signed(*from).await, fault));
         }
-        sql + &format!("UPDATE audit_head SET hash = {}", self.bytes(&previous))
+        self.db.direct().await.run(sql).await;
+        let mut conn = self.db.store.read().await.unwrap();
+        let head = chain::head(&mut conn).await.unwrap();
+        for (checkpoint, fault) in signed {
+            let from = checkpoint.seq;
+            let found = broken_behind(&mut conn, checkpoint, &head).await.unwrap();
+            assert_eq!(found.map(|found| found.fault), *fault, "{sql} at {seq}, from {from}");
+        }
+        drop(conn);
+        self.restore().await;
     }
 
-    /// Bytes as each database writes them.
-    fn bytes(&self, bytes: &[u8]) -> String {
-        match self.db.store.engine() {
-            Engine::Sqlite => format!("x'{}'", hex::show(bytes)),
-            Engine::Postgres => format!("'\\x{}'::bytea", hex::show(bytes)),
-        }
+    /// The statements that edit an event and link all from there on anew, as who has the database and no key would.
+    async fn rewritten(&self, from: i64) -> String {
+        damage::rewritten(&self.db.store, from).await.unwrap()
     }
 }
 
@@ -205,6 +198,12 @@ async fn what_is_done_to_the_log_is_found(db: Fixture) {
         let from = (last - places.up_to(last.min(300) - 2)).max(2);
         let rewrite = log.rewritten(from).await;
         log.finds("a rewritten tail", &rewrite, Fault::Rewritten, from, vec![kept]).await;
+        log.breaks(&rewrite, from, &[(from - 1, None), (from, Some(Fault::Rewritten))]).await;
+        log.breaks(&whole, b, &[(b, None), (b + 1, Some(Fault::Truncated))]).await;
+        log.breaks(&swap, a, &[(a - 1, Some(Fault::Unlinked)), (b, Some(Fault::Rewritten))]).await;
+        log.breaks(&delete, a, &[(a - 1, Some(Fault::Missing)), (a + 1, None)]).await;
+        // It is told all the same, and the link covers the body that was.
+        log.breaks(&edit, a, &[(a - 1, None)]).await;
     }
     assert!(log.verified(vec![]).await.report.is_intact(), "as it was");
 }

@@ -9,6 +9,7 @@ use hardpoint_store::StoreError;
 use hardpoint_store::integrity::{Integrity, verify};
 use tokio::sync::Mutex;
 
+use super::signing;
 use crate::state::App;
 
 /// How long an answer is good for others who ask.
@@ -20,11 +21,11 @@ pub fn not_covered(checked: &Integrity) -> Vec<String> {
     let mut told = vec![
         match last_kept {
             Some(seq) => format!(
-                "What came after number {seq}, the last checkpoint that was kept elsewhere: its end may have been \
-                 cut off, or all of it been linked anew by who has the host's key."
+                "What came after number {seq}, the last checkpoint that was kept outside the database: its end may \
+                 have been cut off, or all of it been linked anew."
             ),
-            None => "Without a checkpoint that was kept elsewhere: whether the log's end was cut off together with \
-                     its checkpoints, or all of it been linked and signed anew by who has the host's key."
+            None => "Without a checkpoint that was kept outside the database: whether the log's end was cut off \
+                     together with its checkpoints, or all of it been linked anew."
                 .to_owned(),
         },
         "Whether what was written was true when it was written, and whether all was written that happened. Who can \
@@ -62,13 +63,14 @@ impl Checks {
     /// The store's.
     pub async fn of(&self, app: &App) -> Result<Found, StoreError> {
         let (latest, clock, store) = (Arc::clone(&self.0), Arc::clone(&app.clock), app.store.clone());
-        let known = app.audit_keys.known();
+        let (known, data) = (app.audit_keys.known(), app.config.server.data.clone());
         let check = tokio::spawn(async move {
             let mut latest = latest.lock_owned().await;
             if let Some(found) = latest.as_ref().filter(|(_, at)| clock.now().since(*at) < GOOD_FOR) {
                 return Ok(found.clone());
             }
-            let found = Arc::new(verify(&store, known, Vec::new(), |_, _| ()).await?);
+            let kept = signing::last(&data).map_err(|error| StoreError::Corrupt(format!("{error:#}")))?;
+            let found = Arc::new(verify(&store, known, kept.into_iter().collect(), |_, _| ()).await?);
             // As it ended: those who waited for it all the while need no other one.
             Ok(latest.insert((found, clock.now())).clone())
         });

@@ -3,13 +3,12 @@
 pub mod integrity;
 pub mod log;
 pub mod retention;
+pub mod signing;
 
-use anyhow::Context;
-use hardpoint_domain::chain::checkpoint::{Checkpoint, PublicKey, Signer};
+use hardpoint_domain::chain::checkpoint::{PublicKey, Signer};
 use hardpoint_domain::event::Event;
 use hardpoint_domain::seal::Keyring;
-use hardpoint_domain::time::Timestamp;
-use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints};
+use hardpoint_store::{Lane, Store, StoreError, chain};
 
 /// Events that get their numbers in one transaction.
 const BATCH: u32 = 256;
@@ -54,30 +53,4 @@ impl AuditKeys {
     fn newest(&self) -> Option<&Signer> {
         self.signers.last()
     }
-}
-
-/// Signs what the chain is now, and keeps that. None while nothing is in the log.
-///
-/// # Errors
-/// If there is no key to sign with, or the store fails.
-pub async fn checkpoint(
-    store: &Store,
-    keys: &AuditKeys,
-    now: Timestamp,
-) -> anyhow::Result<Option<Checkpoint>> {
-    let head = chain::head(&mut store.read().await?).await?;
-    if head.seq == 0 {
-        return Ok(None);
-    }
-    let hash = head.hash.try_into().ok().context("the end of the audit log's chain is no hash")?;
-    let signer = keys.newest().context("there is no key to sign the audit log with")?;
-    let signed = signer.sign(head.seq, hash, now).context("the audit log could not be signed")?;
-    keep(store, signed.clone()).await?;
-    Ok(Some(signed))
-}
-
-async fn keep(store: &Store, checkpoint: Checkpoint) -> Result<(), StoreError> {
-    let write = store
-        .write(Lane::Bulk, move |tx| Box::pin(async move { checkpoints::insert(tx, &checkpoint).await }));
-    write.await
 }

@@ -1,0 +1,93 @@
+//! Signing what the audit log's chain is, where it goes on from what this host signed before. The last checkpoint is in
+//! the data folder: who has the database alone and links the log anew, with all checkpoints taken out of it, gets no
+//! signature for that.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use hardpoint_domain::chain::checkpoint::Checkpoint;
+use hardpoint_domain::chain::verify::Finding;
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints, integrity};
+
+use super::AuditKeys;
+use crate::replaced;
+
+/// The file's name in the data folder.
+const FILE: &str = "signed.json";
+
+/// The chain does not go on from what was signed last, and so is not signed.
+#[derive(Debug)]
+pub struct Broken {
+    found: Finding,
+    signed: i64,
+    file: PathBuf,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found: Finding { seq, to, fault }, signed, file } = self;
+        write!(
+            f,
+            "the audit log does not go on from number {signed}, the last that this host signed, and is not signed any \
+             more; {seq} to {to}: {}. `hardpoint audit verify --from` with checkpoints that were kept elsewhere tells \
+             how far it is what it was. Only where the database was replaced or put back to an earlier state on purpose: \
+             remove {}, and the next checkpoint is of what is there then",
+            fault.text(),
+            file.display()
+        )
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Signs what the chain is now, and keeps that. None while nothing is in the log, and never was.
+///
+/// # Errors
+/// [`Broken`]; or if there is no key to sign with, what was signed last cannot be read or kept, or the store fails.
+pub async fn checkpoint(
+    store: &Store,
+    keys: &AuditKeys,
+    data: &Path,
+    now: Timestamp,
+) -> anyhow::Result<Option<Checkpoint>> {
+    let file = data.join(FILE);
+    let head = follow(store, last(data)?, &file).await?;
+    if head.seq == 0 {
+        return Ok(None);
+    }
+    let hash = head.hash.try_into().ok().context("the end of the audit log's chain is no hash")?;
+    let signer = keys.newest().context("there is no key to sign the audit log with")?;
+    let signed = signer.sign(head.seq, hash, now).context("the audit log could not be signed")?;
+    keep(store, signed.clone()).await?;
+    replaced::write(&file, &signed).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(Some(signed))
+}
+
+/// What this host signed last.
+///
+/// # Errors
+/// If that cannot be read.
+pub fn last(data: &Path) -> anyhow::Result<Option<Checkpoint>> {
+    let file = data.join(FILE);
+    replaced::read(&file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+/// The end of the chain, which goes on from what was signed last.
+async fn follow(store: &Store, last: Option<Checkpoint>, file: &Path) -> anyhow::Result<chain::Head> {
+    let mut conn = store.read().await?;
+    let head = chain::head(&mut conn).await?;
+    let Some(last) = last else { return Ok(head) };
+    let signed = last.seq;
+    match integrity::broken_behind(&mut conn, last, &head).await? {
+        None => Ok(head),
+        Some(found) => Err(Broken { found, signed, file: file.to_owned() }.into()),
+    }
+}
+
+async fn keep(store: &Store, checkpoint: Checkpoint) -> Result<(), StoreError> {
+    let write = store
+        .write(Lane::Bulk, move |tx| Box::pin(async move { checkpoints::insert(tx, &checkpoint).await }));
+    write.await
+}
