@@ -51,6 +51,9 @@ pub struct Found {
     pub event: Event,
 }
 
+/// Nobody waits until more than these are counted.
+pub const COUNTED: i64 = 10_000;
+
 /// One before every moment, and one after.
 const FIRST: i64 = i64::MIN;
 const LAST: i64 = i64::MAX;
@@ -84,13 +87,11 @@ pub async fn page(
     let ((time, id), Window { limit, offset }) = (place(before), window);
     let found = match &search.text {
         None => {
-            let statement =
-                scope(search, [dialect::PAGE, dialect::PAGE_OF_ORGANIZATION, dialect::PAGE_OF_REQUEST]);
+            let statement = scope(search, dialect::PAGES);
             searched!(conn, fetch_all, Columns, statement, search, before, time, id, limit, offset)?
         }
         Some(text) => {
-            let statement =
-                scope(search, [dialect::FIND, dialect::FIND_OF_ORGANIZATION, dialect::FIND_OF_REQUEST]);
+            let statement = scope(search, dialect::FINDS);
             let (wanted, most) = (escaped(text), most(text));
             searched!(
                 conn, fetch_all, Columns, statement, search, before, time, id, limit, offset, wanted, most
@@ -105,17 +106,16 @@ pub async fn page(
     found.into_iter().map(read).collect()
 }
 
-/// How many there are; where text is looked for, among as many of the newest as it is looked for in.
+/// How many there are, or [`COUNTED`] where there are as many or more; where text is looked for, among as many of the
+/// newest as it is looked for in.
 pub async fn count(conn: &mut Conn, search: &Search) -> Result<i64, StoreError> {
     let (count,): (i64,) = match &search.text {
         None => {
-            let statement =
-                scope(search, [dialect::COUNT, dialect::COUNT_OF_ORGANIZATION, dialect::COUNT_OF_REQUEST]);
-            searched!(conn, fetch_one, (i64,), statement, search, None)?
+            let statement = scope(search, dialect::COUNTS);
+            searched!(conn, fetch_one, (i64,), statement, search, None, COUNTED)?
         }
         Some(text) => {
-            let statements =
-                [dialect::COUNT_FOUND, dialect::COUNT_FOUND_OF_ORGANIZATION, dialect::COUNT_FOUND_OF_REQUEST];
+            let statements = dialect::COUNTS_FOUND;
             let (statement, wanted, most) = (scope(search, statements), escaped(text), most(text));
             searched!(conn, fetch_one, (i64,), statement, search, None, wanted, most)?
         }
@@ -131,7 +131,7 @@ pub async fn looked_to(
 ) -> Result<Option<Cursor>, StoreError> {
     let Some(text) = &search.text else { return Ok(None) };
     let ((time, id), others) = (place(before), most(text) - 1);
-    let statement = scope(search, [dialect::END, dialect::END_OF_ORGANIZATION, dialect::END_OF_REQUEST]);
+    let statement = scope(search, dialect::ENDS);
     let ends = searched!(conn, fetch_all, (i64, String), statement, search, before, time, id, others)?;
     // The last, and one behind it.
     let [(time, id), _] = ends.as_slice() else { return Ok(None) };
@@ -154,11 +154,16 @@ fn most(text: &Text) -> i64 {
 }
 
 /// The statement that goes through least.
-fn scope(search: &Search, [all, of_organization, of_request]: [Statement; 3]) -> Statement {
-    match (&search.request_id, &search.organization_id) {
-        (Some(_), _) => of_request,
-        (None, Some(_)) => of_organization,
-        (None, None) => all,
+fn scope(
+    search: &Search,
+    [all, of_organization, of_target, of_actor, of_request]: [Statement; 5],
+) -> Statement {
+    match search {
+        Search { request_id: Some(_), .. } => of_request,
+        Search { target: Some(_), .. } => of_target,
+        Search { actor: Some(_), .. } => of_actor,
+        Search { organization_id: Some(_), .. } => of_organization,
+        _ => all,
     }
 }
 

@@ -47,23 +47,30 @@ macro_rules! statement {
     };
 }
 
-/// A page of those that are asked for, and how many there are; the same with the text `$13`, or `$9`, among the newest
+/// A page of those that are asked for, and how many there are, up to `$9`; the same with the text `$13`, or `$9`, among the newest
 /// `$14`, or `$10`; and the last of these, where they are one more than `$11`, with the one behind it.
 macro_rules! searches {
     ($($scope:literal: $page:ident $count:ident $find:ident $found:ident $end:ident,)*) => {
         $(
-            pub(crate) const $page: Statement = searches!(@ same $page,
+            const $page: Statement = searches!(@ same $page,
                 "SELECT seq, hash, body", before!($scope), " LIMIT $11 OFFSET $12");
-            pub(crate) const $count: Statement = searches!(@ same $count, "SELECT COUNT(*)", asked!($scope), "");
-            pub(crate) const $find: Statement = searches!(@ looks $find, "$13",
+            const $count: Statement = searches!(@ same $count, "SELECT COUNT(*) FROM (SELECT id", asked!($scope), " LIMIT $9) AS looked");
+            const $find: Statement = searches!(@ looks $find, "$13",
                 "SELECT seq, hash, body FROM (SELECT time, id, seq, hash, body", before!($scope),
                 " LIMIT $14) AS looked WHERE ", " ORDER BY time DESC, id DESC LIMIT $11 OFFSET $12");
-            pub(crate) const $found: Statement = searches!(@ looks $found, "$9",
+            const $found: Statement = searches!(@ looks $found, "$9",
                 "SELECT COUNT(*) FROM (SELECT body", asked!($scope),
                 " ORDER BY time DESC, id DESC LIMIT $10) AS looked WHERE ", "");
-            pub(crate) const $end: Statement = searches!(@ same $end,
+            const $end: Statement = searches!(@ same $end,
                 "SELECT time, id", before!($scope), " LIMIT 2 OFFSET $11");
         )*
+
+        /// The same statement for each scope, in the order in which these are declared.
+        pub(crate) const PAGES: [Statement; 5] = [$($page),*];
+        pub(crate) const COUNTS: [Statement; 5] = [$($count),*];
+        pub(crate) const FINDS: [Statement; 5] = [$($find),*];
+        pub(crate) const COUNTS_FOUND: [Statement; 5] = [$($found),*];
+        pub(crate) const ENDS: [Statement; 5] = [$($end),*];
 
         /// Every statement of this file.
         #[cfg_attr(not(feature = "testing"), allow(dead_code))]
@@ -86,6 +93,10 @@ searches! {
     "organization_id = $8":
         PAGE_OF_ORGANIZATION COUNT_OF_ORGANIZATION FIND_OF_ORGANIZATION COUNT_FOUND_OF_ORGANIZATION
         END_OF_ORGANIZATION,
+    "target_id = $6 AND (organization_id = $8 OR $8 IS NULL)":
+        PAGE_OF_TARGET COUNT_OF_TARGET FIND_OF_TARGET COUNT_FOUND_OF_TARGET END_OF_TARGET,
+    "actor_id = $4 AND (organization_id = $8 OR $8 IS NULL)":
+        PAGE_OF_ACTOR COUNT_OF_ACTOR FIND_OF_ACTOR COUNT_FOUND_OF_ACTOR END_OF_ACTOR,
     "request_id = $7 AND (organization_id = $8 OR $8 IS NULL)":
         PAGE_OF_REQUEST COUNT_OF_REQUEST FIND_OF_REQUEST COUNT_FOUND_OF_REQUEST END_OF_REQUEST,
 }

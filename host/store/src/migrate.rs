@@ -54,6 +54,7 @@ migrations! {
     20 "0020_unclaimed_plugins.sql" "unclaimed_plugins",
     21 "0021_dead_letters_due.sql" "dead_letters_due",
     22 "0022_deliveries.sql" "deliveries",
+    23 "0023_events_found.sql" "events_found",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

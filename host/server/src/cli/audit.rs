@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Common, Failure, block_on, print_json};
 use crate::api::audit_integrity::IntegrityReport;
 use crate::config::Config;
-use crate::service::audit::{AuditKeys, signing};
+use crate::service::audit::{self, AuditKeys, signing};
 use crate::service::host_key;
 use crate::start::{open_store, open_store_to_read};
 use crate::system;

@@ -11,6 +11,7 @@ on_both!(
     text_is_looked_for_in_a_part_of_the_log,
     an_event_and_its_deliveries_are_one,
     the_check_finds_a_publisher_outside_the_transaction,
+    no_more_is_counted_than_anybody_waits_for
 );
 
 pub(crate) fn delivery(id: &str, destination: &str) -> NewDelivery {
@@ -76,9 +77,11 @@ async fn text_is_looked_for_in_a_part_of_the_log(db: Fixture) {
     write.await.unwrap();
     let everywhere = Search { text: Some(Text { wanted: "spare KEY".into(), most: 5 }), ..Search::default() };
     let of_organization = Search { organization_id: Some("org_1".into()), ..everywhere.clone() };
+    let of_target = Search { target: Some("openai".into()), ..everywhere.clone() };
+    let of_actor = Search { actor: Some("key_1".into()), ..everywhere.clone() };
     let of_request = Search { request_id: Some("req_1".into()), ..everywhere.clone() };
     let window = Window { limit: 10, offset: 0 };
-    for search in [everywhere, of_organization, of_request] {
+    for search in [everywhere, of_organization, of_target, of_actor, of_request] {
         let mut conn = db.store.read().await.unwrap();
         assert_eq!(event_search::count(&mut conn, &search).await.unwrap(), 3, "11, 9 and 7");
         let (mut before, mut found) = (None, Vec::new());
@@ -97,6 +100,27 @@ async fn text_is_looked_for_in_a_part_of_the_log(db: Fixture) {
         assert_eq!(page[0].event.id, "evt_09");
         let seen = Search { text: Some(Text { wanted: "spare key".into(), most: 12 }), ..search };
         assert_eq!(event_search::looked_to(&mut conn, &seen, None).await.unwrap(), None, "all there are");
+    }
+}
+
+/// Nobody waits for all of a long log to be counted.
+async fn no_more_is_counted_than_anybody_waits_for(db: Fixture) {
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { tx.append(&event("evt_first", Some("org_1"), 0), &[]).await })
+    });
+    write.await.unwrap();
+    let many = "INSERT INTO events (id, time, organization_id, kind, body, target_id) \
+                WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10050) \
+                SELECT 'evt_' || n, n, 'org_1', 'key.created', (SELECT body FROM events), \
+                CASE WHEN n <= 7 THEN 'key_1' END FROM numbers";
+    db.direct().await.run(many).await;
+    let mut conn = db.store.read().await.unwrap();
+    let of_organization = Search { organization_id: Some("org_1".into()), ..Search::default() };
+    let of_target = Search { target: Some("key_1".into()), ..of_organization.clone() };
+    for (search, expected) in
+        [(Search::default(), event_search::COUNTED), (of_organization, event_search::COUNTED), (of_target, 7)]
+    {
+        assert_eq!(event_search::count(&mut conn, &search).await.unwrap(), expected, "{search:?}");
     }
 }
 

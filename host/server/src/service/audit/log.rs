@@ -49,7 +49,8 @@ pub struct Asked {
 pub struct Listed {
     /// They.
     pub events: Vec<Found>,
-    /// How many there are in all, whatever the cursor; with a text, among the newest that one request looks through.
+    /// How many there are in all, whatever the cursor, or 10,000 where there are more; with a text, among the newest
+    /// that one request looks through.
     pub total: i64,
     /// Where older ones go on, or where they were not looked through; none where there are none.
     pub cursor: Option<String>,
