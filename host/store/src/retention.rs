@@ -19,7 +19,20 @@ statements! {
             WHERE body IS NOT NULL AND id IN (SELECT id FROM events WHERE organization_id = $1 AND time >= $2 \
             AND time < $3 AND kind <> $4 AND seq IS NOT NULL AND body IS NOT NULL ORDER BY time, id LIMIT $5) \
             RETURNING time";
+    // By an index of just these, `events_of_strangers`: so the kinds stand here in full.
+    IS_DUE_OF_STRANGERS: "SELECT id FROM events WHERE organization_id IS NULL \
+                          AND kind IN ('request.refused', 'login.failed') AND body IS NOT NULL \
+                          AND seq IS NOT NULL AND time < $1 ORDER BY time, id LIMIT 1";
+    PURGE_OF_STRANGERS: "UPDATE events SET body = NULL, workspace_id = NULL, actor_id = NULL, target_id = NULL, \
+                         request_id = NULL WHERE body IS NOT NULL AND id IN (SELECT id FROM events \
+                         WHERE organization_id IS NULL AND kind IN ('request.refused', 'login.failed') \
+                         AND body IS NOT NULL AND seq IS NOT NULL AND time < $1 ORDER BY time, id LIMIT $2)";
 }
+
+/// The kind of the events that tell of refused requests.
+pub const REQUEST_REFUSED: &str = "request.refused";
+/// The kind of the events that tell of failed logins.
+pub const LOGIN_FAILED: &str = "login.failed";
 
 /// What a purge took away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +82,17 @@ pub async fn purge(
     let reached = times.iter().map(|(time,)| *time).max().filter(|_| !is_whole).unwrap_or(before.micros());
     execute!(tx, SET_MARK, organization_id, reached.max(mark))?;
     Ok(Purged { count, before, is_whole })
+}
+
+/// Whether any body is still to be purged that tells of refusals of before then of nobody's.
+pub async fn is_due_of_strangers(conn: &mut Conn, before: Timestamp) -> Result<bool, StoreError> {
+    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE_OF_STRANGERS, before.micros())?.is_some())
+}
+
+/// Takes away up to `limit` bodies that tell of refusals of before then of nobody's, oldest first, and says how many.
+pub async fn purge_of_strangers(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<i64, StoreError> {
+    let purged = execute!(tx, PURGE_OF_STRANGERS, before.micros(), i64::from(limit))?;
+    Ok(i64::try_from(purged).unwrap_or(i64::MAX))
 }
 
 async fn mark(conn: &mut Conn, organization_id: &str) -> Result<i64, StoreError> {

@@ -21,6 +21,8 @@ const PERIOD: Duration = Duration::from_secs(3_600);
 const BATCH: u32 = 250;
 /// Organisations that are read at a time.
 const PAGE: i64 = 100;
+/// Days that what strangers caused keeps its bodies: it is the platform's own, and they may cause any amount.
+const OF_STRANGERS: i64 = 30;
 /// A day, in microseconds.
 const DAY: i64 = 86_400_000_000;
 
@@ -37,8 +39,9 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// Once, of every organisation.
+/// Once, of every organisation, and of who belongs to none.
 pub async fn purge_all(app: &App) -> anyhow::Result<()> {
+    purge(app, None, OF_STRANGERS).await?;
     let mut window = Window { limit: PAGE, offset: 0 };
     loop {
         let page = organizations::list(&mut app.store.read().await?, window).await?;
@@ -59,25 +62,36 @@ pub async fn purge_all(app: &App) -> anyhow::Result<()> {
 async fn purge_one(app: &App, organization: &Organization) -> anyhow::Result<()> {
     let retention = held(app, organization).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     match retention.days() {
-        Some(days) => Ok(purge(app, &organization.id, days).await?),
+        Some(days) => Ok(purge(app, Some(&organization.id), days).await?),
         None => Ok(()),
     }
 }
 
 /// What is older than so many days, by whole days: one purge a day tells of what would be many.
-async fn purge(app: &App, organization_id: &str, days: i64) -> Result<(), StoreError> {
+async fn purge(app: &App, organization_id: Option<&str>, days: i64) -> Result<(), StoreError> {
     let today = app.clock.now().micros().div_euclid(DAY);
     let before = Timestamp::from_micros((today - days).saturating_mul(DAY));
-    while retention::is_due(&mut app.store.read().await?, organization_id, before).await? {
+    while is_due(app, organization_id, before).await? {
         let now = app.clock.now();
-        let target = Target::new("organization", organization_id);
+        let target = organization_id.map_or_else(
+            || Target::new("audit_log", "platform"),
+            |organization| Target::new("organization", organization),
+        );
         let event = Author::system().event(now, &*app.rng, PURGED, target, json!(null));
-        let event = Event { organization_id: Some(organization_id.to_owned()), ..event };
+        let event = Event { organization_id: organization_id.map(str::to_owned), ..event };
         let write = app.store.write(Lane::Bulk, move |tx| Box::pin(purge_some(tx, event, before, days)));
         let count = write.await?;
         tracing::info!(organization_id, count, "purged bodies of old events");
     }
     Ok(())
+}
+
+async fn is_due(app: &App, organization_id: Option<&str>, before: Timestamp) -> Result<bool, StoreError> {
+    let mut conn = app.store.read().await?;
+    match organization_id {
+        Some(organization) => retention::is_due(&mut conn, organization, before).await,
+        None => retention::is_due_of_strangers(&mut conn, before).await,
+    }
 }
 
 async fn purge_some(
@@ -86,16 +100,18 @@ async fn purge_some(
     before: Timestamp,
     days: i64,
 ) -> Result<i64, StoreError> {
-    let organization = event.organization_id.clone().unwrap_or_default();
-    let purged = retention::purge(tx, &organization, before, BATCH).await?;
-    if purged.count > 0 {
+    let count = match &event.organization_id {
+        Some(organization) => retention::purge(tx, organization, before, BATCH).await?.count,
+        None => retention::purge_of_strangers(tx, before, BATCH).await?,
+    };
+    if count > 0 {
         event.after = Some(json!({
-            "count": purged.count,
+            "count": count,
             "before": before.to_rfc3339(),
             "before_micros": before.micros(),
             "retention_days": days,
         }));
         tx.append(&event, &[]).await?;
     }
-    Ok(purged.count)
+    Ok(count)
 }

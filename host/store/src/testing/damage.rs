@@ -17,6 +17,13 @@ pub const CUT_AFTER_2: &str = "DELETE FROM audit_checkpoints; DELETE FROM events
 pub const ERASED_PURGE: &str = "UPDATE events SET body = NULL, target_id = NULL WHERE kind = 'audit_log.purged' \
                                 AND seq = (SELECT MAX(seq) FROM events WHERE kind = 'audit_log.purged')";
 
+/// SQLite refuses to keep more than fifty events of refusals.
+pub const REFUSED_EVENTS: &str = "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.kind = 'egress.refused' \
+                                  AND (SELECT COUNT(*) FROM events WHERE kind = 'egress.refused') >= 50 \
+                                  BEGIN SELECT RAISE(ABORT, 'refused'); END";
+/// It does not any more.
+pub const EVENTS_AGAIN: &str = "DROP TRIGGER full";
+
 /// SQLite refuses to change any plugin's row.
 pub const REFUSED_PLUGINS: &str =
     "CREATE TRIGGER refused BEFORE UPDATE ON plugins BEGIN SELECT RAISE(ABORT, 'refused'); END";

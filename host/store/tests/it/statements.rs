@@ -123,6 +123,8 @@ const HOT: &[&str] = &[
     "event_search_dialect::COUNT_OF_ORGANIZATION",
     "event_search_dialect::COUNT_OF_TARGET",
     "event_search_dialect::COUNT_OF_ACTOR",
+    "retention::IS_DUE_OF_STRANGERS",
+    "retention::PURGE_OF_STRANGERS",
     "event_search_dialect::FIND",
     "event_search_dialect::FIND_OF_ORGANIZATION",
     "event_search_dialect::COUNT_FOUND",
