@@ -164,6 +164,33 @@ async fn the_life_of_an_endpoint() {
     }
 }
 
+/// With what stands in the URLs of Slack, Teams and others everybody may send there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lets_send_to_an_endpoint_is_in_no_event() {
+    let app = TestApp::start().await;
+    let url = |secret: &str| format!("https://hooks.example.com:8443/services/T0/{secret}?token={secret}");
+    let (one, _) = endpoint(&app, &url("s3cret"), &["user.*"]).await;
+    let changed = put(&app, &one, &json!({"url": url("an0ther")})).await.expect(200);
+    assert_eq!(changed["url"], *url("an0ther"), "its administrators see it");
+    put(&app, &one, &json!({"enabled": false})).await.expect(200);
+    app.ask(app.key(), Method::DELETE, &one, None).await;
+    let kinds = ["created", "updated", "deleted"].map(|verb| format!("webhook_endpoint.{verb}"));
+    let mut all = Vec::new();
+    for kind in &kinds {
+        all.extend(told(&app, kind).await);
+    }
+    assert_eq!(all.len(), 4);
+    for event in &all {
+        let text = serde_json::to_string(event).unwrap();
+        assert!(!text.contains("s3cret") && !text.contains("an0ther"), "{text}");
+        assert!(text.contains("\"https://hooks.example.com:8443/…\""), "{text}");
+    }
+    let changes: Vec<_> = told(&app, &kinds[1]).await;
+    let is_told =
+        |event: &hardpoint_domain::event::Event| event.after.as_ref().unwrap()["url_changed"] == true;
+    assert_eq!(changes.iter().filter(|event| is_told(event)).count(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_shown_once() {
     let app = TestApp::start().await;
@@ -287,7 +314,9 @@ async fn who_is_gone_is_switched_off_and_gets_the_rest_later() {
     newest(&app, &one, |one| one["attempt_count"] == 1 && one["last_error"] != Value::Null).await;
     let off = app.get(&one).await.expect(200);
     assert_eq!((&off["enabled"], &off["disabled_reason"]), (&json!(false), &json!("it answered 410")));
-    assert_eq!(told(&app, "webhook_endpoint.disabled").await.len(), 1);
+    let disabled = &told(&app, "webhook_endpoint.disabled").await[0];
+    let origin = format!("http://127.0.0.1:{}/…", receiver.port);
+    assert_eq!(disabled.after.as_ref().unwrap()["url"], *origin, "who knows its path may send there");
     invite(&app, "bob@example.com").await;
     assert_eq!(app.get(&format!("{one}/deliveries")).await.expect(200)["total"], 1, "nothing more is queued");
     let on = put(&app, &one, &json!({"enabled": true})).await.expect(200);
@@ -413,6 +442,7 @@ async fn a_dead_letter_is_replayed_under_the_same_id() {
     let lost = &told(&app, "webhook_endpoint.dead_lettered").await[0];
     let about = lost.after.as_ref().unwrap();
     assert_eq!((&about["count"], &about["delivery_id"]), (&json!(1), &dead["id"]));
+    assert_eq!(about["url"], *format!("http://127.0.0.1:{}/…", receiver.port));
     assert_eq!((&about["event"], &about["reason"]), (&json!("user.created"), &json!("it answered 500")));
     let replay = format!("{one}/deliveries/{}/replay", dead["id"].as_str().unwrap());
     app.post(&replay, &json!({})).await.expect(202);

@@ -50,7 +50,7 @@ pub(super) async fn tell(
     let told: Vec<&GivenUp> = lost.iter().filter(|one| is_loss_told(&one.kind)).collect();
     let Some(first) = told.first() else { return Ok(()) };
     let about = json!({
-        "url": endpoint.url,
+        "url": super::masked(&endpoint.url),
         "count": told.len(),
         "delivery_id": first.id,
         "event_id": first.event_id,

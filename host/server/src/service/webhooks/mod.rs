@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hardpoint_domain::event::{Event, Outcome, Target};
 use hardpoint_domain::id;
+use hardpoint_domain::origin::Origin;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_domain::webhook::signature::SigningSecret;
 use hardpoint_domain::webhook::{ENDPOINT, is_pattern};
@@ -22,8 +23,8 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::service::accounts::workspaces::{is_live, is_unbound};
 use crate::service::accounts::{Accounts, Principal, shown, text};
-use crate::service::mail::Post;
 use crate::service::audit;
+use crate::service::mail::Post;
 use crate::state::App;
 
 /// Endpoints that an organisation may have.
@@ -176,7 +177,11 @@ impl Webhooks {
                     webhooks::set_health(tx, &id, &Default::default()).await?;
                 }
                 let old = Some(described(&before));
-                let event = this.event(&by, &after, "webhook_endpoint.updated", old, described(&after));
+                let mut new = described(&after);
+                if after.url != before.url {
+                    new["url_changed"] = true.into();
+                }
+                let event = this.event(&by, &after, "webhook_endpoint.updated", old, new);
                 tx.append(&event, &[]).await?;
                 Ok(Ok(after))
             })
@@ -338,11 +343,17 @@ fn check_events(events: &[String]) -> Result<(), ApiError> {
 /// What events tell of an endpoint.
 fn described(endpoint: &Endpoint) -> Value {
     json!({
-        "url": endpoint.url,
+        "url": masked(&endpoint.url),
         "description": endpoint.description,
         "events": endpoint.events,
         "enabled": endpoint.is_enabled,
     })
+}
+
+/// What events tell of an address: who knows the rest may often send there, and events go to others.
+fn masked(url: &str) -> String {
+    let origin = url::Url::parse(url).ok().as_ref().and_then(Origin::of);
+    origin.map_or_else(|| "…".to_owned(), |origin| format!("{origin}/…"))
 }
 
 fn too_many() -> ApiError {

@@ -197,7 +197,7 @@ impl Round {
             organization_id: Some(endpoint.organization_id.clone()),
             outcome,
             after: Some(json!({
-                "url": &*tried.url,
+                "url": super::masked(&tried.url),
                 "delivery_id": tried.delivery.id,
                 "event_id": tried.delivery.event_id,
                 "reason": tried.attempt.error,
