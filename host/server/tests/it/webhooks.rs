@@ -343,7 +343,7 @@ async fn what_the_old_address_answers_is_no_news_of_the_new_one() {
     newest(&app, &one, |one| one["attempts"][0]["status"] == 410).await;
     let endpoint = app.get(&one).await.expect(200);
     assert_eq!((&endpoint["enabled"], &endpoint["consecutive_failures"]), (&json!(true), &json!(0)));
-    assert_eq!(told(&app, "webhook.disabled").await.len(), 0);
+    assert_eq!(told(&app, "webhook_endpoint.disabled").await.len(), 0);
     app.clock().advance(Duration::from_secs(60));
     assert_eq!(receiver.next().await.1["data"]["email"], "ann@example.com");
     newest(&app, &one, |one| one["state"] == "delivered").await;
