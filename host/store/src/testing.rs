@@ -2,6 +2,7 @@
 
 use crate::db::Statement;
 pub use crate::migrate::MIGRATIONS;
+pub use crate::sqlite::READERS;
 use crate::{Conn, Lane, Store, StoreError};
 
 pub mod cluster;

@@ -112,7 +112,8 @@ impl IntegrityReport {
     }
 }
 
-/// Reads the whole audit log and tells whether it is what it was. It is read once for all who ask within a minute.
+/// Reads the whole audit log and tells whether it is what it was. It is read once for all who ask within
+/// an hour, or within ten times as long as that took; `checked_at` says when.
 #[utoipa::path(get, path = "/audit-logs/integrity", tag = "audit logs",
     responses(
         (status = 200, description = "What was checked, and what was found", body = IntegrityReport),

@@ -1,5 +1,6 @@
 //! The audit log over the API: who sees what of it, exports, integrity, retention.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,7 +8,7 @@ use hardpoint_runtime::egress::{Holder, Refused, Watch};
 use hardpoint_server::service::audit::signing::Broken;
 use hardpoint_server::worker::refusals::{self, EgressRefusals};
 use hardpoint_server::worker::{checkpoints, retention, sequencer};
-use hardpoint_store::testing::{damage, raw};
+use hardpoint_store::testing::{READERS, damage, raw};
 use hardpoint_store::{Durability, Lane, Store, StoreConfig};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
@@ -216,22 +217,26 @@ async fn who_waited_for_a_check_needs_no_other() {
     // All connections that there are: a check has begun, and gets no further.
     let store = &app.app().store;
     let mut busy = Vec::new();
-    for _ in 0..3 {
-        while let Ok(conn) = tokio::time::timeout(Duration::from_millis(100), store.read()).await {
-            busy.push(conn.unwrap());
-        }
+    for _ in 0..READERS {
+        busy.push(store.read().await.unwrap());
     }
     let checks = &app.app().integrity;
     let (mut first, mut second) = (Box::pin(checks.of(app.app())), Box::pin(checks.of(app.app())));
     assert!(tokio::time::timeout(Duration::ZERO, &mut first).await.is_err());
     assert!(tokio::time::timeout(Duration::ZERO, &mut second).await.is_err());
     let begun = app.app().clock.now();
-    app.clock().advance(Duration::from_secs(90));
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    app.clock().advance(hours(2));
     drop(busy);
     let (first, second) = tokio::join!(first, second);
     let (first, second) = (first.unwrap(), second.unwrap());
-    assert!(std::sync::Arc::ptr_eq(&first.0, &second.0));
-    assert!(first.1.since(begun) >= Duration::from_secs(90), "of when it ended");
+    assert!(Arc::ptr_eq(&first.0, &second.0));
+    assert!(first.1.since(begun) >= hours(2), "of when it ended");
+    // What takes so long is not done again soon.
+    app.clock().advance(hours(19));
+    assert!(Arc::ptr_eq(&first.0, &checks.of(app.app()).await.unwrap().0));
+    app.clock().advance(hours(2));
+    assert!(!Arc::ptr_eq(&first.0, &checks.of(app.app()).await.unwrap().0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +252,7 @@ async fn integrity_says_what_was_checked_and_what_does_not_fit() {
     checkpoints::sign_due(app.app()).await.unwrap();
     let checked = async || {
         // It is not read anew for everybody.
-        app.clock().advance(Duration::from_secs(61));
+        app.clock().advance(Duration::from_secs(3_601));
         app.get_as(&mine.key, "/api/v1/audit-logs/integrity").await.expect(200)
     };
     let intact = checked().await;
@@ -259,6 +264,9 @@ async fn integrity_says_what_was_checked_and_what_does_not_fit() {
     assert!(intact["not_covered"].as_array().unwrap().len() >= 2);
 
     sql(&app, damage::EDITED_4).await;
+    app.clock().advance(Duration::from_secs(3_500));
+    let again = app.get_as(&mine.key, "/api/v1/audit-logs/integrity").await.expect(200);
+    assert_eq!(again, intact, "no more than once an hour, whoever asks");
     let edited = checked().await;
     assert_eq!(edited["intact"], false);
     assert_eq!(edited["findings"][0]["from"], 4, "{edited:#}");
@@ -271,8 +279,7 @@ async fn integrity_says_what_was_checked_and_what_does_not_fit() {
 async fn tampered(folder: &std::path::Path, text: &'static str) {
     let config =
         StoreConfig { data: folder.join("data"), blobs: None, url: None, durability: Durability::Process };
-    let store =
-        Store::open(&config, std::sync::Arc::new(crate::support::FakeClock::default())).await.unwrap();
+    let store = Store::open(&config, Arc::new(crate::support::FakeClock::default())).await.unwrap();
     let write = store.write(Lane::Request, move |tx| Box::pin(async move { raw(tx, text).await }));
     write.await.unwrap();
     store.close().await;
@@ -310,6 +317,9 @@ async fn checkpoints_that_are_kept_elsewhere_show_what_the_log_itself_does_not()
 
     // Who has the database cuts the log and all that tells of it.
     tampered(folder.path(), damage::CUT_AFTER_2).await;
+    let cut = run(&["audit", "verify"]);
+    assert_eq!(cut.status.code(), Some(1), "the data folder has a checkpoint too");
+    std::fs::remove_file(folder.path().join("data/signed.json")).unwrap();
     assert!(run(&["audit", "verify"]).status.success(), "the log alone does not tell");
     let cut = run(&from);
     assert_eq!(cut.status.code(), Some(1));
@@ -320,22 +330,9 @@ async fn checkpoints_that_are_kept_elsewhere_show_what_the_log_itself_does_not()
 
     std::fs::write(folder.path().join("none.jsonl"), "{}").unwrap();
     let wrong = run(&["audit", "verify", "--from", "none.jsonl"]);
-    let cut = run(&["audit", "verify"]);
-    assert_eq!(cut.status.code(), Some(1), "the data folder has a checkpoint too");
-    std::fs::remove_file(folder.path().join("data/signed.json")).unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_are_purged_after_their_time_and_the_chain_holds() {
-    let app = TestApp::start().await;
-    let (mine, other) = (app.tenant("Mine").await, app.tenant("Other").await);
-    let path = |tenant: &crate::support::Tenant| {
-        format!("/api/v1/enterprise/orgs/{}/retention", tenant.organization)
-    };
-    let put = async |key: &str, path: &str, body: Value| -> Answer {
-        app.ask(key, Method::PUT, path, Some(&body)).await
-    };
 /// Who has the database links the log anew and takes the checkpoints out of it: the host, which has the key, does not
 /// sign that for them.
 #[tokio::test(flavor = "multi_thread")]
@@ -370,6 +367,16 @@ async fn a_log_that_was_linked_anew_is_not_signed() {
     assert!(count().await >= 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_purged_after_their_time_and_the_chain_holds() {
+    let app = TestApp::start().await;
+    let (mine, other) = (app.tenant("Mine").await, app.tenant("Other").await);
+    let path = |tenant: &crate::support::Tenant| {
+        format!("/api/v1/enterprise/orgs/{}/retention", tenant.organization)
+    };
+    let put = async |key: &str, path: &str, body: Value| -> Answer {
+        app.ask(key, Method::PUT, path, Some(&body)).await
+    };
     let days = |days: i64| json!({ "audit_log_retention_days": days });
     assert_eq!(app.get_as(&mine.key, &path(&mine)).await.expect(200)["audit_log_retention_days"], 365);
     for wrong in [365, 3_651, 0, -1] {
@@ -411,7 +418,7 @@ async fn a_log_that_was_linked_anew_is_not_signed() {
     assert_eq!(checked["intact"], true, "{checked:#}");
     assert!(checked["checked"]["purged"].as_i64() >= Some(before.0 + before.1), "{checked:#}");
     sql(&app, damage::ERASED_PURGE).await;
-    app.clock().advance(Duration::from_secs(61));
+    app.clock().advance(Duration::from_secs(3_601));
     let checked = app.get("/api/v1/audit-logs/integrity").await.expect(200);
     assert_eq!(checked["findings"][0]["fault"], "erased", "{checked:#}");
 }

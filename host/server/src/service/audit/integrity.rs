@@ -12,8 +12,10 @@ use tokio::sync::Mutex;
 use super::signing;
 use crate::state::App;
 
-/// How long an answer is good for others who ask.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How long an answer is good for others who ask, at least; and how many times as long as it took to find it. Anybody's
+/// administrators may ask, and each time all of the platform's log is read.
+const GOOD_FOR: Duration = Duration::from_secs(3_600);
+const TIMES: u32 = 10;
 
 /// What all this does not show, in sentences.
 pub fn not_covered(checked: &Integrity) -> Vec<String> {
@@ -51,10 +53,13 @@ pub fn not_covered(checked: &Integrity) -> Vec<String> {
 /// What was found, and when.
 type Found = (Arc<Integrity>, Timestamp);
 
+/// What was found, and until when that is good.
+type Kept = (Found, Timestamp);
+
 /// The latest check of this host. Reading the whole log is work: one check at a time, for all who wait for it. It goes
 /// on to its end though who asked for it leaves.
 #[derive(Default)]
-pub struct Checks(Arc<Mutex<Option<Found>>>);
+pub struct Checks(Arc<Mutex<Option<Kept>>>);
 
 impl Checks {
     /// What was found, and when.
@@ -64,15 +69,18 @@ impl Checks {
     pub async fn of(&self, app: &App) -> Result<Found, StoreError> {
         let (latest, clock, store) = (Arc::clone(&self.0), Arc::clone(&app.clock), app.store.clone());
         let (known, data) = (app.audit_keys.known(), app.config.server.data.clone());
+        let begun = clock.now();
         let check = tokio::spawn(async move {
             let mut latest = latest.lock_owned().await;
-            if let Some(found) = latest.as_ref().filter(|(_, at)| clock.now().since(*at) < GOOD_FOR) {
+            if let Some((found, _)) = latest.as_ref().filter(|(_, until)| begun < *until) {
                 return Ok(found.clone());
             }
             let kept = signing::last(&data).map_err(|error| StoreError::Corrupt(format!("{error:#}")))?;
             let found = Arc::new(verify(&store, known, kept.into_iter().collect(), |_, _| ()).await?);
             // As it ended: those who waited for it all the while need no other one.
-            Ok(latest.insert((found, clock.now())).clone())
+            let ended = clock.now();
+            let until = ended.plus(ended.since(begun).saturating_mul(TIMES).max(GOOD_FOR));
+            Ok(latest.insert(((found, ended), until)).0.clone())
         });
         check.await.unwrap_or_else(|error| Err(StoreError::Corrupt(format!("the check broke off: {error}"))))
     }
