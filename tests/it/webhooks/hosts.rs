@@ -48,18 +48,20 @@ async fn what_a_frozen_host_held_another_delivers() {
         let options = options(&sink).env("HARDPOINT__DATABASE__URL", &url);
         options.env("HARDPOINT_MASTER_KEY", &master)
     };
-    let frozen = Host::start(options()).await;
+    let (frozen, other) = (Host::start(options()).await, Host::start(options()).await);
     let client = frozen.client();
     let made_endpoint = endpoint(&client, &sink.url("/hook"), &["workspace.created"]).await;
     let one = format!("{ENDPOINTS}/{}", made_endpoint["id"].as_str().expect("an id"));
     let organization = client.get("/api/v1/org").await.expect(200)["id"].clone();
     let workspaces = format!("/api/v1/orgs/{}/workspaces", organization.as_str().expect("an id"));
-    // It is the only one, so it is the one that has them under way; then there is another one.
+    // The other one stands still, so it is this one that has them under way; then it is the other way round, well before
+    // their time is over.
+    signal(other.pid(), "STOP");
     happen(&client, &workspaces, "held", HELD).await;
     soon("the requests under way", sink.wait_for("/hook", HELD)).await;
-    let other = Host::start(options()).await;
-    let awake = Client::new(other.origin(), Some(frozen.key()));
     signal(frozen.pid(), "STOP");
+    signal(other.pid(), "CONT");
+    let awake = Client::new(other.origin(), Some(frozen.key()));
     happen(&awake, &workspaces, "meanwhile", HELD).await;
     let before = made(&awake, &one, 2 * HELD).await;
     tokio::time::sleep(Duration::from_secs(u64::from(count("HARDPOINT_FROZEN_SECONDS", 0)))).await;

@@ -79,7 +79,7 @@ impl Scene {
                 if is_so(&found) {
                     return found;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(PATIENCE, asked).await.expect("it comes so far")

@@ -100,7 +100,7 @@ async fn newest(app: &TestApp, endpoint: &str, is_so: impl Fn(&Value) -> bool) -
             if is_so(&page["data"][0]) {
                 return page["data"][0].clone();
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(PATIENCE, asked).await.expect("it comes so far")
