@@ -6,7 +6,9 @@ use hardpoint_domain::seal::MasterKey;
 use hardpoint_server::service::accounts::{Accounts, Principal};
 use hardpoint_server::system::SystemRng;
 use hardpoint_server::worker::sequencer::number_all;
-use hardpoint_store::{events, secrets};
+use hardpoint_store::dead_letters::{self, DeadLetter};
+use hardpoint_store::events::{self, StoredEvent};
+use hardpoint_store::{Lane, secrets};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -125,6 +127,53 @@ async fn what_happens_from_then_on_is_delivered() {
         let answer = app.post_as(&tenant.key, &format!("{one}/replay"), &body).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.text());
     }
+}
+
+/// What somebody asked for again does not wait for the end of the log, nor the log for the end of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_and_what_is_asked_for_again_take_turns() {
+    let (double, address) = Double::start().await;
+    let app = app(&address).await;
+    let id = id(&app.post(ALL, &wanted("team")).await.expect(201));
+    at_the_end(&app, &id).await;
+    app.post(&format!("{ALL}/{id}/pause"), &json!({})).await.expect(200);
+    let (store, now) = (&app.app().store, app.app().clock.now());
+    let old = events::after(&mut store.read().await.unwrap(), None, 0, 3).await.unwrap();
+    let letter = |(seq, stored): &(i64, StoredEvent)| DeadLetter {
+        destination_id: id.clone(),
+        event_id: stored.event.id.clone(),
+        seq: *seq,
+        kind: stored.event.kind.clone(),
+        reason: "not taken".to_owned(),
+        state: dead_letters::State::Again,
+        attempt: 0,
+        created_at: now,
+        due_at: now,
+    };
+    let letters: Vec<DeadLetter> = old.iter().map(letter).collect();
+    let asked: Vec<String> = letters.iter().map(|letter| letter.event_id.clone()).collect();
+    let write = store.write(Lane::Request, move |tx| {
+        Box::pin(async move {
+            for letter in &letters {
+                dead_letters::put(tx, letter).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await.unwrap();
+    let before = double.bodies().len();
+    app.post(&format!("{ALL}/{id}/resume"), &json!({})).await.expect(200);
+    until("the log and the letters", || async {
+        let shown = at_the_end(&app, &id).await;
+        (shown["dead_letters"] == 0).then_some(())
+    })
+    .await;
+    let bodies = double.bodies();
+    let place = |wanted: &dyn Fn(&Value) -> bool| bodies[before..].iter().position(wanted).unwrap();
+    let of = |id: &String| place(&|event| event["id"] == json!(id));
+    let paused = place(&|event| event["kind"] == "siem_destination.paused");
+    assert_eq!((of(&asked[0]), paused), (0, 1), "one of them, then the log");
+    assert!(of(&asked[1]) > paused && of(&asked[2]) > of(&asked[1]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

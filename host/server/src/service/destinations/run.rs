@@ -61,8 +61,7 @@ impl Pace {
     }
 
     /// Carries out an attempt. That it is slow is known as soon as it is, so that others get its place.
-    async fn of<T>(&self, attempt: impl Future<Output = T>) -> T {
-        let mut attempt = std::pin::pin!(attempt);
+    async fn of<T>(&self, mut attempt: impl Future<Output = T> + Unpin) -> T {
         let soon = timeout(SOON, &mut attempt).await;
         self.0.store(soon.is_err(), Ordering::Relaxed);
         match soon {
@@ -225,7 +224,7 @@ impl Run<'_> {
     ) -> (Report, Option<Vec<u8>>) {
         let saved = self.destination.saved.as_deref();
         let once = Try { app: self.app, destination: &self.destination, saved };
-        self.pace.of(once.once(exporter, attempt, events)).await
+        self.pace.of(Box::pin(once.once(exporter, attempt, events))).await
     }
 
     async fn turn(&mut self, turn: usize) -> Result<Turn, StoreError> {
