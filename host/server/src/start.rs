@@ -41,6 +41,7 @@ use crate::state::{App, Stop};
 use crate::telemetry::LogLevel;
 use crate::worker::checkpoints;
 use crate::worker::destinations;
+use crate::worker::drift::{self, Drift};
 use crate::worker::forgetting;
 use crate::worker::gauges;
 use crate::worker::idempotency;
@@ -284,6 +285,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         refusals,
         audit_keys,
         integrity: Checks::default(),
+        drift: Drift::within(config.database.clock_tolerance.0),
         log: Log::default(),
         config,
         latest: ArcSwap::from_pointee(effective),
@@ -296,7 +298,10 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         reload,
         stop,
     });
+    // Before anything is claimed.
+    drift::compare(&app).await?;
     let workers = vec![
+        tokio::spawn(drift::run(app.clone())),
         tokio::spawn(reload::run(app.clone(), folder, host, orders, stopping)),
         tokio::spawn(refusals::run(app.clone())),
         tokio::spawn(last_used::run(app.clone())),

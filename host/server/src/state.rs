@@ -22,6 +22,7 @@ use crate::service::login::Throttle;
 use crate::service::mail::Post;
 use crate::service::rates::Rates;
 use crate::telemetry::LogLevel;
+use crate::worker::drift::Drift;
 use crate::worker::last_used::LastUsed;
 use crate::worker::refusals::Refusals;
 use crate::worker::reload::Reload;
@@ -71,6 +72,8 @@ pub struct App {
     pub audit_keys: AuditKeys,
     /// Whether the audit log is what it was, as it was found the last time.
     pub integrity: Checks,
+    /// By how much this host's clock differs from the database's.
+    pub drift: Drift,
     /// How far the audit log is numbered.
     pub log: Log,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.

@@ -34,6 +34,7 @@ mod chain_dialect;
 pub mod checkpoints;
 mod columns;
 pub mod credits;
+pub mod database_clock;
 // Public for the tests of every statement and migration.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 mod db;

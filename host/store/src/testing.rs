@@ -20,6 +20,7 @@ pub fn statements() -> Vec<Statement> {
         crate::checkpoints::ALL,
         crate::credits::ALL,
         crate::dead_letters::ALL,
+        crate::database_clock::ALL,
         crate::destinations::ALL,
         crate::destinations_dialect::ALL,
         crate::enablement::ALL,

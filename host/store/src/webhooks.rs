@@ -4,7 +4,7 @@
 use hardpoint_domain::event::Event;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_domain::webhook;
-use hardpoint_domain::webhook::breaker::Breaker;
+use hardpoint_domain::webhook::breaker::{self, Breaker};
 
 use crate::columns::{JsonTexts, MaybeMicros, Micros, json_texts};
 use crate::db::{execute, fetch, statements};
@@ -91,7 +91,7 @@ statements! {
     SET_HEALTH: "UPDATE webhook_endpoints SET failures = $2, probe_at = $3, recovered_at = $4 WHERE id = $1";
     DELETE: "DELETE FROM webhook_endpoints WHERE id = $1";
     WITH_WORK: "SELECT e.id FROM webhook_endpoints e WHERE e.is_enabled AND CASE \
-                WHEN e.probe_at > $1 THEN FALSE \
+                WHEN e.probe_at > $1 AND e.probe_at <= $2 THEN FALSE \
                 WHEN e.probe_at IS NOT NULL OR e.recovered_at IS NOT NULL THEN \
                 EXISTS (SELECT 1 FROM outbox o WHERE o.destination = e.id AND o.state = 'open') \
                 ELSE EXISTS (SELECT 1 FROM outbox o WHERE o.destination = e.id AND o.state = 'open' \
@@ -154,7 +154,8 @@ pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
 
 /// The endpoints to which something may be sent now, of all organisations.
 pub async fn with_work(conn: &mut Conn, now: Timestamp) -> Result<Vec<String>, StoreError> {
-    let found = fetch!(conn, fetch_all, (String,), WITH_WORK, now.micros())?;
+    let latest = now.plus(breaker::LONGEST_PAUSE).micros();
+    let found = fetch!(conn, fetch_all, (String,), WITH_WORK, now.micros(), latest)?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 

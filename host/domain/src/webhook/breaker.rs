@@ -14,6 +14,10 @@ pub const THRESHOLD: u32 = 5;
 /// noticed in the first three, and the rest is for its backlog.
 pub const PROBE_EVERY: Duration = Duration::from_secs(120);
 
+/// The longest that one is ever put off. What says more was written by a host whose clock was wrong, and counts for
+/// nothing.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(2 * PROBE_EVERY.as_secs());
+
 /// How an endpoint has been doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
@@ -46,7 +50,7 @@ impl Breaker {
     pub fn admit(&self, now: Timestamp) -> Admission {
         match self.probe_at {
             None => Admission::All,
-            Some(at) if at <= now => Admission::Probe,
+            Some(at) if at <= now || at > now.plus(LONGEST_PAUSE) => Admission::Probe,
             Some(_) => Admission::Nothing,
         }
     }
@@ -107,6 +111,11 @@ mod tests {
         assert_eq!(breaker.admit(at(0)), Admission::All);
         breaker.failed(at(0), 0.5);
         assert_eq!((breaker.admit(at(119)), breaker.admit(at(120))), (Admission::Nothing, Admission::Probe));
+        // It opened by a clock that was hours ahead.
+        assert_eq!(
+            (breaker.admit(at(-120)), breaker.admit(at(-121))),
+            (Admission::Nothing, Admission::Probe)
+        );
         breaker.probing(at(120), 0.5);
         assert_eq!(breaker.admit(at(120)), Admission::Nothing, "one probe at a time");
         breaker.failed(at(140), 0.5);

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Span;
 use super::secrets::SecretText;
 
 /// `[database]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `postgres://…`; SQLite in the data folder where left out. May hold a password, so it is never shown.
@@ -14,6 +15,19 @@ pub struct DatabaseConfig {
     pub durability: DurabilityConfig,
     /// What brings the database to the version of this program.
     pub migrate: MigrateConfig,
+    /// How far this host's clock and PostgreSQL's may be apart: a host that is further off delivers nothing.
+    pub clock_tolerance: Span,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            durability: DurabilityConfig::default(),
+            migrate: MigrateConfig::default(),
+            clock_tolerance: Span::seconds(10),
+        }
+    }
 }
 
 /// What an answer waits for.

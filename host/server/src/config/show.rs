@@ -17,6 +17,7 @@ impl Config {
                 "url": self.database.url.as_ref().map(|_| MASK),
                 "durability": self.database.durability,
                 "migrate": self.database.migrate,
+                "clock_tolerance": self.database.clock_tolerance.to_string(),
             },
             "storage": { "blobs": self.blobs_folder() },
             "plugins": self.shown_plugins(),

@@ -54,6 +54,9 @@ pub async fn run(app: Arc<App>) {
 
 /// Sends everything that is due and can be opened here.
 async fn send_due(app: &App) -> Result<(), StoreError> {
+    if !app.drift.may_claim() {
+        return Ok(());
+    }
     for key_id in app.post.key_ids() {
         while mails::is_due(&mut app.store.read().await?, &key_id, app.clock.now()).await? {
             let now = app.clock.now();

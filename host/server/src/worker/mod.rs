@@ -9,6 +9,7 @@ use crate::state::{App, stopped};
 
 pub mod checkpoints;
 pub mod destinations;
+pub mod drift;
 pub mod forgetting;
 pub mod gauges;
 pub mod idempotency;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hardpoint_domain::event::{Actor, Event, Target};
+use hardpoint_domain::time::Timestamp;
 use hardpoint_store::outbox::{self, Delivery, State};
 use hardpoint_store::{Lane, Window};
 use http::StatusCode;
@@ -112,4 +113,18 @@ async fn what_was_claimed_ahead_is_given_back_to_an_endpoint_that_fails() {
     let unsent = open.iter().filter(|one| one.attempt == 0 && one.attempts.is_empty()).count();
     let arrived = scene.arrived.load(Ordering::SeqCst);
     assert!(unsent >= 24 && arrived + unsent == 60, "{arrived} were sent, and {unsent} were not");
+}
+
+/// A host whose clock is wrong would take from others what they are at work on. (That nothing comes only time can show.)
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_by_a_host_whose_clock_is_far_off() {
+    let scene = Scene::start(usize::MAX).await;
+    let drift = &scene.app.app().drift;
+    drift.note(Timestamp::from_micros(0), Timestamp::from_micros(i64::MAX));
+    scene.happen(3).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let open = scene.deliveries(State::Open, |open| open.len() == 3).await;
+    assert!(open.iter().all(|one| one.claim_id.is_none() && one.attempt == 0));
+    drift.note(Timestamp::from_micros(0), Timestamp::from_micros(0));
+    scene.deliveries(State::Delivered, |made| made.len() == 3).await;
 }

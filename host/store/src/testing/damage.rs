@@ -30,14 +30,16 @@ pub const REFUSED_PLUGINS: &str =
 /// It does not any more.
 pub const PLUGINS_AGAIN: &str = "DROP TRIGGER refused";
 
-/// The statements that edit an event and link all from there on anew, as who has the database and no key would.
+/// The statements that edit an event, link all from there on anew and take the checkpoints away, as who has the database
+/// and no key would.
 pub async fn rewritten(store: &Store, from: i64) -> Result<String, StoreError> {
     let mut conn = store.read().await?;
     let head = chain::head(&mut conn).await?;
     let mut rows = checkpoints::rows(&mut conn, from - 2, head.seq, u32::MAX).await?;
     let before = if from > 1 { Some(rows.remove(0)) } else { None };
     let mut previous = before.map_or(GENESIS.to_vec(), |row| row.hash);
-    let mut sql = format!("UPDATE events SET kind = 'key.forged' WHERE seq = {from};");
+    let mut sql =
+        format!("DELETE FROM audit_checkpoints; UPDATE events SET kind = 'key.forged' WHERE seq = {from};");
     for row in &rows {
         let place = Place {
             seq: row.seq,

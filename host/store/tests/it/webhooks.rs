@@ -141,6 +141,14 @@ async fn who_has_work_is_found(db: Fixture) {
     assert_eq!(with_work(10).await, ["whe_1"], "the second's breaker is open, the third's is claimed");
     assert_eq!(with_work(40).await, ["whe_1", "whe_3"]);
     assert_eq!(with_work(100).await, ["whe_1", "whe_2", "whe_3"]);
+    let write = db.store.write(Lane::Request, |tx| {
+        Box::pin(async move {
+            let ahead = Breaker { failures: 5, probe_at: Some(at(7_200)), recovered_at: None };
+            webhooks::set_health(tx, "whe_2", &ahead).await
+        })
+    });
+    write.await.unwrap();
+    assert_eq!(with_work(40).await, ["whe_1", "whe_2", "whe_3"], "no host puts a probe off for two hours");
 }
 
 async fn who_queued_something_is_told_after_the_commit(db: Fixture) {

@@ -142,7 +142,7 @@ impl Work {
 
     /// Sends what is ready, as far as the endpoint's pace and the host's places go.
     fn send(&mut self) {
-        if self.app.stop.is_stopping() {
+        if self.is_closing() {
             self.give_back();
         }
         while !self.is_in_doubt && self.under_way.len() < self.pace.size() && !self.ready.is_empty() {
@@ -198,16 +198,21 @@ impl Work {
 
     /// How many more may be claimed. None without a place to send them from.
     fn room(&self) -> usize {
-        if self.app.stop.is_stopping() || (self.under_way.is_empty() && self.place.is_none()) {
+        if self.is_closing() || (self.under_way.is_empty() && self.place.is_none()) {
             return 0;
         }
         let most = self.pace.size() + self.pace.ahead();
         most.saturating_sub(self.under_way.len() + self.ready.len())
     }
 
+    /// Whether nothing more is claimed.
+    fn is_closing(&self) -> bool {
+        self.app.stop.is_stopping() || !self.app.drift.may_claim()
+    }
+
     fn is_over(&self) -> bool {
         let is_done = self.round.is_empty() && self.under_way.is_empty() && self.ready.is_empty();
-        let has_more = self.may_have_more() && !self.app.stop.is_stopping();
+        let has_more = self.may_have_more() && !self.is_closing();
         is_done && self.tried.is_empty() && self.unsent.is_empty() && !has_more
     }
 

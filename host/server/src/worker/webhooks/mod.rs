@@ -67,6 +67,9 @@ struct Lanes {
 impl Lanes {
     /// Something was queued for these endpoints, or is due again: a lane that waits for a slow answer has to hear of it.
     fn wake(&mut self, app: &Arc<App>, endpoints: BTreeSet<String>) {
+        if !app.drift.may_claim() {
+            return;
+        }
         for id in endpoints {
             match self.by_endpoint.get(&id) {
                 Some(lane) => lane.wake(),

@@ -1,0 +1,97 @@
+//! Whether this host's clock goes as the database's does, which all hosts share. Claims are leases in time: a host that is
+//! ahead takes those of others away while they hold, one that is behind is taken its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::{StoreError, database_clock};
+
+use super::Rounds;
+use crate::state::App;
+
+/// How often the clocks are compared.
+const PERIOD: Duration = Duration::from_secs(30);
+/// The difference from which on it is told.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// By how much the clocks differ, as far as that is known, and by how much they may.
+#[derive(Debug)]
+pub struct Drift {
+    tolerance: Duration,
+    micros: AtomicI64,
+}
+
+impl Drift {
+    /// None so far.
+    pub fn within(tolerance: Duration) -> Self {
+        Self { tolerance, micros: AtomicI64::new(0) }
+    }
+
+    /// Whether what this host would claim is still its own for as long as it thinks.
+    pub fn may_claim(&self) -> bool {
+        self.difference() < self.tolerance
+    }
+
+    /// What the database's clock showed when this host's was at `at`.
+    pub fn note(&self, at: Timestamp, database: Timestamp) {
+        self.micros.store(at.micros().saturating_sub(database.micros()), Ordering::Relaxed);
+    }
+
+    fn difference(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::Relaxed).unsigned_abs())
+    }
+}
+
+/// Compares the clocks until the server stops.
+pub async fn run(app: Arc<App>) {
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
+        if let Err(error) = compare(&app).await {
+            tracing::debug!(%error, "the database's clock is not known");
+        }
+    }
+}
+
+/// Once. What the answer took on its way counts for half.
+///
+/// # Errors
+/// The store's.
+pub async fn compare(app: &App) -> Result<(), StoreError> {
+    let mut conn = app.store.read().await?;
+    let asked = app.clock.now();
+    let Some(database) = database_clock::now(&mut conn).await? else { return Ok(()) };
+    let took = app.clock.now().since(asked);
+    if took >= TOLD {
+        return Ok(());
+    }
+    app.drift.note(asked.plus(took / 2), database);
+    let difference = app.drift.difference();
+    if !app.drift.may_claim() {
+        tracing::error!(
+            ?difference,
+            "this host's clock and the database's differ by more than database.clock_tolerance: it delivers nothing"
+        );
+    } else if difference >= TOLD {
+        tracing::warn!(?difference, "this host's clock and the database's differ");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_claimed_by_a_clock_that_is_far_off() {
+        let drift = Drift::within(Duration::from_secs(10));
+        let at = |millis: i64| Timestamp::from_micros(1_760_000_000_000_000 + millis * 1_000);
+        assert!(drift.may_claim(), "nothing is known yet");
+        for (off, may_claim) in [(0, true), (9_999, true), (-9_999, true), (10_000, false), (-10_000, false)]
+        {
+            drift.note(at(off), at(0));
+            assert_eq!(drift.may_claim(), may_claim, "{off} ms");
+        }
+    }
+}
