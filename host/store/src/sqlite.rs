@@ -18,7 +18,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_CACHE: usize = 256;
 
 /// Connections that read at once. Reads are short; more would only compete for the same cores.
-pub const READERS: usize = 8;
+pub(crate) const READERS: usize = 8;
 
 /// Pages in the write-ahead log (16 MiB) at which a commit itself moves them to the database file.
 /// The checkpointer does it long before on a connection of its own; this only bounds the log.

@@ -2,11 +2,13 @@
 
 use crate::db::Statement;
 pub use crate::migrate::MIGRATIONS;
-pub use crate::sqlite::READERS;
 use crate::{Conn, Lane, Store, StoreError};
 
 pub mod cluster;
 pub mod damage;
+
+/// Connections that read from SQLite at the same time.
+pub const READERS: usize = crate::sqlite::READERS;
 
 /// Every statement of this crate.
 pub fn statements() -> Vec<Statement> {
