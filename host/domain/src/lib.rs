@@ -16,6 +16,7 @@ pub mod grant;
 pub mod hex;
 pub mod id;
 pub mod key;
+pub mod knowledge;
 pub mod limits;
 pub mod login;
 pub mod manifest;
