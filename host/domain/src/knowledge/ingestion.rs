@@ -13,9 +13,9 @@ pub const POLICY: RetryPolicy = RetryPolicy {
     retry_after_cap: Duration::from_secs(60 * 60),
 };
 
-/// Times that a host may go down, or its claim lapse, while it reads one document. What ends hosts is not tried for
-/// ever.
-const LAPSES: u32 = 3;
+/// Times in a row that a host may go down, or its claim lapse, while it is at one document. What ends hosts is not tried
+/// for ever.
+const LAPSES: u32 = 10;
 
 /// What becomes of a document after its reading failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn three_hosts_that_went_down_over_it_are_enough() {
-        assert_eq!([0, 1, 2, 3, 4].map(is_given_up), [false, false, false, true, true]);
+    fn ten_hosts_that_went_down_over_it_are_enough() {
+        assert_eq!([0, 9, 10, 11].map(is_given_up), [false, false, true, true]);
     }
 
     proptest! {

@@ -8,8 +8,9 @@ pub const RELEVANT: f64 = 0.70;
 
 /// What full text alone knows is a share of what the question could reach at most; this much of it is relevant. A
 /// word that a passage of mean length has once reaches 1 / 2.2 of its most (BM25 with k1 = 1.2): so this is a passage
-/// that has, once each, words which together make up two thirds of the question's weight.
-const LEXICAL_CUT_OFF: f64 = 0.30;
+/// that has, once each, words which together make up half of the question's weight. Of 113 questions that a collection
+/// answers it left 103, and of 20 that it does not, 2.
+const LEXICAL_CUT_OFF: f64 = 0.5 / 2.2;
 
 /// The scale of one embedding model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,11 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn words_that_make_up_two_thirds_of_a_question_are_relevant() {
+    fn words_that_make_up_half_of_a_question_are_relevant() {
         let best = 9.0 * 2.2;
         assert_eq!([lexical(0.0, best), lexical(5.0, 0.0), lexical(f64::NAN, best)], [0.0; 3]);
-        assert!(lexical(6.0, best) >= RELEVANT, "two of three words, once each");
-        assert!(lexical(5.0, best) < RELEVANT);
+        assert!(lexical(4.6, best) >= RELEVANT, "half of the weight, once each");
+        assert!(lexical(4.4, best) < RELEVANT);
         assert_eq!((lexical(best, best), lexical(2.0 * best, best)), (1.0, 1.0));
     }
 
