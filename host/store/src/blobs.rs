@@ -1,5 +1,5 @@
-//! Bytes that are too large for a table, kept under their digest. They are never changed, so putting
-//! the same again is no harm, and a row may refer to a blob as soon as it was put.
+//! Bytes that are too large for a table, kept under their digest or their document's id. They are never changed, so
+//! putting the same again is no harm, and a row may refer to a blob as soon as it was put.
 
 use std::fmt;
 use std::path::Path;
@@ -25,6 +25,20 @@ impl BlobKey {
             return Err(StoreError::InvalidValue(format!("{digest:?} is no SHA-256 in lower-case hex")));
         }
         Ok(Self(format!("plugins/{hex}.wasm")))
+    }
+
+    /// `documents/<id>`: the bytes of this document. Not by their digest: what is deleted with one document may be what
+    /// another is just uploaded with.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidValue`] where it is no document's id.
+    pub fn document(id: &str) -> Result<Self, StoreError> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_id = (1..=80).contains(&id.len()) && id.bytes().all(fits);
+        if !is_id {
+            return Err(StoreError::InvalidValue(format!("{id:?} is no document's id")));
+        }
+        Ok(Self(format!("documents/{id}")))
     }
 }
 
@@ -81,6 +95,21 @@ impl Blobs {
             Err(object_store::Error::NotFound { .. }) => Ok(Found::Nothing),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// At most `length` bytes from `offset` on of what is under a key: fewer at its end, none past it or where nothing
+    /// is.
+    pub async fn read(&self, key: &BlobKey, offset: u64, length: u64) -> Result<Bytes, StoreError> {
+        let size = match self.0.head(&path(key)).await {
+            Ok(meta) => meta.size,
+            Err(object_store::Error::NotFound { .. }) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        let end = offset.saturating_add(length).min(size);
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        Ok(self.0.get_range(&path(key), offset..end).await?)
     }
 
     /// Whether there is something under a key.

@@ -4,7 +4,7 @@ use hardpoint_store::{StoreConfig, StoreError};
 
 use crate::support::{Fixture, on_both, open};
 
-on_both!(bytes_come_back, stores_may_share_a_folder, keys_are_digests);
+on_both!(bytes_come_back, parts_come_back, stores_may_share_a_folder, keys_are_digests);
 
 async fn bytes_come_back(db: Fixture) {
     let blobs = db.store.blobs();
@@ -28,6 +28,26 @@ async fn bytes_come_back(db: Fixture) {
         blobs.delete(&key).await.unwrap();
     }
     assert!(!blobs.exists(&key).await.unwrap());
+}
+
+async fn parts_come_back(db: Fixture) {
+    let (blobs, key) = (db.store.blobs(), BlobKey::document("doc-1").unwrap());
+    assert_eq!(blobs.read(&key, 0, 9).await.unwrap(), Bytes::new(), "nothing is there");
+    blobs.put(&key, Bytes::from_static(b"0123456789")).await.unwrap();
+    for (offset, length, expected) in [
+        (0, 4, "0123"),
+        (8, 4, "89"),
+        (0, u64::MAX, "0123456789"),
+        (9, 1, "9"),
+        (10, 1, ""),
+        (u64::MAX, 2, ""),
+    ] {
+        assert_eq!(blobs.read(&key, offset, length).await.unwrap(), expected, "{length} from {offset}");
+    }
+    assert!(db.config.data.join("blobs/documents/doc-1").is_file());
+    for bad in ["", "a/b", "..", "doc_1", "doc-1.", "é", &"a".repeat(81)] {
+        assert!(matches!(BlobKey::document(bad), Err(StoreError::InvalidValue(_))), "{bad}");
+    }
 }
 
 async fn stores_may_share_a_folder(db: Fixture) {
