@@ -321,6 +321,16 @@ impl Store {
         revision(&mut self.read().await?).await.map(drop)
     }
 
+    /// Empties the write-ahead log of SQLite, so that what was deleted before, and overwritten in the database file, is in
+    /// no file any more. False where somebody who reads or writes was in the way: to be tried again. PostgreSQL has no
+    /// such promise: what its vacuum freed is overwritten by what comes next, and its own log is the operator's.
+    pub async fn scrub(&self) -> Result<bool, StoreError> {
+        match &self.db {
+            Db::Sqlite { writer: Some(writer), .. } => writer.empty_log().await,
+            Db::Sqlite { writer: None, .. } | Db::Postgres(_) => Ok(true),
+        }
+    }
+
     /// Takes no more writes, finishes those that wait, and closes the database.
     pub async fn close(&self) {
         match &self.db {

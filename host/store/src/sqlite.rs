@@ -58,6 +58,8 @@ impl WriteOptions {
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
+                // What is deleted is overwritten: customers' documents are to be gone from the disk.
+                .pragma("secure_delete", "ON")
                 .pragma("wal_autocheckpoint", WAL_PAGES_AT_MOST),
         )
     }

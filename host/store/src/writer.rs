@@ -51,6 +51,7 @@ pub(crate) struct Writer {
     request: mpsc::Sender<Job>,
     bulk: mpsc::Sender<Job>,
     closing: Arc<watch::Sender<bool>>,
+    options: WriteOptions,
 }
 
 impl Writer {
@@ -63,7 +64,7 @@ impl Writer {
         let checkpoint = Arc::new(Notify::new());
         let checkpointer = tokio::spawn(checkpoint_when_told(options.clone(), Arc::clone(&checkpoint)));
         let task = Task {
-            options,
+            options: options.clone(),
             conn: Some(conn),
             request: request_queue,
             bulk: bulk_queue,
@@ -74,7 +75,7 @@ impl Writer {
             commits: 0,
         };
         tokio::spawn(task.run());
-        Self { request, bulk, closing: Arc::new(closing) }
+        Self { request, bulk, closing: Arc::new(closing), options }
     }
 
     /// Queues a write and waits for its commit. Once queued it runs, whether or not the caller waits on.
@@ -92,6 +93,18 @@ impl Writer {
         answer.await.map_err(|_| closed())?
     }
 
+    /// Moves the whole of the write-ahead log to the database file and empties it. False where somebody who reads or
+    /// writes was in the way.
+    pub(crate) async fn empty_log(&self) -> Result<bool, StoreError> {
+        let mut conn = self.options.connect().await?;
+        // Writers wait while this waits for readers: not for long.
+        sqlx::raw_sql("PRAGMA busy_timeout = 100").execute(&mut conn).await?;
+        let checkpoint = sqlx::query_as::<_, Checkpointed>("PRAGMA wal_checkpoint(TRUNCATE)");
+        let (is_in_the_way, _, _) = checkpoint.fetch_one(&mut conn).await?;
+        conn.close().await?;
+        Ok(is_in_the_way == 0)
+    }
+
     /// Takes no more writes, runs those that wait, and returns when all is in the database file.
     pub(crate) async fn close(&self) {
         self.closing.send_replace(true);
@@ -99,6 +112,9 @@ impl Writer {
         self.closing.closed().await;
     }
 }
+
+/// The row that a checkpoint answers: whether somebody was in the way, frames in the log, frames moved.
+type Checkpointed = (i64, i64, i64);
 
 fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".into())
