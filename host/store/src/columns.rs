@@ -16,6 +16,7 @@ pub(crate) trait Value {
 }
 
 impl Value for i64 {}
+impl Value for f64 {}
 impl Value for bool {}
 impl Value for &[u8] {}
 impl Value for Vec<u8> {}

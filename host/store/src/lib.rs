@@ -51,6 +51,7 @@ pub mod grants;
 pub mod idempotency;
 pub mod integrity;
 pub mod keys;
+pub mod knowledge;
 pub mod kv;
 pub mod leases;
 mod leases_dialect;

@@ -55,6 +55,7 @@ migrations! {
     21 "0021_dead_letters_due.sql" "dead_letters_due",
     22 "0022_deliveries.sql" "deliveries",
     23 "0023_events_found.sql" "events_found",
+    24 "0024_knowledge.sql" "knowledge",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

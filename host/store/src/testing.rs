@@ -32,6 +32,7 @@ pub fn statements() -> Vec<Statement> {
         crate::grants::ALL,
         crate::idempotency::ALL,
         crate::keys::ALL,
+        &crate::knowledge::statements()[..],
         crate::kv::ALL,
         crate::leases::ALL,
         crate::leases_dialect::ALL,

@@ -15,6 +15,7 @@ mod group_commit;
 mod idempotency;
 mod keys;
 mod kill;
+mod knowledge;
 mod kv;
 mod ledger;
 mod logins;
@@ -50,6 +51,7 @@ const ON_BOTH: usize = blobs::COUNT
     + group_commit::COUNT
     + idempotency::COUNT
     + keys::COUNT
+    + knowledge::COUNT
     + kv::COUNT
     + ledger::COUNT
     + logins::COUNT

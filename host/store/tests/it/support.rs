@@ -84,6 +84,11 @@ impl Fixture {
         Self { store: open(&config).await.unwrap(), config, _folder: Some(folder) }
     }
 
+    /// Over a store that was opened elsewhere.
+    pub(crate) fn of(store: Store, config: StoreConfig) -> Self {
+        Self { store, config, _folder: None }
+    }
+
     /// Another store on the same database, as another host or the command line would open it.
     pub(crate) async fn twin(&self) -> Self {
         Self { store: open(&self.config).await.unwrap(), config: self.config.clone(), _folder: None }

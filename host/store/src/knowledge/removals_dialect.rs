@@ -1,0 +1,28 @@
+//! Claiming removals: on PostgreSQL hosts pass over rows that others are just claiming; SQLite has one writer, so nobody
+//! else can be.
+
+use crate::db::Statement;
+
+macro_rules! claim {
+    ($lock:literal) => {
+        concat!(
+            "WITH due AS (SELECT id FROM removals WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
+             ORDER BY due_at, id LIMIT $2",
+            $lock,
+            ") UPDATE removals SET claim_id = $3, lease_until = $4 FROM due WHERE removals.id = due.id \
+             RETURNING removals.id, removals.kind, removals.knowledge_base_id, removals.document_id, \
+             removals.number, removals.seq"
+        )
+    };
+}
+
+/// Claims up to `$2` removals that are due at `$1`, as `$3`, until `$4`.
+pub(super) const CLAIM: Statement = Statement {
+    name: "removals_dialect::CLAIM",
+    sqlite: claim!(""),
+    postgres: claim!(" FOR UPDATE SKIP LOCKED"),
+};
+
+/// Every statement of this file.
+#[cfg_attr(not(feature = "testing"), allow(dead_code))]
+pub(super) const ALL: &[Statement] = &[CLAIM];

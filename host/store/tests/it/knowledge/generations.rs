@@ -1,0 +1,108 @@
+use hardpoint_domain::knowledge::settings::Embedder;
+use hardpoint_store::knowledge::bases;
+use hardpoint_store::knowledge::changes::{self, Kind};
+use hardpoint_store::knowledge::generations;
+use hardpoint_store::knowledge::removals::{self, Wiped};
+use hardpoint_store::knowledge::vectors;
+
+use super::{LEASE, claim_at, get, indexed, keep, minilm, prepare, written};
+use crate::support::{Fixture, at, on_both};
+
+on_both!(
+    another_embedder_takes_the_place_at_once,
+    what_was_begun_may_be_given_up,
+    a_document_that_comes_meanwhile_has_both,
+);
+
+fn other(dimensions: u32) -> Embedder {
+    Embedder { model: "text-embedding-3-small".into(), dimensions }
+}
+
+async fn begin(db: &Fixture, embedder: Embedder) -> Option<bases::Generation> {
+    written!(db, |tx| async { generations::begin(tx, "kb-1", &embedder, at(3)).await }).unwrap()
+}
+
+async fn switch(db: &Fixture) -> Option<i64> {
+    written!(db, |tx| generations::switch(tx, "kb-1", at(9))).unwrap()
+}
+
+async fn base(db: &Fixture) -> bases::KnowledgeBase {
+    bases::get(&mut db.store.read().await.unwrap(), "org_1", "kb-1").await.unwrap().unwrap()
+}
+
+/// Makes all vectors that are to be made at this time.
+async fn embed_all(db: &Fixture, seconds: i64) {
+    while let Some(mut claim) = claim_at(db, "embedding", seconds).await {
+        while !keep(db, &mut claim, 1).await.unwrap().unwrap().is_complete {}
+    }
+}
+
+async fn another_embedder_takes_the_place_at_once(db: Fixture) {
+    prepare(&db).await;
+    for id in ["doc-1", "doc-2"] {
+        indexed(&db, id, 2).await;
+        embed_all(&db, 1).await;
+    }
+    assert_eq!(begin(&db, minilm()).await.unwrap().number, 1, "it has it");
+    assert_eq!(switch(&db).await, None, "there is nothing to switch to");
+    let begun = begin(&db, other(8)).await.unwrap();
+    assert_eq!(begun, bases::Generation { number: 2, embedder: other(8) });
+    assert_eq!(begin(&db, other(8)).await, Some(begun.clone()), "it is at it");
+    assert_eq!(base(&db).await.next, Some(begun.clone()));
+    let left = async || generations::left(&mut db.store.read().await.unwrap(), "kb-1", 2).await.unwrap();
+    assert_eq!(left().await, 2);
+    let mut one = claim_at(&db, "a", 4).await.unwrap();
+    assert_eq!((one.generation, one.cursor), (2, 0));
+    keep(&db, &mut one, 2).await.unwrap().unwrap();
+    assert_eq!((left().await, switch(&db).await), (1, None), "not before all is made");
+    assert_eq!(get(&db, "doc-1").await.unwrap().embedded, 2, "of what is searched");
+    embed_all(&db, 4).await;
+    let seq = switch(&db).await.unwrap();
+    let mut conn = db.store.read().await.unwrap();
+    let last = changes::after(&mut conn, seq - 1, 10).await.unwrap();
+    assert_eq!((last.len(), last[0].kind, last[0].generation), (1, Kind::Switched, Some(2)));
+    let after = base(&db).await;
+    assert_eq!((after.current, after.next), (Some(begun), None));
+    assert_eq!(get(&db, "doc-1").await.unwrap().embedded, 2);
+    assert_eq!(switch(&db).await, None);
+
+    let removal = written!(db, |tx| removals::claim(tx, "r", 10, at(9), LEASE)).unwrap().remove(0);
+    let mut rounds = 0;
+    loop {
+        let removal = removal.clone();
+        match written!(db, |tx| async { removals::wipe(tx, &removal, "r", 1, at(9)).await }).unwrap() {
+            Wiped::All => break,
+            wiped => assert_eq!(wiped, Wiped::More),
+        }
+        rounds += 1;
+    }
+    assert!(rounds >= 4, "in batches");
+    assert_eq!(db.rows("vectors").await, 4);
+    assert_eq!(vectors::of_edition(&mut conn, "doc-1", 1, 1, 0, 10).await.unwrap(), []);
+    assert_eq!(vectors::of_edition(&mut conn, "doc-1", 1, 2, 0, 10).await.unwrap().len(), 2);
+}
+
+async fn what_was_begun_may_be_given_up(db: Fixture) {
+    prepare(&db).await;
+    indexed(&db, "doc-1", 2).await;
+    embed_all(&db, 1).await;
+    begin(&db, other(8)).await.unwrap();
+    let mut given_up = claim_at(&db, "a", 4).await.unwrap();
+    keep(&db, &mut given_up, 1).await.unwrap().unwrap();
+    assert_eq!(begin(&db, other(16)).await.unwrap().number, 3);
+    assert_eq!(keep(&db, &mut given_up, 1).await.unwrap(), None, "nobody wants them");
+    embed_all(&db, 4).await;
+    assert!(switch(&db).await.is_some());
+    assert_eq!(base(&db).await.current.unwrap().embedder, other(16));
+}
+
+async fn a_document_that_comes_meanwhile_has_both(db: Fixture) {
+    prepare(&db).await;
+    begin(&db, other(8)).await.unwrap();
+    indexed(&db, "doc-1", 1).await;
+    assert_eq!(db.rows("ingestions").await, 2);
+    assert_eq!(switch(&db).await, None);
+    embed_all(&db, 4).await;
+    assert_eq!(db.rows("vectors").await, 2);
+    assert!(switch(&db).await.is_some());
+}
