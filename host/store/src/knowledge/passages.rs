@@ -8,8 +8,8 @@ use crate::columns::{clean, json_texts};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx};
 
-/// Pages and chunks in one batch; more of them keep a transaction open for too long.
-pub const MOST: usize = 256;
+/// Pages and chunks in one batch: of usual size they take SQLite some three milliseconds, and the bulk lane has five.
+pub const MOST: usize = 128;
 
 /// A page, or the whole of a document without pages.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]

@@ -42,12 +42,12 @@ fn message(id: &str, role: Role, seconds: i64) -> Message {
 }
 
 async fn begin(db: &Fixture, new: Conversation) {
-    written!(db, |tx| async { conversations::create(tx, &new).await }).unwrap();
+    written!(db, |tx| conversations::create(tx, &new)).unwrap();
 }
 
 async fn say(db: &Fixture, conversation: &str, said: Message) -> Option<i64> {
     let conversation = conversation.to_owned();
-    written!(db, |tx| async { conversations::say(tx, &conversation, &said).await }).unwrap()
+    written!(db, |tx| conversations::say(tx, &conversation, &said)).unwrap()
 }
 
 async fn messages_are_kept_in_order(db: Fixture) {
@@ -112,7 +112,7 @@ fn question(id: &str, text: &str, seconds: i64) -> Question {
 }
 
 async fn ask(db: &Fixture, asked: Question) {
-    written!(db, |tx| async { questions::record(tx, &asked).await }).unwrap();
+    written!(db, |tx| questions::record(tx, &asked)).unwrap();
 }
 
 const DAY: i64 = 86_400;

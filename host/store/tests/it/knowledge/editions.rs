@@ -1,3 +1,4 @@
+use hardpoint_domain::knowledge::fairness::Desk;
 use hardpoint_domain::knowledge::ingestion::Next;
 use hardpoint_domain::knowledge::state::State;
 use hardpoint_store::StoreError;
@@ -7,7 +8,7 @@ use hardpoint_store::knowledge::ingestions as jobs;
 use hardpoint_store::knowledge::{passages, vectors};
 
 use super::{
-    chunk, claim, claim_at, get, indexed, keep, new_document, page, prepare, publish, read_claimed,
+    LEASE, chunk, claim, claim_at, get, indexed, keep, new_document, page, prepare, publish, read_claimed,
     some_vectors, stage, upload, written,
 };
 use crate::support::{Fixture, at, on_both};
@@ -105,7 +106,7 @@ async fn what_was_staged_is_read_back(db: Fixture) {
         (Some("A title"), Some("Page 1"))
     );
     assert_eq!(passages::by_ids(&mut conn, "kb-2", &asked).await.unwrap(), [], "another knowledge base's");
-    let too_many = (0..257).map(|ordinal| chunk(&claim, ordinal)).collect();
+    let too_many = (0..129).map(|ordinal| chunk(&claim, ordinal)).collect();
     assert!(matches!(stage(&db, &claim, vec![], too_many).await, Err(StoreError::InvalidValue(_))));
 }
 
@@ -146,7 +147,7 @@ async fn vectors_follow_in_order(db: Fixture) {
         "more than there are"
     );
     assert!(matches!(keep(&db, &mut first, 0).await, Err(StoreError::InvalidValue(_))));
-    assert!(written!(db, |tx| async { jobs::give_up_place(tx, &first, at(5)).await }).unwrap());
+    assert!(written!(db, |tx| jobs::give_up_place(tx, &first, at(5))).unwrap());
     assert_eq!(claim_at(&db, "b", 4).await, None);
     let mut second = claim_at(&db, "b", 5).await.unwrap();
     assert_eq!((second.cursor, second.lapses), (2, 0));
@@ -172,15 +173,12 @@ async fn what_nobody_could_read_is_told(db: Fixture) {
     prepare(&db).await;
     upload(&db, new_document("doc-1", "kb-1", "a", 0)).await.unwrap();
     let first = claim(&db, "a").await.unwrap();
-    assert!(
-        written!(db, |tx| async { jobs::progress(tx, &first, (3, 7), Some("Its title"), at(1)).await })
-            .unwrap()
-    );
+    assert!(written!(db, |tx| jobs::progress(tx, &first, (3, 7), Some("Its title"), at(1))).unwrap());
     let document = get(&db, "doc-1").await.unwrap();
     assert_eq!((document.done, document.total, document.title.as_deref()), (3, 7, Some("Its title")));
     let first = claim_held(&db, "doc-1", "a").await;
     let fail = async |claim: jobs::Claim, next| {
-        written!(db, |tx| async { jobs::fail(tx, &claim, "it is encrypted", next, at(2)).await }).unwrap()
+        written!(db, |tx| jobs::fail(tx, &claim, "it is encrypted", next, at(2))).unwrap()
     };
     assert!(fail(first.clone(), Next::Again(std::time::Duration::from_secs(5))).await);
     assert!(!fail(first, Next::GiveUp).await, "the claim no longer counts");
@@ -251,10 +249,7 @@ async fn changes_are_dense_and_in_order(db: Fixture) {
         let id = format!("doc-{number:02}");
         upload(&db, new_document(&id, "kb-1", &id, 0)).await.unwrap();
         let name = format!("claim {number}");
-        let claim = written!(db, |tx| async {
-            jobs::claim(tx, &hardpoint_domain::knowledge::fairness::Desk::new(99), &name, at(0), super::LEASE)
-                .await
-        });
+        let claim = written!(db, |tx| jobs::claim(tx, &Desk::new(99), &name, at(0), LEASE));
         let claim = claim.unwrap().unwrap();
         assert!(stage(&db, &claim, vec![page(1, "a")], vec![chunk(&claim, 0)]).await.unwrap());
         claims.push(claim);
@@ -291,7 +286,7 @@ async fn old_changes_are_forgotten(db: Fixture) {
     for number in 1..=4 {
         let id = format!("doc-{number}");
         upload(&db, new_document(&id, "kb-1", &id, 0)).await.unwrap();
-        written!(db, |tx| async { documents::remove(tx, "org_1", &id, at(number)).await }).unwrap().unwrap();
+        written!(db, |tx| documents::remove(tx, "org_1", &id, at(number))).unwrap().unwrap();
     }
     let forget = async |until, batch| written!(db, |tx| changes::forget(tx, at(until), batch)).unwrap();
     let after = async |seq| {

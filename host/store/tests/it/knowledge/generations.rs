@@ -19,7 +19,7 @@ fn other(dimensions: u32) -> Embedder {
 }
 
 async fn begin(db: &Fixture, embedder: Embedder) -> Option<bases::Generation> {
-    written!(db, |tx| async { generations::begin(tx, "kb-1", &embedder, at(3)).await }).unwrap()
+    written!(db, |tx| generations::begin(tx, "kb-1", &embedder, at(3))).unwrap()
 }
 
 async fn switch(db: &Fixture) -> Option<i64> {
@@ -70,7 +70,7 @@ async fn another_embedder_takes_the_place_at_once(db: Fixture) {
     let mut rounds = 0;
     loop {
         let removal = removal.clone();
-        match written!(db, |tx| async { removals::wipe(tx, &removal, "r", 1, at(9)).await }).unwrap() {
+        match written!(db, |tx| removals::wipe(tx, &removal, "r", 1, at(9))).unwrap() {
             Wiped::All => break,
             wiped => assert_eq!(wiped, Wiped::More),
         }

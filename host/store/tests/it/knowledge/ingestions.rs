@@ -62,7 +62,7 @@ async fn a_huge_document_holds_nobody_up(db: Fixture) {
     let two_places = |under_way: &[UnderWay]| Desk { places: 2, under_way: under_way.to_vec() };
     let claim = async |desk: Desk, name: &str, time| {
         let name = name.to_owned();
-        written!(db, |tx| async { jobs::claim(tx, &desk, &name, at(time), LEASE).await }).unwrap()
+        written!(db, |tx| jobs::claim(tx, &desk, &name, at(time), LEASE)).unwrap()
     };
     let first = claim(two_places(&[]), "a", 10).await.unwrap();
     assert!(first.is_large && first.document_id == "doc-huge-0", "{first:?}");
@@ -84,14 +84,14 @@ async fn a_lapsed_claim_is_anothers_and_the_first_writes_nothing(db: Fixture) {
     keep(&db, &mut first, 1).await.unwrap().unwrap();
     assert_eq!(claim_at(&db, "b", 29).await, None, "it is held");
     let held = first.clone();
-    assert!(written!(db, |tx| async { jobs::renew(tx, &held, at(20), LEASE).await }).unwrap());
+    assert!(written!(db, |tx| jobs::renew(tx, &held, at(20), LEASE)).unwrap());
     assert_eq!(claim_at(&db, "b", 49).await, None, "it was prolonged");
     let mut second = claim_at(&db, "b", 50).await.unwrap();
     assert_eq!((second.id.as_str(), second.cursor, second.lapses), (first.id.as_str(), 1, 1));
     assert_eq!(keep(&db, &mut first, 1).await.unwrap(), None);
     let late = first.clone();
-    assert!(!written!(db, |tx| async { jobs::renew(tx, &late, at(50), LEASE).await }).unwrap());
-    assert!(!written!(db, |tx| async { jobs::give_up_place(tx, &first, at(50)).await }).unwrap());
+    assert!(!written!(db, |tx| jobs::renew(tx, &late, at(50), LEASE)).unwrap());
+    assert!(!written!(db, |tx| jobs::give_up_place(tx, &first, at(50))).unwrap());
     assert!(keep(&db, &mut second, 3).await.unwrap().unwrap().is_complete);
     assert_eq!(db.rows("vectors").await, 4);
 }
@@ -100,7 +100,7 @@ async fn what_is_given_back_is_no_failure(db: Fixture) {
     prepare(&db).await;
     upload(&db, new_document("doc-1", "kb-1", "a", 0)).await.unwrap();
     let first = claim(&db, "a").await.unwrap();
-    assert!(written!(db, |tx| async { jobs::release(tx, &first, at(5)).await }).unwrap());
+    assert!(written!(db, |tx| jobs::release(tx, &first, at(5))).unwrap());
     assert!(!jobs::is_due(&mut db.store.read().await.unwrap(), at(4)).await.unwrap());
     assert!(jobs::is_due(&mut db.store.read().await.unwrap(), at(5)).await.unwrap());
     let second = claim_at(&db, "b", 5).await.unwrap();

@@ -68,7 +68,7 @@ async fn embed(db: &Fixture, mut claim: jobs::Claim, now: i64) {
             return;
         }
     }
-    assert!(written!(db, |tx| async { jobs::give_up_place(tx, &claim, at(now)).await }).unwrap());
+    assert!(written!(db, |tx| jobs::give_up_place(tx, &claim, at(now))).unwrap());
 }
 
 /// In one call, so that a line is whole or not there.

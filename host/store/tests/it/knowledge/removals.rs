@@ -42,9 +42,7 @@ pub(super) async fn wipe_all(db: &Fixture, seconds: i64, batch: u32) -> usize {
                     Wiped::Waiting => {
                         let id = removal.id.clone();
                         // Others come first: its place in the queue is behind theirs.
-                        let released = written!(db, |tx| async {
-                            removals::release(tx, &id, "wiping", at(seconds)).await
-                        });
+                        let released = written!(db, |tx| removals::release(tx, &id, "wiping", at(seconds)));
                         assert!(released.unwrap());
                         break;
                     }
@@ -54,7 +52,7 @@ pub(super) async fn wipe_all(db: &Fixture, seconds: i64, batch: u32) -> usize {
                             db.store.blobs().delete(&key).await.unwrap();
                         }
                         let id = removal.id.clone();
-                        let done = written!(db, |tx| async { removals::complete(tx, &id, "wiping").await });
+                        let done = written!(db, |tx| removals::complete(tx, &id, "wiping"));
                         assert!(done.unwrap());
                         break;
                     }
@@ -67,7 +65,7 @@ pub(super) async fn wipe_all(db: &Fixture, seconds: i64, batch: u32) -> usize {
 
 async fn wipe(db: &Fixture, removal: &Removal, claim_id: &str, batch: u32) -> Wiped {
     let (removal, claim_id) = (removal.clone(), claim_id.to_owned());
-    written!(db, |tx| async { removals::wipe(tx, &removal, &claim_id, batch, at(3)).await }).unwrap()
+    written!(db, |tx| removals::wipe(tx, &removal, &claim_id, batch, at(3))).unwrap()
 }
 
 const CANARY: &str = "canary-7f3a9c51e2d84b60";
@@ -97,7 +95,7 @@ async fn plant(db: &Fixture, id: &str, base: &str, text: &str, chunks: u32) {
     new.filename = format!("{text} {id}.pdf");
     super::announce(db, &new).await;
     db.store.blobs().put(&key, format!("the bytes: {text}").into_bytes().into()).await.unwrap();
-    written!(db, |tx| async { documents::upload(tx, &new).await }).unwrap().unwrap();
+    written!(db, |tx| documents::upload(tx, &new)).unwrap().unwrap();
     let reading = claim(db, "reading").await.unwrap();
     assert_eq!(reading.document_id, id);
     // Long ones, so that they fill pages of the database and those that overflow them.
@@ -117,13 +115,12 @@ async fn plant(db: &Fixture, id: &str, base: &str, text: &str, chunks: u32) {
     let edition =
         hardpoint_store::knowledge::publish::Edition { title: Some(text.into()), pages: chunks, chunks };
     let held = reading.clone();
-    let published = written!(db, |tx| async {
-        hardpoint_store::knowledge::publish::publish(tx, &held, &edition, at(1)).await
-    });
+    let published =
+        written!(db, |tx| hardpoint_store::knowledge::publish::publish(tx, &held, &edition, at(1)));
     assert!(published.unwrap().is_some());
     let mut embedding = claim(db, "embedding").await.unwrap();
     let vectors = vec![text.as_bytes().to_vec(); chunks as usize];
-    let kept = written!(db, |tx| async { vectors::keep(tx, &mut embedding, &vectors, at(2)).await });
+    let kept = written!(db, |tx| vectors::keep(tx, &mut embedding, &vectors, at(2)));
     assert!(kept.unwrap().unwrap().is_complete);
 }
 
@@ -196,7 +193,7 @@ async fn a_document_is_wiped_out_alone(db: Fixture) {
         completion_tokens: 0,
         sources: vec!["doc-1".into(), "doc-2".into()],
     };
-    written!(db, |tx| async { questions::record(tx, &asked).await }).unwrap();
+    written!(db, |tx| questions::record(tx, &asked)).unwrap();
     // A reading of it is under way, and what it writes is wiped out too.
     written!(db, |tx| documents::read_again(tx, "org_1", "doc-1", at(3))).unwrap();
     let reading = claim_at(&db, "b", 3).await.unwrap();
@@ -251,7 +248,7 @@ async fn what_a_lapsed_reading_left_is_wiped_out(db: Fixture) {
             if claim.is_reading() {
                 break claim;
             }
-            written!(db, |tx| async { jobs::release(tx, &claim, at(1_000)).await }).unwrap();
+            written!(db, |tx| jobs::release(tx, &claim, at(1_000))).unwrap();
         };
         assert!(stage(&db, &reading, vec![page(1, "a")], vec![chunk(&reading, 0)]).await.unwrap());
         if time == 42 {
