@@ -91,7 +91,20 @@ fn limits() -> String {
         });
         out += &format!("| `{name}` | {} |\n", cells.join(" | "));
     }
-    out
+    out + &searching()
+}
+
+/// What a retriever's search gets where that is not what its ingestion does.
+fn searching() -> String {
+    let ingestion = Limits::defaults(Kind::Retriever);
+    let search = ingestion.searching().shown();
+    let other = ingestion.shown().into_iter().zip(search).filter(|(one, other)| one != other);
+    let named: Vec<String> = other.map(|(_, (name, value))| format!("`{name}` {value}")).collect();
+    format!(
+        "\nOf a retriever these are an ingestion's. A search or a removal gets of them at most: {}. Of how many may be \
+         under way at once both are counted by themselves.\n",
+        named.join(", ")
+    )
 }
 
 /// The shipped plugins by kind and name.

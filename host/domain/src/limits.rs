@@ -58,6 +58,8 @@ pub struct Limits {
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+/// Searches that may be under way at once for each ingestion that may.
+const SEARCHES_PER_INGESTION: u32 = 32;
 
 impl Limits {
     /// What a plugin of this kind gets that asks for nothing else.
@@ -92,12 +94,33 @@ impl Limits {
                 cpu: millis(60_000),
                 exchange_cpu: millis(60_000),
                 wall: Some(millis(600_000)),
-                output: 8 * MIB,
+                // What an ingestion hands over at once: a page's text, or all chunks of a document.
+                output: 64 * MIB,
                 http_calls: 100,
                 concurrency: 8,
                 concurrency_per_org: 4,
                 ..machine
             },
+        }
+    }
+
+    /// What a search or a removal of a retriever gets whose ingestions get these: somebody waits for it, and it reads
+    /// no document. Never more than these, but for how many may be under way at once, which are counted apart.
+    #[must_use]
+    pub fn searching(&self) -> Self {
+        let most = LimitWishes {
+            memory_mib: Some(256),
+            cpu_ms: Some(1_000),
+            exchange_cpu_ms: Some(1_000),
+            wall_ms: Some(30_000),
+            output_kib: Some(8 << 10),
+            http_calls: Some(20),
+            concurrency: None,
+        };
+        Self {
+            concurrency: self.concurrency.saturating_mul(SEARCHES_PER_INGESTION),
+            concurrency_per_org: self.concurrency_per_org.saturating_mul(SEARCHES_PER_INGESTION),
+            ..self.lowered(&most)
         }
     }
 
@@ -240,6 +263,17 @@ mod tests {
         }
         let ingest = Limits::defaults(Kind::Retriever);
         assert_eq!((ingest.memory, ingest.cpu), (512 * MIB, Duration::from_secs(60)));
+        let search = ingest.searching();
+        assert_eq!((search.memory, search.cpu), (256 * MIB, Duration::from_secs(1)));
+        assert_eq!((search.exchange_cpu, search.concurrency), (search.cpu, 256));
+    }
+
+    #[test]
+    fn a_search_gets_no_more_than_an_ingestion() {
+        let most = LimitWishes { cpu_ms: Some(10), memory_mib: Some(32), ..LimitWishes::default() };
+        let limits = Limits::defaults(Kind::Retriever).lowered(&most);
+        let search = limits.searching();
+        assert_eq!((search.memory, search.cpu), (limits.memory, limits.cpu));
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::door::Door;
 use crate::egress::Holder;
 use crate::error::Fault;
 use crate::generation::Generation;
+use crate::knowledge::KnowledgeCall;
 use crate::log::{CallLog, LogLevel};
-use crate::permits::{Permit, Permits};
+use crate::permits::{Permit, Places};
 use crate::sandbox::{CallContext, CallState, Sandbox};
 use crate::secret::{Secret, SecretSet};
 use crate::stats::{LastError, Stats};
@@ -54,7 +55,7 @@ pub struct Binding {
     pub(crate) generation: Arc<Generation>,
     pub(crate) secrets: Arc<SecretSet>,
     breaker: Arc<Breaker>,
-    permits: Arc<Permits>,
+    places: Arc<Places>,
     door: Arc<Door>,
     /// None once the binding was replaced.
     warm: Mutex<Option<Vec<(String, Sandbox)>>>,
@@ -64,23 +65,18 @@ pub struct Binding {
 
 impl Binding {
     /// One that is live, as far as its plugin is open.
-    pub(crate) fn new(spec: BindingSpec, generation: Arc<Generation>, permits: Arc<Permits>) -> Self {
+    pub(crate) fn new(spec: BindingSpec, generation: Arc<Generation>, places: Arc<Places>) -> Self {
         let door = Arc::clone(&generation.shared.door);
-        Self::behind(door, spec, generation, permits)
+        Self::behind(door, spec, generation, places)
     }
 
     /// One that the host asks something by itself: open whomever its plugin is closed to.
     pub(crate) fn aside(spec: BindingSpec, generation: Arc<Generation>) -> Self {
-        let permits = Permits::new(spec.limits.concurrency, spec.limits.concurrency_per_org);
-        Self::behind(Arc::default(), spec, generation, Arc::new(permits))
+        let places = Arc::new(Places::new(&spec.limits));
+        Self::behind(Arc::default(), spec, generation, places)
     }
 
-    fn behind(
-        door: Arc<Door>,
-        spec: BindingSpec,
-        generation: Arc<Generation>,
-        permits: Arc<Permits>,
-    ) -> Self {
+    fn behind(door: Arc<Door>, spec: BindingSpec, generation: Arc<Generation>, places: Arc<Places>) -> Self {
         Self {
             settings_text: spec.settings.to_string(),
             limits: spec.limits.clone(),
@@ -88,7 +84,7 @@ impl Binding {
             spec,
             generation,
             breaker: Arc::default(),
-            permits,
+            places,
             door,
             warm: Mutex::new(Some(Vec::new())),
             description: OnceCell::new(),
@@ -167,34 +163,68 @@ impl Binding {
         context: CallContext,
         secrets: Arc<SecretSet>,
     ) -> Result<Sandbox, Failure> {
+        let trial = self.admit(&context)?;
+        let permit = self.places.calls.acquire(&context.organization).await?;
+        if let Some(mut sandbox) = self.checkout(&context.organization) {
+            sandbox.renew(context, secrets, permit, trial);
+            return Ok(sandbox);
+        }
+        let called = context.clone();
+        let mut state = CallState::new(Arc::clone(self), context, secrets);
+        state.trial = trial;
+        self.fresh(state, permit).await.map_err(|fault| self.blame(fault, &called))
+    }
+
+    /// A fresh sandbox for one search or removal of a retriever.
+    pub(crate) async fn enter_to_search(
+        self: &Arc<Self>,
+        context: CallContext,
+        knowledge: KnowledgeCall,
+    ) -> Result<Sandbox, Failure> {
+        let trial = self.admit(&context)?;
+        let permit = self.places.searches.acquire(&context.organization).await?;
+        let called = context.clone();
+        let mut state = self.state(self.limits.searching(), context, knowledge);
+        state.trial = trial;
+        self.fresh(state, permit).await.map_err(|fault| self.blame(fault, &called))
+    }
+
+    /// A fresh sandbox for one ingestion of a retriever. No breaker is asked, and none learns what comes of it: what
+    /// makes a parser fail is the document, and five that are broken must not end an organisation's searches.
+    pub(crate) async fn enter_to_ingest(
+        self: &Arc<Self>,
+        context: CallContext,
+        knowledge: KnowledgeCall,
+    ) -> Result<Sandbox, Failure> {
+        if !self.admits(&context.organization) {
+            return Err(self.closed());
+        }
+        let permit = self.places.calls.acquire(&context.organization).await?;
+        let called = context.clone();
+        let state = self.state(self.limits.clone(), context, knowledge);
+        self.fresh(state, permit).await.map_err(|fault| self.note_fault(fault, &called))
+    }
+
+    /// Whether the plugin is open to the caller, and its breaker lets the call through.
+    fn admit(&self, context: &CallContext) -> Result<Option<Trial>, Failure> {
         if !self.admits(&context.organization) {
             return Err(self.closed());
         }
         let now = self.generation.host.services.clock.now();
         let admitted = self.breaker.admit(&context.organization, &context.request_id, now);
-        let trial = admitted.map_err(|pause| self.broken(pause))?;
-        let permit = self.permits.acquire(&context.organization).await?;
-        if let Some(mut sandbox) = self.checkout(&context.organization) {
-            sandbox.renew(context, secrets, permit, trial);
-            return Ok(sandbox);
-        }
-        self.fresh(context, secrets, permit, trial).await
+        admitted.map_err(|pause| self.broken(pause))
     }
 
-    async fn fresh(
-        self: &Arc<Self>,
-        context: CallContext,
-        secrets: Arc<SecretSet>,
-        permit: Permit,
-        trial: Option<Trial>,
-    ) -> Result<Sandbox, Failure> {
-        let called = context.clone();
-        let mut state = CallState::new(Arc::clone(self), context, secrets);
-        state.trial = trial;
-        state.prepare_scratch().map_err(|fault| self.blame(fault, &called))?;
-        Sandbox::open(&self.generation.host.engine, state, Some(permit))
-            .await
-            .map_err(|fault| self.blame(fault, &called))
+    fn state(self: &Arc<Self>, limits: Limits, context: CallContext, knowledge: KnowledgeCall) -> CallState {
+        let secrets = Arc::clone(&self.secrets);
+        let mut state = CallState::within(limits, Arc::clone(self), context, secrets);
+        state.knowledge = Some(knowledge);
+        state
+    }
+
+    async fn fresh(&self, mut state: CallState, permit: Permit) -> Result<Sandbox, Fault> {
+        state.prepare_scratch()?;
+        Sandbox::open(&self.generation.host.engine, state, Some(permit)).await
     }
 
     /// A call or an exchange went well, as far as the sandbox goes: the organisation's breaker learns of it.
@@ -243,6 +273,11 @@ impl Binding {
         if fault.is_the_plugins() {
             self.breaker.faulted(&context.organization, &context.request_id, now);
         }
+        self.note_fault(fault, context)
+    }
+
+    /// The same without the breaker.
+    pub(crate) fn note_fault(&self, fault: Fault, context: &CallContext) -> Failure {
         self.note(fault.cause(), &fault.to_string(), context, Stats::faulted);
         let log = CallLog::new(
             Arc::clone(&self.generation),
@@ -252,6 +287,25 @@ impl Binding {
         );
         log.write(LogLevel::Error, &format!("stopped: {fault}"));
         fault.into_failure(&self.generation.manifest().id)
+    }
+
+    /// Gives the sandbox of a call back, or throws it away and names the fault.
+    pub(crate) fn end<T>(
+        &self,
+        sandbox: Sandbox,
+        outcome: Result<wasmtime::Result<T>, Fault>,
+        context: &CallContext,
+    ) -> Result<T, Failure> {
+        match sandbox.settle(outcome) {
+            Ok(answer) => {
+                self.leave(sandbox);
+                Ok(answer)
+            }
+            Err(fault) => {
+                drop(sandbox);
+                Err(self.blame(fault, context))
+            }
+        }
     }
 
     /// Throws the warm sandboxes away and keeps none from now on; called when the binding is replaced.

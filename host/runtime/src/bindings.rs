@@ -41,5 +41,29 @@ pub mod tool {
     });
 }
 
+/// A guest's handle of the one document that its call is for.
+pub struct DocumentHandle;
+
+/// A guest's handle of the one sink that its call has.
+pub struct SinkHandle;
+
+/// World `retriever-plugin`.
+pub mod retriever {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "hardpoint:plugin/retriever-plugin",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "hardpoint:plugin/types": super::types,
+            "hardpoint:plugin/log": super::log,
+            "hardpoint:plugin/http": super::http,
+            "hardpoint:plugin/documents.document": super::DocumentHandle,
+            "hardpoint:plugin/documents.sink": super::SinkHandle,
+        },
+    });
+}
+
 pub use model::hardpoint::plugin::{log, types};
+pub use retriever::hardpoint::plugin::{documents, embed, index};
 pub use tool::hardpoint::plugin::{http, kv};

@@ -8,7 +8,7 @@ use hardpoint_domain::manifest::Kind;
 use crate::binding::{Binding, BindingSpec};
 use crate::door::Door;
 use crate::generation::Generation;
-use crate::permits::Permits;
+use crate::permits::Places;
 
 /// The plugins and bindings of one moment.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Catalogue {
     plugins: BTreeMap<String, Arc<Generation>>,
     bindings: BTreeMap<String, Arc<Binding>>,
     /// By plugin, so that an upgrade keeps the places that are taken.
-    permits: HashMap<String, (u32, u32, Arc<Permits>)>,
+    places: HashMap<String, Arc<Places>>,
     /// By the name of a binding, live or not.
     doors: HashMap<String, Arc<Door>>,
 }
@@ -68,14 +68,14 @@ impl Catalogue {
         let mut next = Self { plugins, ..Self::default() };
         for spec in specs {
             let Some(generation) = next.plugins.get(&spec.plugin).cloned() else { continue };
-            let permits = self.permits_for(&mut next.permits, &spec);
+            let places = self.places_for(&mut next.places, &spec);
             let kept = self
                 .bindings
                 .get(&spec.name)
                 .filter(|old| old.spec == spec && Arc::ptr_eq(&old.generation, &generation));
             let binding = match kept {
                 Some(binding) => Arc::clone(binding),
-                None => Arc::new(Binding::new(spec, generation, permits)),
+                None => Arc::new(Binding::new(spec, generation, places)),
             };
             next.bindings.insert(binding.name().to_owned(), binding);
         }
@@ -88,18 +88,13 @@ impl Catalogue {
     }
 
     /// The places of a plugin: those it has, unless its caps changed.
-    fn permits_for(
-        &self,
-        next: &mut HashMap<String, (u32, u32, Arc<Permits>)>,
-        spec: &BindingSpec,
-    ) -> Arc<Permits> {
-        let (all, per_org) = (spec.limits.concurrency, spec.limits.concurrency_per_org);
-        let known = next.get(&spec.plugin).or_else(|| self.permits.get(&spec.plugin));
-        let entry = match known {
-            Some(entry) if (entry.0, entry.1) == (all, per_org) => entry.clone(),
-            _ => (all, per_org, Arc::new(Permits::new(all, per_org))),
+    fn places_for(&self, next: &mut HashMap<String, Arc<Places>>, spec: &BindingSpec) -> Arc<Places> {
+        let known = next.get(&spec.plugin).or_else(|| self.places.get(&spec.plugin));
+        let places = match known {
+            Some(places) if places.fit(&spec.limits) => Arc::clone(places),
+            _ => Arc::new(Places::new(&spec.limits)),
         };
-        next.insert(spec.plugin.clone(), entry.clone());
-        entry.2
+        next.insert(spec.plugin.clone(), Arc::clone(&places));
+        places
     }
 }

@@ -63,20 +63,6 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     })
 }
 
-/// Looks whether a component that was packed is of the world of its manifest's kind, whether or not this host serves
-/// that kind.
-///
-/// # Errors
-/// If it exports another interface, imports what its manifest does not ask for, or is no whole component.
-pub fn check_packed(bytes: &[u8]) -> Result<(), LoadError> {
-    let outline = outline(bytes)?;
-    let manifest =
-        read_manifest(&outline.manifest).map_err(|error| LoadError::Manifest(error.to_string()))?;
-    check_world(manifest.kind, &outline.exports)?;
-    // What a retriever may import is settled with the host that serves it.
-    if manifest.kind == Kind::Retriever { Ok(()) } else { check_imports(&manifest, &outline.imports) }
-}
-
 struct Outline {
     manifest: String,
     imports: Vec<String>,
@@ -147,13 +133,6 @@ fn export_of(kind: Kind) -> String {
 }
 
 fn check_exports(kind: Kind, exports: &[String]) -> Result<(), LoadError> {
-    if kind == Kind::Retriever {
-        return Err(LoadError::WrongWorld("this version of the host serves no retrievers yet".into()));
-    }
-    check_world(kind, exports)
-}
-
-fn check_world(kind: Kind, exports: &[String]) -> Result<(), LoadError> {
     let wanted = export_of(kind);
     if exports.contains(&wanted) {
         return Ok(());
@@ -179,8 +158,11 @@ fn check_imports(manifest: &Manifest, imports: &[String]) -> Result<(), LoadErro
         }
         let asked = match interface {
             "types" | "log" => true,
-            "http" if manifest.kind == Kind::Tool => !manifest.http.is_empty(),
+            "http" if matches!(manifest.kind, Kind::Tool | Kind::Retriever) => !manifest.http.is_empty(),
             "kv" if manifest.kind == Kind::Tool => manifest.kv,
+            // Every retriever imports `index` for the type of its filters; its functions ask the grant.
+            "documents" | "index" if manifest.kind == Kind::Retriever => true,
+            "embed" if manifest.kind == Kind::Retriever => manifest.embed,
             _ => {
                 return Err(LoadError::Imports(format!("plugins of this kind are not offered {import}")));
             }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use hardpoint_domain::manifest::Manifest;
 use tokio::sync::watch;
 
-use crate::bindings::{exporter::ExporterPluginPre, model::ModelPluginPre, tool::ToolPluginPre};
+use crate::bindings::{
+    exporter::ExporterPluginPre, model::ModelPluginPre, retriever::RetrieverPluginPre, tool::ToolPluginPre,
+};
 use crate::component::Inspection;
 use crate::door::Door;
 use crate::log::PluginLog;
@@ -32,6 +34,7 @@ pub(crate) enum Guest {
     Model(ModelPluginPre<CallState>),
     Exporter(ExporterPluginPre<CallState>),
     Tool(ToolPluginPre<CallState>),
+    Retriever(RetrieverPluginPre<CallState>),
 }
 
 /// What all generations of a plugin share, so that an upgrade does not forget it.

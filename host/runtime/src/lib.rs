@@ -24,12 +24,14 @@ mod engine;
 mod error;
 mod generation;
 mod histogram;
+mod knowledge;
 mod limiter;
 mod linker;
 mod log;
 mod manifest;
 mod meter;
 mod permits;
+mod retriever;
 mod runtime;
 mod sandbox;
 mod secret;
@@ -45,13 +47,18 @@ pub use binding::{Binding, BindingSpec};
 pub use catalogue::Catalogue;
 pub use compile::compile_child_main;
 pub use completion::Completion;
-pub use component::{INTERFACE_VERSION, Inspection, check_packed, digest, inspect};
+pub use component::{INTERFACE_VERSION, Inspection, digest, inspect};
 pub use config::{CompilerCommand, HostServices, KvBackend, KvError, KvSpace, RuntimeConfig};
 pub use delivery::{Delivery, DeliveryReport, OutgoingEvent, Verdict};
 pub use door::Opening;
 pub use error::{Fault, LoadError, RuntimeError};
 pub use generation::{Generation, Shared};
 pub use histogram::Percentiles;
+pub use knowledge::{
+    Chunk, Document, DocumentContent, DocumentSink, Embedder, Filter, Hit, Ingested, Knowledge,
+    KnowledgeError, KnowledgeIndex, MemoryDraft, MemoryKnowledge, Page, Purpose, Ranked, SearchRequest,
+    Written,
+};
 pub use log::{LogLevel, LogLine, PluginLog};
 pub use manifest::{misfits, read_manifest};
 pub use runtime::Runtime;

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2;
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 
-use crate::bindings::{self, exporter, http, kv, log, model, tool};
+use crate::bindings::{self, documents, embed, exporter, http, index, kv, log, model, retriever, tool};
 use crate::component::is_stubbed;
 use crate::error::LoadError;
 use crate::generation::Guest;
@@ -21,6 +21,7 @@ pub(crate) struct Linkers {
     /// Models and exporters: state machines, offered nothing but a log.
     state_machine: Linker<CallState>,
     tool: Linker<CallState>,
+    retriever: Linker<CallState>,
 }
 
 impl Linkers {
@@ -29,10 +30,15 @@ impl Linkers {
         link_wasi(&mut state_machine)?;
         log::add_to_linker::<CallState, HasSelf<CallState>>(&mut state_machine, |state| state)?;
         bindings::types::add_to_linker::<CallState, HasSelf<CallState>>(&mut state_machine, |state| state)?;
-        let mut tool = state_machine.clone();
-        http::add_to_linker::<CallState, HasSelf<CallState>>(&mut tool, |state| state)?;
+        let mut acting = state_machine.clone();
+        http::add_to_linker::<CallState, HasSelf<CallState>>(&mut acting, |state| state)?;
+        let mut tool = acting.clone();
         kv::add_to_linker::<CallState, HasSelf<CallState>>(&mut tool, |state| state)?;
-        Ok(Self { state_machine, tool })
+        let mut retriever = acting;
+        documents::add_to_linker::<CallState, HasSelf<CallState>>(&mut retriever, |state| state)?;
+        index::add_to_linker::<CallState, HasSelf<CallState>>(&mut retriever, |state| state)?;
+        embed::add_to_linker::<CallState, HasSelf<CallState>>(&mut retriever, |state| state)?;
+        Ok(Self { state_machine, tool, retriever })
     }
 
     /// Links a component for its kind. What language runtimes import unused is answered with traps;
@@ -41,7 +47,7 @@ impl Linkers {
         let mut linker = match kind {
             Kind::Model | Kind::Exporter => self.state_machine.clone(),
             Kind::Tool => self.tool.clone(),
-            Kind::Retriever => return Err(LoadError::WrongWorld("retrievers are not served".into())),
+            Kind::Retriever => self.retriever.clone(),
         };
         let refused = |error: wasmtime::Error| LoadError::WrongWorld(format!("{error:#}"));
         stub_the_rest(&mut linker, component).map_err(refused)?;
@@ -49,7 +55,8 @@ impl Linkers {
         match kind {
             Kind::Model => model::ModelPluginPre::new(pre).map(Guest::Model),
             Kind::Exporter => exporter::ExporterPluginPre::new(pre).map(Guest::Exporter),
-            Kind::Tool | Kind::Retriever => tool::ToolPluginPre::new(pre).map(Guest::Tool),
+            Kind::Tool => tool::ToolPluginPre::new(pre).map(Guest::Tool),
+            Kind::Retriever => retriever::RetrieverPluginPre::new(pre).map(Guest::Retriever),
         }
         .map_err(refused)
     }

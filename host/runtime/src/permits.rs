@@ -5,12 +5,43 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hardpoint_domain::failure::{Failure, FailureKind};
+use hardpoint_domain::limits::Limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a call waits for room.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The caps of one plugin; shared by its generations and bindings.
+/// The places of one plugin; shared by its generations and bindings.
+#[derive(Debug)]
+pub(crate) struct Places {
+    caps: (u32, u32),
+    /// For calls and exchanges; of a retriever, for ingestions.
+    pub(crate) calls: Permits,
+    /// For a retriever's searches and removals: nobody waits with a question for documents that are read.
+    pub(crate) searches: Permits,
+}
+
+impl Places {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let searching = limits.searching();
+        Self {
+            caps: caps(limits),
+            calls: Permits::new(limits.concurrency, limits.concurrency_per_org),
+            searches: Permits::new(searching.concurrency, searching.concurrency_per_org),
+        }
+    }
+
+    /// Whether they are as many as these limits say.
+    pub(crate) fn fit(&self, limits: &Limits) -> bool {
+        self.caps == caps(limits)
+    }
+}
+
+fn caps(limits: &Limits) -> (u32, u32) {
+    (limits.concurrency, limits.concurrency_per_org)
+}
+
+/// Caps of all together and of one organisation.
 #[derive(Debug)]
 pub(crate) struct Permits {
     all: Arc<Semaphore>,

@@ -11,11 +11,14 @@ use wasmtime::{Engine, Store, WasmBacktrace};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::binding::Binding;
-use crate::bindings::{exporter::ExporterPlugin, model::ModelPlugin, tool::ToolPlugin};
+use crate::bindings::{
+    exporter::ExporterPlugin, model::ModelPlugin, retriever::RetrieverPlugin, tool::ToolPlugin,
+};
 use crate::breaker::Trial;
 use crate::capability::scratch::Scratch;
 use crate::error::{Fault, FaultContext};
 use crate::generation::{Generation, Guest};
+use crate::knowledge::KnowledgeCall;
 use crate::limiter::MemoryLimiter;
 use crate::log::{CallLog, LogLevel};
 use crate::meter::{CallTime, CpuMeter, metered};
@@ -39,12 +42,16 @@ pub struct CallContext {
 pub(crate) struct CallState {
     pub(crate) binding: Arc<Binding>,
     pub(crate) context: CallContext,
+    /// What this call may use.
+    pub(crate) limits: Limits,
     /// The binding's secrets, and those that came with this call.
     pub(crate) secrets: Arc<SecretSet>,
     pub(crate) limiter: MemoryLimiter,
     pub(crate) log: Arc<CallLog>,
     pub(crate) http_left: u32,
     pub(crate) scratch: Option<Scratch>,
+    /// Of a retriever's call: what it is for.
+    pub(crate) knowledge: Option<KnowledgeCall>,
     /// Where the breaker let this call through to see.
     pub(crate) trial: Option<Trial>,
     /// Made when the guest first asks for anything of WASI: most guests in Rust never do.
@@ -54,7 +61,16 @@ pub(crate) struct CallState {
 
 impl CallState {
     pub(crate) fn new(binding: Arc<Binding>, context: CallContext, secrets: Arc<SecretSet>) -> Self {
-        let limits = &binding.limits;
+        Self::within(binding.limits.clone(), binding, context, secrets)
+    }
+
+    /// A call within other limits than its binding's.
+    pub(crate) fn within(
+        limits: Limits,
+        binding: Arc<Binding>,
+        context: CallContext,
+        secrets: Arc<SecretSet>,
+    ) -> Self {
         let log = CallLog::new(
             Arc::clone(&binding.generation),
             context.request_id.clone(),
@@ -65,7 +81,9 @@ impl CallState {
             limiter: MemoryLimiter::new(limits.memory),
             log: Arc::new(log),
             http_left: limits.http_calls,
+            limits,
             scratch: None,
+            knowledge: None,
             trial: None,
             wasi: None,
             table: handles(),
@@ -88,6 +106,7 @@ pub(crate) enum Instance {
     Model(ModelPlugin),
     Exporter(ExporterPlugin),
     Tool(ToolPlugin),
+    Retriever(RetrieverPlugin),
 }
 
 /// Runs guest code within its time.
@@ -124,7 +143,7 @@ impl Sandbox {
         permit: Option<Permit>,
     ) -> Result<Self, Fault> {
         let generation = Arc::clone(&state.binding.generation);
-        let limits = state.binding.limits.clone();
+        let limits = state.limits.clone();
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(1);
@@ -168,6 +187,11 @@ impl Sandbox {
         self.store.data()
     }
 
+    /// Takes what a retriever's call was for, once its guest is done.
+    pub(crate) fn take_knowledge(&mut self) -> Option<KnowledgeCall> {
+        self.store.data_mut().knowledge.take()
+    }
+
     pub(crate) fn binding(&self) -> &Arc<Binding> {
         &self.store.data().binding
     }
@@ -185,10 +209,10 @@ impl Sandbox {
             Arc::clone(&self.generation),
             context.request_id.clone(),
             Arc::clone(&secrets),
-            state.binding.limits.log,
+            state.limits.log,
         ));
         state.wasi = None;
-        state.http_left = state.binding.limits.http_calls;
+        state.http_left = state.limits.http_calls;
         state.context = context;
         state.trial = trial;
         state.secrets = secrets;
@@ -236,6 +260,7 @@ async fn instantiate(guest: &Guest, store: &mut Store<CallState>) -> wasmtime::R
         Guest::Model(pre) => Instance::Model(pre.instantiate_async(store).await?),
         Guest::Exporter(pre) => Instance::Exporter(pre.instantiate_async(store).await?),
         Guest::Tool(pre) => Instance::Tool(pre.instantiate_async(store).await?),
+        Guest::Retriever(pre) => Instance::Retriever(pre.instantiate_async(store).await?),
     })
 }
 
@@ -255,7 +280,6 @@ fn name_fault(store: &Store<CallState>, error: &wasmtime::Error) -> Fault {
             state.log.write(LogLevel::Error, &format!("  {depth}: {name}"));
         }
     }
-    let context =
-        FaultContext { refused_memory: state.limiter.refused(), output: state.binding.limits.output };
+    let context = FaultContext { refused_memory: state.limiter.refused(), output: state.limits.output };
     Fault::from_wasmtime(error, context)
 }

@@ -13,6 +13,8 @@ use crate::bindings::exporter::exports::hardpoint::plugin::exporter::Batch;
 use crate::convert;
 use crate::error::Fault;
 use crate::generation::Generation;
+use crate::knowledge::{Filter, SearchRequest};
+use crate::retriever::asked;
 use crate::sandbox::{CallContext, CallState, Instance, Sandbox};
 
 /// Runs the trial.
@@ -42,6 +44,16 @@ pub(crate) async fn test(generation: &Arc<Generation>) -> Result<(), Fault> {
         Instance::Tool(plugin) => {
             let tool = plugin.hardpoint_plugin_tool();
             stopwatch.run(tool.call_describe(store, &settings)).await.map(|described| described.map(drop))
+        }
+        Instance::Retriever(plugin) => {
+            let retriever = plugin.hardpoint_plugin_retriever();
+            let search = asked(&SearchRequest {
+                query: "Is this thing on?".into(),
+                top: 1,
+                filter: Filter::default(),
+                hybrid: true,
+            });
+            stopwatch.run(retriever.call_search(store, &search, &settings)).await.map(|found| found.map(drop))
         }
     };
     sandbox.settle(outcome)

@@ -7,7 +7,7 @@ use hardpoint_domain::failure::{Failure, FailureKind};
 use crate::binding::Binding;
 use crate::bindings::tool::exports::hardpoint::plugin::tool as wit;
 use crate::error::Fault;
-use crate::sandbox::{CallContext, Instance, Sandbox};
+use crate::sandbox::{CallContext, Instance};
 
 /// What a tool offers to models.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,25 +97,6 @@ impl Binding {
             Err(wit::ToolError::Failed(reason)) => {
                 let failure = self.failed(Failure::new(FailureKind::Upstream, redact(reason)), &context);
                 Err(ToolError::Failed(failure.message))
-            }
-        }
-    }
-
-    /// Gives the sandbox back, or throws it away and names the fault.
-    fn end<T>(
-        &self,
-        sandbox: Sandbox,
-        outcome: Result<wasmtime::Result<T>, Fault>,
-        context: &CallContext,
-    ) -> Result<T, Failure> {
-        match sandbox.settle(outcome) {
-            Ok(answer) => {
-                self.leave(sandbox);
-                Ok(answer)
-            }
-            Err(fault) => {
-                drop(sandbox);
-                Err(self.blame(fault, context))
             }
         }
     }

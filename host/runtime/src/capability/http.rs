@@ -23,13 +23,13 @@ impl CallState {
         if self.http_left == 0 {
             return Err(EgressError::denied(format!(
                 "more than {} requests in one call (limits.http_calls)",
-                self.binding.limits.http_calls
+                self.limits.http_calls
             )));
         }
         self.http_left -= 1;
         let request = convert::tool_request(request, self.binding.generation.manifest(), &self.secrets);
         let tape = self.binding.generation.host.egress.tape().cloned();
-        let exchange = self.binding.limits.http_calls - self.http_left;
+        let exchange = self.limits.http_calls - self.http_left;
         if let Some(tape) = &tape {
             tape.hear(exchange, Sound::Sent(&SentRequest::from(&request)));
         }

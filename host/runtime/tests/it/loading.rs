@@ -57,15 +57,12 @@ async fn a_manifest_that_lies_is_refused() {
     }
 }
 
-/// There is none yet that a host could give. What asks for them is for retrievers, which are refused as a
-/// whole; whoever serves them has to say here what becomes of one that was not granted them.
+/// An index, an embedder and documents are for retrievers: others are refused that ask for them, and those that
+/// import them without.
 #[tokio::test]
-async fn nobody_is_given_an_index_or_an_embedder() {
+async fn only_retrievers_are_offered_an_index_and_an_embedder() {
     let test = TestRuntime::start();
     for (key, interface) in [("index", "index"), ("embed", "embed"), ("index", "documents")] {
-        let retriever = format!("{}{key} = true\n", TOOL.replace("tool", "retriever"));
-        let refused = refusal(&test, repacked("echo", &retriever)).await;
-        assert!(matches!(&refused, LoadError::WrongWorld(why) if why.contains("no retrievers")), "{refused}");
         for (kind, export) in [("tool", "tool"), ("model", "model-adapter"), ("exporter", "exporter")] {
             let manifest = TOOL.replace("\"tool\"", &format!("\"{kind}\""));
             let asking = Manifest::from_toml(&format!("{manifest}{key} = true\n")).unwrap_err();
@@ -76,6 +73,19 @@ async fn nobody_is_given_an_index_or_an_embedder() {
             // It is the import that is refused, and nothing else.
             assert!(inspect(&embed(&importing("log", export), &manifest)).is_ok());
         }
+    }
+    let retriever = TOOL.replace("tool", "retriever");
+    for (interface, asks, is_offered) in [
+        ("documents", "", true),
+        ("index", "", true),
+        ("embed", "", false),
+        ("embed", "embed = true\n", true),
+        ("http", "", false),
+        ("kv", "", false),
+    ] {
+        let bytes = embed(&importing(interface, "retriever"), &format!("{retriever}{asks}"));
+        let inspected = inspect(&bytes);
+        assert_eq!(inspected.is_ok(), is_offered, "{interface} {asks}: {inspected:?}");
     }
 }
 

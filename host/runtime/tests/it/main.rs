@@ -4,9 +4,11 @@
 
 mod fresh;
 mod hostile_models;
+mod hostile_retrievers;
 mod hostile_tools;
 mod limits;
 mod loading;
 mod powers;
+mod retrievers;
 mod support;
 mod swap;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use hardpoint_authoring::toolchain::never_install;
 use hardpoint_authoring::{Error, Language, Project, pack_checked};
 use hardpoint_domain::manifest::Kind;
-use hardpoint_runtime::{Inspection, check_packed, inspect, read_manifest};
+use hardpoint_runtime::{Inspection, inspect, read_manifest};
 use serde_json::json;
 
 use super::Failure;
@@ -113,14 +113,17 @@ fn next(kind: Kind, folder: &Path, id: &str) -> Vec<(String, &'static str)> {
     let (folder, component) = (folder.display(), folder.join(format!("{id}.wasm")));
     let component = component.display();
     let build = (format!("hardpoint plugin build {folder} --test"), "its tests, and one file to publish");
-    if kind == Kind::Retriever {
-        // Hosts refuse what these would try.
-        return vec![build];
-    }
+    let test = match kind {
+        Kind::Retriever => (
+            format!("hardpoint plugin test {component} --conformance"),
+            "tries documents and questions of every sort in the sandbox",
+        ),
+        _ => (format!("hardpoint plugin test {component}"), "replays its recordings in the sandbox"),
+    };
     vec![
         (format!("hardpoint plugin dev {folder}"), "builds and runs it whenever you save"),
         build,
-        (format!("hardpoint plugin test {component}"), "replays its recordings in the sandbox"),
+        test,
         (format!("hardpoint plugin inspect {component}"), "what an operator sees of it"),
     ]
 }
@@ -168,7 +171,7 @@ pub(super) fn pack(arguments: &PackArguments) -> Result<(), Failure> {
 
 /// What a host would refuse is not packed.
 fn of_its_world(packed: &[u8]) -> Result<(), String> {
-    check_packed(packed).map_err(|error| error.to_string())
+    inspect(packed).map(drop).map_err(|error| error.to_string())
 }
 
 /// As a host will: packing knows less of schemas. A file that cannot be read is for packing to name.
