@@ -60,7 +60,7 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn fill(&self, text: &str) -> String {
-        let trying = if self.kind == Kind::Retriever { UNSERVED } else { SERVED };
+        let trying = if self.kind == Kind::Retriever { READING } else { ANSWERING };
         text.replace("{{trying}}", trying)
             .replace("{{id}}", self.id)
             .replace("{{crate}}", &self.id.replace('-', "_"))
@@ -68,8 +68,8 @@ impl Names<'_> {
     }
 }
 
-/// What a README says of trying a plugin out, where hosts serve its kind.
-const SERVED: &str = "\
+/// What a README says of trying a plugin out that answers requests.
+const ANSWERING: &str = "\
 - `hardpoint plugin dev`: builds and runs it whenever you save, in a host of its own, and prints a line that calls it;
   `--settings '{…}'` gives it the settings that it requires.
 - `hardpoint plugin test {{id}}.wasm`: replays `recordings/` in the sandbox. Each file there says what is asked, what
@@ -79,10 +79,15 @@ const SERVED: &str = "\
   The question is a recording without `exchanges` and `expect`.
 - `hardpoint plugin inspect {{id}}.wasm`: what an operator sees of it.";
 
-/// What it says where they do not.
-const UNSERVED: &str = "
-No host serves retrievers yet, so it can be built and tested natively, and no more: `hardpoint plugin dev`, `test` and
-`inspect` refuse it.";
+/// The same of a retriever.
+const READING: &str = "\
+- `hardpoint plugin dev`: builds and runs it whenever you save, in a host of its own; `--settings '{…}'` gives it the
+  settings that it requires.
+- `hardpoint plugin call {{id}}.wasm --allow --document FILE --query 'What is …?'`: reads a file in the sandbox, into a
+  knowledge base in memory, and shows its pages, its passages and what a search finds there.
+- `hardpoint plugin test {{id}}.wasm --conformance`: tries what every retriever must bear, documents and questions of
+  every sort.
+- `hardpoint plugin inspect {{id}}.wasm`: what an operator sees of it.";
 
 /// Where a template's file goes. Some names mean something to git or cargo where the templates are kept, so
 /// they end in `.in` there.

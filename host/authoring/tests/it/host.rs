@@ -33,6 +33,19 @@ impl Host {
         self.json(&mut command)
     }
 
+    /// Lets a retriever read a file and search there.
+    pub(crate) fn read(
+        &self,
+        plugin: &Path,
+        document: &Path,
+        query: &str,
+        settings: &Value,
+    ) -> Result<Value, String> {
+        let mut command = self.command("call", plugin);
+        command.arg("--document").arg(document).args(["--query", query, "--allow", "--json"]);
+        self.json(command.args(["--settings", &settings.to_string()]))
+    }
+
     /// Tests a plugin in the sandbox; gives the line with the counts, or what failed.
     pub(crate) fn test(&self, plugin: &Path, options: &[&str]) -> Result<String, String> {
         let output = self.command("test", plugin).args(options).output().unwrap();

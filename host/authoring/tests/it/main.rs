@@ -64,11 +64,12 @@ fn guided(language: Language) {
 fn template(kind: Kind, language: Language) {
     let (host, place, name) = (Host::named(), Place::new(), name(kind, language));
     let plugin = packed(&place, kind, language);
+    inspected(&host, &plugin, &name, kind);
     if kind == Kind::Retriever {
-        unserved(&host, &plugin, &name);
+        reads(&host, &plugin, &place);
+        conforms(&host, &plugin, &name);
         return;
     }
-    inspected(&host, &plugin, &name, kind);
     let served = match kind {
         Kind::Model => served::model(&plugin, &name),
         _ => served::exporter(&plugin, &name),
@@ -83,17 +84,28 @@ fn inspected(host: &Host, plugin: &Path, id: &str, kind: Kind) {
     assert_eq!(report["id"], id);
     assert_eq!(report["kind"], json!(kind));
     let asks = report["asks"].as_array().map_or(0, Vec::len);
-    let wanted = if kind == Kind::Tool { 0 } else { 2 };
-    assert_eq!(asks, wanted, "it asks for a request and a secret, or for nothing: {report:#}");
+    let wanted = match kind {
+        Kind::Tool => 0,
+        Kind::Retriever => 1,
+        Kind::Model | Kind::Exporter => 2,
+    };
+    assert_eq!(asks, wanted, "it asks for a request and a secret, for the index, or for nothing: {report:#}");
 }
 
-/// What is said of a kind that this host does not serve, by the conformance suite too.
-fn unserved(host: &Host, plugin: &Path, name: &str) {
-    let refusal = host.inspect(plugin).expect_err("this host serves retrievers: test more of them");
-    assert!(refusal.contains("serves no retrievers yet"), "{refusal}");
-    let untried = host.test(plugin, &["--conformance"]).expect_err("retrievers can be tried: try these");
-    assert!(untried.contains("serves no retrievers yet"), "{untried}");
-    println!("{name}: conformance is not tried: {}", untried.trim());
+/// The retriever's template does the same in every language: passages, and what is found by their words.
+fn reads(host: &Host, plugin: &Path, place: &Place) {
+    let document = place.path().join("notes.txt");
+    std::fs::write(&document, "Whales sing.\n\nShips have hulls: \u{e4}\u{1f9ea}.\n").unwrap();
+    let told = host.read(plugin, &document, "hulls", &json!({ "passage_characters": 100 })).unwrap();
+    let told = &told["result"];
+    assert_eq!(
+        (&told["title"], &told["pages"][0]["characters"]),
+        (&json!("notes.txt"), &json!(36)),
+        "{told:#}"
+    );
+    assert_eq!(told["chunks"][0]["text"], "Whales sing.\n\nShips have hulls: \u{e4}\u{1f9ea}.", "{told:#}");
+    assert_eq!((&told["chunks"][0]["start"], &told["chunks"][0]["end"]), (&json!(0), &json!(35)), "{told:#}");
+    assert_eq!(told["hits"][0]["chunk_id"], "doc-call/0", "{told:#}");
 }
 
 /// The recording that a project begins with comes out as it says in the sandbox; its own tests replay it natively.

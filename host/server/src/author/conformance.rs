@@ -1,6 +1,8 @@
 //! What every plugin of a kind must bear, whatever it is for: answers of every sort, cut anywhere, and
 //! requests of every sort. A plugin may fail; it may not trap, hang, or call delivered what is not.
 
+mod retriever;
+
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -99,7 +101,7 @@ pub async fn conformance(
             }
         }
         Kind::Tool => checks.extend(try_tool(bench, tape, &binding).await?),
-        Kind::Retriever => anyhow::bail!("retrievers cannot be tried yet"),
+        Kind::Retriever => checks.extend(retriever::tried(tape, &binding).await),
     }
     Ok(checks)
 }

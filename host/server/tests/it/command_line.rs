@@ -377,10 +377,16 @@ fn a_project_says_what_next() {
         (&made["id"], &made["kind"], &made["language"]),
         (&"find".into(), &"retriever".into(), &"js".into())
     );
-    assert_eq!(made["next"], serde_json::json!(["hardpoint plugin build find --test"]));
+    let next = serde_json::json!([
+        "hardpoint plugin dev find",
+        "hardpoint plugin build find --test",
+        "hardpoint plugin test find/find.wasm --conformance",
+        "hardpoint plugin inspect find/find.wasm",
+    ]);
+    assert_eq!(made["next"], next);
     let readme = std::fs::read_to_string(made["folder"].as_str().unwrap().to_owned() + "/README.md").unwrap();
     assert!(
-        readme.contains("No host serves retrievers yet") && !readme.contains("plugin record"),
+        readme.contains("plugin call find.wasm --allow --document") && !readme.contains("plugin record"),
         "{readme}"
     );
 }

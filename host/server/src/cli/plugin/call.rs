@@ -1,12 +1,14 @@
-//! `hardpoint plugin call`: one call of a tool, in a sandbox with all limits on.
+//! `hardpoint plugin call`: one call of a tool, or of a retriever, in a sandbox with all limits on.
 
-use std::path::Path;
+mod retriever;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
-use hardpoint_domain::manifest::Kind;
+use hardpoint_domain::manifest::{Kind, Manifest};
 use hardpoint_runtime::{Binding, CallContext, HostServices, ToolError, inspect};
 use serde_json::{Map, Value, json};
 
@@ -37,6 +39,12 @@ pub(in crate::cli) struct Arguments {
     /// Ask what the tool offers, instead of calling it.
     #[arg(long)]
     describe: bool,
+    /// Of a retriever: the file that it reads, into a knowledge base in memory.
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
+    /// Of a retriever: what it searches that file for.
+    #[arg(long, value_name = "TEXT", requires = "document")]
+    query: Option<String>,
     /// Allow, for this call, all that it asks for.
     #[arg(long)]
     allow: bool,
@@ -74,7 +82,10 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
     }
     let binding = bind(&desk, bytes, arguments, settings).await?;
     let context = CallContext { request_id: "call".to_owned(), organization: "cli".to_owned() };
-    let outcome = if arguments.describe {
+    let outcome = if let Some(document) = &arguments.document {
+        let called = retriever::call(&binding, context, document, arguments.query.as_deref()).await;
+        called?.map_err(|failure| ("failed", failure.message))
+    } else if arguments.describe {
         binding
             .describe_tool(context)
             .await
@@ -129,12 +140,7 @@ async fn bind(
     let runtime = open_runtime(&desk.config, compiler()?, services)?;
     let generation = runtime.load(bytes).await.map_err(|error| anyhow!("it cannot be loaded: {error}"))?;
     let manifest = generation.manifest().clone();
-    if manifest.kind != Kind::Tool {
-        return Err(Failure::Misuse(format!(
-            "{} is of kind {:?}; only tools can be called",
-            manifest.id, manifest.kind
-        )));
-    }
+    check_kind(&manifest, arguments)?;
     let arranged = desk.arranged().await?;
     let given = settings.is_some();
     let config = with_settings(desk, &arranged, &manifest.id, arguments.binding.as_deref(), settings)?;
@@ -170,6 +176,24 @@ async fn bind(
     }
     let binding = runtime.bind_aside(generation, one.spec(&config, &manifest));
     Ok(binding.context("it was bound and is not there")?)
+}
+
+/// Whether what is asked can be asked of the plugin's kind.
+fn check_kind(manifest: &Manifest, arguments: &Arguments) -> Result<(), Failure> {
+    let id = &manifest.id;
+    match (manifest.kind, &arguments.document) {
+        (Kind::Retriever, None) => Err(Failure::Misuse(format!(
+            "{id} is a retriever: say what it is to read with --document FILE, and what to find there with --query"
+        ))),
+        (Kind::Retriever, Some(_)) if arguments.describe => {
+            Err(Failure::Misuse("--describe is for tools".to_owned()))
+        }
+        (Kind::Retriever, Some(_)) | (Kind::Tool, None) => Ok(()),
+        (Kind::Tool, Some(_)) => Err(Failure::Misuse(format!("{id} is a tool, and reads no --document"))),
+        (kind, _) => {
+            Err(Failure::Misuse(format!("{id} is of kind {kind:?}; only tools and retrievers can be called")))
+        }
+    }
 }
 
 /// Why a binding may not be called, and what would allow it. What is called from a file need not be published, so no

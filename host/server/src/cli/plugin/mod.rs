@@ -138,10 +138,11 @@ There the plugin is allowed whatever it asks for. That host reads no hardpoint.t
   hardpoint plugin remove my-exporter
   hardpoint plugin remove my-exporter --yes && rm data/plugins/my-exporter.wasm")]
     Remove(remove::Arguments),
-    /// Call a tool once, in a sandbox with all limits on.
+    /// Call a tool once, or let a retriever read a file, in a sandbox with all limits on.
     #[command(after_help = "Examples:
   hardpoint plugin call calculator --arguments '{\"expression\": \"1 + 1\"}'
-  hardpoint plugin call ./my-tool.wasm --describe --settings '{\"units\": \"metric\"}'")]
+  hardpoint plugin call ./my-tool.wasm --describe --settings '{\"units\": \"metric\"}'
+  hardpoint plugin call ./my-retriever.wasm --allow --document report.pdf --query 'What did it cost?'")]
     Call(call::Arguments),
     /// Replay recorded exchanges in the real sandbox, and try what every plugin must bear.
     #[command(after_help = "Examples:
