@@ -44,7 +44,7 @@ pub(crate) fn check(
             return wrong(format!("`fused` is {}: hits come best first", hit.fused));
         }
         last = hit.fused;
-        if hit.cosine.is_some_and(|cosine| !(cosine.abs() <= 1.0 + ROUNDING)) {
+        if hit.cosine.is_some_and(|cosine| !cosine.is_finite() || cosine.abs() > 1.0 + ROUNDING) {
             return wrong(format!("a cosine of {}", hit.cosine.unwrap_or_default()));
         }
         if visible.as_ref().is_some_and(|visible| !visible.contains(hit.document_id.as_str())) {

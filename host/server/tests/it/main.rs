@@ -43,6 +43,7 @@ mod plugin_life;
 mod plugins;
 mod recordings;
 mod reload;
+mod retrievers;
 mod same_version;
 mod ssrf;
 mod support;

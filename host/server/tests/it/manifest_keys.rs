@@ -11,6 +11,13 @@ const DOMAIN: &str = "host/domain/src/manifest/tests.rs";
 const POWERS: &str = "host/server/tests/it/manifest_powers.rs";
 const LIMITS: &str = "host/runtime/tests/it/limits.rs";
 
+/// What keeps the host's index and embedder from those who did not ask for them, or were not granted them.
+const OF_RETRIEVERS: &[(&str, &str)] = &[
+    ("host/runtime/tests/it/loading.rs", "only_retrievers_are_offered_an_index_and_an_embedder"),
+    ("host/runtime/tests/it/retrievers.rs", "an_index_and_an_embedder_are_denied_without_a_grant"),
+    ("host/runtime/tests/it/retrievers.rs", "what_is_not_asked_for_is_not_given"),
+];
+
 /// A key, and the tests that guard what it means: the file and the function.
 const GUARDED: &[(&str, &[(&str, &str)])] = &[
     (
@@ -64,8 +71,8 @@ const GUARDED: &[(&str, &[(&str, &str)])] = &[
             ("host/runtime/tests/it/powers.rs", "values_are_denied_without_a_grant"),
         ],
     ),
-    ("index", &[("host/runtime/tests/it/loading.rs", "nobody_is_given_an_index_or_an_embedder")]),
-    ("embed", &[("host/runtime/tests/it/loading.rs", "nobody_is_given_an_index_or_an_embedder")]),
+    ("index", OF_RETRIEVERS),
+    ("embed", OF_RETRIEVERS),
     (
         "scratch",
         &[
