@@ -37,8 +37,7 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&str>) -> Result<Cow<
             return Ok(charset.decode(rest));
         }
     }
-    let meta = || meta(bytes.get(..1_024).unwrap_or(bytes));
-    let label = declared.map(ToString::to_string).or_else(meta);
+    let label = declared.map(ToString::to_string).or_else(|| html::label(bytes));
     let Some(label) = label else {
         // Most of what does not say is UTF-8, and what is not is hardly ever valid as such.
         let charset = if core::str::from_utf8(bytes).is_ok() { Charset::Utf8 } else { Charset::Windows1252 };
@@ -52,19 +51,6 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&str>) -> Result<Cow<
             Err(format!("its character encoding `{label}` cannot be read here"))
         }
     }
-}
-
-/// `<meta charset="x">` or `<meta http-equiv="content-type" content="text/html; charset=x">`
-fn meta(head: &[u8]) -> Option<String> {
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let tags = head.split("<meta").skip(1).filter_map(|rest| rest.split('>').next());
-    tags.filter_map(|tag| {
-        let value = tag.split("charset").nth(1)?.trim_start().strip_prefix('=')?;
-        let value = value.trim_start().trim_start_matches(['"', '\'']);
-        let label = value.split(['"', '\'', ' ', ';', '/', '\n']).next()?;
-        (!label.is_empty()).then(|| label.to_string())
-    })
-    .next()
 }
 
 impl Charset {

@@ -4,12 +4,8 @@
 extern crate alloc;
 
 mod charset;
-mod entity;
-mod html;
 mod page;
-mod readable;
 mod settings;
-mod url;
 
 use alloc::string::String;
 

@@ -7,12 +7,11 @@ use alloc::string::{String, ToString};
 use hardpoint_sdk::Request;
 use hardpoint_sdk::http::{self, Response};
 use hardpoint_sdk::tool::{ToolError, json};
+use html::{Readable, Url};
 use serde::Serialize;
 
 use crate::charset;
-use crate::readable::{self, Readable};
 use crate::settings::Settings;
-use crate::url::Url;
 
 /// What is read of a page, in bytes; the host hands over 16 MiB at most.
 const MAX_PAGE: usize = 4 << 20;
@@ -101,9 +100,9 @@ fn told(response: &Response, page: Url, offset: usize, settings: &Settings) -> R
         failed(format!("it is no text but `{}`, {} bytes", kind.trim(), whole.len()))
     })?;
     let text = charset::decode(bytes, charset).map_err(failed)?;
-    let Readable { title, text } = match kind {
-        Kind::Html => readable::read(&text, page),
-        Kind::Text => Readable { title: String::new(), text: text.replace('\0', "\u{fffd}") },
+    let Readable { title, text, .. } = match kind {
+        Kind::Html => html::read(&text, page),
+        Kind::Text => Readable { text: text.replace('\0', "\u{fffd}"), ..Readable::default() },
     };
     let piece = piece(&text, offset, settings.max_chars).map_err(ToolError::InvalidArguments)?;
     let cut = format!("Of the page's {} bytes the first {MAX_PAGE} were read.", whole.len());

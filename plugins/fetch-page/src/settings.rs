@@ -4,9 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use html::Url;
 use serde::Deserialize;
-
-use crate::url::Url;
 
 /// Which sites, and how their pages are told.
 #[derive(Clone, Debug, Deserialize)]

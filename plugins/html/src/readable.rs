@@ -1,17 +1,36 @@
-//! From HTML to what a person would read, written as in Markdown.
+//! From HTML to what a person would read.
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use crate::html::{Tag, Token, Tokens};
+use crate::tokens::{Tag, Token, Tokens};
 use crate::url::Url;
 
 /// A page as text.
 #[derive(Debug, Default)]
-pub(crate) struct Readable {
-    pub(crate) title: String,
-    pub(crate) text: String,
+pub struct Readable {
+    /// Of its `<title>`; empty where it has none.
+    pub title: String,
+    /// Lines, with empty ones around paragraphs.
+    pub text: String,
+    /// Where its headings are; only [`plain`] tells.
+    pub headings: Vec<Heading>,
 }
+
+/// A heading within a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// Where it begins, in bytes of the text.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// 1 to 6.
+    pub level: u8,
+}
+
+/// More headings are lines like others.
+const MOST_HEADINGS: usize = 10_000;
 
 /// Elements that nobody reads.
 const UNSEEN: [&str; 13] = [
@@ -46,13 +65,17 @@ const DEEPEST_LIST: usize = 8;
 
 struct Writer {
     out: String,
-    base: Url,
+    /// Where links lead from. None in plain text, which has no marks and no links.
+    base: Option<Url>,
     title: Option<String>,
+    headings: Vec<Heading>,
+    /// Where an open heading begins, and its level.
+    heading: Option<(usize, u8)>,
     in_title: bool,
     /// The element that is passed over, and how often it was opened inside of itself.
     unseen: Option<(String, usize)>,
     /// For each open list the number of its next item; none for bullets.
-    lists: alloc::vec::Vec<Option<usize>>,
+    lists: Vec<Option<usize>>,
     /// Where the text of an open link begins, and where it leads.
     link: Option<(usize, String)>,
     in_pre: bool,
@@ -61,37 +84,61 @@ struct Writer {
     has_cell: bool,
 }
 
-/// Reads a page that was found under `base`.
-pub(crate) fn read(page: &str, base: Url) -> Readable {
-    let mut writer = Writer {
-        out: String::new(),
-        base,
-        title: None,
-        in_title: false,
-        unseen: None,
-        lists: alloc::vec::Vec::new(),
-        link: None,
-        in_pre: false,
-        needs_space: false,
-        has_cell: false,
-    };
-    for token in Tokens::new(page) {
-        match token {
-            Token::Text(text) => writer.text(&text),
-            Token::Start(tag) => writer.start(&tag),
-            Token::End(name) => writer.end(&name),
-        }
-    }
-    writer.close_link();
-    let title = writer.title.unwrap_or_default();
-    Readable { title, text: writer.out.trim().to_string() }
+/// Reads a page that was found under `base`: headings, lists, tables and links as Markdown has them.
+pub fn read(page: &str, base: Url) -> Readable {
+    Writer::new(Some(base)).read(page)
+}
+
+/// Reads a page as plain text, and says where its headings are.
+pub fn plain(page: &str) -> Readable {
+    Writer::new(None).read(page)
 }
 
 impl Writer {
+    fn new(base: Option<Url>) -> Self {
+        Self {
+            out: String::new(),
+            base,
+            title: None,
+            headings: Vec::new(),
+            heading: None,
+            in_title: false,
+            unseen: None,
+            lists: Vec::new(),
+            link: None,
+            in_pre: false,
+            needs_space: false,
+            has_cell: false,
+        }
+    }
+
+    fn read(mut self, page: &str) -> Readable {
+        for token in Tokens::new(page) {
+            match token {
+                Token::Text(text) => self.text(&text),
+                Token::Start(tag) => self.start(&tag),
+                Token::End(name) => self.end(&name),
+            }
+        }
+        self.close_link();
+        self.close_heading();
+        let begin = self.out.len() - self.out.trim_start().len();
+        let text = self.out.trim().to_string();
+        for heading in &mut self.headings {
+            heading.start = heading.start.saturating_sub(begin);
+            heading.end = heading.end.saturating_sub(begin);
+        }
+        Readable { title: self.title.unwrap_or_default(), text, headings: self.headings }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.base.is_none()
+    }
+
     fn text(&mut self, text: &str) {
         if self.in_title {
             self.in_title = false;
-            let words: alloc::vec::Vec<&str> = text.split_whitespace().collect();
+            let words: Vec<&str> = text.split_whitespace().collect();
             self.title.get_or_insert_with(|| words.join(" ").chars().take(500).collect());
             return;
         }
@@ -153,8 +200,9 @@ impl Writer {
         match name {
             "title" => self.in_title = true,
             "base" => {
-                let base = tag.attribute("href").and_then(|href| self.base.join(&href));
-                self.base = base.unwrap_or_else(|| self.base.clone());
+                let known = self.base.as_ref();
+                let base = known.and_then(|known| tag.attribute("href").and_then(|href| known.join(&href)));
+                self.base = base.or_else(|| self.base.take());
             }
             "a" => self.open_link(tag),
             "img" => {
@@ -166,14 +214,21 @@ impl Writer {
             "br" => self.line(0),
             "hr" => {
                 self.line(1);
-                self.out.push_str("---");
+                if !self.is_plain() {
+                    self.out.push_str("---");
+                }
                 self.line(1);
             }
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
                 self.line(1);
-                let level = name.as_bytes().get(1).map_or(1, |digit| usize::from(digit - b'0'));
-                self.out.push_str(&"#".repeat(level));
-                self.out.push(' ');
+                self.close_heading();
+                let level = name.as_bytes().get(1).map_or(1, |digit| digit - b'0');
+                if self.is_plain() {
+                    self.heading = Some((self.out.len(), level));
+                } else {
+                    self.out.push_str(&"#".repeat(usize::from(level)));
+                    self.out.push(' ');
+                }
             }
             "li" => {
                 self.line(0);
@@ -202,7 +257,9 @@ impl Writer {
             }
             "pre" => {
                 self.line(1);
-                self.out.push_str("```\n");
+                if !self.is_plain() {
+                    self.out.push_str("```\n");
+                }
                 self.in_pre = true;
             }
             name => {
@@ -226,15 +283,20 @@ impl Writer {
         match name {
             "title" => self.in_title = false,
             "a" => self.close_link(),
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.line(1),
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.close_heading();
+                self.line(1);
+            }
             "ul" | "ol" => {
                 self.lists.pop();
                 self.line(usize::from(self.lists.is_empty()));
             }
             "pre" if self.in_pre => {
                 self.in_pre = false;
-                self.line(0);
-                self.out.push_str("```");
+                if !self.is_plain() {
+                    self.line(0);
+                    self.out.push_str("```");
+                }
                 self.line(1);
             }
             name => self.block(name),
@@ -251,11 +313,22 @@ impl Writer {
 
     fn open_link(&mut self, tag: &Tag<'_>) {
         self.close_link();
-        let target = tag.attribute("href").and_then(|href| self.base.join(&href));
+        let Some(base) = &self.base else { return };
+        let target = tag.attribute("href").and_then(|href| base.join(&href));
         let Some(target) = target.filter(|_| !self.in_pre) else { return };
         self.space();
         self.link = Some((self.out.len(), target.to_string()));
         self.out.push('[');
+    }
+
+    /// A heading without text is none; one that goes over several lines has no end tag.
+    fn close_heading(&mut self) {
+        let Some((start, level)) = self.heading.take() else { return };
+        let text = self.out.get(start..).unwrap_or_default().trim_end();
+        let length = text.find('\n').unwrap_or(text.len());
+        if length > 0 && self.headings.len() < MOST_HEADINGS {
+            self.headings.push(Heading { start, end: start + length, level });
+        }
     }
 
     /// A link without text is nothing to read.

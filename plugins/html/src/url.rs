@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 /// `https` or `http`, without a fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Url {
+pub struct Url {
     /// `https://host:port`, in lower case.
     origin: String,
     /// Begins with a slash.
@@ -17,7 +17,7 @@ pub(crate) struct Url {
 
 impl Url {
     /// None if it is no absolute address of this kind.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
@@ -42,7 +42,7 @@ impl Url {
     }
 
     /// What a link on this page leads to; none for what is no page: `mailto:`, `javascript:`, the page itself.
-    pub(crate) fn join(&self, link: &str) -> Option<Self> {
+    pub fn join(&self, link: &str) -> Option<Self> {
         let link: String =
             link.trim().chars().filter(|letter| !matches!(letter, '\t' | '\n' | '\r')).collect();
         let link = link.split('#').next().unwrap_or_default();
@@ -68,7 +68,7 @@ impl Url {
     }
 
     /// Whether another is this address or below it, at a segment border.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
+    pub fn covers(&self, other: &Self) -> bool {
         let prefix = self.path.trim_end_matches('/');
         let rest = other.path.strip_prefix(prefix);
         self.origin == other.origin && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
