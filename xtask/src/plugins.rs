@@ -35,26 +35,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Builds the plugins, and the fixtures where asked.
 pub(crate) fn build(fixtures: bool, way: Option<Way>) -> Result<()> {
-    workspace("plugins", "plugins", way)?;
+    workspace("plugins", "plugins", &[&WITHOUT_STD, &WITH_STD], way)?;
     if fixtures {
-        workspace("tests/fixtures", "fixtures", way)?;
+        workspace("tests/fixtures", "fixtures", &[&["--workspace"]], way)?;
     }
     Ok(())
 }
 
-/// Builds the workspace in `folder` and packs each member that has a `plugin.toml` to `target/<into>/<id>.wasm`.
-fn workspace(folder: &str, into: &str, way: Option<Way>) -> Result<()> {
+/// Plugins with `std` are built apart: cargo turns a feature on for all that it builds at once, and what they turn on
+/// in a crate that others share would bring `std` into those.
+const WITHOUT_STD: [&str; 5] = ["--workspace", "--exclude", "hybrid", "--exclude", "reading"];
+const WITH_STD: [&str; 2] = ["--package", "hybrid"];
+
+/// Builds the workspace in `folder`, as many times as it takes, and packs each member that has a `plugin.toml` to
+/// `target/<into>/<id>.wasm`.
+fn workspace(folder: &str, into: &str, builds: &[&[&str]], way: Option<Way>) -> Result<()> {
     let folder = places::root().join(folder);
     let into = places::target().join(into);
     let rust = Rust::find(&folder, way, &debian::install_for)?;
     let mut packed = Vec::new();
     let target = target_folder(&rust);
-    for (member, component) in
-        rust.build(&[OsStr::new("--workspace"), OsStr::new("--target-dir"), target.as_os_str()])?
-    {
-        let manifest = member.join("plugin.toml");
-        if manifest.exists() {
-            packed.push(hardpoint_authoring::pack(&component, &manifest, &into)?);
+    for members in builds {
+        let members = members.iter().map(OsStr::new);
+        let arguments: Vec<&OsStr> =
+            members.chain([OsStr::new("--target-dir"), target.as_os_str()]).collect();
+        for (member, component) in rust.build(&arguments)? {
+            let manifest = member.join("plugin.toml");
+            if manifest.exists() {
+                packed.push(hardpoint_authoring::pack(&component, &manifest, &into)?);
+            }
         }
     }
     ensure!(!packed.is_empty(), "no member of {} has a plugin.toml", folder.display());

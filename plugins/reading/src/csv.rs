@@ -30,7 +30,8 @@ pub(crate) fn read(
     let (mut filled, mut count) = (0, 0);
     loop {
         let mut rest = piece.as_bytes();
-        loop {
+        // No input at all would be the end of it.
+        while !(rest.is_empty() && more) {
             let (result, read, wrote, ended) =
                 reader.read_record(rest, &mut fields[filled..], &mut ends[count..]);
             rest = &rest[read..];
@@ -71,14 +72,14 @@ fn cells<'f>(fields: &'f [u8], ends: &[usize]) -> Vec<std::borrow::Cow<'f, str>>
     starts.zip(ends.iter().copied()).map(cell).collect()
 }
 
-/// The one that stands equally often on the first lines, rather more often.
+/// The one that stands on as many of the first lines as often as on the first.
 fn delimiter(text: &str) -> u8 {
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).take(10).collect();
     let score = |delimiter: u8| {
-        let counts = lines.iter().map(|line| memchr::memchr_iter(delimiter, line.as_bytes()).count());
-        let (least, most) =
-            counts.fold((usize::MAX, 0), |(least, most), count| (least.min(count), most.max(count)));
-        if least == most { least * 10 } else { least.min(most) * 2 }
+        let count = |line: &str| memchr::memchr_iter(delimiter, line.as_bytes()).count();
+        let first = lines.first().map_or(0, |line| count(line));
+        let alike = lines.iter().filter(|line| first > 0 && count(line) == first).count();
+        (alike, first)
     };
-    b",;\t|".iter().copied().rev().max_by_key(|delimiter| score(*delimiter)).unwrap_or(b',')
+    b"|\t;,".iter().copied().max_by_key(|delimiter| score(*delimiter)).unwrap_or(b',')
 }

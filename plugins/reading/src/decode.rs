@@ -83,10 +83,13 @@ fn wide(sample: &[u8]) -> Option<&'static Encoding> {
     }
     let nuls = |parity: usize| sample.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (nuls(0), nuls(1));
-    match () {
-        () if odd * 10 > pairs * 4 && even * 20 < pairs => Some(UTF_16LE),
-        () if even * 10 > pairs * 4 && odd * 20 < pairs => Some(UTF_16BE),
-        () => None,
+    let (many, few) = (pairs * 2 / 5, pairs / 20);
+    if odd > many && even <= few {
+        Some(UTF_16LE)
+    } else if even > many && odd <= few {
+        Some(UTF_16BE)
+    } else {
+        None
     }
 }
 

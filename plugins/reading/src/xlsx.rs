@@ -26,7 +26,7 @@ pub(crate) fn read(source: &dyn Source, pages: &mut Pages<'_>) -> Result<(), Err
     for ((name, part), done) in book.sheets.iter().zip(1..) {
         let Some(part) = archive.part(part)? else { continue };
         pages.next(Some(name))?;
-        let mut sheet = Sheet { strings: &strings, dates: &dates, from_1904: book.from_1904 };
+        let sheet = Sheet { strings: &strings, dates: &dates, from_1904: book.from_1904 };
         sheet.rows(Xml::new(part), pages)?;
         pages.progress(done, book.sheets.len() as u64);
     }
@@ -169,7 +169,7 @@ struct Cell {
 }
 
 impl Sheet<'_> {
-    fn rows(&mut self, mut xml: Xml<impl BufRead>, pages: &mut Pages<'_>) -> Result<(), Error> {
+    fn rows(&self, mut xml: Xml<impl BufRead>, pages: &mut Pages<'_>) -> Result<(), Error> {
         let mut table = Table::default();
         let mut row: Vec<String> = Vec::new();
         let mut cell = Cell::default();

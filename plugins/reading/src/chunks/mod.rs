@@ -97,7 +97,7 @@ impl Chunker {
                 segment.section = self.path();
             }
             if self.ends_before(&segment) {
-                done.extend(self.end());
+                done.extend(self.end(self.sizes.tokens.saturating_sub(segment.tokens)));
                 self.repeat(&segment);
             }
             self.tokens += segment.tokens;
@@ -114,7 +114,7 @@ impl Chunker {
 
     /// All that is gathered, with headings that nothing follows.
     fn rest(&mut self) -> Vec<Chunk> {
-        std::iter::from_fn(|| self.end()).collect()
+        std::iter::from_fn(|| self.end(0)).collect()
     }
 
     fn path(&self) -> Rc<[Rc<str>]> {
@@ -138,15 +138,16 @@ impl Chunker {
         }
     }
 
-    /// Gives what is gathered, unless all of it was given before.
-    fn end(&mut self) -> Option<Chunk> {
+    /// Gives what is gathered, unless all of it was given before. `room` is what the next passage has for headings.
+    fn end(&mut self, room: u32) -> Option<Chunk> {
         if self.open.len() <= self.repeated {
             return None;
         }
         // Headings at the end belong to what follows.
         let kept = self.open.iter().rposition(|segment| !matches!(segment.border, Border::Heading(_)));
         let kept = kept.map_or(self.open.len(), |kept| kept + 1);
-        let carried: Vec<Segment> = match kept > self.repeated {
+        let above: u32 = self.open.range(kept..).map(|heading| heading.tokens).sum();
+        let carried: Vec<Segment> = match kept > self.repeated && above <= room {
             true => self.open.drain(kept..).collect(),
             false => Vec::new(),
         };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::tokens::{estimate, words};
+use super::tokens::{estimate, tenths, words};
 use crate::pages::Page;
 
 /// What a segment begins with.
@@ -149,22 +149,21 @@ fn parts(text: &str, range: Range<usize>, most: u32) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut gathered = Gathered { most, start: range.start, end: range.start, tenths: 0 };
     for line in sentence.split_inclusive('\n') {
-        let tokens = estimate(line) * 10;
         if fits(line, most) {
-            gathered.add(line.len(), tokens, &mut parts);
+            gathered.add(line.len(), tenths(line), &mut parts);
             continue;
         }
-        for (word, tenths) in words(line) {
-            let word = &line[word];
+        // Words by UAX #29, which never part what is one character to a reader.
+        for word in line.split_word_bounds() {
             if fits(word, most) {
-                gathered.add(word.len(), tenths, &mut parts);
+                gathered.add(word.len(), tenths(word), &mut parts);
                 continue;
             }
             for cluster in word.graphemes(true) {
                 if cluster.len() <= LONGEST_CLUSTER {
                     let is_letter = cluster.bytes().all(|byte| byte.is_ascii_alphabetic());
-                    let tenths = if is_letter { 3 } else { estimate(cluster) * 10 };
-                    gathered.add(cluster.len(), tenths, &mut parts);
+                    let part = if is_letter { 3 } else { tenths(cluster) };
+                    gathered.add(cluster.len(), part, &mut parts);
                 } else {
                     cluster.chars().for_each(|letter| gathered.add(letter.len_utf8(), 10, &mut parts));
                 }

@@ -4,9 +4,15 @@ use std::ops::Range;
 
 /// As the WordPiece tokenizer of the usual English models would count, rather too many than too few: common words
 /// are one token and longer ones more, punctuation marks and ideographs are one each, and letters of scripts that
-/// the vocabulary hardly has are nearly one each.
+/// the vocabulary hardly has are nearly one each. Of 200 by this count, 177 are real at the median and 201 at most in
+/// Cranfield's abstracts; other languages in Latin letters and indices of functions have more, one in 40 over 254.
 pub fn estimate(text: &str) -> u32 {
-    words(text).map(|(_, tenths)| tenths).sum::<u32>().div_ceil(10)
+    tenths(text).div_ceil(10)
+}
+
+/// In tenths, so that sums of parts are not rounded up again and again.
+pub(super) fn tenths(text: &str) -> u32 {
+    words(text).map(|(_, tenths)| tenths).sum()
 }
 
 /// The words of a text, each with its tenths of tokens; each with the white space after it.
