@@ -59,14 +59,20 @@ pub(crate) fn prepare() -> Result<Clients> {
 
 /// A virtual environment with what the first of the pins names.
 fn from_pypi(folder: &Path, pins: &[PathBuf]) -> Result<()> {
-    if !run::on_path("python3") || !has_venv() {
-        debian::install(&["python3", "python3-venv"], "testing with Python clients")?;
-    }
-    run::show_and_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    environment(folder, "testing with Python clients")?;
     let mut pip = Command::new(folder.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
         .arg(&pins[0]);
     run::show_and_run(&mut pip)
+}
+
+/// Makes a virtual environment. Its interpreter.
+pub(crate) fn environment(folder: &Path, what_for: &str) -> Result<PathBuf> {
+    if !run::on_path("python3") || !has_venv() {
+        debian::install(&["python3", "python3-venv"], what_for)?;
+    }
+    run::show_and_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    Ok(folder.join("bin/python"))
 }
 
 fn has_venv() -> bool {

@@ -26,6 +26,10 @@ mod debian;
 mod deny;
 mod disk;
 mod docs;
+mod model;
+#[path = "../../host/index/src/embedder/model.rs"]
+#[allow(unreachable_pub, reason = "it is the index's, which publishes it")]
+mod model_file;
 mod places;
 mod plugins;
 mod run;
@@ -52,6 +56,8 @@ enum Command {
     Plugins(plugins::Arguments),
     /// Set up the Python and JavaScript clients that the tests drive, outside the tree.
     Clients,
+    /// Fetch the embedding model once, round it to bytes, and keep it outside the tree.
+    Model,
     /// Make the parts of the documentation anew that come from the code.
     Docs(docs::Arguments),
     /// Measure.
@@ -64,6 +70,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Plugins(arguments) => plugins::run(&arguments),
         Command::Clients => clients::run(),
+        Command::Model => model::run(),
         Command::Docs(arguments) => docs::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::clients::Clients;
 use crate::cluster::{Cluster, VARIABLE};
-use crate::{clients, debian, deny, docs, places, plugins, run, tidy};
+use crate::{clients, debian, deny, docs, model, places, plugins, run, tidy};
 
 /// One step.
 pub(crate) struct Step {
@@ -157,6 +157,7 @@ fn plugin_tests(_: &mut Needs) -> Result<()> {
 fn unit(needs: &mut Needs) -> Result<()> {
     let database = needs.postgres()?;
     needs.guests()?;
+    model::prepare()?;
     let mut test =
         run::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--test", "it"]);
     run::show_and_run(with_guests(test.env(VARIABLE, &database)))?;

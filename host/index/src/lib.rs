@@ -5,6 +5,7 @@
 //! a server; every call blocks, and takes one core: who calls decides where and how many at once.
 
 pub mod change;
+pub mod embedder;
 mod error;
 pub mod fulltext;
 pub mod place;
