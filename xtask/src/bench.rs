@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::cluster::{Cluster, VARIABLE};
-use crate::{places, plugins, run, steps};
+use crate::{model, places, plugins, run, steps};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -18,6 +18,11 @@ pub(crate) struct Arguments {
 /// The options are read by the program that measures, which has their text.
 const PLUGINS_HELP: &str =
     concat!("{about}\n\nUsage: {usage}\n\n", include_str!("../../tests/src/bin/bench-plugins/options.txt"));
+
+const RETRIEVAL_HELP: &str = concat!(
+    "{about}\n\nUsage: {usage}\n\n",
+    include_str!("../../host/index/src/bin/bench-retrieval/options.txt")
+);
 
 const EVENTS_HELP: &str =
     concat!("{about}\n\nUsage: {usage}\n\n", include_str!("../../tests/src/bin/bench-events/options.txt"));
@@ -52,6 +57,13 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
+    /// Search: how good the order is, how fast, how large, with up to a million chunks. Takes some minutes.
+    #[command(override_usage = "cargo xtask bench retrieval [OPTIONS]", help_template = RETRIEVAL_HELP)]
+    Retrieval {
+        /// Passed on to the program that measures.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -61,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(What::Governed { options }) => governed(options),
         Some(What::Plugins { options }) => measure_plugins(options),
         Some(What::Events { options }) => events(options),
+        Some(What::Retrieval { options }) => retrieval(options),
     }
 }
 
@@ -111,4 +124,13 @@ fn events(options: &[OsString]) -> Result<()> {
     let mut bench = measuring("bench-events", options);
     bench.env(VARIABLE, database.url());
     run::show_and_run(steps::with_guests(&mut bench))
+}
+
+/// The collection lies beside the repository.
+fn retrieval(options: &[OsString]) -> Result<()> {
+    model::prepare()?;
+    let program = ["run", "--release", "--package", "hardpoint-index", "--bin", "bench-retrieval", "--"];
+    let collection = places::root().join("../shared/data/cranfield");
+    let mut bench = run::cargo(&program);
+    run::show_and_run(bench.arg("--cranfield").arg(collection).args(options))
 }
