@@ -51,7 +51,7 @@ pub(crate) struct Writer {
     request: mpsc::Sender<Job>,
     bulk: mpsc::Sender<Job>,
     closing: Arc<watch::Sender<bool>>,
-    options: WriteOptions,
+    options: Arc<WriteOptions>,
 }
 
 impl Writer {
@@ -75,7 +75,7 @@ impl Writer {
             commits: 0,
         };
         tokio::spawn(task.run());
-        Self { request, bulk, closing: Arc::new(closing), options }
+        Self { request, bulk, closing: Arc::new(closing), options: Arc::new(options) }
     }
 
     /// Queues a write and waits for its commit. Once queued it runs, whether or not the caller waits on.

@@ -122,7 +122,7 @@ fn chunk(claim: &Claim, ordinal: u32) -> Chunk {
         id: format!("{}-{}-{ordinal:06}", claim.document_id, claim.edition),
         ordinal,
         text: format!("\"chunk\" {ordinal} ☃ of edition {}", claim.edition),
-        embedded_text: (ordinal % 2 == 0).then(|| format!("heading: chunk {ordinal}")),
+        embedded_text: ordinal.is_multiple_of(2).then(|| format!("heading: chunk {ordinal}")),
         first_page: 1,
         last_page: 1,
         begins_at: ordinal * 10,
