@@ -64,7 +64,7 @@ pub(crate) fn encoding(sample: &[u8], label: Option<&str>) -> (&'static Encoding
     if let Some(encoding) = label.and_then(|label| Encoding::for_label(label.as_bytes())) {
         // Pages that say UTF-16 in ASCII are not.
         let is_wide = encoding == UTF_16LE || encoding == UTF_16BE;
-        if !is_wide && !(is_utf8 && !sample.is_ascii()) {
+        if !is_wide && (!is_utf8 || sample.is_ascii()) {
             return (encoding, 0);
         }
     }

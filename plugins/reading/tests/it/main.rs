@@ -1,5 +1,5 @@
 //! Documents of every kind, read natively: whole ones, odd ones, broken ones and hostile ones.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod chunks;
 mod formats;
