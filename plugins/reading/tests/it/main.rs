@@ -6,7 +6,6 @@ mod formats;
 mod hostile;
 mod kinds;
 mod mutations;
-mod poppler;
 mod samples;
 
 use reading::{Error, Kind, Page, Receiver, Stopped, Unreadable};
