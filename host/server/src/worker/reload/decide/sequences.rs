@@ -16,7 +16,7 @@ use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
 use hardpoint_store::{Durability, Lane, Store, StoreConfig, StoreError};
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{TestRng, TestRunner};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
@@ -551,10 +551,15 @@ fn done<T>(outcome: Result<T, DeskError>) -> Option<T> {
 #[test]
 fn no_sequence_yields_more_than_is_asked_and_allowed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // `PROPTEST_CASES` says how many.
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     let (cases, powers) = (config.cases as usize, Cell::new(0));
-    let outcome = TestRunner::new(config).run(&life(), |(bound, bytes, steps)| {
+    // The same each time, or others, as many as `PROPTEST_CASES` says.
+    let known = TestRng::deterministic_rng(config.rng_algorithm);
+    let mut runner = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, known),
+    };
+    let outcome = runner.run(&life(), |(bound, bytes, steps)| {
         runtime.block_on(async {
             let mut world = World::new(bound, bytes).await;
             for step in &steps {
