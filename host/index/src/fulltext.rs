@@ -91,6 +91,19 @@ impl FullText {
     /// # Errors
     /// If it cannot be written; then nothing of it was.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>, up_to: u64) -> Result<(), IndexError> {
+        self.apply_read(changes.into_iter().map(Ok), up_to)
+    }
+
+    /// The same for changes that are read from somewhere while they are applied, so that they need not all be in
+    /// memory.
+    ///
+    /// # Errors
+    /// The first that reading met, or if it cannot be written; nothing was written then.
+    pub fn apply_read(
+        &self,
+        changes: impl IntoIterator<Item = Result<Change, IndexError>>,
+        up_to: u64,
+    ) -> Result<(), IndexError> {
         let mut place = self.writer();
         if up_to <= self.reached() {
             return Ok(());
@@ -110,11 +123,11 @@ impl FullText {
     fn commit(
         &self,
         writer: &mut IndexWriter,
-        changes: impl IntoIterator<Item = Change>,
+        changes: impl IntoIterator<Item = Result<Change, IndexError>>,
         up_to: u64,
     ) -> Result<(), IndexError> {
         for change in changes {
-            match change {
+            match change? {
                 Change::Add(passage) => {
                     writer.add_document(self.fields.indexed(&passage, &self.columns))?;
                 }
@@ -148,6 +161,15 @@ impl FullText {
             Some(Found { chunk, document, score })
         });
         Ok(found.collect())
+    }
+
+    /// The most that a passage could score with this question: of each of its words the inverse document frequency
+    /// times k1 + 1, by BM25's bound. 0 where it has no word.
+    ///
+    /// # Errors
+    /// If files cannot be read.
+    pub fn attainable(&self, question: &str) -> Result<f32, IndexError> {
+        Ok(question::attainable(&self.opened().reader.searcher(), &self.fields, question)?)
     }
 
     /// The chunks that the filter lets through: what a search of vectors may see. None where that is all.

@@ -124,11 +124,24 @@ impl Vectors {
         changes: impl IntoIterator<Item = VectorChange>,
         up_to: u64,
     ) -> Result<(), IndexError> {
+        self.apply_read(changes.into_iter().map(Ok), up_to)
+    }
+
+    /// The same for changes that are read from somewhere while they are applied.
+    ///
+    /// # Errors
+    /// The first that reading met, or a vector of another dimension; the changes before it were applied, and nothing
+    /// else is reached.
+    pub fn apply_read(
+        &mut self,
+        changes: impl IntoIterator<Item = Result<VectorChange, IndexError>>,
+        up_to: u64,
+    ) -> Result<(), IndexError> {
         if up_to <= self.reached {
             return Ok(());
         }
         for change in changes {
-            match change {
+            match change? {
                 VectorChange::Set { chunk, document, vector } => self.set(chunk, document, &vector)?,
                 VectorChange::Remove(document) => self.remove(document),
             }

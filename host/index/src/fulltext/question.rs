@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use frostem::{Algorithm, Stemmer};
-use tantivy::Term;
 use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery};
 use tantivy::schema::IndexRecordOption;
+use tantivy::{Searcher, Term};
 
 use super::analysis;
 use super::schema::Fields;
@@ -47,6 +47,24 @@ pub(super) fn query(fields: &Fields, question: &str, filter: &Filter) -> Option<
     }
     parts.push((Occur::Must, Box::new(BooleanQuery::new(words))));
     Some(Box::new(BooleanQuery::new(parts)))
+}
+
+/// BM25's k1, as tantivy has it.
+const K1: f32 = 1.2;
+
+/// The bound of what [`query`] scores a passage by, with the statistics that it is scored by.
+pub(super) fn attainable(searcher: &Searcher, fields: &Fields, question: &str) -> tantivy::Result<f32> {
+    let passages: u64 = searcher.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum();
+    let mut bound = 0.0;
+    for (term, times) in terms(question) {
+        // A word that no passage has counts as one that a single passage has: in a small collection it would outweigh
+        // all that is there.
+        let with_it = searcher.doc_freq(&Term::from_field_text(fields.text, &term))?.max(1);
+        let without = passages.saturating_sub(with_it) as f32;
+        let rarity = (1.0 + (without + 0.5) / (with_it as f32 + 0.5)).ln();
+        bound += times as f32 * rarity * (K1 + 1.0);
+    }
+    Ok(bound)
 }
 
 /// Every passage that the filter lets through.

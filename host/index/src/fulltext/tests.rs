@@ -220,3 +220,29 @@ fn damage_is_found_when_it_is_opened() {
     let index = FullText::open(folder.path()).unwrap();
     assert_eq!(index.passages(), 41);
 }
+
+#[test]
+fn no_passage_scores_more_than_is_attainable() {
+    let (_folder, index) = index();
+    let texts = ["wing", "wing wing wing wing wing wing", "a wing and a prayer", "tail", "tail of the wing"];
+    index.apply((1..).zip(texts).map(|(n, text)| passage(n, n, text, json!({}))), 1).unwrap();
+    for question in ["wing", "wing prayer", "tail tail wing", "the tail", "nothing of it"] {
+        let most = index.attainable(question).unwrap();
+        let best =
+            index.search(question, &Filter::default(), 1).unwrap().first().map_or(0.0, |hit| hit.score);
+        assert!(best <= most, "{question}: {best} of {most}");
+        assert!(best == 0.0 || best > most / 5.0, "{question}: {best} of {most}");
+    }
+    assert_eq!(index.attainable("?!").unwrap(), 0.0);
+}
+
+#[test]
+fn changes_that_cannot_be_read_to_their_end_are_not_applied() {
+    let (_folder, index) = index();
+    index.apply([passage(1, 10, "wing", json!({}))], 1).unwrap();
+    let broken = [Ok(passage(2, 20, "tail", json!({}))), Err(IndexError::Unavailable("away".to_owned()))];
+    assert!(matches!(index.apply_read(broken, 2), Err(IndexError::Unavailable(_))));
+    assert_eq!((index.reached(), index.passages()), (1, 1));
+    index.apply([passage(3, 30, "tail", json!({}))], 2).unwrap();
+    assert_eq!(index.passages(), 2);
+}
