@@ -10,7 +10,7 @@ use hardpoint_domain::time::Timestamp;
 use super::bases_dialect::{COUNT, HOLD, LIST, SHARE};
 use super::changes::{self, Change};
 use super::removals;
-use crate::columns::{Micros, json_texts};
+use crate::columns::{MaybeMicros, Micros, json_texts};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx, Window};
 
@@ -35,6 +35,8 @@ pub struct KnowledgeBase {
     pub created_at: Timestamp,
     /// When somebody last changed it.
     pub updated_at: Timestamp,
+    /// Since when it is not there any more.
+    pub removed_at: Option<Timestamp>,
 }
 
 /// A set of vectors.
@@ -110,6 +112,8 @@ pub(super) struct Row {
     created_at: Timestamp,
     #[sqlx(try_from = "Micros")]
     updated_at: Timestamp,
+    #[sqlx(try_from = "MaybeMicros")]
+    removed_at: Option<Timestamp>,
 }
 
 impl TryFrom<Row> for KnowledgeBase {
@@ -139,6 +143,7 @@ impl TryFrom<Row> for KnowledgeBase {
             created_by: row.created_by,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            removed_at: row.removed_at,
         })
     }
 }
@@ -163,7 +168,8 @@ macro_rules! columns {
     () => {
         "k.id, k.organization_id, k.is_default, k.name, k.description, k.retriever, k.chunk_tokens, k.chunk_overlap, \
          k.similarity_threshold, k.fallback, k.shared_with, k.model, k.dimensions, k.generation, k.next_model, \
-         k.next_dimensions, k.next_generation, k.created_by, k.created_at, k.updated_at"
+         k.next_dimensions, k.next_generation, k.created_by, k.created_at, k.updated_at, \
+         k.removed_at"
     };
 }
 pub(super) use columns;
@@ -180,6 +186,7 @@ statements! {
              last_generation, created_by, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16, $16)";
     GET: select!("WHERE k.organization_id = $1 AND k.id = $2 AND k.removed_at IS NULL");
+    FIND: select!("WHERE k.id = $1");
     DEFAULT: select!("WHERE k.organization_id = $1 AND k.is_default AND k.removed_at IS NULL");
     UPDATE: "UPDATE knowledge_bases SET name = $3, description = $4, retriever = $5, chunk_tokens = $6, \
              chunk_overlap = $7, similarity_threshold = $8, fallback = $9, shared_with = $10, updated_at = $11 \
@@ -230,6 +237,11 @@ pub async fn get(
     id: &str,
 ) -> Result<Option<KnowledgeBase>, StoreError> {
     fetch!(conn, fetch_optional, Row, GET, organization_id, id)?.map(TryInto::try_into).transpose()
+}
+
+/// A knowledge base of whatever organisation, also one that was removed and is not wiped out yet: for the host's own work.
+pub async fn find(conn: &mut Conn, id: &str) -> Result<Option<KnowledgeBase>, StoreError> {
+    fetch!(conn, fetch_optional, Row, FIND, id)?.map(TryInto::try_into).transpose()
 }
 
 /// Where an organisation's uploads go that name none.

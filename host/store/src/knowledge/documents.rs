@@ -123,8 +123,6 @@ pub enum Uploaded {
 pub struct Published {
     /// `doc-…`.
     pub id: String,
-    /// What it is in.
-    pub knowledge_base_id: String,
     /// The edition that can be found.
     pub edition: i64,
     /// Its chunks.
@@ -167,9 +165,11 @@ statements! {
     GET: select!("d.organization_id = $1 AND d.id = $2");
     LIST: select!("d.knowledge_base_id = $1 ORDER BY d.created_at DESC, d.id DESC LIMIT $2 OFFSET $3");
     COUNT: "SELECT COUNT(*) FROM documents d WHERE d.knowledge_base_id = $1 AND d.removed_at IS NULL";
-    PUBLISHED: "SELECT d.id, d.knowledge_base_id, d.edition, d.chunk_count FROM documents d \
+    PUBLISHED: "SELECT d.id, d.edition, d.chunk_count FROM documents d \
                 JOIN knowledge_bases k ON k.id = d.knowledge_base_id AND k.removed_at IS NULL \
-                WHERE d.removed_at IS NULL AND d.edition > 0 AND d.id > $1 ORDER BY d.id LIMIT $2";
+                WHERE d.knowledge_base_id = $1 AND d.removed_at IS NULL AND d.edition > 0 AND d.id > $2 \
+                ORDER BY d.id LIMIT $3";
+    HOLDS: "SELECT id FROM documents WHERE knowledge_base_id = $1 AND id = $2 AND removed_at IS NULL";
     STATE: "SELECT state FROM documents WHERE id = $1 AND removed_at IS NULL";
     END_JOBS: "DELETE FROM ingestions WHERE document_id = $1";
     END_READING: "DELETE FROM ingestions WHERE document_id = $1 AND generation = 0 RETURNING edition";
@@ -283,10 +283,20 @@ pub async fn count_of_organization(
     Ok(count)
 }
 
-/// Documents that can be found, of all organisations, by id after this one: for who builds an index anew. Read the head
-/// of the changes before, and follow from there: what is published meanwhile is then told once more.
-pub async fn published(conn: &mut Conn, after: &str, limit: u32) -> Result<Vec<Published>, StoreError> {
-    fetch!(conn, fetch_all, Published, PUBLISHED, after, i64::from(limit))
+/// Documents of a knowledge base that can be found, by id after this one: for who builds an index anew. Read the head of
+/// the changes before, and follow from there: what is published meanwhile is then told once more.
+pub async fn published(
+    conn: &mut Conn,
+    knowledge_base_id: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Published>, StoreError> {
+    fetch!(conn, fetch_all, Published, PUBLISHED, knowledge_base_id, after, i64::from(limit))
+}
+
+/// Whether a document is in a knowledge base.
+pub async fn holds(conn: &mut Conn, knowledge_base_id: &str, id: &str) -> Result<bool, StoreError> {
+    Ok(fetch!(conn, fetch_optional, (String,), HOLDS, knowledge_base_id, id)?.is_some())
 }
 
 /// Has a document read anew. What can be found of it can be found until the new edition takes its place. Whoever is

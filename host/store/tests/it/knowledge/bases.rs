@@ -111,10 +111,13 @@ async fn what_is_removed_is_not_there(db: Fixture) {
     assert_eq!(written!(db, |tx| bases::remove(tx, "org_1", "kb-1", at(1))).unwrap(), None, "once");
     let mut conn = db.store.read().await.unwrap();
     assert_eq!(bases::get(&mut conn, "org_1", "kb-1").await.unwrap(), None);
+    let removed = bases::find(&mut conn, "kb-1").await.unwrap().unwrap();
+    assert_eq!(removed.removed_at, Some(at(1)), "until nothing of it is left");
+    assert!(!documents::holds(&mut conn, "kb-1", "doc-9").await.unwrap());
     assert_eq!(bases::list(&mut conn, "org_1", None, ALL).await.unwrap(), []);
     assert_eq!(documents::get(&mut conn, "org_1", "doc-1").await.unwrap(), None);
     assert_eq!(documents::list_of_organization(&mut conn, "org_1", None, ALL).await.unwrap(), []);
-    assert_eq!(documents::published(&mut conn, "", 10).await.unwrap(), []);
+    assert_eq!(documents::published(&mut conn, "kb-1", "", 10).await.unwrap(), []);
     assert_eq!(claim(&db, "any").await, None, "its jobs are ended");
     assert_eq!(upload(&db, new_document("doc-3", "kb-1", "third", 0)).await, None);
 }

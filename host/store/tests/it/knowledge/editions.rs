@@ -46,17 +46,16 @@ async fn nothing_is_seen_before_it_is_published(db: Fixture) {
     assert!(stage(&db, &claim, vec![page(1, "text")], chunks).await.unwrap());
     let mut conn = db.store.read().await.unwrap();
     assert_eq!(found(&db, &ids).await, [""; 0]);
-    assert_eq!(documents::published(&mut conn, "", 10).await.unwrap(), []);
+    assert_eq!(documents::published(&mut conn, "kb-1", "", 10).await.unwrap(), []);
     assert_eq!((head(&db).await.seq, get(&db, "doc-1").await.unwrap().state), (0, State::Processing));
 
     assert_eq!(publish(&db, &claim, 1, 3).await.unwrap(), Some(1));
     assert_eq!(found(&db, &ids).await, ids);
     assert_eq!(head(&db).await.seq, 1);
-    let published = documents::published(&mut conn, "", 10).await.unwrap();
-    let expected =
-        Published { id: "doc-1".into(), knowledge_base_id: "kb-1".into(), edition: 1, chunk_count: 3 };
+    let published = documents::published(&mut conn, "kb-1", "", 10).await.unwrap();
+    let expected = Published { id: "doc-1".into(), edition: 1, chunk_count: 3 };
     assert_eq!(published, [expected]);
-    assert_eq!(documents::published(&mut conn, "doc-1", 10).await.unwrap(), []);
+    assert_eq!(documents::published(&mut conn, "kb-1", "doc-1", 10).await.unwrap(), []);
     let document = get(&db, "doc-1").await.unwrap();
     assert_eq!((document.state, document.indexed_at), (State::Indexed, Some(at(1))));
     assert_eq!((document.page_count, document.chunk_count, document.embedded), (1, 3, 0));
