@@ -10,6 +10,7 @@ use hardpoint_domain::key::KeyText;
 use hardpoint_domain::time::{Clock, Rng};
 use hardpoint_runtime::egress::{Egress, EgressConfig, Resolve, Senders, Timeouts, Watch};
 use hardpoint_runtime::{CompilerCommand, HostServices, Runtime, RuntimeConfig};
+use hardpoint_store::knowledge::{ingestions, removals};
 use hardpoint_store::plugins::State;
 use hardpoint_store::{
     CallRecorder, Durability, Engine, Lane, Migration, Store, StoreConfig, StoreError,
@@ -31,6 +32,7 @@ use crate::service::configured;
 use crate::service::effective::Effective;
 use crate::service::host_key;
 use crate::service::idempotency::Claims;
+use crate::service::knowledge::desk::Knowledge;
 use crate::service::kv::StoredKv;
 use crate::service::limits::{self, Limits};
 use crate::service::login::Throttle;
@@ -45,6 +47,7 @@ use crate::worker::drift::{self, Drift};
 use crate::worker::forgetting;
 use crate::worker::gauges;
 use crate::worker::idempotency;
+use crate::worker::knowledge;
 use crate::worker::last_used::{self, LastUsed};
 use crate::worker::leases;
 use crate::worker::loaded;
@@ -269,6 +272,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     let rates = Rates::of(&config.models);
     rates.keep(&store, clock.now()).await?;
     let audit_keys = AuditKeys::of(&host_key::keyring(&config, &*rng)?);
+    let knowledge = Knowledge::open(&store, &config).await;
+    let knowledge = knowledge.context("the search data of knowledge bases cannot be used")?;
     let (reload, orders) = Reload::new();
     let (stop, stopping) = Stop::new();
     let app = Arc::new(App {
@@ -293,6 +298,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         store,
         runtime,
         webhook_egress,
+        knowledge,
         clock,
         rng,
         reload,
@@ -302,7 +308,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
     drift::compare(&app).await?;
     let workers = vec![
         tokio::spawn(drift::run(app.clone())),
-        tokio::spawn(reload::run(app.clone(), folder, host, orders, stopping)),
+        tokio::spawn(reload::run(app.clone(), folder, host.clone(), orders, stopping)),
         tokio::spawn(refusals::run(app.clone())),
         tokio::spawn(last_used::run(app.clone())),
         tokio::spawn(pauses::run(app.clone())),
@@ -319,6 +325,10 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         tokio::spawn(webhooks::run(app.clone())),
         tokio::spawn(webhooks::sweep::run(app.clone())),
         tokio::spawn(gauges::run(app.clone())),
+        tokio::spawn(knowledge::follow::run(app.clone(), host)),
+        tokio::spawn(knowledge::ingest::run(app.clone())),
+        tokio::spawn(knowledge::remove::run(app.clone())),
+        tokio::spawn(knowledge::forget::run(app.clone())),
     ];
     Ok(Server { router: router(app.clone()), app, first_key, workers })
 }
@@ -335,7 +345,9 @@ async fn lose_requests(store: &Store, clock: &Arc<dyn Clock>) -> Result<(), Stor
             requests::lose_all(tx, now).await?;
             // What it was sending is sent again.
             outbox::unclaim_all(tx).await?;
-            claims::release_all(tx).await
+            claims::release_all(tx).await?;
+            ingestions::release_all(tx).await?;
+            removals::release_all(tx).await
         })
     });
     write.await

@@ -17,6 +17,7 @@ use crate::service::audit::integrity::Checks;
 use crate::service::billing::Billing;
 use crate::service::effective::Effective;
 use crate::service::idempotency::Claims;
+use crate::service::knowledge::desk::Knowledge;
 use crate::service::limits::Limits;
 use crate::service::login::Throttle;
 use crate::service::mail::Post;
@@ -78,6 +79,8 @@ pub struct App {
     pub log: Log,
     /// The catalogue's keeper: what is in the folder, what became of it, and a bell to ring.
     pub reload: Reload,
+    /// Search data and embedder of knowledge bases.
+    pub knowledge: Knowledge,
     /// Whether the server is to stop.
     pub stop: Stop,
 }

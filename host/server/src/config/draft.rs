@@ -91,6 +91,7 @@ impl Draft {
         let log = read_section!("log");
         let mail: super::MailConfig = read_section!("mail");
         let siem: super::SiemConfig = read_section!("siem");
+        let knowledge: super::KnowledgeConfig = read_section!("knowledge");
         let billing: BillingConfig = read_section!("billing");
         let written: Vec<(String, SecretConfig)> =
             section("secrets").map(|value| reader.read_each("secrets", value)).unwrap_or_default();
@@ -109,6 +110,7 @@ impl Draft {
         let keyring = sealing::read(master_key_file.as_deref(), master_keys.as_deref(), &mut problems);
         mail.check(&mut problems);
         siem.check(&mut problems);
+        knowledge.check(&mut problems);
         let stripe = billing.resolve(&|variable| sources.variable(variable), &mut problems).map(Arc::new);
         for problem in problems.iter_mut().filter(|problem| lines::parent(&problem.key) == "plugins.ceilings")
         {
@@ -165,6 +167,7 @@ impl Draft {
             log,
             mail,
             siem,
+            knowledge,
             stripe,
             plans: plans.into(),
             secrets,
@@ -204,7 +207,7 @@ fn split_off_master_key(sections: &mut Dict) -> Option<Value> {
 /// What is said to those who may have meant a plugin.
 const CEILINGS: &str = " (a plugin called `ceilings` cannot be declared here: bind it under [bindings.ceilings], and say the rest by command)";
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "server",
     "database",
     "storage",
@@ -215,6 +218,7 @@ const SECTIONS: [&str; 15] = [
     "log",
     "mail",
     "siem",
+    "knowledge",
     "billing.stripe",
     "plans.NAME",
     "secrets.NAME",

@@ -13,6 +13,7 @@ mod draft;
 mod egress;
 mod environment;
 mod file;
+mod knowledge;
 mod lines;
 mod log;
 mod mail;
@@ -50,6 +51,7 @@ pub use database::{DatabaseConfig, DurabilityConfig, MigrateConfig};
 pub use declared::{DeclaredPlugin, PluginConfig};
 pub use draft::Draft;
 pub use egress::EgressConfig;
+pub use knowledge::KnowledgeConfig;
 pub use lines::Lines;
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTls};
@@ -96,6 +98,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// `[siem]`.
     pub siem: SiemConfig,
+    /// `[knowledge]`.
+    pub knowledge: KnowledgeConfig,
     /// `[billing.stripe]`; none where nothing is sold.
     pub stripe: Option<Arc<Stripe>>,
     /// The plans: `[plans.NAME]`, and what is built in.

@@ -37,6 +37,13 @@ impl Config {
                 "first_wait": self.siem.first_wait.to_string(),
                 "longest_wait": self.siem.longest_wait.to_string(),
             },
+            "knowledge": {
+                "max_document": bytes(self.knowledge.max_document),
+                "at_once": self.knowledge.at_once,
+                "lease": self.knowledge.lease.to_string(),
+                "embed": self.knowledge.embed,
+                "model": self.knowledge.model,
+            },
             "billing": { "stripe": self.stripe.as_ref().map(|stripe| stripe.masked()) },
             "plans": plan::IDS.iter().map(|id| ((*id).to_owned(), json!(self.rates(id)))).collect::<Map<_, _>>(),
             "secrets": self.shown_secrets(),

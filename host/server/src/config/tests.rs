@@ -220,7 +220,7 @@ fn everything_wrong_is_reported_at_once() {
       bindings.b.grant.http.0: `POST api.example.com` is no HTTP rule: the scheme is missing (write `POST https://host/path` or `GET,POST https://*.example.com:8443`) (FILE, line 32)
       models.1.colour: unknown key; there are id, description, binding, upstream, context_length, max_output_tokens, capabilities, prices, fallbacks, tools (FILE, line 41)
       models.2.id: is missing (FILE, line 42)
-      sevrer: unknown section; there are server, database, storage, plugins, plugins.ID, egress, completions, log, mail, siem, billing.stripe, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
+      sevrer: unknown section; there are server, database, storage, plugins, plugins.ID, egress, completions, log, mail, siem, knowledge, billing.stripe, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
       secrets.gone.file: cannot be read: No such file or directory (os error 2) (FILE, line 25)
       secrets.none: needs one of `value`, `env` and `file` (FILE, line 19)
       secrets.none.audience: is missing: add `audience = "https://…"` under [secrets.none], the only origin it may be sent to (FILE, line 19)
@@ -315,7 +315,7 @@ fn the_environment_is_named_where_it_is_to_blame() {
     insta::assert_snapshot!(error, @r"
     the configuration has 2 problems:
       server.port: unknown key; there are listen, data, max_json_body, max_upload, header_timeout, stall_timeout, max_connections, shutdown_grace, metrics, upgrade_url (environment variable HARDPOINT__SERVER__PORT)
-      sevrer: unknown section; there are server, database, storage, plugins, plugins.ID, egress, completions, log, mail, siem, billing.stripe, plans.NAME, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
+      sevrer: unknown section; there are server, database, storage, plugins, plugins.ID, egress, completions, log, mail, siem, knowledge, billing.stripe, plans.NAME, secrets.NAME, bindings.NAME, models (environment variable HARDPOINT__SEVRER__X)
     ");
 }
 

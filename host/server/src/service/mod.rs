@@ -13,6 +13,7 @@ pub mod events;
 pub mod exporters;
 pub mod host_key;
 pub mod idempotency;
+pub mod knowledge;
 pub mod kv;
 pub mod limits;
 pub mod login;

@@ -4,7 +4,9 @@ use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::{Capability, Model};
 use hardpoint_runtime::Catalogue;
 
+use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::state::App;
 
 /// A model by its id.
 ///
@@ -18,6 +20,20 @@ fn unknown(id: &str) -> ApiError {
     let shown: String = id.chars().take(80).collect();
     let message = format!("There is no model '{shown}'. GET /models lists those that there are.");
     ApiError::impossible("model", "unknown_model", message).with_code("model_not_found")
+}
+
+/// The model that answers where a request names none: the first that chats and is open to the caller's organisation.
+///
+/// # Errors
+/// 422 where there is none.
+pub fn usual(app: &App, caller: &Caller) -> Result<String, ApiError> {
+    let catalogue = app.runtime.snapshot();
+    let chats =
+        |model: &&Model| model.capabilities.is_empty() || model.capabilities.contains(&Capability::Chat);
+    let mut open = app.config.models.iter().filter(chats);
+    let found = open.find(|model| is_open(model, &catalogue, &caller.organization_id));
+    let message = "There is no model that answers. GET /models lists those that there are.";
+    found.map(|model| model.id.clone()).ok_or_else(|| ApiError::impossible("model", "unknown_model", message))
 }
 
 /// Whether the organisation may use the model: its plugin may be enabled for others only.

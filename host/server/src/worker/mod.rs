@@ -13,6 +13,7 @@ pub mod drift;
 pub mod forgetting;
 pub mod gauges;
 pub mod idempotency;
+pub mod knowledge;
 pub mod last_used;
 pub mod leases;
 pub mod loaded;

@@ -1,0 +1,11 @@
+//! Knowledge bases: what is in them, how it is read and found.
+
+pub mod bound;
+pub mod chat;
+pub mod dashboard;
+pub mod desk;
+pub mod ground;
+pub mod library;
+pub mod retriever;
+pub mod search;
+pub mod told;

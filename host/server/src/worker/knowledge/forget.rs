@@ -1,0 +1,46 @@
+//! Forgets what nobody needs any more of knowledge bases: changes that all have followed, hosts that are gone, turns, and
+//! questions. And looks for vectors that wait to be searched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardpoint_store::knowledge::{changes, ingestions, questions};
+use hardpoint_store::{Lane, StoreError};
+
+use super::super::Rounds;
+use crate::state::App;
+
+/// How often.
+const PERIOD: Duration = Duration::from_secs(60);
+/// Who comes back later makes its search data anew.
+const CHANGES: Duration = Duration::from_secs(7 * 86_400);
+const TURNS: Duration = Duration::from_secs(86_400);
+/// As long as the dashboard looks back.
+const QUESTIONS: Duration = Duration::from_secs(400 * 86_400);
+/// Rows of one write.
+const BATCH: u32 = 500;
+
+/// Forgets every minute, and once more when the server stops.
+pub async fn run(app: Arc<App>) {
+    let mut rounds = Rounds::every(PERIOD, &app);
+    while rounds.next().await {
+        if app.drift.may_claim()
+            && let Err(error) = forget(&app).await
+        {
+            tracing::warn!(%error, "what knowledge bases do not need any more was not forgotten");
+        }
+    }
+}
+
+async fn forget(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let write = app.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move {
+            changes::forget(tx, now.minus(CHANGES), BATCH).await?;
+            changes::unfollow(tx, now.minus(CHANGES)).await?;
+            ingestions::forget_turns(tx, now.minus(TURNS)).await?;
+            questions::forget(tx, now.minus(QUESTIONS), i64::from(BATCH)).await
+        })
+    });
+    write.await.map(drop)
+}
