@@ -7,10 +7,10 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_integrity, audit_logs, billing, completions, configs,
-    diagnostics, docs, embeddings, events, health, limits, me, models, org, payments, plugin_bindings,
-    plugin_reach, plugin_switches, plugins, retention, siem, siem_dead_letters, tiers, tools, usage, users,
-    webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
+    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat,
+    completions, configs, diagnostics, docs, embeddings, events, health, limits, me, models, org, payments,
+    plugin_bindings, plugin_reach, plugin_switches, plugins, retention, search, siem, siem_dead_letters,
+    tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
 };
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::service::idempotency::HEADER;
@@ -26,6 +26,12 @@ pub const BASE: &str = "/api/v1";
     ),
     paths(
         completions::create,
+        search::search,
+        chat::create,
+        chat::list,
+        chat::get,
+        chat::remove,
+        analytics::get,
         embeddings::create,
         models::list,
         models::get,

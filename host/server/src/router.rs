@@ -12,10 +12,10 @@ use hardpoint_domain::feature::Feature;
 use http::{Method, StatusCode};
 
 use crate::api::{
-    admin_auth, api_key_history, api_keys, audit_integrity, audit_logs, billing, completions, configs,
-    diagnostics, docs, embeddings, events, health, limits, me, models, org, payments, plugin_bindings,
-    plugin_reach, plugin_switches, plugins, retention, siem, siem_dead_letters, tiers, tools, usage, users,
-    webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
+    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat,
+    completions, configs, diagnostics, docs, embeddings, events, health, limits, me, models, org, payments,
+    plugin_bindings, plugin_reach, plugin_switches, plugins, retention, search, siem, siem_dead_letters,
+    tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Bodies, Entry, entry};
@@ -153,6 +153,19 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
             rule("configs", Operator, Operator),
             routes().route("/configs", get(configs::get).put(configs::update)),
         ),
+        (
+            rule("knowledge", Viewer, Viewer),
+            // It changes nothing, and is for whoever may read.
+            routes().route("/search", post(search::search)),
+        ),
+        (
+            rule("chats", Member, Member),
+            routes()
+                .route("/chat", post(chat::create))
+                .route("/chat/conversations", get(chat::list))
+                .route("/chat/conversations/{id}", get(chat::get).delete(chat::remove)),
+        ),
+        (rule("analytics", Viewer, Viewer), routes().route("/analytics/dashboard", get(analytics::get))),
         (PLUGINS, plugin_routes()),
     ]
 }

@@ -6,20 +6,24 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hardpoint_domain::id;
+use hardpoint_domain::message::CompletionRequest;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::approval::Approval;
-use super::openai::request;
+use super::openai::request::{self, ChatRequest};
 use super::openai::response::Gathered;
 use super::openai::schema::{ChatCompletion, ChatCompletionRequest};
 use super::openai::stream::{Chunks, Identity, done, failed};
 use super::produced::{Out, Produced};
+use super::search::SourceBody;
 use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::JsonBytes;
 use crate::service::completions::{self, Run};
+use crate::service::knowledge::ground;
+use crate::service::knowledge::search::Ask;
 use crate::state::App;
 
 /// Names the plugin that answered, `id@version`.
@@ -39,6 +43,7 @@ pub const PLUGIN: HeaderName = HeaderName::from_static("hardpoint-plugin");
         (status = 400, description = "No valid request, or the provider says so", body = ErrorBody),
         (status = 401, description = "No valid credential", body = ErrorBody),
         (status = 402, description = "No money for it, or it needs an approval", body = FlatErrorBody),
+        (status = 404, description = "No such knowledge base", body = ErrorBody),
         (status = 422, description = "A model or tool that there is not, or that cannot do what is asked", body = ErrorBody),
         (status = 429, description = "Too many requests, here or at the provider", body = ErrorBody),
         (status = 502, description = "The provider or the plugin failed", body = ErrorBody),
@@ -53,16 +58,44 @@ pub async fn create(
     approval: Approval,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let request = request::completion(&body)?;
+    let ChatRequest { completion: mut request, knowledge } = request::chat(&body)?;
     note.model(&request.model);
+    let sources = match knowledge.is_empty() {
+        true => None,
+        false => Some(grounded(&app, &caller, &mut request, &knowledge).await?),
+    };
     let (streamed, include_usage) = (request.streamed, request.include_usage);
     let run = completions::start(&app, &caller, &note, request, approval.id()).await?;
-    let answer = Answer::new(&app, &caller, note, run);
+    let answer = Answer { sources, ..Answer::new(&app, &caller, note, run) };
     if streamed { Ok(answer.stream(include_usage)) } else { answer.whole().await }
+}
+
+/// Sources that a model is given.
+const SOURCES: u32 = 5;
+
+/// Puts what knowledge bases say about the latest question before the conversation.
+async fn grounded(
+    app: &App,
+    caller: &Caller,
+    request: &mut CompletionRequest,
+    knowledge: &[String],
+) -> Result<Vec<SourceBody>, ApiError> {
+    let bases = ground::named(app, caller, Some(knowledge)).await?;
+    let query = ground::question(&request.messages);
+    let ask = Ask { query, top: SOURCES, threshold: None, hybrid: true, documents: None, metadata: None };
+    let sources = if ask.query.trim().is_empty() {
+        Vec::new()
+    } else {
+        ground::find(app, caller, &bases, &ask).await?
+    };
+    ground::ground(&mut request.messages, &sources);
+    Ok(sources.into_iter().map(SourceBody::from).collect())
 }
 
 /// An answer under way, and its place in the call record.
 struct Answer {
+    /// What it rests on, where knowledge bases were named.
+    sources: Option<Vec<SourceBody>>,
     id: String,
     /// Unix seconds.
     created: i64,
@@ -77,6 +110,7 @@ impl Answer {
     fn new(app: &App, caller: &Caller, note: CallNote, run: Run) -> Self {
         let now = app.clock.now();
         Self {
+            sources: None,
             id: id::hyphenated("chatcmpl", now, &*app.rng),
             created: now.seconds(),
             model: run.model().to_owned(),
@@ -96,7 +130,8 @@ impl Answer {
         while let Some(delta) = self.run.next().await {
             gathered.take(delta?);
         }
-        let completion = gathered.into_completion(self.identity(), self.run.usage());
+        let mut completion = gathered.into_completion(self.identity(), self.run.usage());
+        completion.sources = self.sources.take();
         Ok((plugin_header(&self.plugin), axum::Json(completion)).into_response())
     }
 
@@ -111,7 +146,10 @@ impl Answer {
 
     async fn write(mut self, out: Out, include_usage: bool) {
         let chunks = Chunks::new(self.identity(), include_usage);
-        out.write(|buffer| chunks.role(buffer));
+        match &self.sources {
+            Some(sources) => out.write(|buffer| chunks.role_with_sources(buffer, sources)),
+            None => out.write(|buffer| chunks.role(buffer)),
+        }
         while let Some(delta) = self.run.next().await {
             self.note.delta();
             match delta {

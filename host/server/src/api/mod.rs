@@ -1,12 +1,14 @@
 //! One file per resource: from JSON to the domain's values, one call of a service, and back.
 
 pub mod admin_auth;
+pub mod analytics;
 pub mod api_key_history;
 pub mod api_keys;
 mod approval;
 pub mod audit_integrity;
 pub mod audit_logs;
 pub mod billing;
+pub mod chat;
 pub mod completions;
 pub mod configs;
 pub mod diagnostics;
@@ -29,6 +31,7 @@ pub mod plugin_switches;
 pub mod plugins;
 mod produced;
 pub mod retention;
+pub mod search;
 pub mod siem;
 pub mod siem_dead_letters;
 pub mod tiers;

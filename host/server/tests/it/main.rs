@@ -24,6 +24,7 @@ mod every_change;
 mod exports;
 mod hostile;
 mod idempotency;
+mod knowledge_found;
 mod limits;
 mod login;
 mod looking;

@@ -97,6 +97,8 @@ impl TestApp {
                 ("HARDPOINT__PLUGINS__SETTLE".into(), "0s".into()),
                 // Each sandbox reserves addresses, and many tests run in this process.
                 ("HARDPOINT__PLUGINS__SANDBOXES".into(), "16".into()),
+                // Whether there is a model file is the machine's matter.
+                ("HARDPOINT__KNOWLEDGE__EMBED".into(), "false".into()),
                 // PostgreSQL has a clock of its own, which no test turns.
                 ("HARDPOINT__DATABASE__CLOCK_TOLERANCE".into(), "36500d".into()),
             ],
@@ -459,11 +461,20 @@ fn new_database() -> Option<String> {
     Some(format!("{}/{name}?{options}", address.rsplit_once('/')?.0))
 }
 
+/// A plugin that is shipped, as `cargo xtask plugins` built it.
+pub fn shipped(name: &str) -> Bytes {
+    built("HARDPOINT_PLUGINS", "plugins", name)
+}
+
 /// The bytes of a packed guest.
 pub fn fixture(name: &str) -> Bytes {
-    let folder = std::env::var_os("HARDPOINT_FIXTURES").map(PathBuf::from);
+    built("HARDPOINT_FIXTURES", "fixtures", name)
+}
+
+fn built(variable: &str, folder: &str, name: &str) -> Bytes {
+    let named = std::env::var_os(variable).map(PathBuf::from);
     let folder =
-        folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures"));
+        named.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target").join(folder));
     let path = folder.join(format!("{name}.wasm"));
     let bytes = std::fs::read(&path);
     bytes

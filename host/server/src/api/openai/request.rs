@@ -11,9 +11,35 @@ pub(super) const MAX_EXTRA: usize = 64;
 pub(super) const MAX_MODEL: usize = 256;
 pub(super) const MAX_USER: usize = 512;
 
+/// Knowledge bases that a request may name.
+const MAX_KNOWLEDGE: usize = 16;
+
+/// A body of `/chat/completions`.
+#[derive(Debug)]
+pub(crate) struct ChatRequest {
+    /// What the model is asked.
+    pub(crate) completion: CompletionRequest,
+    /// The knowledge bases whose sources it is given; none where it is to be asked as it is.
+    pub(crate) knowledge: Vec<String>,
+}
+
 /// Reads and checks a body of `/chat/completions`.
-pub(crate) fn completion(body: &[u8]) -> Result<CompletionRequest, ApiError> {
+pub(crate) fn chat(body: &[u8]) -> Result<ChatRequest, ApiError> {
     let mut object = Object::body(body)?;
+    let knowledge = object.take("knowledge").map(|field| knowledge(&field)).transpose()?.unwrap_or_default();
+    Ok(ChatRequest { completion: of_object(object)?, knowledge })
+}
+
+fn knowledge(field: &Field<'_, '_>) -> Result<Vec<String>, ApiError> {
+    field.items(MAX_KNOWLEDGE)?.iter().map(|item| item.short_string(80)).collect()
+}
+
+/// Reads and checks a body of what is asked as it is.
+pub(crate) fn completion(body: &[u8]) -> Result<CompletionRequest, ApiError> {
+    of_object(Object::body(body)?)
+}
+
+fn of_object(mut object: Object<'_, '_>) -> Result<CompletionRequest, ApiError> {
     let model = object.require("model")?.short_string(MAX_MODEL)?;
     let messages = messages(&object.require("messages")?)?;
     let tools = tools(&mut object)?;

@@ -63,6 +63,7 @@ impl Gathered {
                 finish_reason: self.finish.unwrap_or(FinishReason::Stop),
             }],
             usage: usage.into(),
+            sources: None,
         }
     }
 }

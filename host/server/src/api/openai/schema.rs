@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::api::search::SourceBody;
+
 /// A completion, whole.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChatCompletion {
@@ -25,6 +27,9 @@ pub struct ChatCompletion {
     pub choices: Vec<Choice>,
     /// Tokens, over all rounds of the host's own tool loop.
     pub usage: CompletionUsage,
+    /// What the answer rests on, best first; only where `knowledge` was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<SourceBody>>,
 }
 
 /// The answer itself.
@@ -189,6 +194,10 @@ pub struct EmbeddingUsage {
 pub struct ChatCompletionRequest {
     /// The id of a model, from `/models`.
     pub model: String,
+    /// Ids of knowledge bases, at most 16: the answer rests on what is found there about the latest question, and the
+    /// sources stand beside the choices; in a stream, in its first event.
+    #[schema(max_items = 16)]
+    pub knowledge: Option<Vec<String>>,
     /// The conversation, oldest first; at least one.
     pub messages: Vec<ChatMessage>,
     /// Tools that the client answers itself; at most 128.

@@ -52,6 +52,15 @@ impl Chunks {
         self.choice(out, |out| out.put_slice(br#""role":"assistant","content":"""#));
     }
 
+    /// The same, with what the answer rests on beside the choices: in an event that every client takes.
+    pub(crate) fn role_with_sources(&self, out: &mut BytesMut, sources: &impl Serialize) {
+        out.put_slice(&self.opening);
+        out.put_slice(DELTA);
+        out.put_slice(br#""role":"assistant","content":""},"finish_reason":null}],"sources":"#);
+        append_json(&mut out.writer(), sources);
+        out.put_slice(b"}\n\n");
+    }
+
     pub(crate) fn delta(&self, out: &mut BytesMut, delta: Delta) {
         match delta {
             Delta::Text(text) => self.string(out, br#""content":"#, &text),
