@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use hardpoint_store::Lane;
 use hardpoint_store::plugins::{Plugin, Source, State};
 
-use super::{HOSTS, ID, World};
+use super::life::HOSTS;
+use super::{ID, World};
 use crate::worker::reload::publish::{Arrival, Place, take_away, take_in};
 use crate::worker::reload::scan::try_again;
 

@@ -3,10 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
+use hardpoint_domain::manifest::Kind;
+use hardpoint_store::plugins::{NewPlugin, Source};
 use hardpoint_store::{events, revision};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::service::events::Author;
+use crate::service::plugins::DeskError;
 use crate::worker::reload::scan::try_again;
 
 /// Tells when it is first asked: the desk asks before it writes, and after what it reads before that.

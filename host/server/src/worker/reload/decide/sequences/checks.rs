@@ -1,0 +1,82 @@
+//! What must be so after every step.
+
+use std::collections::BTreeSet;
+
+use hardpoint_domain::manifest::Manifest;
+use hardpoint_store::plugins::{Plugin, Source, State};
+
+use super::World;
+use super::life::{Power, powers};
+use crate::service::plugins::is_revoked;
+use crate::service::plugins::plan::{Planned, plan};
+use crate::worker::reload::decide::{Decision, candidate, specs};
+
+impl World {
+    /// Bytes that were uploaded, or are others than their version had, serve once they were approved.
+    pub(super) fn check_approval(&self, next: &Plugin, versions: &[Plugin]) {
+        let was_loaded = |row: &Plugin| row.state != State::Rejected || is_revoked(row);
+        let others = versions
+            .iter()
+            .any(|row| row.version == next.version && row.digest != next.digest && was_loaded(row));
+        let needs_approval = others || next.source == Source::Upload;
+        assert!(!needs_approval || self.approved.contains(&next.digest), "{next:?} beside {versions:?}");
+    }
+
+    /// What came otherwise than by the file that went serves on.
+    pub(super) async fn check_stays(&self) {
+        let Some(stays) = &self.stays else { return };
+        let versions = self.versions().await;
+        let row = versions.iter().find(|row| row.digest == *stays).unwrap();
+        assert!(matches!(row.state, State::Active | State::Paused), "{row:?} had to stay: {versions:?}");
+    }
+
+    /// What was gone back to serves, or is the only one that waits, for what is not allowed it or until the plugin
+    /// is resumed.
+    pub(super) async fn check_back(&self) {
+        let Some(back) = &self.back else { return };
+        let versions = self.versions().await;
+        let row = versions.iter().find(|row| row.digest == *back).unwrap();
+        let is_paused = versions.iter().any(|row| row.state == State::Paused);
+        let manifest = Manifest::from_toml(&row.manifest).unwrap();
+        let planned = plan(&self.desk.config, &self.desk.arranged().await.unwrap(), &manifest);
+        let may_serve = !planned.is_empty() && planned.iter().all(Planned::is_ready);
+        match row.state {
+            State::Active | State::Paused => {}
+            State::PendingApproval => {
+                assert!(is_paused || !may_serve, "{row:?} does not serve: {versions:?}");
+                assert_eq!(candidate(&versions), Some(row));
+            }
+            _ => panic!("{row:?} was gone back to: {versions:?}"),
+        }
+        let others = versions.iter().filter(|other| other.digest != *back);
+        let waiting: Vec<_> = others.filter(|row| row.state == State::PendingApproval).collect();
+        assert!(waiting.is_empty(), "{waiting:?} wait beside {row:?}");
+    }
+
+    /// What is live now, and that none of it is too wide; gives how many powers there are.
+    pub(super) async fn check(&self, decision: &Decision) -> usize {
+        let versions = self.versions().await;
+        let serving: Vec<&Plugin> =
+            versions.iter().filter(|row| decision.load.contains(&row.digest)).collect();
+        let [serving] = serving[..] else {
+            assert!(serving.is_empty(), "{serving:?}");
+            return 0;
+        };
+        assert_eq!(serving.state, State::Active);
+        let manifest = Manifest::from_toml(&serving.manifest).unwrap();
+        let bytes = self.bytes.iter().find(|bytes| bytes.digest == serving.digest).unwrap();
+        let planned = plan(&self.desk.config, &self.desk.arranged().await.unwrap(), &manifest);
+        let mut count = 0;
+        for spec in specs(&self.desk.config, &manifest, &planned) {
+            let (name, settings) = self.bindings.iter().find(|(name, _)| *name == spec.name).unwrap();
+            let (has, asked) = (powers(&spec.permissions), bytes.asks(settings));
+            let nothing = BTreeSet::new();
+            let allowed = self.declared.get(name).or(self.allowed.get(name)).unwrap_or(&nothing);
+            let beyond = |side: &BTreeSet<Power>| has.difference(side).cloned().collect::<Vec<_>>();
+            assert_eq!(beyond(&asked), [""; 0], "{name} has what {} does not ask for", serving.version);
+            assert_eq!(beyond(allowed), [""; 0], "{name} of {} has what nobody allows", serving.version);
+            count += has.len();
+        }
+        count
+    }
+}
