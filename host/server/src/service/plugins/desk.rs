@@ -263,12 +263,12 @@ impl Desk {
                 let Some(state) = row.map(|row| row.state).filter(|state| *state == version.state) else {
                     return Ok(false);
                 };
-                let serves_another =
-                    rows.iter().any(|row| row.state == State::Active && row.digest != version.digest);
+                let serves = |row: &Plugin| matches!(row.state, State::Active | State::Paused);
+                let serves_another = rows.iter().any(|row| serves(row) && row.digest != version.digest);
                 for (binding, asked) in asked {
                     let before = grants::get(tx, &binding).await?.and_then(|row| stored(&row, &version.id));
-                    // Until this version serves, another one does, and needs what it was allowed. When this
-                    // one becomes active, what only the other asked for is taken back.
+                    // Until this version serves, another one does, or will once it is resumed, and needs what it was
+                    // allowed. When this one becomes active, what only the other asked for is taken back.
                     let permissions = match before {
                         Some(before) if serves_another => union(&before, &asked),
                         _ => asked.clone(),

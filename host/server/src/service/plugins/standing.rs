@@ -29,6 +29,8 @@ enum Prospect {
     Serves,
     /// It waits on.
     Waits(String),
+    /// It is superseded.
+    GivesWay(String),
 }
 
 /// Of what may serve and does not yet.
@@ -75,6 +77,7 @@ impl Desk {
         let is_paused = versions.iter().any(|version| version.state == State::Paused);
         match self.prospect(row, versions, arranged) {
             Some(Prospect::Waits(reason)) => Standing::new(State::PendingApproval.as_str(), Some(reason)),
+            Some(Prospect::GivesWay(reason)) => Standing::new(State::Superseded.as_str(), Some(reason)),
             Some(Prospect::Serves) if row.state == State::Active => as_stored(),
             Some(Prospect::Serves) if is_paused => {
                 Standing::new(State::Paused.as_str(), Some(after_pause(&row.id)))
@@ -101,6 +104,7 @@ impl Desk {
         let change = decision.changes.into_iter().find(|(digest, _)| *digest == row.digest);
         match change?.1 {
             Change::Wait(reason) | Change::Reject(reason) => Some(Prospect::Waits(reason)),
+            Change::GiveWay(reason) => Some(Prospect::GivesWay(reason)),
             Change::Activate => Some(Prospect::Serves),
         }
     }

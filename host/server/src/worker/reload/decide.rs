@@ -36,6 +36,8 @@ pub enum Change {
     Reject(String),
     /// It waits (on), for this reason.
     Wait(String),
+    /// It served and cannot any more, and another version is to: it is superseded, for this reason.
+    GiveWay(String),
 }
 
 /// What follows for one plugin.
@@ -80,23 +82,43 @@ pub fn decide(
     }
     if let Some(candidate) = candidate(versions) {
         consider(config, candidate, versions, arranged, &live, loaded, &mut decision);
-        if takes_over(&decision, &candidate.digest, loaded) {
-            // What served is set aside by it, and does not wait beside what was gone back to.
-            let waits = |(digest, change): &(String, Change)| {
-                active.is_some_and(|active| active.digest == *digest) && matches!(change, Change::Wait(_))
-            };
-            decision.changes.retain(|change| !waits(change));
+        if let Some(active) = active {
+            give_way(active, candidate, &mut decision);
         }
     }
     decision
 }
 
-/// Whether a candidate is activated, or will be as soon as it is loaded.
-fn takes_over(decision: &Decision, digest: &str, loaded: &dyn Fn(&str) -> Loaded) -> bool {
+/// An active version that cannot serve does not wait beside a candidate that takes over, nor beside one that an
+/// operator has approved: by their word that one is next, and what comes to wait after it would overtake it.
+fn give_way(active: &Plugin, candidate: &Plugin, decision: &mut Decision) {
+    let waits = |(of, change): &(String, Change)| *of == active.digest && matches!(change, Change::Wait(_));
+    if takes_over(decision, &candidate.digest) {
+        // Which sets it aside.
+        decision.changes.retain(|change| !waits(change));
+        return;
+    }
+    let is_rejected =
+        |(of, change): &(String, Change)| *of == candidate.digest && matches!(change, Change::Reject(_));
+    if candidate.approved_by.is_none() || decision.changes.iter().any(is_rejected) {
+        return;
+    }
+    let Plugin { id, digest, .. } = active;
+    let reason = format!(
+        "it lacked what it needs while version {} waited to take its place; go back to it with `hardpoint plugin \
+         rollback {id} --digest {digest}`",
+        candidate.version
+    );
+    for (_, change) in decision.changes.iter_mut().filter(|change| waits(change)) {
+        *change = Change::GiveWay(reason.clone());
+    }
+}
+
+/// Whether a candidate is activated, or will be as soon as it is loaded, here or on a host that has its bytes.
+fn takes_over(decision: &Decision, digest: &str) -> bool {
     let is_activated =
         decision.changes.iter().any(|(of, change)| of == digest && *change == Change::Activate);
-    let is_loading = || decision.load.iter().any(|of| of == digest);
-    is_activated || (is_loading() && matches!(loaded(digest), Loaded::NotYet))
+    is_activated || decision.load.iter().any(|of| of == digest)
 }
 
 /// The configuration names the only bytes that serve. That is this host's own matter: where the store has

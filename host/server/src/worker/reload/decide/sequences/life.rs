@@ -14,7 +14,7 @@ use super::ID;
 pub(super) type Power = String;
 
 /// What a version may ask for.
-const WISHES: [&str; 8] = [
+pub(super) const WISHES: [&str; 8] = [
     "[[http]]\nhost = \"{settings.base}\"\n",
     "[[http]]\nhost = \"{settings.base}\"\nmethods = [\"GET\", \"POST\"]\npath = \"/x\"\n",
     "[[http]]\nhost = \"*.a.test\"\nmethods = [\"DELETE\", \"GET\"]\n",

@@ -12,6 +12,7 @@ use super::*;
 use crate::service::events::Author;
 use crate::service::plugins::DeskError;
 use crate::worker::reload::scan::try_again;
+use crate::worker::reload::whereabouts::Whereabouts;
 
 /// Tells when it is first asked: the desk asks before it writes, and after what it reads before that.
 struct Asked {
@@ -42,7 +43,7 @@ async fn one_serves_and_one_is_approved() -> (World, Plugin) {
 }
 
 impl World {
-    async fn row(&self, which: usize) -> Plugin {
+    pub(super) async fn row(&self, which: usize) -> Plugin {
         let digest = &self.bytes[which].digest;
         self.versions().await.into_iter().find(|row| row.digest == *digest).unwrap()
     }
@@ -259,5 +260,26 @@ async fn only_what_may_serve_is_loaded_in_the_place_of_another() {
         let decision = decide(&world.desk.config, &versions, &arranged, &loaded);
         assert_eq!(decision.load.contains(&before), may_serve, "{:?}", decision.load);
         assert_eq!(decision.changes, [], "the row stays as it is: others may do better");
+    }
+}
+
+/// What may serve and has only to be loaded is not overtaken by what serves and lost something, here or on a host that
+/// has its bytes.
+#[tokio::test]
+async fn what_has_only_to_be_loaded_is_not_overtaken() {
+    let bytes = vec![Bytes::new(0, "1.0.0", &["kv = true\n"]), Bytes::new(1, "2.0.0", &[])];
+    let mut world = World::new(false, bytes).await;
+    world.take(&Step::Publish(0, Published::File(0))).await;
+    world.take(&Step::Grant(None, None)).await;
+    world.settle().await;
+    world.take(&Step::Revoke(Some(0))).await;
+    world.take(&Step::Publish(1, Published::File(0))).await;
+    let (config, coming) = (&world.desk.config, world.row(1).await);
+    let whereabouts = Whereabouts::of(config, world.desk.store.blobs(), &coming);
+    let lack = whereabouts.bytes(&coming.digest).await.unwrap_err();
+    let (versions, arranged) = (world.versions().await, world.desk.arranged().await.unwrap());
+    for loaded in [Loaded::NotYet, Loaded::Missing(lack)] {
+        let decision = decide(config, &versions, &arranged, &|_| loaded.clone());
+        assert_eq!((decision.changes, decision.load), (vec![], vec![coming.digest.clone()]), "{loaded:?}");
     }
 }
