@@ -80,6 +80,22 @@ async fn what_was_rejected_is_told_with_its_reason() {
     );
 }
 
+/// Who publishes other bytes of a version that serves is answered by the old ones for a while, and told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_serves_meanwhile_is_told_to_who_publishes() {
+    let (old, new) = (echo("1.0.0", ""), echo("1.0.0", "# Other bytes.\n"));
+    let app = TestApp::with("", &[("echo.wasm", old.clone())]).await;
+    let mine = app.folder().join("mine.wasm");
+    std::fs::write(&mine, new).unwrap();
+    let published = run(&app, &["publish", "mine.wasm"]);
+    assert!(published.ends_with("Until then echo 1.0.0 serves on as it was, sha256:….\n"), "{published}");
+    assert_eq!(told(&app, &["publish", "mine.wasm"])["serving"], "sha256:…");
+    // What serves waits for nothing.
+    std::fs::write(&mine, old).unwrap();
+    let published = run(&app, &["publish", "mine.wasm"]);
+    assert!(published.ends_with("These bytes serve already.\n"), "{published}");
+}
+
 /// What never served is allowed, and not gone back to.
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_were_overtaken_are_told_how_they_may_serve() {

@@ -37,7 +37,9 @@ impl Outlook {
     /// What becomes of the version that was there before, as long as this one is not served.
     pub(super) fn meanwhile(&self, digest: &str) -> Option<String> {
         let other = self.serving().filter(|other| other.digest != digest)?;
-        Some(format!("Until then {} {} serves on.", self.0.id, other.version))
+        let is_same = self.version(digest).is_some_and(|version| version.version == other.version);
+        let bytes = if is_same { format!(" as it was, {}", other.digest) } else { String::new() };
+        Some(format!("Until then {} {} serves on{bytes}.", self.0.id, other.version))
     }
 
     /// The version that serves.

@@ -10,6 +10,7 @@ use hardpoint_runtime::HostServices;
 use hardpoint_store::plugins::{Source, State};
 use serde_json::json;
 
+use super::outlook::Outlook;
 use super::{Failure, component, desk, look, passing, workbench};
 use crate::cli::hints::Hints;
 use crate::cli::serve::compiler;
@@ -47,13 +48,15 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let desk = desk(config).await?;
     let name = arguments.file.file_name().map(|name| name.to_string_lossy().into_owned());
     let kept = desk.upload(&Author::cli(), bytes, Source::Upload, name).await.map_err(anyhow::Error::from)?;
+    let outlook = Outlook::of(&desk, &kept.id).await?;
     desk.store.close().await;
     let (id, version, digest) = (&kept.id, &kept.version, &kept.digest);
     let (state, next) = (kept.state.as_str(), next(&kept));
     if arguments.json {
-        return hints.print_json(
-            &json!({ "id": id, "version": version, "digest": digest, "state": state, "next": next }),
-        );
+        let serving = outlook.serving().map(|serving| &serving.digest);
+        return hints.print_json(&json!({
+            "id": id, "version": version, "digest": digest, "state": state, "next": next, "serving": serving,
+        }));
     }
     let why = kept.reason.as_ref().filter(|_| kept.state == State::Rejected);
     let why = why.map(|why| format!(": {}", hints.text(why))).unwrap_or_default();
@@ -69,6 +72,9 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
             Some(off) => println!("These bytes are here already, and serve nobody: {off}."),
             None => println!("These bytes serve already."),
         },
+    }
+    if let Some(meanwhile) = outlook.meanwhile(digest) {
+        println!("{meanwhile}");
     }
     Ok(())
 }
