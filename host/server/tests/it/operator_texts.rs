@@ -96,6 +96,23 @@ async fn what_serves_meanwhile_is_told_to_who_publishes() {
     assert!(published.ends_with("These bytes serve already.\n"), "{published}");
 }
 
+/// What holds is what the host says, where that is less than the plugin says itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_in_force_are_told_and_hold_for_a_call() {
+    let toml = "[plugins.echo]\nlimits = { output_kib = 2 }\n";
+    let app = TestApp::with(toml, &[("echo.wasm", echo("1.0.0", "[limits]\noutput_kib = 4\n"))]).await;
+    let inspected = run(&app, &["inspect", "echo"]);
+    let limits = inspected.lines().find(|line| line.starts_with("Limits ")).unwrap();
+    assert!(limits.contains("output_kib 2,") || limits.ends_with("output_kib 2"), "{limits}");
+    let long = json!({ "a": "x".repeat(3_000) }).to_string();
+    let call = ["plugin", "call", "echo", "--arguments", &long, "--json"];
+    let stopped =
+        hardpoint(app.folder(), &[&call[..], &["--config", "hardpoint.toml", "--data", "data"]].concat());
+    let told: Value = serde_json::from_slice(&stopped.stdout).unwrap();
+    assert_eq!((stopped.status.success(), &told["error"]), (false, &json!("stopped")), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("more than 2 KiB"), "{told}");
+}
+
 /// What never served is allowed, and not gone back to.
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_were_overtaken_are_told_how_they_may_serve() {
