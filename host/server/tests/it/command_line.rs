@@ -363,7 +363,7 @@ fn a_project_says_what_next() {
     insta::assert_snapshot!(said(&made), @r"
     count is there. What next:
       hardpoint plugin dev count                 builds and runs it whenever you save
-      hardpoint plugin build count --test        its tests, and one file to publish
+      hardpoint plugin build count --test        its tests, and one file to publish (elsewhere with --into: name that below)
       hardpoint plugin test count/count.wasm     replays its recordings in the sandbox
       hardpoint plugin inspect count/count.wasm  what an operator sees of it
     ");

@@ -112,7 +112,10 @@ pub(super) fn new(arguments: &NewArguments) -> Result<(), Failure> {
 fn next(kind: Kind, folder: &Path, id: &str) -> Vec<(String, &'static str)> {
     let (folder, component) = (folder.display(), folder.join(format!("{id}.wasm")));
     let component = component.display();
-    let build = (format!("hardpoint plugin build {folder} --test"), "its tests, and one file to publish");
+    let build = (
+        format!("hardpoint plugin build {folder} --test"),
+        "its tests, and one file to publish (elsewhere with --into: name that below)",
+    );
     let test = match kind {
         Kind::Retriever => (
             format!("hardpoint plugin test {component} --conformance"),
