@@ -19,26 +19,28 @@ pub struct Example {
 }
 
 impl Example {
-    /// One that fits a plugin which serves under its own name; none for a kind that is not called.
+    /// One that fits a plugin as it is bound; none for a kind that is not called.
     ///
     /// # Errors
-    /// The host does not say what a tool takes.
+    /// The host does not say how it is bound, or what a tool takes.
     pub(super) async fn of(host: &Host, kind: Kind, id: &str) -> anyhow::Result<Option<Self>> {
         let mut own = Vec::new();
+        let seen = host.plugin(id).await?;
+        let binding = seen.callable(id);
         let (path, body) = match kind {
             Kind::Tool => {
-                let arguments = host.parameters(id).await?.as_ref().map_or_else(|| json!({}), example);
-                (format!("/tools/{id}/call"), json!({ "arguments": arguments }))
+                let arguments = host.parameters(binding).await?.as_ref().map_or_else(|| json!({}), example);
+                (format!("/tools/{binding}/call"), json!({ "arguments": arguments }))
             }
             Kind::Model => (
                 "/chat/completions".to_owned(),
                 json!({ "model": id, "messages": [{ "role": "user", "content": "Hello!" }] }),
             ),
             Kind::Exporter => {
-                let mut body = host.plugin(id).await?.open_settings(id);
+                let mut body = seen.open_settings(binding);
                 own = body.keys().cloned().collect();
                 body.insert("events".to_owned(), json!([{ "kind": "hello" }]));
-                (format!("/audit-logs/siem/{id}/export"), Value::Object(body))
+                (format!("/audit-logs/siem/{binding}/export"), Value::Object(body))
             }
             Kind::Retriever => return Ok(None),
         };

@@ -61,11 +61,19 @@ pub struct Seen {
 pub struct Bound {
     /// Its name.
     pub name: String,
+    /// `ready`, or what keeps it from serving.
+    pub state: String,
     /// Its settings.
     pub settings: Map<String, Value>,
 }
 
 impl Seen {
+    /// The binding that a request is to name: the one of the plugin's own name, unless only another is ready.
+    pub fn callable<'a>(&'a self, id: &'a str) -> &'a str {
+        let ready = || self.bindings.iter().filter(|bound| bound.state == "ready").map(|bound| &*bound.name);
+        ready().find(|name| *name == id).or_else(|| ready().next()).unwrap_or(id)
+    }
+
     /// What its settings require and a binding leaves open, by a value of the right type.
     pub fn open_settings(&self, binding: &str) -> Map<String, Value> {
         let set = self.bindings.iter().find(|bound| bound.name == binding);
@@ -299,12 +307,30 @@ mod tests {
             });
             let seen = json!({
                 "version": "1.0.0", "digest": "sha256:0", "state": "active", "asks": [],
-                "settings_schema": schema, "bindings": [{ "name": "one", "settings": settings }],
+                "settings_schema": schema, "bindings": [{ "name": "one", "state": "ready", "settings": settings }],
             });
             serde_json::from_value::<Seen>(seen).unwrap().open_settings("one")
         };
         assert_eq!(Value::Object(seen(json!({}))), json!({ "url": "https://example.com" }));
         assert!(seen(json!({ "url": "https://logs.example.com" })).is_empty());
+    }
+
+    /// One of its own name that nobody gave what its settings require is not to be called.
+    #[test]
+    fn a_request_names_a_binding_that_is_ready() {
+        let seen = |bindings: &[(&str, &str)]| {
+            let bound =
+                bindings.iter().map(|(name, state)| json!({ "name": name, "state": state, "settings": {} }));
+            let seen = json!({
+                "version": "1.0.0", "digest": "sha256:0", "state": "active", "asks": [],
+                "bindings": Vec::from_iter(bound),
+            });
+            serde_json::from_value::<Seen>(seen).unwrap().callable("echo").to_owned()
+        };
+        assert_eq!(seen(&[("a", "ready"), ("echo", "ready")]), "echo");
+        assert_eq!(seen(&[("echo", "unfit_settings"), ("metric", "ready")]), "metric");
+        assert_eq!(seen(&[("metric", "ready")]), "metric");
+        assert_eq!(seen(&[("echo", "pending_approval")]), "echo");
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl OwnHost {
         config.storage.blobs = None;
         let id = &project.manifest().id;
         if project.manifest().kind == Kind::Model && config.model(id).is_none() {
-            let model = json!({ "id": id, "binding": id });
+            let model = json!({ "id": id, "binding": bound(&config, id) });
             config.models.push(serde_json::from_value::<Model>(model)?);
         }
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -179,6 +179,15 @@ impl OwnHost {
         // However many connections had to be cut.
         drop(self.serving.await);
         self.server.finish().await;
+    }
+}
+
+/// The binding that a model of the plugin's name is of: the plugin's own, unless only others are configured.
+fn bound<'a>(config: &'a Config, id: &'a str) -> &'a str {
+    let mut names = config.bindings.iter().filter(|(_, binding)| binding.plugin.as_str() == id);
+    match names.next() {
+        Some((first, _)) if !config.bindings.contains_key(id) => first,
+        _ => id,
     }
 }
 
