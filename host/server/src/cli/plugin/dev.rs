@@ -255,6 +255,23 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::config::Sources;
+
+    /// Where a plugin is bound under other names only, its own is that of no binding.
+    #[test]
+    fn a_model_is_of_a_binding_that_there_is() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("hardpoint.toml");
+        let is_of = |toml: &str| {
+            fs::write(&file, toml).unwrap();
+            let config = Config::load(&Sources { file: Some(file.clone()), ..Sources::default() }).unwrap();
+            bound(&config, "mine").to_owned()
+        };
+        let (eu, own) = ("[bindings.eu]\nplugin = \"mine\"\n", "[bindings.mine]\nplugin = \"mine\"\n");
+        assert_eq!(is_of("[bindings.other]\nplugin = \"other\"\n"), "mine");
+        assert_eq!(is_of(eu), "eu");
+        assert_eq!(is_of(&format!("{eu}{own}")), "mine");
+    }
 
     #[test]
     fn nothing_outside_the_project_is_cleared() {
