@@ -55,6 +55,12 @@ async fn what_is_left_of_a_plugin_can_be_removed() {
     app.publish("echo.wasm", &echo("2.0.0", "")).await;
     app.unpublish("echo.wasm").await;
     assert_eq!(told(&app, &["inspect", "echo"])["state"], "superseded");
+    std::fs::write(app.folder().join("mine.wasm"), echo("1.0.0", "")).unwrap();
+    let published = run(&app, &["publish", "mine.wasm"]);
+    assert!(
+        published.contains("is kept (superseded)") && published.contains("Go back to it: "),
+        "{published}"
+    );
     assert_eq!(told(&app, &["remove", "echo"])["versions"][0]["version"], "1.0.0");
     let arguments = ["plugin", "remove", "echo", "--yes", "--data", "data"];
     let again = said(&hardpoint(app.folder(), &arguments));

@@ -10,10 +10,15 @@ pub(super) struct Outlook(PluginView);
 impl Outlook {
     /// Of a plugin that is there.
     pub(super) async fn of(desk: &Desk, id: &str) -> Result<Self, Failure> {
-        match desk.plugin(id, None).await? {
-            Some(view) => Ok(Self(view)),
+        match Self::find(desk, id).await? {
+            Some(outlook) => Ok(outlook),
             None => Err(desk.no_plugin(id).await.into()),
         }
+    }
+
+    /// None where nothing of it serves, waits or was refused: at most versions are left that served before.
+    pub(super) async fn find(desk: &Desk, id: &str) -> Result<Option<Self>, Failure> {
+        Ok(desk.plugin(id, None).await?.map(Self))
     }
 
     /// One of its versions.

@@ -48,12 +48,12 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
     let desk = desk(config).await?;
     let name = arguments.file.file_name().map(|name| name.to_string_lossy().into_owned());
     let kept = desk.upload(&Author::cli(), bytes, Source::Upload, name).await.map_err(anyhow::Error::from)?;
-    let outlook = Outlook::of(&desk, &kept.id).await?;
+    let outlook = Outlook::find(&desk, &kept.id).await?;
     desk.store.close().await;
     let (id, version, digest) = (&kept.id, &kept.version, &kept.digest);
     let (state, next) = (kept.state.as_str(), next(&kept));
     if arguments.json {
-        let serving = outlook.serving().map(|serving| &serving.digest);
+        let serving = outlook.as_ref().and_then(Outlook::serving).map(|serving| &serving.digest);
         return hints.print_json(&json!({
             "id": id, "version": version, "digest": digest, "state": state, "next": next, "serving": serving,
         }));
@@ -73,7 +73,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
             None => println!("These bytes serve already."),
         },
     }
-    if let Some(meanwhile) = outlook.meanwhile(digest) {
+    if let Some(meanwhile) = outlook.and_then(|outlook| outlook.meanwhile(digest)) {
         println!("{meanwhile}");
     }
     Ok(())
