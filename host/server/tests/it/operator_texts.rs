@@ -146,6 +146,32 @@ async fn what_is_resumed_and_allowed_nothing_does_not_serve() {
     assert!(resumed.contains("is no longer paused. It does not serve yet"), "{resumed}");
 }
 
+/// What was gone back to is what a grant means, also where what was paused lacks something when it is resumed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_gone_back_to_is_granted_in_the_place_of_what_lost_its_grant() {
+    let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", GETS))]).await;
+    run(&app, &["grant", "echo", "--yes"]);
+    app.settle().await;
+    app.publish("echo.wasm", &echo("2.0.0", "kv = true\n")).await;
+    run(&app, &["grant", "echo", "--yes"]);
+    app.settle().await;
+    run(&app, &["pause", "echo"]);
+    run(&app, &["revoke", "echo", "--binding", "echo", "--yes"]);
+    run(&app, &["rollback", "echo"]);
+    insta::assert_snapshot!(run(&app, &["resume", "echo"]), @r"
+    echo 2.0.0 is no longer paused. It does not serve yet: it lacked what it needs while version 1.0.0 waited to take its place; go back to it with `hardpoint plugin rollback echo --digest sha256:…`.
+    Version 1.0.0 is there too: pending_approval, binding echo is not allowed to send GET https://api.example.com/; allow it with `hardpoint plugin grant echo`.
+    ");
+    app.settle().await;
+    let inspected = told(&app, &["inspect", "echo"]);
+    assert_eq!((&inspected["version"], &inspected["state"]), (&json!("1.0.0"), &json!("pending_approval")));
+    assert_eq!(inspected["versions"][0]["state"], "superseded", "{inspected}");
+    run(&app, &["grant", "echo", "--yes"]);
+    app.settle().await;
+    assert_eq!(app.plugin("echo").await["version"], "1.0.0");
+    assert_eq!(app.call("echo").await, 200);
+}
+
 /// Nothing serves before it is resumed, whatever is published and granted meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_plugin_is_upgraded() {
