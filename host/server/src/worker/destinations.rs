@@ -65,7 +65,7 @@ impl Crew {
             self.forget(ended.map_or_else(|error| error.id(), |(id, ())| id));
         }
         let running: Vec<Party> = self.running.values().map(Running::party).collect();
-        if !places::any_free(&running) || !app.drift.may_claim() {
+        if !places::any_free(&running) || !app.drift.is_right() {
             return Ok(());
         }
         let now = app.clock.now();

@@ -1,5 +1,6 @@
 //! Whether this host's clock goes as the database's does, which all hosts share. Claims are leases in time: a host that is
-//! ahead takes those of others away while they hold, one that is behind is taken its own.
+//! ahead takes those of others away while they hold, one that is behind is taken its own. And what is too old by a clock
+//! that is days ahead would be gone for all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,8 +30,9 @@ impl Drift {
         Self { tolerance, micros: AtomicI64::new(0) }
     }
 
-    /// Whether what this host would claim is still its own for as long as it thinks.
-    pub fn may_claim(&self) -> bool {
+    /// Whether what this host would claim is still its own for as long as it thinks, and what is too old for it is so for
+    /// all.
+    pub fn is_right(&self) -> bool {
         self.difference() < self.tolerance
     }
 
@@ -68,15 +70,26 @@ pub async fn compare(app: &App) -> Result<(), StoreError> {
     }
     app.drift.note(asked.plus(took / 2), database);
     let difference = app.drift.difference();
-    if !app.drift.may_claim() {
+    if !app.drift.is_right() {
         tracing::error!(
             ?difference,
-            "this host's clock and the database's differ by more than database.clock_tolerance: it delivers nothing"
+            "this host's clock and the database's differ by more than database.clock_tolerance: it delivers nothing, \
+             and gives nothing up"
         );
     } else if difference >= TOLD {
         tracing::warn!(?difference, "this host's clock and the database's differ");
     }
     Ok(())
+}
+
+/// Whether this host may end by its clock what all hosts share. The clocks are compared once more: what is ended is not
+/// brought back.
+///
+/// # Errors
+/// The store's.
+pub async fn may_end(app: &App) -> Result<bool, StoreError> {
+    compare(app).await?;
+    Ok(app.drift.is_right())
 }
 
 #[cfg(test)]
@@ -87,11 +100,10 @@ mod tests {
     fn nothing_is_claimed_by_a_clock_that_is_far_off() {
         let drift = Drift::within(Duration::from_secs(10));
         let at = |millis: i64| Timestamp::from_micros(1_760_000_000_000_000 + millis * 1_000);
-        assert!(drift.may_claim(), "nothing is known yet");
-        for (off, may_claim) in [(0, true), (9_999, true), (-9_999, true), (10_000, false), (-10_000, false)]
-        {
+        assert!(drift.is_right(), "nothing is known yet");
+        for (off, is_right) in [(0, true), (9_999, true), (-9_999, true), (10_000, false), (-10_000, false)] {
             drift.note(at(off), at(0));
-            assert_eq!(drift.may_claim(), may_claim, "{off} ms");
+            assert_eq!(drift.is_right(), is_right, "{off} ms");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hardpoint_domain::login::DAY;
 use hardpoint_store::{Lane, StoreError, call_records, logins, mails, payments};
 
-use super::Rounds;
+use super::{Rounds, drift};
 use crate::state::App;
 
 /// How often.
@@ -27,13 +27,22 @@ const BATCH: u32 = 250;
 pub async fn run(app: Arc<App>) {
     let mut rounds = Rounds::every(PERIOD, &app);
     while rounds.next().await {
-        if let Err(error) = forget(&app).await {
+        if let Err(error) = forget_all(&app).await {
             tracing::warn!(%error, "what has ended was not forgotten");
         }
-        if let Err(error) = forget_refused(&app).await {
-            tracing::warn!(%error, "records of refused requests were not forgotten");
-        }
     }
+}
+
+/// Once, by a clock that is right.
+///
+/// # Errors
+/// The store's.
+pub async fn forget_all(app: &App) -> Result<(), StoreError> {
+    if !drift::may_end(app).await? {
+        return Ok(());
+    }
+    forget(app).await?;
+    forget_refused(app).await
 }
 
 async fn forget(app: &App) -> Result<(), StoreError> {

@@ -54,7 +54,7 @@ pub async fn run(app: Arc<App>) {
 
 /// Sends everything that is due and can be opened here.
 async fn send_due(app: &App) -> Result<(), StoreError> {
-    if !app.drift.may_claim() {
+    if !app.drift.is_right() {
         return Ok(());
     }
     for key_id in app.post.key_ids() {

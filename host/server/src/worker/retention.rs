@@ -10,7 +10,7 @@ use hardpoint_store::organizations::Organization;
 use hardpoint_store::{Lane, StoreError, Window, organizations, retention};
 use serde_json::json;
 
-use super::Rounds;
+use super::{Rounds, drift};
 use crate::service::audit::retention::held;
 use crate::service::events::Author;
 use crate::state::App;
@@ -39,8 +39,11 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// Once, of every organisation, and of who belongs to none.
+/// Once, by a clock that is right: of every organisation, and of who belongs to none.
 pub async fn purge_all(app: &App) -> anyhow::Result<()> {
+    if !drift::may_end(app).await? {
+        return Ok(());
+    }
     purge(app, None, OF_STRANGERS).await?;
     let mut window = Window { limit: PAGE, offset: 0 };
     loop {

@@ -58,3 +58,4 @@ mod webhooks;
 mod whose_file;
 mod workspace_roles;
 mod workspaces;
+mod wrong_clock;

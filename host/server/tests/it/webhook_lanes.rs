@@ -7,9 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use hardpoint_domain::event::{Actor, Event, Target};
 use hardpoint_domain::time::Timestamp;
+use hardpoint_server::worker::webhooks::sweep;
 use hardpoint_store::outbox::{self, Delivery, State};
 use hardpoint_store::{Lane, Window};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::support::TestApp;
@@ -127,4 +128,21 @@ async fn nothing_is_sent_by_a_host_whose_clock_is_far_off() {
     assert!(open.iter().all(|one| one.claim_id.is_none() && one.attempt == 0));
     drift.note(Timestamp::from_micros(0), Timestamp::from_micros(0));
     scene.deliveries(State::Delivered, |made| made.len() == 3).await;
+}
+
+/// It would drop what every host has still to send. A clock that is right finds the same three too old.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_given_up_by_a_host_whose_clock_is_far_off() {
+    let scene = Scene::start(usize::MAX).await;
+    let (app, drift) = (&scene.app, &scene.app.app().drift);
+    drift.note(Timestamp::from_micros(0), Timestamp::from_micros(i64::MAX));
+    scene.happen(3).await;
+    let endpoint = format!("/api/v1/webhook_endpoints/{}", scene.endpoint);
+    app.ask(app.key(), Method::PUT, &endpoint, Some(&json!({ "enabled": false }))).await.expect(200);
+    app.clock().advance(Duration::from_secs(75 * 3_600));
+    sweep::sweep(app.app()).await.unwrap();
+    scene.deliveries(State::Open, |open| open.len() == 3).await;
+    drift.note(Timestamp::from_micros(0), Timestamp::from_micros(0));
+    sweep::sweep(app.app()).await.unwrap();
+    scene.deliveries(State::Dropped, |dropped| dropped.len() == 3).await;
 }

@@ -207,7 +207,7 @@ impl Work {
 
     /// Whether nothing more is claimed.
     fn is_closing(&self) -> bool {
-        self.app.stop.is_stopping() || !self.app.drift.may_claim()
+        self.app.stop.is_stopping() || !self.app.drift.is_right()
     }
 
     fn is_over(&self) -> bool {

@@ -67,7 +67,7 @@ struct Lanes {
 impl Lanes {
     /// Something was queued for these endpoints, or is due again: a lane that waits for a slow answer has to hear of it.
     fn wake(&mut self, app: &Arc<App>, endpoints: BTreeSet<String>) {
-        if !app.drift.may_claim() {
+        if !app.drift.is_right() {
             return;
         }
         for id in endpoints {

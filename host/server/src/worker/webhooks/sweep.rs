@@ -7,7 +7,7 @@ use std::time::Duration;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{Lane, StoreError, outbox};
 
-use super::super::Rounds;
+use super::super::{Rounds, drift};
 use crate::service::webhooks::losses;
 use crate::state::App;
 
@@ -28,7 +28,14 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-async fn sweep(app: &App) -> Result<(), StoreError> {
+/// Once, by a clock that is right.
+///
+/// # Errors
+/// The store's.
+pub async fn sweep(app: &App) -> Result<(), StoreError> {
+    if !drift::may_end(app).await? {
+        return Ok(());
+    }
     let now = app.clock.now();
     // Who is to stop leaves the rest to the next.
     while step(app, now).await? && !app.stop.is_stopping() {}
