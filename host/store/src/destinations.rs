@@ -305,8 +305,8 @@ pub async fn wake(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreErro
     execute!(tx, WAKE, id, now.micros()).map(drop)
 }
 
-/// Up to `most` destinations that have something to do and that nobody holds, those of each organisation in the order in
-/// which they wait, and of each the first before the second of any.
+/// Destinations that have something to do and that nobody holds, up to `most` that are slow or in trouble and as many that
+/// are not: those of each organisation in the order in which they wait, and of each the first before the second of any.
 pub async fn due(conn: &mut Conn, now: Timestamp, most: u32) -> Result<Vec<Due>, StoreError> {
     fetch!(conn, fetch_all, Due, DUE, now.micros(), i64::from(most))
 }

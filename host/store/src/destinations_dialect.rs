@@ -3,11 +3,14 @@
 
 use crate::db::Statement;
 
-/// Up to `$2` destinations that have something to do at `$1` and that nobody holds. Of each organisation the one that
-/// waits longest comes first, then of each the next: where one has very many, the others' are among them.
+/// Destinations that have something to do at `$1` and that nobody holds: up to `$2` that are well, and as many that are
+/// slow or in trouble, so that none of these hides one of those. Of each organisation the one that waits longest comes
+/// first, then of each the next: where one has very many, the others' are among them.
 macro_rules! due {
     () => {
         "SELECT id, owner_id, exporter, is_slow FROM (\
+         SELECT id, owner_id, exporter, is_slow, due_at, turn, \
+         ROW_NUMBER() OVER (PARTITION BY is_slow ORDER BY turn, due_at, id) AS place FROM (\
          SELECT d.id, d.owner_id, d.exporter, d.due_at, (d.is_slow OR d.failures > 0) AS is_slow, ROW_NUMBER() OVER (\
          PARTITION BY d.owner_id, (d.is_slow OR d.failures > 0) ORDER BY d.due_at, d.id) AS turn \
          FROM destinations AS d WHERE d.state = 'active' AND d.due_at <= $1 \
@@ -15,7 +18,7 @@ macro_rules! due {
          (d.organization_id IS NULL AND EXISTS (SELECT 1 FROM events AS e WHERE e.seq > d.cursor)) \
          OR EXISTS (SELECT 1 FROM events AS e WHERE e.organization_id = d.organization_id AND e.seq > d.cursor) \
          OR EXISTS (SELECT 1 FROM dead_letters AS l WHERE l.destination_id = d.id AND l.state = 'again' AND l.due_at <= $1))\
-         ) AS due ORDER BY turn, due_at, id LIMIT $2"
+         ) AS due) AS due WHERE place <= $2 ORDER BY turn, due_at, id"
     };
 }
 

@@ -19,7 +19,7 @@ use crate::state::{App, stopped};
 const PERIOD: Duration = Duration::from_millis(500);
 /// The same after the store failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
-/// Destinations that are looked at to choose from.
+/// Destinations that are looked at to choose from, of those that are well and of the others.
 const LOOKED_AT: u32 = 256;
 
 /// The destinations that are delivered to now.

@@ -20,6 +20,7 @@ on_both!(
     those_in_trouble_are_told_apart,
     those_that_are_slow_are_told_apart,
     each_organisation_has_one_among_the_first,
+    those_in_trouble_hide_none_that_is_well,
     what_is_held_is_not_claimed_by_its_name,
     dead_letters_are_offered_again_and_forgotten,
     places_by_time,
@@ -292,6 +293,32 @@ async fn each_organisation_has_one_among_the_first(db: Fixture) {
     let first: Vec<_> = due(&db, 10, 3).await.into_iter().map(|due| (due.id, due.owner_id)).collect();
     let of = |id: &str, owner: &str| (id.to_owned(), owner.to_owned());
     assert_eq!(first, [of("dst_1", "org_1"), of("dst_late", "org_2"), of("dst_10", "org_1")]);
+}
+
+/// However many there are, and however long they wait.
+async fn those_in_trouble_hide_none_that_is_well(db: Fixture) {
+    prepare(&db).await;
+    for number in 2..6 {
+        insert(&db, destination(&format!("dst_{number}"), Some("org_1"))).await.unwrap();
+    }
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", 0).await.len(), 5);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move {
+            for number in 1..6 {
+                let slow = Advance { is_slow: true, ..step(0) };
+                let id = format!("dst_{number}");
+                assert!(destinations::advance(tx, &id, "c1", &slow).await?);
+                destinations::release(tx, &id, "c1", at(0)).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await.unwrap();
+    let well = Destination { due_at: at(9), ..destination("dst_well", Some("org_1")) };
+    insert(&db, well).await.unwrap();
+    let found: Vec<_> = due(&db, 10, 2).await.into_iter().map(|due| due.id).collect();
+    assert_eq!(found, ["dst_1", "dst_well", "dst_2"]);
 }
 
 /// Another host was faster.
