@@ -228,6 +228,11 @@ impl Report {
 }
 
 impl Patience {
+    /// The longest that any wait may be.
+    pub fn at_most(&self) -> Duration {
+        self.longest.max(LONGEST_ASKED.mul_f64(1.1))
+    }
+
     /// The wait after so many failures, from 1: half of the bound at least. What the destination asked for is waited
     /// in full, and up to a tenth more, so that not all come back at once. `unit_random` is in `0.0..1.0`.
     pub fn wait(&self, failures: u32, asked: Asked, unit_random: f64) -> Duration {

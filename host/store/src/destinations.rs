@@ -118,6 +118,18 @@ pub struct Due {
     pub is_slow: bool,
 }
 
+/// A moment, and how far ahead of it anything was ever written by a clock that is right. What says more counts for
+/// nothing, or a clock that was wrong once would keep a destination silent until then.
+#[derive(Clone, Copy, Debug)]
+pub struct Present {
+    /// Now.
+    pub now: Timestamp,
+    /// The latest at which a destination may be due.
+    pub due_until: Timestamp,
+    /// The latest until which one may be held.
+    pub held_until: Timestamp,
+}
+
 /// What the holder of a claim writes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advance {
@@ -307,8 +319,10 @@ pub async fn wake(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreErro
 
 /// Destinations that have something to do and that nobody holds, up to `most` that are slow or in trouble and as many that
 /// are not: those of each organisation in the order in which they wait, and of each the first before the second of any.
-pub async fn due(conn: &mut Conn, now: Timestamp, most: u32) -> Result<Vec<Due>, StoreError> {
-    fetch!(conn, fetch_all, Due, DUE, now.micros(), i64::from(most))
+pub async fn due(conn: &mut Conn, present: Present, most: u32) -> Result<Vec<Due>, StoreError> {
+    let Present { now, due_until, held_until } = present;
+    let (due_until, held_until) = (due_until.micros(), held_until.micros());
+    fetch!(conn, fetch_all, Due, DUE, now.micros(), i64::from(most), due_until, held_until)
 }
 
 /// Claims those of these destinations that are still due and that nobody holds; says which. `claim_id` must be fresh.
@@ -316,11 +330,13 @@ pub async fn claim(
     tx: &mut Tx,
     ids: &[String],
     claim_id: &str,
-    now: Timestamp,
+    present: Present,
     lease: Duration,
 ) -> Result<Vec<String>, StoreError> {
-    let until = now.plus(lease).micros();
-    let claimed = fetch!(tx, fetch_all, (String,), CLAIM, json_texts(ids), now.micros(), claim_id, until)?;
+    let Present { now, due_until, held_until } = present;
+    let (ids, until) = (json_texts(ids), now.plus(lease).micros());
+    let (now, due_until, held_until) = (now.micros(), due_until.micros(), held_until.micros());
+    let claimed = fetch!(tx, fetch_all, (String,), CLAIM, ids, now, claim_id, until, due_until, held_until)?;
     Ok(claimed.into_iter().map(|(id,)| id).collect())
 }
 

@@ -8,7 +8,8 @@ macro_rules! claim {
         concat!(
             "WITH due AS (SELECT id FROM outbox WHERE destination = $5 AND state = 'open' AND ",
             $which,
-            " AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at, id LIMIT $2",
+            " AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $4 + ($4 - $1)) \
+             ORDER BY due_at, id LIMIT $2",
             $lock,
             ") UPDATE outbox SET claim_id = $3, lease_until = $4, attempted_at = $1, attempt = attempt + 1",
             $sets,
@@ -20,7 +21,8 @@ macro_rules! claim {
     };
 }
 
-/// Claims up to `$2` deliveries to `$5` that are due at `$1`, as `$3`, until `$4`.
+/// Claims up to `$2` deliveries to `$5` that are due at `$1`, as `$3`, until `$4`. A claim for more than twice as long was
+/// made by a clock that was wrong, and holds nothing.
 pub(crate) const CLAIM_DUE: Statement = Statement {
     name: "outbox_dialect::CLAIM_DUE",
     sqlite: claim!("due_at <= $1", "", ""),

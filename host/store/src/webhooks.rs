@@ -1,6 +1,8 @@
 //! Webhook endpoints: where an organisation's events are told. Their signing secrets are in [`crate::secrets`], with
 //! the endpoint as the owner.
 
+use std::time::Duration;
+
 use hardpoint_domain::event::Event;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_domain::webhook;
@@ -95,7 +97,7 @@ statements! {
                 WHEN e.probe_at IS NOT NULL OR e.recovered_at IS NOT NULL THEN \
                 EXISTS (SELECT 1 FROM outbox o WHERE o.destination = e.id AND o.state = 'open') \
                 ELSE EXISTS (SELECT 1 FROM outbox o WHERE o.destination = e.id AND o.state = 'open' \
-                AND o.due_at <= $1 AND (o.lease_until IS NULL OR o.lease_until <= $1)) END ORDER BY e.id";
+                AND o.due_at <= $1 AND (o.lease_until IS NULL OR o.lease_until <= $1 OR o.lease_until > $3)) END ORDER BY e.id";
 }
 
 /// Makes an endpoint. An unknown organisation is `Dangling`.
@@ -152,10 +154,11 @@ pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
     Ok(execute!(tx, DELETE, id)? == 1)
 }
 
-/// The endpoints to which something may be sent now, of all organisations.
-pub async fn with_work(conn: &mut Conn, now: Timestamp) -> Result<Vec<String>, StoreError> {
-    let latest = now.plus(breaker::LONGEST_PAUSE).micros();
-    let found = fetch!(conn, fetch_all, (String,), WITH_WORK, now.micros(), latest)?;
+/// The endpoints to which something may be sent now, of all organisations. Claims are for `lease`: one for more than twice
+/// as long holds nothing.
+pub async fn with_work(conn: &mut Conn, now: Timestamp, lease: Duration) -> Result<Vec<String>, StoreError> {
+    let (latest, held) = (now.plus(breaker::LONGEST_PAUSE).micros(), now.plus(2 * lease).micros());
+    let found = fetch!(conn, fetch_all, (String,), WITH_WORK, now.micros(), latest, held)?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 

@@ -1,5 +1,6 @@
 //! `[siem]`: how standing destinations are delivered to.
 
+use hardpoint_domain::destination::Patience;
 use serde::Deserialize;
 
 use super::read::Problem;
@@ -31,6 +32,11 @@ impl Default for SiemConfig {
 }
 
 impl SiemConfig {
+    /// How long to wait after failures.
+    pub fn patience(&self) -> Patience {
+        Patience { first: self.first_wait.0, longest: self.longest_wait.0 }
+    }
+
     /// What is wrong with it by itself.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         let spans = [

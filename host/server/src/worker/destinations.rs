@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use hardpoint_domain::destination::places::{self, Party};
 use hardpoint_domain::id;
-use hardpoint_store::destinations::{self, Due};
+use hardpoint_domain::time::Timestamp;
+use hardpoint_store::destinations::{self, Due, Present};
 use hardpoint_store::{Lane, StoreError};
 use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
@@ -68,8 +69,9 @@ impl Crew {
         if !places::any_free(&running) || !app.drift.is_right() {
             return Ok(());
         }
-        let now = app.clock.now();
-        let due = destinations::due(&mut app.store.read().await?, now, LOOKED_AT).await?;
+        let (now, lease) = (app.clock.now(), app.config.siem.lease.0);
+        let present = present(app, now);
+        let due = destinations::due(&mut app.store.read().await?, present, LOOKED_AT).await?;
         let waiting: Vec<Party> = due.iter().map(|due| party(due, due.is_slow)).collect();
         let chosen = places::chosen(&running, &waiting);
         if chosen.is_empty() {
@@ -77,10 +79,10 @@ impl Crew {
         }
         let ids: Vec<String> =
             chosen.into_iter().filter_map(|at| due.get(at)).map(|due| due.id.clone()).collect();
-        let (claim_id, lease) = (id::prefixed("claim", now, &*app.rng), app.config.siem.lease.0);
+        let claim_id = id::prefixed("claim", now, &*app.rng);
         let fresh = claim_id.clone();
         let write = app.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { destinations::claim(tx, &ids, &fresh, now, lease).await })
+            Box::pin(async move { destinations::claim(tx, &ids, &fresh, present, lease).await })
         });
         let claimed = write.await?;
         for destination in due.into_iter().filter(|due| claimed.contains(&due.id)) {
@@ -110,6 +112,13 @@ impl Running {
     fn party(&self) -> Party {
         party(&self.destination, self.pace.is_slow())
     }
+}
+
+/// Hosts' clocks may differ: by less than a lease, or they claim nothing.
+fn present(app: &App, now: Timestamp) -> Present {
+    let siem = &app.config.siem;
+    let due_until = now.plus(siem.patience().at_most()).plus(siem.lease.0);
+    Present { now, due_until, held_until: now.plus(2 * siem.lease.0) }
 }
 
 fn party(destination: &Due, is_slow: bool) -> Party {

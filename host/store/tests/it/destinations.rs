@@ -3,7 +3,7 @@ use std::time::Duration;
 use hardpoint_domain::destination::Progress;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::dead_letters::{self, DeadLetter};
-use hardpoint_store::destinations::{self, Advance, Destination, Due, State};
+use hardpoint_store::destinations::{self, Advance, Destination, Due, Present, State};
 use hardpoint_store::{Lane, StoreError, Window, chain};
 use serde_json::json;
 
@@ -14,6 +14,7 @@ on_both!(
     only_its_organisations_events_count,
     what_is_written_needs_the_claim,
     an_expired_lease_may_be_claimed_again,
+    what_a_wrong_clock_wrote_holds_nothing_up,
     whoever_holds_it_loses_it_to_who_decides,
     what_was_mended_waits_no_longer,
     a_replay_sends_again_what_an_exporter_remembers,
@@ -79,13 +80,18 @@ async fn happen(db: &Fixture, id: &'static str, organization: Option<&'static st
     write.await.unwrap();
 }
 
+/// Nothing is ever put off by more than 4,000 s.
+fn present(seconds: i64) -> Present {
+    Present { now: at(seconds), due_until: at(seconds + 4_000), held_until: at(seconds).plus(2 * LEASE) }
+}
+
 async fn due(db: &Fixture, seconds: i64, most: u32) -> Vec<Due> {
-    destinations::due(&mut db.store.read().await.unwrap(), at(seconds), most).await.unwrap()
+    destinations::due(&mut db.store.read().await.unwrap(), present(seconds), most).await.unwrap()
 }
 
 async fn claim_these(db: &Fixture, ids: Vec<String>, claim_id: &'static str, seconds: i64) -> Vec<String> {
     let write = db.store.write(Lane::Bulk, move |tx| {
-        Box::pin(async move { destinations::claim(tx, &ids, claim_id, at(seconds), LEASE).await })
+        Box::pin(async move { destinations::claim(tx, &ids, claim_id, present(seconds), LEASE).await })
     });
     write.await.unwrap()
 }
@@ -225,6 +231,19 @@ async fn an_expired_lease_may_be_claimed_again(db: Fixture) {
     let write = db.store.write(Lane::Bulk, |tx| Box::pin(destinations::release_all(tx)));
     write.await.unwrap();
     assert!(!advance(&db, "c2", step(1)).await);
+}
+
+/// It claimed and let go of it a day ahead.
+async fn what_a_wrong_clock_wrote_holds_nothing_up(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", 86_400).await, ["dst_1"]);
+    assert_eq!(claim(&db, "c2", 0).await, ["dst_1"], "nobody holds it that long");
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { destinations::release(tx, "dst_1", "c2", at(86_400)).await })
+    });
+    assert!(write.await.unwrap());
+    assert_eq!(claim(&db, "c3", 0).await, ["dst_1"], "nor puts it off that long");
 }
 
 async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {

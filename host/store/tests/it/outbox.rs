@@ -11,6 +11,7 @@ use crate::support::{Fixture, at, event, on_both};
 
 on_both!(
     the_oldest_due_are_claimed_first,
+    a_claim_by_a_wrong_clock_holds_nothing,
     one_endpoints_are_not_anothers,
     settling_needs_the_claim,
     many_are_settled_at_once,
@@ -113,6 +114,15 @@ async fn the_oldest_due_are_claimed_first(db: Fixture) {
     assert_eq!(first[0].event_id, "evt_1");
     assert_eq!(claim(&db.store, "c2", 100, 1).await.len(), 17, "what is due, less what is claimed");
     assert_eq!(claim(&db.store, "c3", 100, 1).await, []);
+}
+
+/// It claimed a day ahead, and nobody hears of it again.
+async fn a_claim_by_a_wrong_clock_holds_nothing(db: Fixture) {
+    append(&db, 1).await;
+    assert_eq!(claim(&db.store, "c1", 10, 86_400).await.len(), 1);
+    assert_eq!(claim(&db.store, "c2", 10, 1).await.len(), 1);
+    assert_eq!(claim(&db.store, "c3", 10, 1).await, [], "this one holds");
+    assert_eq!(claim_early(&db, 1, 1).await, []);
 }
 
 async fn many_are_settled_at_once(db: Fixture) {

@@ -125,7 +125,7 @@ async fn who_has_work_is_found(db: Fixture) {
     append(&db, "evt_1", Some("org_1"), 10).await.unwrap();
     let with_work = async |seconds| {
         let mut conn = db.store.read().await.unwrap();
-        webhooks::with_work(&mut conn, at(seconds)).await.unwrap()
+        webhooks::with_work(&mut conn, at(seconds), Duration::from_secs(30)).await.unwrap()
     };
     assert_eq!(with_work(9).await, [""; 0], "not due yet");
     assert_eq!(with_work(10).await, ["whe_1", "whe_2", "whe_3"]);
@@ -149,6 +149,14 @@ async fn who_has_work_is_found(db: Fixture) {
     });
     write.await.unwrap();
     assert_eq!(with_work(40).await, ["whe_1", "whe_2", "whe_3"], "no host puts a probe off for two hours");
+    let ahead = db.store.write(Lane::Request, |tx| {
+        Box::pin(async move {
+            let lease = Duration::from_secs(30);
+            outbox::claim(tx, "whe_1", "c2", 10, at(7_200), lease).await.map(|claimed| claimed.len())
+        })
+    });
+    assert_eq!(ahead.await.unwrap(), 1);
+    assert_eq!(with_work(40).await, ["whe_1", "whe_2", "whe_3"], "nor holds a claim for two hours");
 }
 
 async fn who_queued_something_is_told_after_the_commit(db: Fixture) {

@@ -430,8 +430,7 @@ impl Run<'_> {
     }
 
     pub(super) fn patience(&self) -> Patience {
-        let siem = &self.app.config.siem;
-        Patience { first: siem.first_wait.0, longest: siem.longest_wait.0 }
+        self.app.config.siem.patience()
     }
 }
 

@@ -13,6 +13,7 @@ use hardpoint_store::{StoreError, webhooks};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::service::webhooks::round::LEASE;
 use crate::state::{App, stopped};
 use lane::Lane;
 use places::{Paces, Places};
@@ -50,7 +51,7 @@ pub async fn run(app: Arc<App>) {
 }
 
 async fn with_work(app: &App) -> Result<BTreeSet<String>, StoreError> {
-    let found = webhooks::with_work(&mut app.store.read().await?, app.clock.now()).await?;
+    let found = webhooks::with_work(&mut app.store.read().await?, app.clock.now(), LEASE).await?;
     Ok(found.into_iter().collect())
 }
 
