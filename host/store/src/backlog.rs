@@ -22,7 +22,7 @@ pub struct Backlog {
 }
 
 statements! {
-    PENDING: "SELECT COUNT(*) FROM (SELECT id FROM outbox WHERE state = 'open' ORDER BY accepted_at LIMIT $1) AS open";
+    PENDING: "SELECT COUNT(*) FROM (SELECT id FROM outbox WHERE ended_at IS NULL ORDER BY accepted_at LIMIT $1) AS open";
     // Of each endpoint only the first: there may be many more.
     OVERDUE: "SELECT CAST(MIN(oldest) AS BIGINT) FROM (SELECT (SELECT o.due_at FROM outbox o \
               WHERE o.destination = e.id AND o.state = 'open' AND o.due_at <= $1 \
