@@ -180,7 +180,7 @@ statements! {
              last_error = NULL WHERE id = $1 AND destination = $2 AND state <> 'open'";
     REPLAY_SINCE: "UPDATE outbox SET state = 'open', accepted_at = $3, due_at = $3, attempted_at = NULL, \
                    ended_at = NULL, last_error = NULL WHERE id IN (SELECT id FROM outbox WHERE destination = $1 \
-                   AND created_at >= $2 AND state = 'dropped' ORDER BY created_at, id LIMIT $4) \
+                   AND created_at >= $2 AND state = 'dropped' AND accepted_at < $3 ORDER BY created_at, id LIMIT $4) \
                    AND state = 'dropped'";
     EXPIRE: "UPDATE outbox SET state = 'dropped', ended_at = $2, claim_id = NULL, lease_until = NULL, \
              last_error = COALESCE(last_error, $3) WHERE id IN (SELECT id FROM outbox WHERE ended_at IS NULL \
@@ -328,7 +328,8 @@ pub async fn replay(tx: &mut Tx, destination: &str, id: &str, now: Timestamp) ->
     Ok(execute!(tx, REPLAY, id, destination, now.micros())? == 1)
 }
 
-/// Begins up to `batch` deliveries anew that were given up, of events since then; how many.
+/// Begins up to `batch` deliveries anew that were given up, of events since then; how many. None twice at the same `now`,
+/// though it be given up again meanwhile.
 pub async fn replay_since(
     tx: &mut Tx,
     destination: &str,

@@ -19,6 +19,7 @@ on_both!(
     what_failed_waits_for_its_time_unless_it_is_pulled_forward,
     a_dropped_delivery_stays_dropped_until_it_is_replayed,
     what_was_given_up_is_replayed_since_a_time,
+    what_is_given_up_again_at_once_is_not_replayed_again,
     the_latest_attempts_are_kept,
     what_is_too_old_is_given_up_and_forgotten,
     what_was_not_tried_is_given_back,
@@ -239,6 +240,15 @@ async fn what_was_given_up_is_replayed_since_a_time(db: Fixture) {
     }
     assert_eq!(replay_since(&db, 100).await, 2, "neither the older one nor the one that was made");
     assert_eq!(ids(&claim(&db.store, "c2", 10, 900).await), ["dlv_1", "dlv_2"]);
+}
+
+async fn what_is_given_up_again_at_once_is_not_replayed_again(db: Fixture) {
+    append(&db, 1).await;
+    for (claim_id, replayed) in [("c1", 1), ("c2", 0)] {
+        let claimed = claim(&db.store, claim_id, 1, 900).await.remove(0);
+        assert!(settle(&db, &claimed, tried(900, None), Settlement::Dropped).await);
+        assert_eq!(replay_since(&db, 0).await, replayed);
+    }
 }
 
 async fn the_latest_attempts_are_kept(db: Fixture) {
