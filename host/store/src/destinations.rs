@@ -187,7 +187,9 @@ statements! {
     // What an exporter keeps is of what was sent before, and would settle some of what is to be sent again.
     REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = $4, failures = 0, saved = NULL, \
              claim_id = NULL, lease_until = NULL WHERE id = $1";
-    WAKE: "UPDATE destinations SET due_at = $2 WHERE id = $1 AND due_at > $2";
+    // Whoever holds it would put it off once more when they let go of it.
+    WAKE: "UPDATE destinations SET due_at = CASE WHEN due_at < $2 THEN due_at ELSE $2 END, \
+           claim_id = NULL, lease_until = NULL WHERE id = $1";
     RENEW: "UPDATE destinations SET lease_until = $3 WHERE id = $1 AND claim_id = $2";
     RELEASE: "UPDATE destinations SET due_at = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
     RELEASE_ALL: "UPDATE destinations SET claim_id = NULL, lease_until = NULL WHERE claim_id IS NOT NULL";
@@ -312,7 +314,7 @@ pub async fn replay(tx: &mut Tx, id: &str, cursor: i64, now: Timestamp) -> Resul
     Ok(execute!(tx, REPLAY, id, cursor, progress, now.micros())? == 1)
 }
 
-/// Has it tried at once if there is anything.
+/// Has it tried at once if there is anything; whoever holds it does so no longer.
 pub async fn wake(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
     execute!(tx, WAKE, id, now.micros()).map(drop)
 }

@@ -17,6 +17,7 @@ on_both!(
     what_a_wrong_clock_wrote_holds_nothing_up,
     whoever_holds_it_loses_it_to_who_decides,
     what_was_mended_waits_no_longer,
+    what_is_asked_for_waits_for_nobody,
     a_replay_sends_again_what_an_exporter_remembers,
     those_in_trouble_are_told_apart,
     those_that_are_slow_are_told_apart,
@@ -156,6 +157,21 @@ async fn what_was_mended_waits_no_longer(db: Fixture) {
         db.store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::update(tx, &changed).await }));
     assert!(write.await.unwrap());
     assert_eq!(claim(&db, "c2", 10).await, ["dst_1"]);
+}
+
+/// Also where somebody is at it just then, whom it refuses.
+async fn what_is_asked_for_waits_for_nobody(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move {
+            destinations::wake(tx, "dst_1", at(5)).await?;
+            destinations::release(tx, "dst_1", "c1", at(3_600)).await
+        })
+    });
+    assert!(!write.await.unwrap(), "its claim is over");
+    assert_eq!(claim(&db, "c2", 5).await, ["dst_1"]);
 }
 
 async fn a_replay_sends_again_what_an_exporter_remembers(db: Fixture) {
