@@ -373,7 +373,10 @@ impl Server {
                 tracing::error!(%error, "a worker ended badly");
             }
         }
-        // What was leased while the last requests ended.
+        // What was refused, and leased, while the last requests ended.
+        if let Err(error) = refusals::write(&self.app).await {
+            tracing::warn!(%error, "the last refusals were not written down");
+        }
         if let Err(error) = leases::give_back(&self.app).await {
             tracing::warn!(%error, "leases of credits were not given back; other hosts will take them");
         }

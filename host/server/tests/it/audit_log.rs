@@ -8,6 +8,7 @@ use hardpoint_runtime::egress::{Holder, Refused, Watch};
 use hardpoint_server::service::audit::signing::Broken;
 use hardpoint_server::worker::refusals::{self, EgressRefusals};
 use hardpoint_server::worker::{checkpoints, retention, sequencer};
+use hardpoint_store::events;
 use hardpoint_store::testing::{READERS, damage, raw};
 use hardpoint_store::{Durability, Lane, Store, StoreConfig};
 use http::{Method, Request, header};
@@ -437,6 +438,35 @@ async fn who_is_refused_is_in_the_log() {
 }
 
 /// A store that is away for a moment, or is full in the midst of it, loses none of what was counted.
+/// What is refused while connections end is counted after the worker's last round.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_to_the_very_end_is_in_the_log() {
+    let app = TestApp::start().await;
+    let refuse = |app: &TestApp, last: u8| {
+        let ip = Some([192, 0, 2, last].into());
+        app.app().refusals.note(401, "authentication_error", ip, None, app.app().clock.now());
+    };
+    let known = async |app: &TestApp| {
+        let mut conn = app.app().store.read().await.unwrap();
+        let all = events::list(&mut conn, None, None, 1_000).await.unwrap();
+        let refused = all.into_iter().filter(|stored| stored.event.kind == "request.refused");
+        refused.filter_map(|stored| stored.event.source_ip).collect::<Vec<_>>()
+    };
+    refuse(&app, 1);
+    app.app().stop.stop();
+    let last_round = async {
+        while known(&app).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), last_round).await.unwrap();
+    refuse(&app, 2);
+    let app = app.restart().await;
+    let mut refused = known(&app).await;
+    refused.sort();
+    assert_eq!(refused, ["192.0.2.1", "192.0.2.2"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_that_could_not_be_written_down_are_counted_on() {
     let app = TestApp::start().await;
