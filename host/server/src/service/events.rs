@@ -2,9 +2,11 @@
 
 use hardpoint_domain::event::{Actor, Event, Outcome, Target};
 use hardpoint_domain::id;
+use hardpoint_domain::origin::Origin;
 use hardpoint_domain::time::{Rng, Timestamp};
 use hardpoint_store::users::User;
 use serde_json::Value;
+use url::Url;
 
 use crate::caller::Caller;
 use crate::service::login::Visitor;
@@ -103,6 +105,25 @@ impl From<&Caller> for Author {
 
 fn of_user(id: &str, email: &str) -> Actor {
     Actor { kind: "user".to_owned(), id: Some(id.to_owned()), name: Some(email.to_owned()) }
+}
+
+/// What events tell of an address: who knows the rest may often send there, and events go to others.
+pub fn masked(url: &str) -> String {
+    let origin = Url::parse(url).ok().as_ref().and_then(Origin::of);
+    origin.map_or_else(|| "…".to_owned(), |origin| format!("{origin}/…"))
+}
+
+/// The same of every address within a value.
+pub fn with_masked_urls(value: &Value) -> Value {
+    let is_url = |text: &str| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    match value {
+        Value::String(text) if is_url(text) => masked(text).into(),
+        Value::Array(all) => all.iter().map(with_masked_urls).collect(),
+        Value::Object(all) => {
+            Value::Object(all.iter().map(|(name, one)| (name.clone(), with_masked_urls(one))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The plugin that something was done to.

@@ -501,3 +501,34 @@ async fn a_plan_without_it_parks_it_and_drops_nothing() {
         assert_eq!(times, 2 * happened, "to each destination: {all:?}");
     }
 }
+
+/// Collectors are often told apart, and let in, by what stands in the path.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lets_send_to_a_collector_is_in_no_event() {
+    let (_, address) = Double::start().await;
+    let app = app(&address).await;
+    let options = |secret: &str| json!({"url": format!("http://{address}/in/{secret}")});
+    let mut body = wanted("team");
+    body["options"] = options("s3cret");
+    let one = format!("{ALL}/{}", id(&app.post(ALL, &body).await.expect(201)));
+    let change = async |body: Value| app.ask(app.key(), Method::PUT, &one, Some(&body)).await.expect(200);
+    let changed = change(json!({"options": options("an0ther")})).await;
+    assert_eq!(changed["options"], options("an0ther"), "its administrators see it");
+    change(json!({"name": "another"})).await;
+    app.ask(app.key(), Method::DELETE, &one, None).await;
+    let mut conn = app.app().store.read().await.unwrap();
+    let all = events::list(&mut conn, None, None, 1_000).await.unwrap();
+    let verbs = ["created", "updated", "deleted"].map(|verb| format!("siem_destination.{verb}"));
+    let told: Vec<_> =
+        all.iter().map(|stored| &stored.event).filter(|event| verbs.contains(&event.kind)).collect();
+    assert_eq!(told.len(), 4);
+    for event in &told {
+        let text = serde_json::to_string(event).unwrap();
+        assert!(!text.contains("s3cret") && !text.contains("an0ther"), "{text}");
+        assert!(text.contains(&format!("\"http://{address}/…\"")), "{text}");
+    }
+    let is_told = |event: &&&hardpoint_domain::event::Event| {
+        event.after.as_ref().is_some_and(|after| after["options_changed"] == true)
+    };
+    assert_eq!(told.iter().filter(is_told).count(), 1);
+}

@@ -18,7 +18,7 @@ use super::{Destinations, Standing, about, find, is_live};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::accounts::{Principal, no_organization, shown, text};
-use crate::service::events::Author;
+use crate::service::events::{Author, with_masked_urls};
 use crate::service::exporters::{Resolved, options};
 use crate::service::vault;
 use crate::state::App;
@@ -208,12 +208,17 @@ async fn decided(app: &App, by: &Principal, id: &str, change: Change) -> Result<
 async fn written(app: &App, caller: &Caller, decided: Decided) -> Result<bool, ApiError> {
     let Decided { before, mut after, sealed, gone } = decided;
     let (author, kind) = (Author::from(caller), "siem_destination.updated");
-    let mut event = about(&author, &after, kind, described(&after), after.updated_at, &*app.rng);
+    let mut now = described(&after);
+    if after.options != before.options || !sealed.is_empty() || !gone.is_empty() {
+        now["options_changed"] = true.into();
+    }
+    let mut event = about(&author, &after, kind, now, after.updated_at, &*app.rng);
     event.before = Some(described(&before));
     let write = app.store.write(Lane::Request, move |tx| {
         Box::pin(async move {
             let Some(held) = destinations::hold(tx, &after.id).await? else { return Ok(true) };
-            if held.updated_at != before.updated_at || described(&held) != described(&before) {
+            let is_same = held.updated_at == before.updated_at && held.options == before.options;
+            if !is_same || described(&held) != described(&before) {
                 return Ok(false);
             }
             // What an exporter keeps is of the place that it sent to.
@@ -359,14 +364,14 @@ fn too_many() -> ApiError {
     ApiError::conflict(format!("There are {MOST} destinations already. Delete one first."))
 }
 
-/// For an event: no secret is among the options.
+/// For an event: no secret is among the options, but the path of an address often is as good as one.
 fn described(destination: &Destination) -> Value {
     json!({
         "name": destination.name,
         "exporter": destination.exporter,
         "events": destination.kinds,
         "workspace_id": destination.workspace_id,
-        "options": destination.options,
+        "options": with_masked_urls(&destination.options),
     })
 }
 

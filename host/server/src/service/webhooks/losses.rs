@@ -12,6 +12,8 @@ use hardpoint_store::webhooks::{self, Endpoint};
 use hardpoint_store::{StoreError, Tx};
 use serde_json::json;
 
+use crate::service::events::masked;
+
 /// Why what expired was not delivered, where no attempt says more.
 const EXPIRED: &str = "no attempt was made in time: the endpoint was switched off or answered no probe, or no host ran \
                        that can open its signing secret";
@@ -50,7 +52,7 @@ pub(super) async fn tell(
     let told: Vec<&GivenUp> = lost.iter().filter(|one| is_loss_told(&one.kind)).collect();
     let Some(first) = told.first() else { return Ok(()) };
     let about = json!({
-        "url": super::masked(&endpoint.url),
+        "url": masked(&endpoint.url),
         "count": told.len(),
         "delivery_id": first.id,
         "event_id": first.event_id,

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use hardpoint_domain::event::{Event, Outcome, Target};
 use hardpoint_domain::id;
-use hardpoint_domain::origin::Origin;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_domain::webhook::signature::SigningSecret;
 use hardpoint_domain::webhook::{ENDPOINT, is_pattern};
@@ -24,6 +23,7 @@ use crate::error::ApiError;
 use crate::service::accounts::workspaces::{is_live, is_unbound};
 use crate::service::accounts::{Accounts, Principal, shown, text};
 use crate::service::audit;
+use crate::service::events::masked;
 use crate::service::mail::Post;
 use crate::state::App;
 
@@ -348,12 +348,6 @@ fn described(endpoint: &Endpoint) -> Value {
         "events": endpoint.events,
         "enabled": endpoint.is_enabled,
     })
-}
-
-/// What events tell of an address: who knows the rest may often send there, and events go to others.
-fn masked(url: &str) -> String {
-    let origin = url::Url::parse(url).ok().as_ref().and_then(Origin::of);
-    origin.map_or_else(|| "…".to_owned(), |origin| format!("{origin}/…"))
 }
 
 fn too_many() -> ApiError {

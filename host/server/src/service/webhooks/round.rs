@@ -20,6 +20,7 @@ use serde_json::json;
 use super::losses;
 use super::secrets::signing;
 use super::send::Tried;
+use crate::service::events::masked;
 use crate::service::mail::Post;
 
 /// How long a claim holds: longer than an attempt may take, and writing down what it came to.
@@ -197,7 +198,7 @@ impl Round {
             organization_id: Some(endpoint.organization_id.clone()),
             outcome,
             after: Some(json!({
-                "url": super::masked(&tried.url),
+                "url": masked(&tried.url),
                 "delivery_id": tried.delivery.id,
                 "event_id": tried.delivery.event_id,
                 "reason": tried.attempt.error,
