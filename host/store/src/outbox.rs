@@ -5,6 +5,7 @@
 //! claim again, and the first claimer's word no longer counts once somebody did. So a delivery is made at
 //! least once, and never by two at a time as long as leases are longer than deliveries take.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use hardpoint_domain::event::Event;
@@ -266,14 +267,19 @@ pub async fn settle(
 }
 
 /// Writes down of deliveries that were claimed that they were made, each with the attempt that did it, as [`settle`]
-/// does of one. How many of the claims still counted: the others will be made again.
-pub async fn made(tx: &mut Tx, made: &[(&Delivery, Attempt)], now: Timestamp) -> Result<u64, StoreError> {
+/// does of one. Gives the ids of those whose claims still counted: the others will be made again.
+pub async fn made(
+    tx: &mut Tx,
+    made: &[(&Delivery, Attempt)],
+    now: Timestamp,
+) -> Result<HashSet<String>, StoreError> {
     let row = |(claimed, attempt): &(&Delivery, Attempt)| {
         let attempts = attempts_with(claimed, attempt.clone())?;
         Ok(json!({ "id": claimed.id, "claim_id": claimed.claim_id, "attempts": attempts }))
     };
     let rows = made.iter().map(row).collect::<Result<Value, StoreError>>()?;
-    execute!(tx, MADE, rows.to_string(), now.micros())
+    let counted = fetch!(tx, fetch_all, (String,), MADE, rows.to_string(), now.micros())?;
+    Ok(counted.into_iter().map(|(id,)| id).collect())
 }
 
 /// The attempts of a delivery that are kept, as JSON.

@@ -49,21 +49,23 @@ pub(crate) const CLAIM_EARLY: Statement = Statement {
 /// delivery was made at `$2`. What is claimed is open: that is not asked for once more, or PostgreSQL would have an index of
 /// all that is open to begin with, and prefer it where little was when it last counted.
 macro_rules! end_claims {
-    ($sets:literal, $sqlite:literal, $postgres:literal) => {
+    ($sets:literal, $sqlite:literal, $postgres:literal, $gives:literal) => {
         [
             concat!(
                 "UPDATE outbox SET claim_id = NULL, lease_until = NULL, ",
                 $sets,
                 " FROM (SELECT json_extract(value, '$.id') AS id, json_extract(value, '$.claim_id') AS claim_id",
                 $sqlite,
-                " FROM json_each($1)) AS ended WHERE outbox.id = ended.id AND outbox.claim_id = ended.claim_id"
+                " FROM json_each($1)) AS ended WHERE outbox.id = ended.id AND outbox.claim_id = ended.claim_id",
+                $gives
             ),
             concat!(
                 "UPDATE outbox SET claim_id = NULL, lease_until = NULL, ",
                 $sets,
                 " FROM jsonb_to_recordset(CAST($1 AS JSONB)) AS ended (id TEXT, claim_id TEXT",
                 $postgres,
-                ") WHERE outbox.id = ended.id COLLATE \"C\" AND outbox.claim_id = ended.claim_id COLLATE \"C\""
+                ") WHERE outbox.id = ended.id COLLATE \"C\" AND outbox.claim_id = ended.claim_id COLLATE \"C\"",
+                $gives
             ),
         ]
     };
@@ -72,11 +74,12 @@ macro_rules! end_claims {
 const MADE_TEXTS: [&str; 2] = end_claims!(
     "state = 'delivered', ended_at = $2, last_error = NULL, attempts = ended.attempts",
     ", json_extract(value, '$.attempts') AS attempts",
-    ", attempts TEXT"
+    ", attempts TEXT",
+    " RETURNING outbox.id"
 );
-const UNCLAIM_TEXTS: [&str; 2] = end_claims!("attempt = attempt - 1", "", "");
+const UNCLAIM_TEXTS: [&str; 2] = end_claims!("attempt = attempt - 1", "", "", "");
 
-/// Writes down that claimed deliveries were made.
+/// Writes down that claimed deliveries were made; gives those whose claim counts.
 pub(crate) const MADE: Statement =
     Statement { name: "outbox_dialect::MADE", sqlite: MADE_TEXTS[0], postgres: MADE_TEXTS[1] };
 

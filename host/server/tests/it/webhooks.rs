@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use hardpoint_domain::webhook::answer::Outcome;
+use hardpoint_domain::webhook::breaker::{Breaker, THRESHOLD};
 use hardpoint_server::service::webhooks::round::Round;
 use hardpoint_server::service::webhooks::send::Tried;
 use hardpoint_server::state::App;
 use hardpoint_server::worker::sequencer::number_all;
 use hardpoint_store::outbox::{Attempt, Delivery, State};
-use hardpoint_store::{Lane, events, retention};
+use hardpoint_store::{Lane, events, retention, webhooks};
 use http::{HeaderMap, Method, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -373,24 +374,34 @@ fn unclaimed(app: &TestApp, endpoint_id: &str, url: &str, outcome: Outcome) -> T
     Tried { delivery, attempt, outcome, retry_after: None, is_refused: true, is_lost: false, url }
 }
 
-/// A host that was frozen while it had deliveries under way moves nothing once another has claimed them.
+/// A host that was frozen while it had deliveries under way moves nothing once another has claimed them: neither does it
+/// switch the endpoint off, nor close the breaker of one that fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_lost_the_claim_says_nothing_of_the_endpoint() {
     let app = TestApp::start().await;
     let url = "https://example.com/";
     let (one, _) = endpoint(&app, url, &["none.of_these"]).await;
     let endpoint_id = one.rsplit('/').next().unwrap().to_owned();
-    let mut tried = vec![unclaimed(&app, &endpoint_id, url, Outcome::Failed); 5];
-    tried.push(unclaimed(&app, &endpoint_id, url, Outcome::Gone));
     let App { clock, rng, post, store, .. } = &**app.app();
-    let (now, rng, post) = (clock.now(), rng.clone(), post.clone());
-    let round = Round { endpoint_id, tried, unsent: Vec::new(), room: 0, now, rng, post };
-    store.write(Lane::Bulk, |tx| Box::pin(round.run(tx))).await.unwrap();
-    let endpoint = app.get(&one).await.expect(200);
-    assert_eq!((&endpoint["status"], &endpoint["consecutive_failures"]), (&json!("active"), &json!(0)));
+    let after = async |outcomes: &[Outcome]| {
+        let tried = outcomes.iter().map(|outcome| unclaimed(&app, &endpoint_id, url, *outcome)).collect();
+        let (endpoint_id, now, rng, post) = (endpoint_id.clone(), clock.now(), rng.clone(), post.clone());
+        let round = Round { endpoint_id, tried, unsent: Vec::new(), room: 0, now, rng, post };
+        store.write(Lane::Bulk, |tx| Box::pin(round.run(tx))).await.unwrap();
+        let shown = app.get(&one).await.expect(200);
+        (shown["status"].clone(), shown["consecutive_failures"].clone())
+    };
+    use Outcome::{Delivered, Failed, Gone};
+    assert_eq!(after(&[Failed, Failed, Failed, Failed, Failed, Gone]).await, (json!("active"), json!(0)));
     for kind in ["webhook_endpoint.disabled", "webhook.refused"] {
         assert_eq!(told(&app, kind).await.len(), 0, "{kind}");
     }
+    let (id, mut breaker) = (endpoint_id.clone(), Breaker::default());
+    (0..THRESHOLD).for_each(|_| breaker.failed(clock.now(), 0.5));
+    let fails = store
+        .write(Lane::Bulk, move |tx| Box::pin(async move { webhooks::set_health(tx, &id, &breaker).await }));
+    fails.await.unwrap();
+    assert_eq!(after(&[Delivered]).await, (json!("failing"), json!(5)));
 }
 
 /// A delivery whose body was purged meanwhile is over, and the endpoint in good health.

@@ -139,7 +139,8 @@ async fn many_are_settled_at_once(db: Fixture) {
             outbox::made(tx, &claimed.iter().map(with_attempt).collect::<Vec<_>>(), at(4)).await
         })
     });
-    assert_eq!(write.await.unwrap(), 2, "the third's claim does not count");
+    let counted = write.await.unwrap();
+    assert!(counted.len() == 2 && !counted.contains("dlv_0002"), "the third's claim does not count");
     let made = first(&db).await;
     assert_eq!((made.state, made.ended_at, made.last_error), (State::Delivered, Some(at(4)), None));
     assert_eq!((made.claim_id, made.lease_until), (None, None));

@@ -1,6 +1,7 @@
 //! A round of deliveries to one endpoint, in one transaction: what became of the last ones is written down, the
 //! endpoint's breaker learns of it, and the next ones are claimed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,11 +71,17 @@ impl Round {
         };
         let before = Breaker::from(&endpoint.health);
         let (mut breaker, mut lost) = (before, Vec::new());
+        let delivered = self.settle_delivered(tx).await?;
         for tried in &self.tried {
-            lost.extend(self.settle(tx, &mut endpoint, &mut breaker, tried).await?);
+            // What was not sent, or came from the address before this one, says nothing of the endpoint.
+            let is_its_own = !tried.is_lost && *tried.url == *endpoint.url;
+            if tried.outcome != Outcome::Delivered {
+                lost.extend(self.settle_failed(tx, &mut endpoint, &mut breaker, tried, is_its_own).await?);
+            } else if is_its_own && delivered.contains(&tried.delivery.id) {
+                breaker.succeeded(self.now);
+            }
         }
         losses::tell(tx, &endpoint, &lost, self.now, &*self.rng).await?;
-        self.settle_delivered(tx).await?;
         if !self.unsent.is_empty() {
             outbox::unclaim(tx, &self.unsent).await?;
         }
@@ -108,33 +115,25 @@ impl Round {
         Ok(Next { url: endpoint.url.clone(), secrets, claimed, given_up: 0, is_open: true })
     }
 
-    /// All that were delivered together: as a rule that is all.
-    async fn settle_delivered(&self, tx: &mut Tx) -> Result<(), StoreError> {
+    /// All that were delivered together: as a rule that is all. Gives those whose claims counted.
+    async fn settle_delivered(&self, tx: &mut Tx) -> Result<HashSet<String>, StoreError> {
         let delivered = self.tried.iter().filter(|tried| tried.outcome == Outcome::Delivered);
         let delivered: Vec<_> = delivered.map(|tried| (&tried.delivery, tried.attempt.clone())).collect();
-        if !delivered.is_empty() {
-            outbox::made(tx, &delivered, self.now).await?;
+        match delivered.is_empty() {
+            true => Ok(HashSet::new()),
+            false => outbox::made(tx, &delivered, self.now).await,
         }
-        Ok(())
     }
 
-    /// Writes down what became of one; what of it is to be told as given up.
-    async fn settle(
+    /// Writes down what became of one that was not delivered; what of it is to be told as given up.
+    async fn settle_failed(
         &self,
         tx: &mut Tx,
         endpoint: &mut Endpoint,
         breaker: &mut Breaker,
         tried: &Tried,
+        is_its_own: bool,
     ) -> Result<Option<GivenUp>, StoreError> {
-        // What was not sent, or came from the address before this one, says nothing of the endpoint.
-        let is_its_own = !tried.is_lost && *tried.url == *endpoint.url;
-        // It is written down together with the others that were.
-        if tried.outcome == Outcome::Delivered {
-            if is_its_own {
-                breaker.succeeded(self.now);
-            }
-            return Ok(None);
-        }
         let settlement = settlement(tried, self.now, self.rng.unit());
         let attempt = tried.attempt.clone();
         if !outbox::settle(tx, &tried.delivery, attempt, settlement, self.now).await? {
