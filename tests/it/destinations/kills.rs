@@ -47,7 +47,9 @@ async fn killed(url: Option<&str>) {
     };
     let bound = [Bound::datadog("team", &intake), search, Bound::datadog("oracle", &oracle)];
     // What a killed host held on PostgreSQL is waited for in each round.
-    let mut options = options(&bound, "").env("HARDPOINT__SIEM__LEASE", "2s");
+    let mut options = options(&bound, "")
+        .env("HARDPOINT__SIEM__LEASE", "2s")
+        .env("HARDPOINT__DATABASE__CLOCK_TOLERANCE", "500ms");
     if let Some(url) = url {
         options = options.env("HARDPOINT__DATABASE__URL", url);
     }

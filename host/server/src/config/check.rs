@@ -7,6 +7,7 @@ use hardpoint_domain::id::PluginId;
 use hardpoint_domain::model::Model;
 use url::Url;
 
+use super::database::MOST_TOLERATED;
 use super::read::Problem;
 use super::{Config, EgressConfig, Span, storage};
 
@@ -16,9 +17,23 @@ pub(super) fn check(config: &Config, bindings: &BTreeSet<String>) -> Vec<Problem
     let mut problems = Vec::new();
     check_server(config, &mut problems);
     check_places(config, &mut problems);
+    check_clocks(config, &mut problems);
     storage::check(config, &mut problems);
     check_models(config, bindings, &mut problems);
     problems
+}
+
+/// Claims are leases in time: two hosts' clocks may be apart by twice the tolerance.
+fn check_clocks(config: &Config, problems: &mut Vec<Problem>) {
+    let (tolerance, lease) = (config.database.clock_tolerance, config.siem.lease);
+    let key = "database.clock_tolerance";
+    if tolerance.0 > MOST_TOLERATED {
+        problems.push(Problem::new(key, format!("must be {} at most", Span(MOST_TOLERATED))));
+    }
+    if lease.0 < 3 * tolerance.0 {
+        let message = format!("must be a third of siem.lease, {lease}, at most");
+        problems.push(Problem::new(key, message));
+    }
 }
 
 fn check_server(config: &Config, problems: &mut Vec<Problem>) {

@@ -1,9 +1,15 @@
 //! `[database]`: where state lives.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Span;
 use super::secrets::SecretText;
+
+/// The most that `clock_tolerance` may be. Two hosts may be twice as far apart, and no claim of one may end for the other
+/// while the first is still at work on it.
+pub const MOST_TOLERATED: Duration = Duration::from_secs(5);
 
 /// `[database]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,7 +31,7 @@ impl Default for DatabaseConfig {
             url: None,
             durability: DurabilityConfig::default(),
             migrate: MigrateConfig::default(),
-            clock_tolerance: Span::seconds(10),
+            clock_tolerance: Span::seconds(2),
         }
     }
 }

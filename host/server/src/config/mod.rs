@@ -47,7 +47,7 @@ pub use billing::{Held, Price, Stripe, page};
 pub use bindings::{Awaited, Binding, BindingConfig, GrantConfig, Written, no_secret};
 pub use check::no_binding;
 pub use completions::CompletionsConfig;
-pub use database::{DatabaseConfig, DurabilityConfig, MigrateConfig};
+pub use database::{DatabaseConfig, DurabilityConfig, MOST_TOLERATED, MigrateConfig};
 pub use declared::{DeclaredPlugin, PluginConfig};
 pub use draft::Draft;
 pub use egress::EgressConfig;

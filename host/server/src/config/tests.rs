@@ -44,6 +44,18 @@ fn the_example_is_the_defaults() {
 }
 
 #[test]
+fn hosts_whose_clocks_may_differ_hold_their_claims() {
+    let found = problems("[database]\nclock_tolerance = \"6s\"\n");
+    assert!(found.contains("database.clock_tolerance: must be 5s at most"), "{found}");
+    let found = problems("[siem]\nlease = \"5s\"\n");
+    assert!(
+        found.contains("database.clock_tolerance: must be a third of siem.lease, 5s, at most"),
+        "{found}"
+    );
+    load("[database]\nclock_tolerance = \"1s\"\n[siem]\nlease = \"3s\"\n").unwrap();
+}
+
+#[test]
 fn every_key_of_the_example_exists() {
     let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest,

@@ -99,8 +99,6 @@ impl TestApp {
                 ("HARDPOINT__PLUGINS__SANDBOXES".into(), "16".into()),
                 // Whether there is a model file is the machine's matter.
                 ("HARDPOINT__KNOWLEDGE__EMBED".into(), "false".into()),
-                // PostgreSQL has a clock of its own, which no test turns.
-                ("HARDPOINT__DATABASE__CLOCK_TOLERANCE".into(), "36500d".into()),
             ],
             data: Some(folder.path().join("data")),
             ..Sources::default()
@@ -109,8 +107,11 @@ impl TestApp {
             program: env!("CARGO_BIN_EXE_hardpoint").into(),
             args: vec!["compile-component".into()],
         };
+        let mut config = Config::load(&sources).unwrap();
+        // PostgreSQL has a clock of its own, which no test turns.
+        config.database.clock_tolerance.0 = Duration::from_secs(100 * 365 * 86_400);
         let parts = Parts {
-            config: Config::load(&sources).unwrap(),
+            config,
             clock: clock.clone(),
             rng: rng.clone(),
             compiler,

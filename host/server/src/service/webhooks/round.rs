@@ -21,11 +21,15 @@ use serde_json::json;
 use super::losses;
 use super::secrets::signing;
 use super::send::Tried;
+use crate::config::MOST_TOLERATED;
 use crate::service::events::masked;
 use crate::service::mail::Post;
 
-/// How long a claim holds: longer than an attempt may take, and writing down what it came to.
-pub const LEASE: Duration = Duration::from_secs(30);
+/// How far apart the clocks of two hosts may be that claim anything.
+pub const APART: Duration = MOST_TOLERATED.saturating_mul(2);
+
+/// How long a claim holds: longer than an attempt may take, by the clock of any host, and waiting for one before.
+pub const LEASE: Duration = Duration::from_secs(40);
 
 /// A round.
 pub struct Round {

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::places::{Place, Places};
-use crate::service::webhooks::round::{Next, Round};
+use crate::service::webhooks::round::{APART, Next, Round};
 use crate::service::webhooks::send::{self, LIMIT, Letter, Tried};
 use crate::state::{App, stopped};
 
@@ -148,8 +148,8 @@ impl Work {
         while !self.is_in_doubt && self.under_way.len() < self.pace.size() && !self.ready.is_empty() {
             let Some(place) = self.place.take().or_else(|| self.places.free(self.pace)) else { break };
             let Some(Claimed { delivery, body }) = self.ready.pop_front() else { return };
-            // An attempt must not outlast its claim.
-            let latest = self.app.clock.now().plus(LIMIT);
+            // An attempt must not outlast its claim, by whichever host's clock.
+            let latest = self.app.clock.now().plus(LIMIT).plus(APART);
             if delivery.lease_until.is_none_or(|until| until < latest) {
                 self.place = Some(place);
                 self.unsent.push(delivery);
@@ -282,5 +282,17 @@ async fn round(
             }
             outcome => return outcome,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::webhooks::round::LEASE;
+
+    #[test]
+    fn what_is_claimed_may_wait_and_be_tried_and_is_still_held_by_every_clock() {
+        let wait = LEASE.saturating_sub(LIMIT + APART);
+        assert!(wait >= Duration::from_secs(5), "{wait:?}");
     }
 }
