@@ -20,13 +20,15 @@ const BULK_CONNECTIONS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// After this long unused, a connection is tried before it is lent.
 const TRY_AFTER_IDLE: Duration = Duration::from_secs(1);
-/// Bounds on the server's side, for when a host hangs in the middle of a transaction.
+/// Bounds on the server's side, for when a host hangs in the middle of a transaction: what it holds then, others wait for.
+/// None that lives leaves one idle for as long as a write may take ([`writer::WRITE_LIMIT`]).
 const STATEMENT_LIMIT: &str = "30s";
-const IDLE_IN_TRANSACTION_LIMIT: &str = "60s";
+const IDLE_IN_TRANSACTION_LIMIT: &str = "10s";
 
 /// How the bulk lane's statements are planned: each time. Queues are empty one moment and full the next, and a plan that
-/// was kept from when nothing waited reads all that waits to find a few rows.
-const PLANNED_ANEW: [(&str, &str); 1] = [("plan_cache_mode", "force_custom_plan")];
+/// was kept from when nothing waited reads all that waits to find a few rows. And how long they wait for a row that another
+/// host has: it is at the same work, and if it stands still, the few connections of this lane must not stand still with it.
+const IN_BULK: [(&str, &str); 2] = [("plan_cache_mode", "force_custom_plan"), ("lock_timeout", "2s")];
 
 /// The pools, and the room in the bulk lane.
 #[derive(Clone, Debug)]
@@ -57,7 +59,7 @@ impl Pool {
 
     async fn connect(options: PgConnectOptions, appended: Arc<Notify>) -> Result<Self, StoreError> {
         let requests = pool(CONNECTIONS).connect_with(options.clone()).await?;
-        let bulk = pool(BULK_CONNECTIONS).connect_lazy_with(options.options(PLANNED_ANEW));
+        let bulk = pool(BULK_CONNECTIONS).connect_lazy_with(options.options(IN_BULK));
         let room = Arc::new(Semaphore::new(BULK_CONNECTIONS as usize));
         Ok(Self { requests, bulk, room, appended })
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use hardpoint_domain::chain::{self as links, Place};
-use hardpoint_store::{Lane, chain, events};
+use hardpoint_store::{Lane, StoreError, chain, events};
 use sqlx::Row;
 
 use crate::support::{Direct, Fixture, at, event, on_both};
@@ -9,6 +9,7 @@ use crate::support::{Direct, Fixture, at, event, on_both};
 on_both!(
     events_get_dense_numbers_and_links,
     sequencers_take_turns,
+    a_host_that_stands_still_holds_others_up_for_a_moment,
     the_log_is_read_from_a_place_on,
     who_waits_is_told_of_events_alone,
     events_of_before_the_chain_get_their_places_too,
@@ -30,6 +31,20 @@ pub(crate) async fn number(db: &Fixture, limit: u32) -> chain::Numbered {
         .write(Lane::Bulk, move |tx| Box::pin(async move { chain::number(tx, limit).await }))
         .await
         .unwrap()
+}
+
+/// It has the end of the chain, and does not go on. (SQLite has one writer.)
+async fn a_host_that_stands_still_holds_others_up_for_a_moment(db: Fixture) {
+    let mut still @ Direct::Postgres(_) = db.direct().await else { return };
+    append(&db, 0..1).await;
+    still.run("BEGIN; SELECT seq FROM audit_head WHERE id = 1 FOR UPDATE").await;
+    let wait =
+        db.store.write(Lane::Bulk, |tx| Box::pin(async move { chain::number(tx, 10).await.map(drop) }));
+    // Well before the server ends a statement, or this write its own.
+    let outcome = tokio::time::timeout(Duration::from_secs(4), wait).await.expect("it waits no longer");
+    assert!(matches!(outcome, Err(StoreError::Conflict)), "{outcome:?}");
+    still.run("ROLLBACK").await;
+    assert_eq!(number(&db, 10).await.count, 1);
 }
 
 type Linked = (i64, String, i64, Option<String>, String, Vec<u8>, Vec<u8>);

@@ -194,11 +194,12 @@ async fn lost(app: &App, claim: &Claim) {
         let write = app.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move { destinations::renew(tx, &held.id, &held.claim_id, now, lease).await })
         });
-        match write.await {
-            Ok(true) => until = now.plus(lease),
-            Ok(false) => return,
-            Err(_) if app.clock.now() >= until => return,
-            Err(_) => {}
+        // What hangs tells no more than what fails.
+        match timeout(until.since(now), write).await {
+            Ok(Ok(true)) => until = now.plus(lease),
+            Ok(Ok(false)) => return,
+            _ if app.clock.now() >= until => return,
+            _ => {}
         }
     }
 }
