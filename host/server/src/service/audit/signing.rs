@@ -42,10 +42,28 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Signs what the chain is now, and keeps that. None while nothing is in the log, and never was.
+/// Signs what the chain is now, for the host whose data folder this is: what it signs next goes on from there. None while
+/// nothing is in the log, and never was.
 ///
 /// # Errors
-/// [`Broken`]; or if there is no key to sign with, what was signed last cannot be read or kept, or the store fails.
+/// As for [`checkpoint`]; or if it cannot be kept in the data folder.
+pub async fn go_on(
+    store: &Store,
+    keys: &AuditKeys,
+    data: &Path,
+    now: Timestamp,
+) -> anyhow::Result<Option<Checkpoint>> {
+    let Some(signed) = checkpoint(store, keys, data, now).await? else { return Ok(None) };
+    let file = data.join(FILE);
+    replaced::write(&file, &signed).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(Some(signed))
+}
+
+/// The same for anybody else, who may run beside that host and as another user: the file in the data folder stays the
+/// host's.
+///
+/// # Errors
+/// [`Broken`]; or if there is no key to sign with, what was signed last cannot be read, or the store fails.
 pub async fn checkpoint(
     store: &Store,
     keys: &AuditKeys,
@@ -61,7 +79,6 @@ pub async fn checkpoint(
     let signer = keys.newest().context("there is no key to sign the audit log with")?;
     let signed = signer.sign(head.seq, hash, now).context("the audit log could not be signed")?;
     keep(store, signed.clone()).await?;
-    replaced::write(&file, &signed).with_context(|| format!("{} cannot be written", file.display()))?;
     Ok(Some(signed))
 }
 
