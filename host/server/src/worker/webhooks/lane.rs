@@ -156,9 +156,9 @@ impl Work {
                 continue;
             }
             let (app, letter) = (Arc::clone(&self.app), Letter { body, ..self.letter.clone() });
+            let places = Arc::clone(&self.places);
             self.under_way.spawn(async move {
-                let tried = send::attempt(&app, delivery, letter).await;
-                drop(place);
+                let tried = places.hold(place, Box::pin(send::attempt(&app, delivery, letter))).await;
                 app.metrics.deliveries.webhook(&tried);
                 tried
             });

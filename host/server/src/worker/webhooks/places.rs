@@ -2,16 +2,20 @@
 //! memory, and there may be any number of endpoints.
 //!
 //! Endpoints that are slow or fail have places of their own, so that however many of them there are, none that is well
-//! waits for them.
+//! waits for them. Who turns out to be slow in a place of the others leaves it as soon as that is known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hardpoint_domain::webhook::window::Window;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// To endpoints that are well, and to the others.
 const PLACES: [usize; 2] = [512, 256];
+/// A delivery that takes longer is slow.
+const SOON: Duration = Duration::from_secs(1);
 /// Slow endpoints that are remembered between two deliveries; when there are more, all are met anew.
 const REMEMBERED: usize = 10_000;
 
@@ -45,6 +49,18 @@ impl Places {
     /// A place that is free, if there is one and nobody waits for it.
     pub(super) fn free(&self, pace: Window) -> Option<Place> {
         Arc::clone(self.of(pace)).try_acquire_owned().ok()
+    }
+
+    /// Carries out an attempt in a place. Once it is slow it goes on in one of those for the slow, if one is free: else a few
+    /// endpoints that answer well and then hang would hold all the others.
+    pub(super) async fn hold<T>(&self, place: Place, mut attempt: impl Future<Output = T> + Unpin) -> T {
+        if let Ok(done) = timeout(SOON, &mut attempt).await {
+            return done;
+        }
+        let is_of_the_well = Arc::ptr_eq(place.semaphore(), &self.well);
+        let slow = is_of_the_well.then(|| Arc::clone(&self.slow).try_acquire_owned().ok()).flatten();
+        let _place = slow.unwrap_or(place);
+        attempt.await
     }
 
     /// Waits for a place; who waits longest gets the next one.
@@ -99,6 +115,27 @@ mod tests {
         let waits = tokio::spawn(places.wait(slow()));
         drop(first);
         assert!(waits.await.unwrap().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hangs_leaves_the_place_of_who_is_well() {
+        let places = Arc::new(Places::new([2, 1]));
+        let hangs = || {
+            let (places, place) = (Arc::clone(&places), places.free(Window::default()).unwrap());
+            tokio::spawn(async move { places.hold(place, std::future::pending::<()>()).await })
+        };
+        let all = [hangs(), hangs()];
+        assert!(places.free(Window::default()).is_none());
+        // One of them moves; for the other there is nowhere to go.
+        let freed = timeout(30 * SOON, places.wait(Window::default())).await.unwrap().unwrap();
+        assert!(places.free(slow()).is_none() && places.free(Window::default()).is_none());
+        drop(freed);
+        all.iter().for_each(tokio::task::JoinHandle::abort);
+        for one in all {
+            assert!(one.await.unwrap_err().is_cancelled());
+        }
+        assert!(places.free(slow()).is_some());
+        assert_eq!(std::iter::from_fn(|| places.free(Window::default())).map(std::mem::forget).count(), 2);
     }
 
     #[test]
