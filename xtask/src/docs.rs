@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use hardpoint_domain::limits::Limits;
 use hardpoint_domain::manifest::{Kind, Manifest};
+use hardpoint_domain::webhook;
 
 use crate::places;
 
@@ -55,7 +56,8 @@ struct Page {
 fn pages() -> Result<Vec<Page>> {
     let guide = page("docs/PLUGINS.md", &[("manifest", manifest::reference()?), ("limits", limits())])?;
     let gallery = page("docs/PLUGIN_GALLERY.md", &[("gallery", gallery()?)])?;
-    Ok(vec![guide, gallery])
+    let webhooks = page("docs/WEBHOOKS.md", &[("events", events())])?;
+    Ok(vec![guide, gallery, webhooks])
 }
 
 /// A page with what stands between its marks made anew.
@@ -70,6 +72,12 @@ fn page(path: &'static str, parts: &[(&str, String)]) -> Result<Page> {
         then.replace_range(from..to, &format!("\n\n{}\n\n", text.trim_end()));
     }
     Ok(Page { path, now, then })
+}
+
+/// What webhook endpoints are told.
+fn events() -> String {
+    let rows = webhook::kinds().map(|(kind, when)| format!("| `{kind}` | {when} |\n"));
+    rows.fold("| event | when |\n|---|---|\n".to_owned(), |table, row| table + &row)
 }
 
 fn limits() -> String {

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod destination;
 pub mod email;
 pub mod event;
+pub mod event_kinds;
 pub mod failure;
 pub mod feature;
 pub mod grant;

@@ -2,6 +2,7 @@
 
 use hardpoint_domain::chain;
 use hardpoint_domain::event::Event;
+use hardpoint_domain::event_kinds::is_known;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_domain::webhook;
 
@@ -56,6 +57,11 @@ impl Tx {
     /// Writes down what this transaction does, and queues it for the webhook endpoints that are told; `deliveries`
     /// are beside those. Either all of it comes to be or nothing: there is no other way to write an event.
     pub async fn append(&mut self, event: &Event, deliveries: &[NewDelivery]) -> Result<(), StoreError> {
+        debug_assert!(
+            is_known(&event.kind),
+            "{} is not among the kinds of domain/event_kinds.rs",
+            event.kind
+        );
         let body = serde_json::to_vec(event)
             .map_err(|error| StoreError::InvalidValue(format!("the event {}: {error}", event.id)))?;
         let hash = chain::body_hash(&body).to_vec();

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::event::Event;
+use crate::event_kinds::KINDS;
 use crate::time::Timestamp;
 
 pub mod answer;
@@ -49,6 +50,16 @@ pub fn takes<P: AsRef<str>>(patterns: &[P], name: &str) -> bool {
         Some(beginning) => name.starts_with(beginning),
         None => pattern.as_ref() == name,
     })
+}
+
+/// The kinds of events that endpoints are told, and when each happens.
+pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.iter().copied().filter(|(kind, _)| !kind.starts_with(OWN))
+}
+
+/// Whether there is an event that a pattern takes.
+pub fn takes_any(pattern: &str) -> bool {
+    kinds().any(|(kind, _)| takes(&[pattern], kind))
 }
 
 /// Whether an endpoint with these patterns is told an event. What happens to an endpoint it is not told itself.

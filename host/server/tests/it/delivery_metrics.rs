@@ -35,10 +35,10 @@ async fn webhooks_are_counted_by_what_comes_of_them() {
     // Nobody listens there.
     let allowed = "[egress]\nallow_internal_webhooks = [\"127.0.0.1:1\"]\n";
     let app = TestApp::with(allowed, &[]).await;
-    for events in [["user.created"], ["none.yet"]] {
+    for events in [["user.created"], ["billing.refund_uncovered"]] {
         let body = json!({"url": "http://127.0.0.1:1/hook", "events": events});
         let made = app.post("/api/v1/webhook_endpoints", &body).await.expect(201);
-        if events == ["none.yet"] {
+        if events == ["billing.refund_uncovered"] {
             let one = format!("/api/v1/webhook_endpoints/{}", made["id"].as_str().unwrap());
             let off = json!({"enabled": false});
             app.ask(app.key(), http::Method::PUT, &one, Some(&off)).await.expect(200);

@@ -163,7 +163,7 @@ async fn plugins(scene: &mut Scene) {
 }
 
 async fn webhooks(scene: &mut Scene) {
-    let wanted = json!({ "url": "https://example.com/hook", "events": ["none.at_all"] });
+    let wanted = json!({ "url": "https://example.com/hook", "events": ["billing.refund_uncovered"] });
     let made = scene.does("POST /webhook_endpoints", "/webhook_endpoints", Some(wanted)).await;
     let one = format!("/webhook_endpoints/{}", id(&made));
     let about = json!({ "description": "ours" });

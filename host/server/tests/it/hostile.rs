@@ -131,7 +131,7 @@ impl Scene {
         let document = app.get("/api/v1/openapi.json").await.expect(200);
         let caller = app.tenant("Mine").await;
         let (user, workspace) = belongings(&app, &caller).await;
-        let wanted = json!({"url": "https://example.com/hook", "events": ["none.at_all"]});
+        let wanted = json!({"url": "https://example.com/hook", "events": ["billing.refund_uncovered"]});
         let endpoint = app.post_as(&caller.key, "/api/v1/webhook_endpoints", &wanted).await.expect(201);
         let endpoint = endpoint["id"].as_str().unwrap().to_owned();
         let spare = app.post_as(&caller.key, "/api/v1/api_keys", &json!({})).await.expect(201);

@@ -217,6 +217,8 @@ async fn what_an_endpoint_cannot_be() {
         (json!({"url": format!("https://example.com/{long}")}), 400, "url"),
         (json!({"url": "https://example.com", "events": []}), 400, "events"),
         (json!({"url": "https://example.com", "events": ["user.*", "User"]}), 400, "events[1]"),
+        (json!({"url": "https://example.com", "events": ["user.*", "user.creatd"]}), 422, "events[1]"),
+        (json!({"url": "https://example.com", "events": ["users.*"]}), 422, "events[0]"),
         (json!({"url": "https://example.com", "secret": "x"}), 400, "secret"),
         (json!({"url": "nothing"}), 422, "url"),
         (json!({"url": "http://example.com/"}), 422, "url"),
@@ -229,6 +231,12 @@ async fn what_an_endpoint_cannot_be() {
     ] {
         let refused = app.post(ENDPOINTS, &body).await.expect(status);
         assert_eq!(refused["error"]["details"]["field"], field, "{body}: {refused}");
+    }
+    for (written, meant) in [("user.creatd", "user.created"), ("usr.*", "user.*")] {
+        let body = json!({"url": "https://example.com", "events": [written]});
+        let refused = app.post(ENDPOINTS, &body).await.expect(422);
+        let message = format!("There is no event `{written}`, but `{meant}`.");
+        assert_eq!(refused["error"]["message"], message);
     }
     let refused = told(&app, "webhook.refused").await;
     assert_eq!(refused.len(), 8, "each address that is refused is noted");
@@ -380,7 +388,7 @@ fn unclaimed(app: &TestApp, endpoint_id: &str, url: &str, outcome: Outcome) -> T
 async fn whoever_lost_the_claim_says_nothing_of_the_endpoint() {
     let app = TestApp::start().await;
     let url = "https://example.com/";
-    let (one, _) = endpoint(&app, url, &["none.of_these"]).await;
+    let (one, _) = endpoint(&app, url, &["billing.refund_uncovered"]).await;
     let endpoint_id = one.rsplit('/').next().unwrap().to_owned();
     let App { clock, rng, post, store, .. } = &**app.app();
     let after = async |outcomes: &[Outcome]| {

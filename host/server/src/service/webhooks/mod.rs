@@ -13,7 +13,7 @@ use hardpoint_domain::event::{Event, Outcome, Target};
 use hardpoint_domain::id;
 use hardpoint_domain::time::{Clock, Rng, Timestamp};
 use hardpoint_domain::webhook::signature::SigningSecret;
-use hardpoint_domain::webhook::{ENDPOINT, is_pattern};
+use hardpoint_domain::webhook::{ENDPOINT, is_pattern, kinds, takes_any};
 use hardpoint_runtime::egress::Egress;
 use hardpoint_store::webhooks::{self, Endpoint, Health};
 use hardpoint_store::{Lane, Store, StoreError, Tx, Window, organizations, secrets as kept};
@@ -25,6 +25,7 @@ use crate::service::accounts::{Accounts, Principal, shown, text};
 use crate::service::audit;
 use crate::service::events::masked;
 use crate::service::mail::Post;
+use crate::service::plugins::near::{but, near};
 use crate::state::App;
 
 /// Endpoints that an organisation may have.
@@ -332,12 +333,19 @@ fn check_events(events: &[String]) -> Result<(), ApiError> {
         let message = format!("The 'events' field takes 1 to {MOST_EVENTS} names; `*` is every event.");
         return Err(ApiError::bad_field("events", "items", message));
     }
-    let Some(at) = events.iter().position(|one| !is_pattern(one)) else { return Ok(()) };
-    let message = format!(
-        "The 'events[{at}]' field must be an event's name, the beginning of several, or all: `user.created`, \
-         `user.*`, `*`."
-    );
-    Err(ApiError::bad_field(format!("events[{at}]"), "event", message))
+    if let Some(at) = events.iter().position(|one| !is_pattern(one)) {
+        let message = format!(
+            "The 'events[{at}]' field must be an event's name, the beginning of several, or all: `user.created`, \
+             `user.*`, `*`."
+        );
+        return Err(ApiError::bad_field(format!("events[{at}]"), "event", message));
+    }
+    let Some(at) = events.iter().position(|one| !takes_any(one)) else { return Ok(()) };
+    let families = kinds().filter_map(|(kind, _)| kind.split_once('.'));
+    let families: Vec<String> = families.map(|(family, _)| format!("{family}.*")).collect();
+    let known = kinds().map(|(kind, _)| kind).chain(families.iter().map(String::as_str));
+    let message = format!("There is no event `{0}`{1}.", events[at], but(&near(&events[at], known)));
+    Err(ApiError::impossible(format!("events[{at}]"), "event", message))
 }
 
 /// What events tell of an endpoint.
