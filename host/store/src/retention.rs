@@ -51,8 +51,8 @@ pub async fn own_days(conn: &mut Conn, organization_id: &str) -> Result<Option<i
     Ok(found.and_then(|(days,)| days))
 }
 
-/// Gives an organisation days of its own; false where there is none of this id.
-pub async fn set_own_days(tx: &mut Tx, organization_id: &str, days: i64) -> Result<bool, StoreError> {
+/// Gives an organisation days of its own, or none; false where there is none of this id.
+pub async fn set_own_days(tx: &mut Tx, organization_id: &str, days: Option<i64>) -> Result<bool, StoreError> {
     Ok(execute!(tx, SET_OWN, organization_id, days)? == 1)
 }
 

@@ -18,9 +18,10 @@ use crate::state::App;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRetention {
-    /// Days.
-    #[schema(minimum = 366, maximum = 3650, example = 730)]
-    audit_log_retention_days: i64,
+    /// Days; null for the plan's.
+    #[schema(required, minimum = 366, maximum = 3650, example = 730)]
+    #[serde(deserialize_with = "Option::deserialize")]
+    audit_log_retention_days: Option<i64>,
 }
 
 /// How long events keep their bodies. Then a body is purged; its place in the log, and its hash, stay.
@@ -63,8 +64,8 @@ pub async fn get(
     Ok(Json(retention::of(&app, &caller, &id).await?.into()))
 }
 
-/// Gives an organisation a time of its own for which events keep their bodies, longer than a year. What was purged
-/// before does not come back.
+/// Gives an organisation a time of its own for which events keep their bodies, longer than a year, or its plan's again.
+/// What was purged before does not come back.
 #[utoipa::path(put, path = "/enterprise/orgs/{org_id}/retention", tag = "audit logs",
     params(("org_id" = String, Path, description = "`org_…`")),
     request_body = NewRetention,

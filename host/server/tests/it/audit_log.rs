@@ -402,6 +402,16 @@ async fn bodies_are_purged_after_their_time_and_the_chain_holds() {
     assert_eq!(told["data"][0]["before"], json!({ "audit_log_retention_days": null }));
     assert_eq!(told["data"][0]["after"], json!({ "audit_log_retention_days": 730 }));
 
+    // What was set is taken back by null, and not by leaving it out.
+    put(&mine.key, &path(&mine), json!({})).await.expect(400);
+    let plans = json!({ "audit_log_retention_days": null });
+    let back = put(&mine.key, &path(&mine), plans.clone()).await.expect(200);
+    assert_eq!((&back["audit_log_retention_days"], &back["plan_days"]), (&json!(365), &json!(365)));
+    let told =
+        app.get_as(&mine.key, &format!("{LOG}?action=organization.retention_changed")).await.expect(200);
+    assert_eq!((&told["data"][0]["before"], &told["data"][0]["after"]), (&days(730), &plans));
+    put(&mine.key, &path(&mine), days(730)).await.expect(200);
+
     sequencer::number_all(app.app()).await.unwrap();
     let total = async |tenant: &crate::support::Tenant| {
         app.get_as(&tenant.key, LOG).await.expect(200)["total"].as_i64().unwrap()

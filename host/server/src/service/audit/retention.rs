@@ -42,7 +42,7 @@ pub async fn of(app: &App, caller: &Caller, organization_id: &str) -> Result<Ret
     held(app, &organization).await
 }
 
-/// Gives an organisation days of its own.
+/// Gives an organisation days of its own, or its plan's again.
 ///
 /// # Errors
 /// 404 where it is not the caller's to see; 422 for days that there cannot be.
@@ -50,9 +50,9 @@ pub async fn set(
     app: &App,
     caller: &Caller,
     organization_id: &str,
-    days: i64,
+    days: Option<i64>,
 ) -> Result<Retention, ApiError> {
-    if !DAYS.contains(&days) {
+    if days.is_some_and(|days| !DAYS.contains(&days)) {
         let message = format!(
             "The 'audit_log_retention_days' field must be greater than {} and at most {}.",
             DAYS.start() - 1,
@@ -64,14 +64,14 @@ pub async fn set(
     let target = Target::new("organization", &before.organization_id);
     let shown = |days: Option<i64>| json!({ "audit_log_retention_days": days });
     let kind = "organization.retention_changed";
-    let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, shown(Some(days)));
+    let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, shown(days));
     let id = before.organization_id.clone();
     let mut event = Event { organization_id: Some(id.clone()), ..event };
     let write = app.store.write(Lane::Request, move |tx| {
         Box::pin(async move {
             hardpoint_store::organizations::hold(tx, &id).await?;
             let own = retention::own_days(tx, &id).await?;
-            if own != Some(days) {
+            if own != days {
                 event.before = Some(shown(own));
                 retention::set_own_days(tx, &id, days).await?;
                 tx.append(&event, &[]).await?;
@@ -80,7 +80,7 @@ pub async fn set(
         })
     });
     write.await?;
-    Ok(Retention { own: Some(days), ..before })
+    Ok(Retention { own: days, ..before })
 }
 
 /// What holds for an organisation that was found.
