@@ -20,11 +20,9 @@ use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
 use crate::extract::{Path, Query};
 use crate::service::accounts::{Principal, text};
+use crate::service::audit::EXPORTED;
 use crate::service::diagnostics;
 use crate::state::App;
-
-/// The kind of the events of exports.
-const EXPORTED: &str = "audit_log.exported";
 
 /// What is summed up where a request does not say.
 const USUAL: Duration = Duration::from_secs(7 * 86_400);

@@ -201,7 +201,7 @@ pub async fn export(
     });
     let of = search.organization_id.clone();
     let target = Target::new("audit_log", of.as_deref().unwrap_or("platform"));
-    let event = Author::from(caller).event(now, &*app.rng, "audit_log.exported", target, asked);
+    let event = Author::from(caller).event(now, &*app.rng, super::EXPORTED, target, asked);
     let event = Event { organization_id: of.or_else(|| Some(caller.organization_id.clone())), ..event };
     // It is not part of what it tells of.
     let before = before.unwrap_or_else(|| place(&event));

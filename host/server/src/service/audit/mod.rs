@@ -10,6 +10,9 @@ use hardpoint_domain::event::Event;
 use hardpoint_domain::seal::Keyring;
 use hardpoint_store::{Lane, Store, StoreError, chain};
 
+/// The kind of the events that tell of exports.
+pub const EXPORTED: &str = "audit_log.exported";
+
 /// Events that get their numbers in one transaction.
 const BATCH: u32 = 256;
 

@@ -117,7 +117,7 @@ async fn note(
         "workspace_id": export.workspace_id,
         "organization_id": organization,
     });
-    let (kind, target) = ("audit_log.exported", Target::new("exporter", exporter));
+    let (kind, target) = (audit::EXPORTED, Target::new("exporter", exporter));
     let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, asked);
     let organization_id = organization.or_else(|| Some(caller.organization_id.clone()));
     Ok(audit::note(&app.store, Event { organization_id, ..event }).await?)
