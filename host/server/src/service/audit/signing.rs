@@ -32,7 +32,8 @@ impl fmt::Display for Broken {
             f,
             "the audit log does not go on from number {signed}, the last that this host signed, and is not signed any \
              more; {seq} to {to}: {}. `hardpoint audit verify --from` with checkpoints that were kept elsewhere tells \
-             how far it is what it was. Only where the database was replaced or put back to an earlier state on purpose: \
+             how far it is what it was. Only where the database was replaced or put back to an earlier state on purpose, \
+             or lost its end to a power cut (database.durability = "process") or to a replica that lagged and took over: \
              remove {}, and the next checkpoint is of what is there then",
             fault.text(),
             file.display()
