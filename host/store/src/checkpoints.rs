@@ -5,6 +5,7 @@ use hardpoint_domain::chain::verify::{PURGED, Row};
 use hardpoint_domain::event::Event;
 use hardpoint_domain::time::Timestamp;
 
+use crate::checkpoints_dialect::ON_DISK;
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx};
 
@@ -43,10 +44,11 @@ statements! {
                     ORDER BY time, id";
 }
 
-/// Keeps a checkpoint, unless there is one of that place.
+/// Keeps a checkpoint, unless there is one of that place. On PostgreSQL it is on the disk once it is committed.
 pub async fn insert(tx: &mut Tx, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     let Checkpoint { seq, hash, time, public_key, signature } = checkpoint;
     let key = public_key.bytes().as_slice();
+    fetch!(tx, fetch_one, (String,), ON_DISK)?;
     execute!(tx, INSERT, *seq, hash.as_slice(), time.micros(), key, signature.as_slice()).map(drop)
 }
 

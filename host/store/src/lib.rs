@@ -32,6 +32,7 @@ mod call_records_dialect;
 pub mod chain;
 mod chain_dialect;
 pub mod checkpoints;
+mod checkpoints_dialect;
 mod columns;
 pub mod credits;
 pub mod database_clock;
@@ -323,7 +324,7 @@ impl Store {
     }
 
     /// Empties the write-ahead log of SQLite, so that what was deleted before, and overwritten in the database file, is in
-    /// no file any more. False where somebody who reads or writes was in the way: to be tried again. PostgreSQL has no
+    /// no file any more; and what was written before survives a power cut, whatever the durability. False where somebody who reads or writes was in the way: to be tried again. PostgreSQL has no
     /// such promise: what its vacuum freed is overwritten by what comes next, and its own log is the operator's.
     pub async fn scrub(&self) -> Result<bool, StoreError> {
         match &self.db {

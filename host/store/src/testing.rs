@@ -19,6 +19,7 @@ pub fn statements() -> Vec<Statement> {
         crate::bindings::ALL,
         crate::chain::ALL,
         crate::chain_dialect::ALL,
+        crate::checkpoints_dialect::ALL,
         crate::checkpoints::ALL,
         crate::credits::ALL,
         crate::dead_letters::ALL,

@@ -54,7 +54,7 @@ pub async fn sign_due(app: &App) -> anyhow::Result<()> {
         }
     };
     if is_due {
-        signing::go_on(&app.store, &app.audit_keys, &app.config.server.data, now).await?;
+        signing::go_on(app, now).await?;
     }
     Ok(())
 }

@@ -8,9 +8,9 @@ use hardpoint_runtime::egress::{Holder, Refused, Watch};
 use hardpoint_server::service::audit::signing::Broken;
 use hardpoint_server::worker::refusals::{self, EgressRefusals};
 use hardpoint_server::worker::{checkpoints, retention, sequencer};
-use hardpoint_store::events;
 use hardpoint_store::testing::{READERS, damage, raw};
 use hardpoint_store::{Durability, Lane, Store, StoreConfig};
+use hardpoint_store::{chain, events};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 
@@ -370,6 +370,24 @@ async fn a_log_that_was_linked_anew_is_not_signed() {
     std::fs::remove_file(app.app().config.server.data.join("signed.json")).unwrap();
     checkpoints::sign_due(app.app()).await.unwrap();
     assert!(count().await >= 1);
+}
+
+/// The write-ahead log is what a power cut may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_signed_is_on_the_disk_before_it_is_remembered() {
+    let app = TestApp::with("[database]\ndurability = \"process\"\n", &[]).await;
+    app.tenant("One").await;
+    sequencer::number_all(app.app()).await.unwrap();
+    app.clock().advance(Duration::from_secs(301));
+    checkpoints::sign_due(app.app()).await.unwrap();
+    let (data, left) = (&app.app().config.server.data, tempfile::tempdir().unwrap());
+    let signed: Value = serde_json::from_slice(&std::fs::read(data.join("signed.json")).unwrap()).unwrap();
+    std::fs::copy(data.join("hardpoint.db"), left.path().join("hardpoint.db")).unwrap();
+    let config =
+        StoreConfig { data: left.path().to_owned(), blobs: None, url: None, durability: Durability::Process };
+    let store = Store::open_to_read(&config).await.unwrap().unwrap();
+    let head = chain::head(&mut store.read().await.unwrap()).await.unwrap();
+    assert!(Some(head.seq) >= signed["seq"].as_i64() && head.seq > 0, "{} of {signed}", head.seq);
 }
 
 #[tokio::test(flavor = "multi_thread")]

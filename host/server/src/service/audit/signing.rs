@@ -12,7 +12,9 @@ use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints, integrity};
 
 use super::AuditKeys;
+use crate::config::DurabilityConfig;
 use crate::replaced;
+use crate::state::App;
 
 /// The file's name in the data folder.
 const FILE: &str = "signed.json";
@@ -33,8 +35,7 @@ impl fmt::Display for Broken {
             "the audit log does not go on from number {signed}, the last that this host signed, and is not signed any \
              more; {seq} to {to}: {}. `hardpoint audit verify --from` with checkpoints that were kept elsewhere tells \
              how far it is what it was. Only where the database was replaced or put back to an earlier state on purpose, \
-             or lost its end to a power cut (database.durability = "process") or to a replica that lagged and took over: \
-             remove {}, and the next checkpoint is of what is there then",
+             or a replica that lagged took over: remove {}, and the next checkpoint is of what is there then",
             fault.text(),
             file.display()
         )
@@ -48,15 +49,18 @@ impl std::error::Error for Broken {}
 ///
 /// # Errors
 /// As for [`checkpoint`]; or if it cannot be kept in the data folder.
-pub async fn go_on(
-    store: &Store,
-    keys: &AuditKeys,
-    data: &Path,
-    now: Timestamp,
-) -> anyhow::Result<Option<Checkpoint>> {
-    let Some(signed) = checkpoint(store, keys, data, now).await? else { return Ok(None) };
-    let file = data.join(FILE);
-    replaced::write(&file, &signed).with_context(|| format!("{} cannot be written", file.display()))?;
+pub async fn go_on(app: &App, now: Timestamp) -> anyhow::Result<Option<Checkpoint>> {
+    let data = &app.config.server.data;
+    let Some(signed) = checkpoint(&app.store, &app.audit_keys, data, now).await? else { return Ok(None) };
+    // What a power cut leaves of the store must not be behind the file, or it would look cut off.
+    let is_on_disk = match app.config.database.durability {
+        DurabilityConfig::Power => true,
+        DurabilityConfig::Process => app.store.scrub().await?,
+    };
+    if is_on_disk {
+        let file = data.join(FILE);
+        replaced::write(&file, &signed).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
     Ok(Some(signed))
 }
 
