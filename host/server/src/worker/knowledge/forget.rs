@@ -24,7 +24,7 @@ const BATCH: u32 = 500;
 pub async fn run(app: Arc<App>) {
     let mut rounds = Rounds::every(PERIOD, &app);
     while rounds.next().await {
-        if app.drift.may_claim()
+        if app.drift.is_right()
             && let Err(error) = forget(&app).await
         {
             tracing::warn!(%error, "what knowledge bases do not need any more was not forgotten");

@@ -58,7 +58,7 @@ impl Crew {
             self.forget(ended);
         }
         let places = app.config.knowledge.at_once;
-        while self.running.len() < places && app.drift.may_claim() {
+        while self.running.len() < places && app.drift.is_right() {
             let now = app.clock.now();
             if !ingestions::is_due(&mut app.store.read().await?, now).await? {
                 return Ok(());

@@ -54,7 +54,7 @@ pub async fn run(app: Arc<App>) {
 
 async fn wipe_due(app: &App) -> Result<(), StoreError> {
     let mut has_wiped = false;
-    while app.drift.may_claim()
+    while app.drift.is_right()
         && !app.stop.is_stopping()
         && removals::is_due(&mut app.store.read().await?, app.clock.now()).await?
     {
