@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
 
 use crate::{Durability, StoreError};
 
@@ -59,6 +61,10 @@ pub enum Found {
     Nothing,
 }
 
+/// Bytes of a blob are kept in pieces of at least this many while they come, which is all of it that is in memory. S3 takes
+/// no smaller ones.
+const PART: usize = 5 << 20;
+
 /// The blob store.
 #[derive(Clone, Debug)]
 pub struct Blobs(Arc<dyn ObjectStore>);
@@ -85,6 +91,27 @@ impl Blobs {
     pub async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), StoreError> {
         self.0.put(&path(key), bytes.into()).await?;
         Ok(())
+    }
+
+    /// Puts bytes under a key as they come: see [`BlobWriter`].
+    pub async fn writer(&self, key: &BlobKey) -> Result<BlobWriter, StoreError> {
+        let upload = self.0.put_multipart(&path(key)).await?;
+        Ok(BlobWriter { upload, held: BytesMut::new() })
+    }
+
+    /// The bytes under a key as they are read, which are known to be so many; none where there are others, or nothing.
+    pub async fn stream(
+        &self,
+        key: &BlobKey,
+        size: u64,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, StoreError>>>, StoreError> {
+        match self.0.get(&path(key)).await {
+            Ok(found) if found.meta.size == size => {
+                Ok(Some(found.into_stream().map_err(StoreError::from).boxed()))
+            }
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The bytes under a key, which are known to be so many: others are not read, however many they are.
@@ -127,6 +154,36 @@ impl Blobs {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// A blob that comes piece by piece. Nobody sees anything of it before [`finish`](Self::finish) has returned; one that is
+/// dropped before leaves nothing.
+#[derive(Debug)]
+pub struct BlobWriter {
+    upload: Box<dyn MultipartUpload>,
+    held: BytesMut,
+}
+
+impl BlobWriter {
+    /// Appends bytes.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.held.extend_from_slice(bytes);
+        if self.held.len() >= PART { self.put_held().await } else { Ok(()) }
+    }
+
+    /// Makes it visible, whole; under `Durability::Power` it is on the disk when this returns.
+    pub async fn finish(mut self) -> Result<(), StoreError> {
+        if !self.held.is_empty() {
+            self.put_held().await?;
+        }
+        self.upload.complete().await?;
+        Ok(())
+    }
+
+    async fn put_held(&mut self) -> Result<(), StoreError> {
+        let part = self.held.split().freeze();
+        Ok(self.upload.put_part(part.into()).await?)
     }
 }
 

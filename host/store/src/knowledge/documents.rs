@@ -189,6 +189,11 @@ pub async fn announce(
     removals::queue(tx, &removal, now.plus(UPLOAD_LIMIT)).await
 }
 
+/// Takes an announcement back: whatever was put under the id is deleted now, and not only when the upload's time is over.
+pub async fn withdraw(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    removals::hasten(tx, id, now).await
+}
+
 /// Keeps a document whose bytes were put, to be read when it is its turn; or finds the one that is there with the same
 /// bytes, and has what was put deleted. None where the knowledge base is not there.
 ///

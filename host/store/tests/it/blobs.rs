@@ -1,10 +1,17 @@
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use hardpoint_store::blobs::{BlobKey, Found};
 use hardpoint_store::{StoreConfig, StoreError};
 
 use crate::support::{Fixture, on_both, open};
 
-on_both!(bytes_come_back, parts_come_back, stores_may_share_a_folder, keys_are_digests);
+on_both!(
+    bytes_come_back,
+    parts_come_back,
+    what_comes_in_pieces_is_there_when_it_is_whole,
+    stores_may_share_a_folder,
+    keys_are_digests
+);
 
 async fn bytes_come_back(db: Fixture) {
     let blobs = db.store.blobs();
@@ -48,6 +55,45 @@ async fn parts_come_back(db: Fixture) {
     for bad in ["", "a/b", "..", "doc_1", "doc-1.", "é", &"a".repeat(81)] {
         assert!(matches!(BlobKey::document(bad), Err(StoreError::InvalidValue(_))), "{bad}");
     }
+}
+
+async fn what_comes_in_pieces_is_there_when_it_is_whole(db: Fixture) {
+    let (blobs, key) = (db.store.blobs(), BlobKey::document("doc-1").unwrap());
+    let folder = db.config.data.join("blobs/documents");
+    let files = || std::fs::read_dir(&folder).map_or(0, |entries| entries.count());
+    let pieces: Vec<Vec<u8>> = (0..9_u8).map(|number| vec![number; 1_500_000]).collect();
+    let whole = pieces.concat();
+    let mut writer = blobs.writer(&key).await.unwrap();
+    for piece in &pieces {
+        writer.write(piece).await.unwrap();
+        assert!(!blobs.exists(&key).await.unwrap());
+    }
+    writer.finish().await.unwrap();
+    let read = blobs.stream(&key, whole.len() as u64).await.unwrap().unwrap();
+    let read: Vec<Bytes> = read.try_collect().await.unwrap();
+    assert!(read.len() > 1 && read.concat() == whole);
+    assert!(blobs.stream(&key, 1).await.unwrap().is_none(), "others are not read");
+    blobs.delete(&key).await.unwrap();
+    assert!(blobs.stream(&key, 0).await.unwrap().is_none(), "nothing is there");
+
+    // One that is given up leaves nothing, not even for a while under another name.
+    let mut writer = blobs.writer(&key).await.unwrap();
+    for piece in &pieces {
+        writer.write(piece).await.unwrap();
+    }
+    assert_eq!(files(), 1, "it is on its way");
+    drop(writer);
+    let gone = async {
+        while files() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), gone).await.expect("it is gone");
+    assert!(!blobs.exists(&key).await.unwrap());
+
+    // Nothing at all is a blob too.
+    blobs.writer(&key).await.unwrap().finish().await.unwrap();
+    assert_eq!(blobs.get(&key, 0).await.unwrap(), Found::Bytes(Bytes::new()));
 }
 
 async fn stores_may_share_a_folder(db: Fixture) {
