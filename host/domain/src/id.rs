@@ -25,6 +25,23 @@ pub fn hyphenated(prefix: &str, now: Timestamp, rng: &dyn Rng) -> String {
     format!("{prefix}-{}", uuid_v7(now, rng).simple())
 }
 
+/// The id that [`hyphenated`] made of which this is one of the two forms: `doc-` and 32 digits, or the bare UUID. None for
+/// any other text, which need not be looked up.
+pub fn of_either_form(prefix: &str, text: &str) -> Option<String> {
+    if let Some(digits) = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')) {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        return (digits.len() == 32 && digits.bytes().all(is_digit)).then(|| text.to_owned());
+    }
+    let uuid = Uuid::try_parse(text).ok().filter(|_| text.len() == 36)?;
+    Some(format!("{prefix}-{}", uuid.simple()))
+}
+
+/// The bare UUID of an id that [`hyphenated`] made; none for any other text.
+pub fn bare(id: &str) -> Option<Uuid> {
+    let (_, digits) = id.rsplit_once('-')?;
+    Uuid::try_parse(digits).ok()
+}
+
 /// When an id was made that [`prefixed`] made, to the millisecond; none for any other text.
 pub fn time_of(id: &str) -> Option<Timestamp> {
     let (_, digits) = id.rsplit_once('_')?;
@@ -187,6 +204,21 @@ mod tests {
             prefixed("a", now, &Counting)
                 < prefixed("a", Timestamp::from_micros(now.micros() + 1_000), &Counting)
         );
+    }
+
+    #[test]
+    fn an_id_has_two_forms() {
+        let id = "doc-018e6d874ed270018203040506070809";
+        let uuid = "018e6d87-4ed2-7001-8203-040506070809";
+        assert_eq!(bare(id).unwrap().to_string(), uuid);
+        for form in [id, uuid, &uuid.to_uppercase()] {
+            assert_eq!(of_either_form("doc", form).as_deref(), Some(id), "{form}");
+        }
+        let other = [&id[4..], &id[..35], "kb-018e6d874ed270018203040506070809", "doc-", "", "doc", "none"];
+        for text in other.into_iter().chain([&*id.to_uppercase(), "doc-018e6d874ed27001820304050607080g"]) {
+            assert_eq!(of_either_form("doc", text), None, "{text}");
+        }
+        assert_eq!((bare("doc"), bare("doc-1")), (None, None));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! hit is worth.
 
 pub mod fairness;
+pub mod filename;
 pub mod ingestion;
 pub mod score;
 pub mod settings;
