@@ -181,6 +181,12 @@ impl ApiError {
         )
     }
 
+    /// 413 for one file of several that may be sent at once.
+    pub fn file_too_large(name: &str, limit: u64) -> Self {
+        let message = format!("The file `{name}` is larger than the {limit} bytes that a document may have.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    }
+
     /// 415.
     pub fn unsupported_media_type(expected: &str) -> Self {
         Self::new(
@@ -338,7 +344,11 @@ impl ApiError {
         let inner = &*self.0;
         let rendered = if inner.status == StatusCode::PAYMENT_REQUIRED || shape == Shape::Flat {
             let flat = FlatBody {
-                error: inner.kind,
+                error: match inner.status {
+                    // FAQSure's word.
+                    StatusCode::UNAUTHORIZED => "invalid_api_key",
+                    _ => inner.kind,
+                },
                 message: &inner.message,
                 retry_after: inner.retry_after,
                 beside: &inner.beside,

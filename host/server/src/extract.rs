@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use http_body::Body as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{ApiError, shortened};
 use crate::stall::Stalled;
@@ -75,7 +76,7 @@ pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
 }
 
 /// Whether a body ended because nothing more of it came.
-fn is_stalled(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_stalled(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Stalled>())
 }
 
@@ -92,6 +93,16 @@ pub fn parse_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
             Ok(_) => invalid_json(&first),
         }
     })
+}
+
+/// A member that may be null, told apart from one that is left out: `#[serde(default, deserialize_with = "given")]`.
+///
+/// # Errors
+/// Those of the value.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// A query string. Whether unknown parameters are refused is up to `T`.

@@ -7,11 +7,9 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Paths, Ref, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{
-    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat,
-    completions, configs, diagnostics, docs, embeddings, events, health, limits, me, models, org, payments,
-    plugin_bindings, plugin_reach, plugin_switches, plugins, retention, search, siem, siem_dead_letters,
-    tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
+    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat, completions, configs, diagnostics, docs, document_events, documents, embeddings, events, health, knowledge, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins, retention, search, siem, siem_dead_letters, sources, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
 };
+use crate::error::Shape;
 use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::service::idempotency::HEADER;
 
@@ -22,7 +20,7 @@ pub const BASE: &str = "/api/v1";
 #[openapi(
     info(
         title = "Hardpoint",
-        description = "A host for AI APIs whose tools, exporters and model adapters are sandboxed plugins. The same API is mounted at `/api/v1` and `/v1`."
+        description = "A host for AI APIs whose tools, exporters and model adapters are sandboxed plugins. The same API is mounted at `/api/v1` and `/v1`, and at the root for `/knowledge-bases` and `/sources`."
     ),
     paths(
         completions::create,
@@ -81,6 +79,26 @@ pub const BASE: &str = "/api/v1";
         api_keys::rotate,
         api_key_history::calls,
         api_key_history::usage,
+        knowledge::list,
+        knowledge::create,
+        knowledge::get,
+        knowledge::update,
+        knowledge::remove,
+        documents::upload_into,
+        documents::list_in,
+        documents::get_in,
+        documents::remove_in,
+        documents::reindex_in,
+        document_events::follow,
+        documents::upload,
+        documents::quick_upload,
+        documents::list,
+        documents::get,
+        documents::remove,
+        documents::content,
+        documents::reindex,
+        sources::get,
+        sources::remove,
         plugins::list,
         plugins::upload,
         plugins::reload,
@@ -146,6 +164,7 @@ pub const BASE: &str = "/api/v1";
         (name = "organisations", description = "Who is calling, organisations and their workspaces"),
         (name = "billing", description = "Credits, what things cost, budgets, usage and limits"),
         (name = "API keys", description = "Keys, what they may do, and what was done with them"),
+        (name = "knowledge", description = "Documents, and the knowledge bases that they are searched in"),
         (name = "plugins", description = "For operators: what is loaded and what it may do"),
         (name = "audit logs", description = "What happened, and where it is sent"),
         (name = "webhooks", description = "Where an organisation's events are told, and what became of it"),
@@ -178,21 +197,22 @@ struct Common;
 
 impl Modify for Common {
     fn modify(&self, document: &mut Document) {
-        for item in document.paths.paths.values_mut() {
+        for (path, item) in &mut document.paths.paths {
+            let schema = if Shape::of(path) == Shape::Flat { "FlatErrorBody" } else { "ErrorBody" };
             if let Some(operation) = item.post.as_mut().filter(|operation| operation.security.is_none()) {
-                add_name(operation);
+                add_name(operation, schema);
             }
             let operations =
                 [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
             for operation in operations.into_iter().flatten() {
-                add_common(operation);
+                add_common(operation, schema);
             }
         }
     }
 }
 
 /// Adds what every `POST` takes: a name, under which it is carried out once.
-fn add_name(operation: &mut Operation) {
+fn add_name(operation: &mut Operation, schema: &str) {
     let text = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
@@ -211,12 +231,12 @@ fn add_name(operation: &mut Operation) {
         ("409", "The first request of this `Idempotency-Key` is under way, or its answer is not there"),
         ("422", "This `Idempotency-Key` was used for another request"),
     ] {
-        add_error(operation, status, description);
+        add_error(operation, status, description, schema);
     }
 }
 
 /// Adds the answers that an operation does not describe itself.
-fn add_common(operation: &mut Operation) {
+fn add_common(operation: &mut Operation, schema: &str) {
     let needs_key = operation.security.is_none();
     let parameters = operation.parameters.as_ref().is_some_and(|all| !all.is_empty());
     let body = operation.request_body.is_some();
@@ -237,21 +257,30 @@ fn add_common(operation: &mut Operation) {
     ];
     for (applies, status, description) in common {
         if applies {
-            add_error(operation, status, description);
+            add_error(operation, status, description, schema);
         }
     }
 }
 
 /// Adds an error, unless the operation describes it itself.
-fn add_error(operation: &mut Operation, status: &str, description: &str) {
+fn add_error(operation: &mut Operation, status: &str, description: &str, schema: &str) {
     if operation.responses.responses.contains_key(status) {
         return;
     }
-    let schema = Ref::from_schema_name("ErrorBody");
+    let schema = Ref::from_schema_name(schema);
     let content = ContentBuilder::new().schema(Some(schema)).build();
     let response =
         ResponseBuilder::new().description(description).content("application/json", content).build();
     operation.responses.responses.insert(status.to_owned(), response.into());
+}
+
+/// Other names of resources, Seclai's: the same handlers stand behind both.
+fn alias(path: &str) -> Option<String> {
+    match path.strip_prefix("/knowledge") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => Some(format!("/knowledge-bases{rest}")),
+        // One of them is told otherwise when it is not there.
+        _ => (path == "/documents").then(|| "/sources".to_owned()),
+    }
 }
 
 /// The document.
@@ -259,6 +288,9 @@ pub fn document() -> Document {
     let mut document = Api::openapi();
     let mut paths = Paths::new();
     for (path, item) in std::mem::take(&mut document.paths.paths) {
+        if let Some(other) = alias(&path) {
+            paths.paths.insert(format!("{BASE}{other}"), item.clone());
+        }
         paths.paths.insert(format!("{BASE}{path}"), item);
     }
     document.paths = paths;

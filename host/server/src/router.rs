@@ -12,10 +12,7 @@ use hardpoint_domain::feature::Feature;
 use http::{Method, StatusCode};
 
 use crate::api::{
-    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat,
-    completions, configs, diagnostics, docs, embeddings, events, health, limits, me, models, org, payments,
-    plugin_bindings, plugin_reach, plugin_switches, plugins, retention, search, siem, siem_dead_letters,
-    tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
+    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat, completions, configs, diagnostics, docs, document_events, documents, embeddings, events, health, knowledge, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins, retention, search, siem, siem_dead_letters, sources, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Bodies, Entry, entry};
@@ -40,8 +37,18 @@ pub fn router(app: Arc<App>) -> Router {
     for (rule, routes) in resource_routes() {
         api = api.merge(guarded(routes, of(Access::Resource(rule))));
     }
+    let documents = Entry { bodies: Bodies::Documents, ..of(Access::Resource(DOCUMENTS)) };
+    for routes in [document_routes(), knowledge_base_document_routes(), source_routes()] {
+        api = api.merge(guarded(routes, documents.clone()));
+    }
     let mut whole =
-        guarded(Router::new().fallback(not_found), open.clone()).merge(guarded(site_routes(), open));
+        guarded(Router::new().fallback(not_found), open.clone()).merge(guarded(site_routes(), open.clone()));
+    // Seclai's clients know no prefix.
+    let bases = of(Access::Resource(KNOWLEDGE));
+    whole = whole.merge(guarded(knowledge_base_routes(), bases));
+    for routes in [knowledge_base_document_routes(), source_routes()] {
+        whole = whole.merge(guarded(routes, documents.clone()));
+    }
     for mount in MOUNTS {
         whole = whole.nest(mount, api.clone());
     }
@@ -54,6 +61,8 @@ const fn rule(resource: &'static str, read: Role, write: Role) -> Rule {
 }
 
 const PLUGINS: Rule = rule("plugins", Operator, Operator);
+const KNOWLEDGE: Rule = rule("knowledge", Viewer, Admin);
+const DOCUMENTS: Rule = rule("documents", Viewer, Member);
 
 /// Under each mount, for whoever has a good key that may do this.
 fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
@@ -124,6 +133,8 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
                 .route("/api_keys/{id}/calls", get(api_key_history::calls))
                 .route("/api_keys/{id}/usage", get(api_key_history::usage)),
         ),
+        (KNOWLEDGE, knowledge_routes()),
+        (KNOWLEDGE, knowledge_base_routes()),
         (rule("webhooks", Admin, Admin), webhook_routes()),
         (
             rule("audit_logs", Admin, Admin).paid(Feature::AuditLogs),
@@ -168,6 +179,51 @@ fn resource_routes() -> Vec<(Rule, Router<Arc<App>>)> {
         (rule("analytics", Viewer, Viewer), routes().route("/analytics/dashboard", get(analytics::get))),
         (PLUGINS, plugin_routes()),
     ]
+}
+
+/// Under each mount.
+fn knowledge_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/knowledge", get(knowledge::list).post(knowledge::create))
+        .route("/knowledge/{kb_id}", get(knowledge::get).put(knowledge::update).delete(knowledge::remove))
+}
+
+/// The same by Seclai's name, under each mount and at the root.
+fn knowledge_base_routes() -> Router<Arc<App>> {
+    Router::new().route("/knowledge-bases", get(knowledge::list).post(knowledge::create)).route(
+        "/knowledge-bases/{kb_id}",
+        get(knowledge::get).put(knowledge::update).delete(knowledge::remove),
+    )
+}
+
+/// Under each mount, with bodies as large as many documents may be.
+fn document_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/knowledge/{kb_id}/documents", get(documents::list_in).post(documents::upload_into))
+        .route("/knowledge/{kb_id}/documents/{id}", get(documents::get_in).delete(documents::remove_in))
+        .route("/knowledge/{kb_id}/documents/{id}/reindex", post(documents::reindex_in))
+        .route("/knowledge/{kb_id}/documents/{id}/events", get(document_events::follow))
+        .route("/documents", get(documents::list).post(documents::upload))
+        .route("/documents/upload", post(documents::quick_upload))
+        .route("/documents/{id}", get(documents::get).delete(documents::remove))
+        .route("/documents/{id}/content", get(documents::content))
+        .route("/documents/{id}/reindex", post(documents::reindex))
+}
+
+/// The same by Seclai's names, under each mount and at the root.
+fn knowledge_base_document_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/knowledge-bases/{kb_id}/documents", get(documents::list_in).post(documents::upload_into))
+        .route("/knowledge-bases/{kb_id}/documents/{id}", get(documents::get_in).delete(documents::remove_in))
+        .route("/knowledge-bases/{kb_id}/documents/{id}/reindex", post(documents::reindex_in))
+        .route("/knowledge-bases/{kb_id}/documents/{id}/events", get(document_events::follow))
+}
+
+/// Documents by Seclai's name, under each mount and at the root.
+fn source_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/sources", get(documents::list).post(documents::upload))
+        .route("/sources/{id}", get(sources::get).delete(sources::remove))
 }
 
 /// Under each mount, for administrators.

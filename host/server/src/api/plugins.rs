@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hardpoint_domain::event::Target;
@@ -15,11 +15,12 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::followed_log;
+use super::form::Form;
 use super::paging::Paging;
 use crate::caller::{Caller, Operator};
 use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
-use crate::extract::{self, BodyLimit, JsonBytes, Path, Query};
+use crate::extract::{self, JsonBytes, Path, Query};
 use crate::service::audit;
 use crate::service::events::{self, Author};
 use crate::service::plugins::Desk;
@@ -348,24 +349,16 @@ struct UploadForm {
 
 /// The component, however it came, and its file's name.
 async fn uploaded(request: Request) -> Result<(Bytes, Option<String>), ApiError> {
-    let limit = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
     match extract::media_type(request.headers()).as_deref() {
         Some("application/wasm" | "application/octet-stream") => Ok((extract::read(request).await?, None)),
         Some("multipart/form-data") => {
-            let request =
-                request.map(|body| axum::body::Body::new(http_body_util::Limited::new(body, limit)));
-            let broken = |error: axum::extract::multipart::MultipartError| match error.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(limit),
-                _ => ApiError::bad_request("The form could not be read to its end."),
-            };
-            let mut form = Multipart::from_request(request, &())
-                .await
-                .map_err(|_| ApiError::bad_request("The form has no boundary."))?;
-            while let Some(field) = form.next_field().await.map_err(broken)? {
-                if field.name() == Some("file") {
-                    let name = field.file_name().map(str::to_owned);
-                    return Ok((field.bytes().await.map_err(broken)?, name));
+            let mut form = Form::of(request).await?;
+            while let Some(part) = form.next().await? {
+                if part.name() == "file" {
+                    let name = part.file_name().map(str::to_owned);
+                    return Ok((part.bytes().await?, name));
                 }
+                part.skip().await?;
             }
             Err(ApiError::bad_field("file", "required", "The form has no field 'file'."))
         }

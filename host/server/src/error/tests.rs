@@ -50,6 +50,10 @@ fn the_documented_bodies() {
             r#"{"error":"insufficient_balance","message":"There is not enough credit.","balance":3}"#
         );
     }
+    assert!(
+        body(&ApiError::unauthenticated(), Shape::Flat)
+            .starts_with(r#"{"error":"invalid_api_key","message":"#)
+    );
     insta::assert_snapshot!(body(&ApiError::unauthenticated(), Shape::OpenAi), @r#"{"error":{"type":"authentication_error","message":"A valid API key is required: send `Authorization: Bearer <key>` or `X-API-Key: <key>`.","code":"invalid_api_key","param":null}}"#);
 }
 

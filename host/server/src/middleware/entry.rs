@@ -16,18 +16,19 @@ use futures_util::FutureExt;
 use hardpoint_domain::access::{Rule, Verb};
 use hardpoint_domain::id;
 use hardpoint_domain::quota::Meter;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use tracing::Instrument;
 
 use crate::call::{CallGuard, CallNote, Facts, RecordedBody};
 use crate::caller::Caller;
-use crate::config::ServerConfig;
+use crate::config::Config;
 use crate::error::{ApiError, Shape};
 use crate::extract::BodyLimit;
 use crate::middleware::idempotency::{self, Answering};
 use crate::middleware::{credential, rate_headers};
 use crate::service::idempotency::Begun;
+use crate::service::knowledge::upload::MOST_FILES;
 use crate::service::limits::{Pass, Refused};
 use crate::state::App;
 
@@ -56,6 +57,8 @@ pub enum Bodies {
     Json,
     /// Files.
     Uploads,
+    /// Documents, several at once.
+    Documents,
     /// Notices of somebody who has no key, and signs them.
     Notices,
 }
@@ -63,14 +66,31 @@ pub enum Bodies {
 /// The largest notice, in bytes: it is hashed before anybody knows whose it is.
 const LARGEST_NOTICE: usize = 1 << 20;
 
+/// What a form says of each file beside its bytes, at most, in bytes.
+const LONGEST_HEAD: usize = 64 << 10;
+
 impl Bodies {
     /// The largest body, in bytes.
-    fn limit(self, server: &ServerConfig) -> usize {
+    fn limit(self, config: &Config) -> usize {
         match self {
-            Self::Json => server.max_json_body.in_memory(),
-            Self::Uploads => server.max_upload.in_memory(),
-            Self::Notices => server.max_json_body.in_memory().min(LARGEST_NOTICE),
+            Self::Json => config.server.max_json_body.in_memory(),
+            Self::Uploads => config.server.max_upload.in_memory(),
+            Self::Documents => Self::document(config).saturating_mul(MOST_FILES),
+            Self::Notices => config.server.max_json_body.in_memory().min(LARGEST_NOTICE),
         }
+    }
+
+    /// The largest body that is read as a whole before anything is done with it, in bytes.
+    pub(super) fn whole(self, config: &Config) -> usize {
+        match self {
+            Self::Documents => Self::document(config),
+            other => other.limit(config),
+        }
+    }
+
+    /// A form with one document.
+    fn document(config: &Config) -> usize {
+        config.knowledge.max_document.in_memory().saturating_add(LONGEST_HEAD)
     }
 }
 
@@ -203,7 +223,7 @@ async fn admit(
     }
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let limit = entry.bodies.limit(&entry.app.latest.load().config.server);
+    let limit = entry.bodies.limit(&entry.app.latest.load().config);
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(ApiError::too_large(limit).into());
     }
@@ -222,6 +242,14 @@ async fn count(entry: &Entry, caller: &Caller, method: &Method) -> Result<Pass, 
     match entry.app.limits.admit(&entry.app, &caller.organization_id, &caller.quota, meter).await {
         Err(refused) if refused.error.is_storage_full() && matches!(*method, Method::GET | Method::HEAD) => {
             Ok(Pass::default())
+        }
+        Err(Refused { error, standing }) if error.status() == StatusCode::TOO_MANY_REQUESTS => {
+            // FAQSure's members, in its endpoints' flat shape: the limits that the key was made with.
+            let own = &caller.own_rates;
+            let error = error
+                .with_member("limit_per_minute", own.requests_per_minute)
+                .with_member("limit_per_hour", own.requests_per_hour);
+            Err(Refused { error, standing })
         }
         counted => counted,
     }

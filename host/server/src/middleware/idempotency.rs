@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::extract::{BodyLimit, media_type, read_body};
+use crate::extract::{media_type, read_body};
 use crate::middleware::entry::{Access, Entry};
 use crate::router::MOUNTS;
 use crate::service::idempotency::{self, Begun, HEADER, Held, Kept, LONGEST, Named};
@@ -54,7 +54,7 @@ pub(super) fn applies(entry: &Entry, request: &Request) -> bool {
 pub(super) async fn begin(entry: &Entry, request: &mut Request) -> Result<Begun, ApiError> {
     let name = name_of(request.headers())?;
     let caller = request.extensions().get::<Caller>().cloned().ok_or_else(ApiError::unauthenticated)?;
-    let limit = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
+    let limit = entry.bodies.whole(&entry.app.latest.load().config);
     let (parts, body) = std::mem::take(request).into_parts();
     let body = read_body(body, limit).await?;
     let fingerprint = fingerprint(&parts, &body);

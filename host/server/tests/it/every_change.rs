@@ -8,6 +8,7 @@ use hardpoint_store::event_search::{self, Search};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 
+use crate::documents::form;
 use crate::hostile::add_destination;
 use crate::support::{TestApp, echo};
 
@@ -189,6 +190,34 @@ async fn destinations(scene: &mut Scene) {
     scene.does("DELETE /siem/destinations/{id}", one, None).await;
 }
 
+async fn knowledge(scene: &mut Scene) {
+    for all in ["/knowledge", "/knowledge-bases"] {
+        let made = scene.does(&format!("POST {all}"), all, Some(json!({ "name": "One" }))).await;
+        let one = format!("{all}/{}", id(&made));
+        let named = Some(json!({ "name": "Two" }));
+        scene.does(&format!("PUT {all}/{{kb_id}}"), &one, named).await;
+        let files = format!("{all}/{{kb_id}}/documents");
+        let file = ("file", Some("a.txt"), all.as_bytes());
+        let sent = form(&scene.app, scene.app.key(), &format!("/api/v1{one}/documents"), &[file]);
+        let file = format!("{one}/documents/{}", id(&scene.sends(&format!("POST {files}"), sent).await));
+        scene.does(&format!("POST {files}/{{id}}/reindex"), &format!("{file}/reindex"), None).await;
+        scene.does(&format!("DELETE {files}/{{id}}"), &file, None).await;
+        scene.does(&format!("DELETE {all}/{{kb_id}}"), &one, None).await;
+    }
+    // The first makes the default knowledge base as well.
+    for all in ["/documents/upload", "/documents", "/sources"] {
+        let file = ("file", Some("a.txt"), all.as_bytes());
+        let sent = form(&scene.app, scene.app.key(), &format!("/api/v1{all}"), &[file]);
+        let made = scene.sends(&format!("POST {all}"), sent).await;
+        let one = format!("{}/{}", all.trim_end_matches("/upload"), id(&made));
+        if all == "/documents" {
+            scene.does("POST /documents/{id}/reindex", &format!("{one}/reindex"), None).await;
+        }
+        let path = format!("DELETE {}/{{id}}", all.trim_end_matches("/upload"));
+        scene.does(&path, &one, None).await;
+    }
+}
+
 /// `METHOD /path` of what is described and is no `GET`.
 async fn described(app: &TestApp) -> BTreeSet<String> {
     let document = app.get("/api/v1/openapi.json").await.expect(200);
@@ -210,6 +239,7 @@ async fn every_change_leaves_an_event() {
     plugins(&mut scene).await;
     webhooks(&mut scene).await;
     destinations(&mut scene).await;
+    knowledge(&mut scene).await;
     let told = scene.done.into_iter().chain(WITHOUT.iter().map(|(operation, _)| (*operation).to_owned()));
     assert_eq!(told.collect::<BTreeSet<_>>(), described(&scene.app).await);
 }

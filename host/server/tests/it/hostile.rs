@@ -6,6 +6,7 @@ use hardpoint_store::destinations::{self, Destination, State};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use crate::documents::form;
 use crate::support::{Answer, Tenant, TestApp, fixture};
 
 /// Texts that mean something elsewhere.
@@ -122,6 +123,8 @@ struct Scene {
     user: String,
     workspace: String,
     endpoint: String,
+    base: String,
+    file: String,
 }
 
 impl Scene {
@@ -137,7 +140,8 @@ impl Scene {
         let spare = app.post_as(&caller.key, "/api/v1/api_keys", &json!({})).await.expect(201);
         let key = spare["id"].as_str().unwrap().to_owned();
         add_destination(&app, &caller, "dst_1").await;
-        Self { app, document, caller, key, user, workspace, endpoint }
+        let (base, file) = known(&app, &caller).await;
+        Self { app, document, caller, key, user, workspace, endpoint, base, file }
     }
 
     /// What stands in a path's place of an operation, so that the operation is about something that is there.
@@ -145,7 +149,9 @@ impl Scene {
         let found = match (name, path) {
             ("org_id" | "org", _) => &self.caller.organization,
             ("user_id", _) => &self.user,
+            ("kb_id", _) => &self.base,
             ("id", path) if path.contains("/api_keys/") => &self.key,
+            ("id", path) if path.contains("/documents/") || path.contains("/sources/") => &self.file,
             ("id", path) if path.contains("/users/") => &self.user,
             ("id", path) if path.contains("/workspaces/") => &self.workspace,
             ("id", path) if path.contains("/webhook_endpoints/") => &self.endpoint,
@@ -218,6 +224,16 @@ pub async fn add_destination(app: &TestApp, tenant: &Tenant, id: &str) {
         .store
         .write(Lane::Request, |tx| Box::pin(async move { destinations::insert(tx, &new).await }));
     write.await.unwrap();
+}
+
+/// A knowledge base of a tenant and a document in it.
+async fn known(app: &TestApp, tenant: &Tenant) -> (String, String) {
+    let base = app.post_as(&tenant.key, "/api/v1/knowledge", &json!({"name": "Handbook"})).await.expect(201);
+    let base = base["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/knowledge/{base}/documents");
+    let file = ("file", Some("a.txt"), b"Whales sing.".as_slice());
+    let made = app.send(form(app, &tenant.key, &path, &[file])).await.expect(201);
+    (base, made["id"].as_str().unwrap().to_owned())
 }
 
 /// A user and a workspace of a tenant.
@@ -425,6 +441,7 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
     let (endpoint, delivery, request) = told(&scene.app, &theirs).await;
     let destination = "dst_2".to_owned();
     add_destination(&scene.app, &theirs, &destination).await;
+    let (base, file) = known(&scene.app, &theirs).await;
     let mut count = 0;
     for operation in Operation::all(&scene.document) {
         let path = operation.path.strip_prefix("/api/v1").unwrap();
@@ -436,7 +453,11 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
             let (their_id, prefix) = match (place, path) {
                 ("org_id", _) => (&theirs.organization, "org"),
                 ("user_id", _) => (&user, "user"),
+                ("kb_id", _) => (&base, "kb"),
                 ("id", path) if path.starts_with("/api_keys/") => (&theirs.key_id, "key"),
+                ("id", path) if path.contains("/documents/") || path.starts_with("/sources/") => {
+                    (&file, "doc")
+                }
                 ("id", path) if path.starts_with("/users/") => (&user, "user"),
                 ("id", path) if path.contains("/workspaces/") => (&workspace, "ws"),
                 ("id", path) if path.starts_with("/webhook_endpoints/") => (&endpoint, "whe"),
@@ -445,7 +466,8 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
                 ("id", path) if path.contains("/destinations/") => (&destination, "dst"),
                 _ => panic!("say here whose {{{place}}} is in {path}, and what is another tenant's"),
             };
-            let never = format!("{prefix}_{}", "0".repeat(32));
+            let mark = if matches!(prefix, "kb" | "doc") { '-' } else { '_' };
+            let never = format!("{prefix}{mark}{}", "0".repeat(32));
             let mut told = Vec::new();
             for id in [their_id, &never] {
                 let path = operation.at(|name| match name == place {
@@ -466,6 +488,7 @@ async fn what_is_another_tenants_is_as_if_it_never_was() {
     for path in [
         format!("/api/v1/api_keys/{}", theirs.key_id),
         format!("/api/v1/users/{user}"),
+        format!("/api/v1/knowledge/{base}/documents/{file}"),
         format!("/api/v1/siem/destinations/{destination}"),
         format!("/api/v1/orgs/{}/workspaces/{workspace}", theirs.organization),
         format!("/api/v1/webhook_endpoints/{endpoint}/deliveries/{delivery}"),

@@ -115,7 +115,7 @@ async fn publish(app: &App, claim: &Claim, ingested: runtime::Ingested) -> Resul
                 }
                 let document = documents::get(tx, &claim.organization_id, &claim.document_id).await?;
                 let Some(document) = document else { return Ok(()) };
-                let event = told::of_document(&document, "document.indexed", &Author::system(), (now, &*rng));
+                let event = told::of_document(&Author::system(), &document, "document.indexed", now, &*rng);
                 tx.append(&event, &[]).await
             })
         })
@@ -168,7 +168,7 @@ pub(super) async fn fail(app: &App, claim: &Claim, reason: &str, next: Next) -> 
                 }
                 let document = documents::get(tx, &claim.organization_id, &claim.document_id).await?;
                 let Some(document) = document else { return Ok(()) };
-                let event = told::of_document(&document, "document.failed", &Author::system(), (now, &*rng));
+                let event = told::of_document(&Author::system(), &document, "document.failed", now, &*rng);
                 tx.append(&event, &[]).await
             })
         })
