@@ -26,6 +26,7 @@ mod hosts;
 mod hosts_money;
 mod hot_reload;
 mod idempotency;
+mod knowledge;
 mod lifecycle;
 mod limits;
 mod login;

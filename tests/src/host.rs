@@ -232,6 +232,8 @@ impl Running {
         if !key.is_empty() {
             command.env("HARDPOINT_BOOTSTRAP_KEY", key);
         }
+        // Whether there is a model file is the machine's matter, and most tests need none.
+        command.env("HARDPOINT__KNOWLEDGE__EMBED", "false");
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {

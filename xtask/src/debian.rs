@@ -1,11 +1,13 @@
 //! What is installed from Debian's packages when it is missing.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::run;
+use crate::{places, run};
 
 /// Installs packages. Says in the error how a person would do it.
 pub(crate) fn install(packages: &[&str], what_for: &str) -> Result<()> {
@@ -31,6 +33,31 @@ pub(crate) fn install(packages: &[&str], what_for: &str) -> Result<()> {
 /// [`install`], as the toolchains for plugins ask for it.
 pub(crate) fn install_for(packages: &[&str], what_for: &str) -> Result<(), String> {
     install(packages, what_for).map_err(|error| format!("{error:#}"))
+}
+
+/// A file of a package that need not be installed: systems leave documents out. Kept in the cache.
+pub(crate) fn file_of(package: &str, path: &str) -> Result<PathBuf> {
+    let folder = places::cache()?.join("debian").join(package);
+    let file = folder.join(path);
+    if file.exists() {
+        return Ok(file);
+    }
+    let fetched = folder.join("fetched");
+    fs::create_dir_all(&fetched)?;
+    let what_for = format!("a test needs {path} of Debian's package {package}");
+    ensure!(run::on_path("apt-get"), "{what_for}, and there is no apt-get here");
+    let mut download = Command::new("apt-get");
+    download.args(["download", "-qq", package]).current_dir(&fetched).stdin(Stdio::null());
+    if run::quietly(&mut download).is_err() {
+        let _ = run::quietly(&mut apt_get(&["update", "-qq"]));
+        run::show_and_run(&mut download).context(what_for.clone())?;
+    }
+    for entry in fs::read_dir(&fetched)? {
+        run::quietly(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(&folder))?;
+    }
+    fs::remove_dir_all(&fetched)?;
+    ensure!(file.exists(), "{what_for}, and it is not there");
+    Ok(file)
 }
 
 fn apt_get(words: &[&str]) -> Command {

@@ -189,11 +189,17 @@ fn blackbox(needs: &mut Needs) -> Result<()> {
     if !run::on_path("curl") {
         debian::install(&["curl", "ca-certificates"], "testing the lines of the README")?;
     }
+    if !run::on_path("pdftotext") {
+        debian::install(&["poppler-utils"], "comparing what is cited of a PDF")?;
+    }
+    model::prepare()?;
+    let manual = debian::file_of("libtasn1-doc", "usr/share/doc/libtasn1-doc/libtasn1.pdf")?;
     let host = host()?;
     let mut test = run::cargo(&["test", "--workspace", "--locked", "--test", "blackbox"]);
     test.env("HARDPOINT_BIN", host).env(VARIABLE, database);
     test.env("HARDPOINT_PYTHON", python).env("HARDPOINT_JAVASCRIPT", javascript);
     test.env("HARDPOINT_SCHEMATHESIS", schemathesis).env("HARDPOINT_EXAMPLES", needs.examples.to_string());
+    test.env("HARDPOINT_PDF", manual);
     run::show_and_run(with_guests(&mut test))
 }
 

@@ -12,7 +12,11 @@ use hardpoint_domain::feature::Feature;
 use http::{Method, StatusCode};
 
 use crate::api::{
-    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat, completions, configs, diagnostics, docs, document_events, documents, embeddings, events, health, knowledge, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins, retention, search, siem, siem_dead_letters, sources, tiers, tools, usage, users, webhook_deliveries, webhook_endpoints, workspace_members, workspaces,
+    admin_auth, analytics, api_key_history, api_keys, audit_integrity, audit_logs, billing, chat,
+    completions, configs, diagnostics, docs, document_events, documents, embeddings, events, health,
+    knowledge, limits, me, models, org, payments, plugin_bindings, plugin_reach, plugin_switches, plugins,
+    retention, search, siem, siem_dead_letters, sources, tiers, tools, usage, users, webhook_deliveries,
+    webhook_endpoints, workspace_members, workspaces,
 };
 use crate::error::ApiError;
 use crate::middleware::entry::{Access, Bodies, Entry, entry};

@@ -208,13 +208,16 @@ impl Stream for Pieces {
 }
 
 fn broken(error: MultipartError) -> ApiError {
-    let first: &(dyn Error + 'static) = &error;
-    let mut cause = std::iter::successors(Some(first), |error| error.source());
-    match cause.find_map(|error| error.downcast_ref::<Unread>()) {
+    match causes(&error).find_map(|error| error.downcast_ref::<Unread>()) {
         Some(Unread::TooLarge(limit)) => ApiError::too_large(*limit),
         _ if is_stalled(&error) => ApiError::request_timeout(),
         _ => ApiError::bad_request("The form could not be read to its end."),
     }
+}
+
+/// An error, and what is behind it.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (**error).source())
 }
 
 #[cfg(test)]
