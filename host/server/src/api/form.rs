@@ -208,16 +208,21 @@ impl Stream for Pieces {
 }
 
 fn broken(error: MultipartError) -> ApiError {
-    match causes(&error).find_map(|error| error.downcast_ref::<Unread>()) {
+    match unread(&error) {
         Some(Unread::TooLarge(limit)) => ApiError::too_large(*limit),
         _ if is_stalled(&error) => ApiError::request_timeout(),
         _ => ApiError::bad_request("The form could not be read to its end."),
     }
 }
 
-/// An error, and what is behind it.
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (**error).source())
+/// Why the form was not read on, where that is behind an error.
+fn unread<'e>(mut error: &'e (dyn Error + 'static)) -> Option<&'e Unread> {
+    loop {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        error = error.source()?;
+    }
 }
 
 #[cfg(test)]
