@@ -44,8 +44,9 @@ pub(crate) fn build(fixtures: bool, way: Option<Way>) -> Result<()> {
 
 /// Plugins with `std` are built apart: cargo turns a feature on for all that it builds at once, and what they turn on
 /// in a crate that others share would bring `std` into those.
-const WITHOUT_STD: [&str; 5] = ["--workspace", "--exclude", "hybrid", "--exclude", "reading"];
-const WITH_STD: [&str; 2] = ["--package", "hybrid"];
+const WITHOUT_STD: [&str; 7] =
+    ["--workspace", "--exclude", "hybrid", "--exclude", "qdrant", "--exclude", "reading"];
+const WITH_STD: [&str; 4] = ["--package", "hybrid", "--package", "qdrant"];
 
 /// Builds the workspace in `folder`, as many times as it takes, and packs each member that has a `plugin.toml` to
 /// `target/<into>/<id>.wasm`.
