@@ -11,6 +11,7 @@ pub mod openai;
 pub mod otlp;
 pub mod pagerduty;
 pub mod plain;
+pub mod qdrant;
 pub mod script;
 pub mod server;
 pub mod sink;

@@ -9,6 +9,7 @@ mod hostile_tools;
 mod limits;
 mod loading;
 mod powers;
+mod qdrant;
 mod retrievers;
 mod support;
 mod swap;
