@@ -1,6 +1,5 @@
 //! The default retriever: nine formats, passages, and both searches of the host's index made one.
 
-mod ingest;
 mod search;
 mod settings;
 
@@ -16,7 +15,7 @@ impl Retriever for Hybrid {
     type Settings = Settings;
 
     fn ingest(document: &dyn Document, into: &dyn Sink, settings: Settings) -> Result<(), Failure> {
-        ingest::ingest(document, into, &settings)
+        reading::ingest(document, into, settings.sizes())
     }
 
     fn search(request: SearchRequest, settings: Settings) -> Result<Vec<Hit>, Failure> {

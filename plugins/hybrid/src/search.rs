@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hardpoint_sdk::Failure;
-use hardpoint_sdk::embed::{self, Purpose};
+use hardpoint_sdk::embed;
 use hardpoint_sdk::fusion::{Fused, List, fuse};
 use hardpoint_sdk::index::{self, Ranked};
 use hardpoint_sdk::retriever::{Hit, SearchRequest};
@@ -15,7 +15,7 @@ pub(crate) fn search(request: &SearchRequest, settings: &Settings) -> Result<Vec
         return Ok(Vec::new());
     }
     let candidates = settings.candidates.max(request.top);
-    let Some(question) = vector(&request.query)? else {
+    let Some(question) = embed::question(&request.query)? else {
         let found = index::full_text(&request.query, &request.filter, request.top)?;
         return Ok(found.into_iter().map(Hit::from).collect());
     };
@@ -35,18 +35,6 @@ pub(crate) fn search(request: &SearchRequest, settings: &Settings) -> Result<Vec
     let mut fused = fuse(&lists, settings.method());
     fused.truncate(request.top as usize);
     with_cosines(fused, &near, &question)
-}
-
-/// The question as a vector; none where there is no embedder, or none for this plugin.
-fn vector(query: &str) -> Result<Option<Vec<f32>>, Failure> {
-    match embed::vectors(&[query.to_string()], Purpose::Query) {
-        Ok(vectors) => match vectors.into_iter().next().filter(|vector| !vector.is_empty()) {
-            Some(vector) => Ok(Some(vector)),
-            None => Err(Failure::protocol("the embedder gave no vector")),
-        },
-        Err(embed::Error::NotLoaded | embed::Error::Denied(_)) => Ok(None),
-        Err(embed::Error::Unavailable(reason)) => Err(Failure::upstream(reason)),
-    }
 }
 
 fn by_cosine(ranked: Ranked) -> Hit {

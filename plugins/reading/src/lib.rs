@@ -1,7 +1,8 @@
 //! Documents of nine formats as pages of plain text, and pages as passages to search.
 //!
 //! [`read`] takes the bytes of a document, from a [`Source`], and hands its pages to a [`Receiver`] one by one;
-//! [`chunks`] makes passages of them. Nothing here knows of a host, so all of it runs and is tested natively.
+//! [`chunks`] makes passages of them; [`ingest`] does both for a retriever. Nothing but that knows of a host, so all of it
+//! runs and is tested natively.
 //!
 //! Files come from strangers. What one costs is in proportion to its size: what is packed into it is unpacked up
 //! to a limit, nesting is followed up to a depth, and what is drawn again and again is read only so often. Where
@@ -13,6 +14,7 @@ mod csv;
 mod decode;
 mod docx;
 mod html;
+mod ingest;
 mod json;
 mod kind;
 mod markdown;
@@ -25,6 +27,7 @@ mod unreadable;
 mod xlsx;
 mod xml;
 
+pub use ingest::ingest;
 pub use kind::Kind;
 pub use pages::{Heading, Page, Receiver};
 pub use unreadable::{Error, Stopped, Unreadable};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::shared::hardpoint::plugin::http as wit;
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, TransportFailure};
 use crate::request::Request;
 pub use wit::{Error, Response};
 
@@ -27,6 +27,13 @@ pub fn send(request: Request) -> Result<Response, Error> {
     return wit::send(&request);
     #[cfg(not(target_arch = "wasm32"))]
     return crate::testing::double::send(request);
+}
+
+/// As for a [`TransportFailure`].
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::from(TransportFailure { exchange: 0, kind: error.kind, message: error.message })
+    }
 }
 
 impl Response {

@@ -1,34 +1,37 @@
-//! A document into pages and passages.
+//! A document of the host's into pages and passages: what retrievers have in common. Nothing else here knows of a
+//! host.
 
 use std::cell::RefCell;
 
 use hardpoint_sdk::Failure;
 use hardpoint_sdk::retriever::{self, Document, DocumentError, Sink};
-use reading::chunks::{Chunk, Chunker};
-use reading::{Error, Receiver, Source, Stopped};
-use serde_json::json;
+use hardpoint_sdk::serde_json::json;
 
-use crate::settings::Settings;
+use crate::chunks::{Chunk, Chunker, Sizes};
+use crate::{Error, Page, Receiver, Source, Stopped, read};
 
 /// What is read at once: parsers ask for a few bytes here and there.
 const PIECE: u32 = 256 << 10;
 /// Passages that are handed over at once.
 const BATCH: usize = 64;
 
-/// Reads a document: pages go out as they are read, passages in batches behind them.
-pub(crate) fn ingest(document: &dyn Document, into: &dyn Sink, settings: &Settings) -> Result<(), Failure> {
+/// Reads a document: pages go out as they are read, passages in batches of at most 64 behind them.
+///
+/// # Errors
+/// `invalid-request` if it cannot be read, and why; what the document or the sink failed with.
+pub fn ingest(document: &dyn Document, into: &dyn Sink, sizes: Sizes) -> Result<(), Failure> {
     let filename = document.filename();
     let media_type = document.media_type();
     let source =
         Bytes { document, size: document.size(), piece: RefCell::default(), failure: RefCell::default() };
     let mut passages = Passages {
         into,
-        chunker: Chunker::new(settings.sizes()),
+        chunker: Chunker::new(sizes),
         title: stem(&filename),
         batch: Vec::new(),
         failure: None,
     };
-    match reading::read(&source, &filename, media_type.as_deref(), &mut passages) {
+    match read(&source, &filename, media_type.as_deref(), &mut passages) {
         Ok(_) => Ok(passages.finish()?),
         Err(Error::Unreadable(reason)) => Err(Failure::invalid_request(reason.to_string())),
         Err(Error::Stopped) => {
@@ -100,7 +103,7 @@ impl Passages<'_> {
     }
 
     fn finish(mut self) -> Result<(), DocumentError> {
-        let chunker = std::mem::replace(&mut self.chunker, Chunker::new(reading::chunks::Sizes::default()));
+        let chunker = std::mem::replace(&mut self.chunker, Chunker::new(Sizes::default()));
         self.add(chunker.finish())?;
         if self.batch.is_empty() { Ok(()) } else { self.into.chunks(&self.batch) }
     }
@@ -120,7 +123,7 @@ impl Receiver for Passages<'_> {
         self.kept(result)
     }
 
-    fn page(&mut self, page: reading::Page) -> Result<(), Stopped> {
+    fn page(&mut self, page: Page) -> Result<(), Stopped> {
         let chunks = self.chunker.page(&page);
         let told = retriever::Page { number: page.number, title: page.title, text: page.text };
         let result = self.into.page(&told).and_then(|()| self.add(chunks));
