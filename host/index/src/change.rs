@@ -12,7 +12,8 @@ pub struct Passage {
     pub chunk: Uuid,
     /// The document that it is of.
     pub document: Uuid,
-    /// What is searched: title and headings in front, then the passage.
+    /// What is searched: title and headings in front, a blank line, then the passage. Words before the first blank line
+    /// count twice, unless that is a long paragraph.
     pub text: String,
     /// What filters may ask to be equal.
     pub metadata: Map<String, Value>,

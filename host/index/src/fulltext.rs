@@ -10,6 +10,7 @@ mod analysis;
 mod question;
 mod schema;
 mod sealed;
+mod stop_words;
 #[cfg(test)]
 mod tests;
 
@@ -163,13 +164,14 @@ impl FullText {
         Ok(found.collect())
     }
 
-    /// The most that a passage could score with this question: of each of its words the inverse document frequency
-    /// times k1 + 1, by BM25's bound. 0 where it has no word.
+    /// The most that any passage could score with this question: of each of its words, grammar left out, the inverse
+    /// document frequency times k1 + 1, summed. A score is a share of it on a scale that questions have in common.
     ///
     /// # Errors
     /// If files cannot be read.
     pub fn attainable(&self, question: &str) -> Result<f32, IndexError> {
-        Ok(question::attainable(&self.opened().reader.searcher(), &self.fields, question)?)
+        let searcher = self.opened().reader.searcher();
+        Ok(question::attainable(&self.fields, question, &searcher)?)
     }
 
     /// The chunks that the filter lets through: what a search of vectors may see. None where that is all.

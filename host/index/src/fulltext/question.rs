@@ -4,23 +4,20 @@
 use std::collections::HashMap;
 
 use frostem::{Algorithm, Stemmer};
-use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery};
+use tantivy::Term;
+use tantivy::query::{
+    Bm25StatisticsProvider, Bm25Weight, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, TermQuery,
+    TermSetQuery,
+};
 use tantivy::schema::IndexRecordOption;
-use tantivy::{Searcher, Term};
 
 use super::analysis;
 use super::schema::Fields;
+use super::stop_words::is_stop_word;
 use crate::change::Filter;
 
 /// Different terms that a question is looked for by; a pasted page costs no more than that.
 const MOST_TERMS: usize = 64;
-
-/// Lucene's list for English. These words are indexed, and left out of questions that have others.
-const STOP_WORDS: [&str; 33] = [
-    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no",
-    "not", "of", "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to",
-    "was", "will", "with",
-];
 
 /// Any of the question's words, in passages that the filter lets through. None where there is no word, or where
 /// no document is left.
@@ -49,24 +46,6 @@ pub(super) fn query(fields: &Fields, question: &str, filter: &Filter) -> Option<
     Some(Box::new(BooleanQuery::new(parts)))
 }
 
-/// BM25's k1, as tantivy has it.
-const K1: f32 = 1.2;
-
-/// The bound of what [`query`] scores a passage by, with the statistics that it is scored by.
-pub(super) fn attainable(searcher: &Searcher, fields: &Fields, question: &str) -> tantivy::Result<f32> {
-    let passages: u64 = searcher.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum();
-    let mut bound = 0.0;
-    for (term, times) in terms(question) {
-        // A word that no passage has counts as one that a single passage has: in a small collection it would outweigh
-        // all that is there.
-        let with_it = searcher.doc_freq(&Term::from_field_text(fields.text, &term))?.max(1);
-        let without = passages.saturating_sub(with_it) as f32;
-        let rarity = (1.0 + (without + 0.5) / (with_it as f32 + 0.5)).ln();
-        bound += times as f32 * rarity * (K1 + 1.0);
-    }
-    Ok(bound)
-}
-
 /// Every passage that the filter lets through.
 pub(super) fn permitted(fields: &Fields, filter: &Filter) -> Box<dyn Query> {
     Box::new(BooleanQuery::new(conditions(fields, filter)))
@@ -87,15 +66,34 @@ fn conditions(fields: &Fields, filter: &Filter) -> Vec<(Occur, Box<dyn Query>)> 
     conditions.into_iter().map(|query| (Occur::Must, uncounted(query))).collect()
 }
 
+/// The most that any passage could score with a question: that of one that has little else than its words, each very
+/// often. A word that no passage has counts as one that a single passage has: in a small collection it would outweigh all
+/// that is there.
+pub(super) fn attainable(
+    fields: &Fields,
+    question: &str,
+    statistics: &dyn Bm25StatisticsProvider,
+) -> tantivy::Result<f32> {
+    let passages = statistics.total_num_docs()?;
+    let mut most = 0.0;
+    for (term, times) in terms(question) {
+        let with_it = statistics.doc_freq(&Term::from_field_text(fields.text, &term))?.max(1);
+        // How long passages are on the average does not matter in the limit.
+        let weight = Bm25Weight::for_one_term_without_explain(with_it, passages, 1.0);
+        most += times as f32 * weight.score(0, u32::MAX);
+    }
+    Ok(most)
+}
+
 /// The terms of a question and how often each is in it, in order of first appearance.
 fn terms(question: &str) -> Vec<(String, u32)> {
     let words = analysis::words(question);
-    let has_others = words.iter().any(|word| !STOP_WORDS.contains(&word.as_str()));
+    let has_others = words.iter().any(|word| !is_stop_word(word));
     let stemmer = Stemmer::new(Algorithm::English);
     let mut terms: Vec<(String, u32)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for word in words {
-        if has_others && STOP_WORDS.contains(&word.as_str()) {
+        if has_others && is_stop_word(&word) {
             continue;
         }
         let term = analysis::stemmed(&stemmer, word);
@@ -116,7 +114,7 @@ mod tests {
     #[test]
     fn words_that_are_looked_for() {
         let found = |question: &str| terms(question).into_iter().map(|(term, _)| term).collect::<Vec<_>>();
-        assert_eq!(found("What is the lift of a wing?"), ["what", "lift", "wing"]);
+        assert_eq!(found("What is the lift of a wing?"), ["lift", "wing"]);
         assert_eq!(found("to be or not to be"), ["to", "be", "or", "not"]);
         assert_eq!(found("\"text:wing\" AND -(lift^2 OR"), ["text", "wing", "lift", "2"]);
         assert_eq!(terms("wing, wings and Wing"), [("wing".to_owned(), 3)]);

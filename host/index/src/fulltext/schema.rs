@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::change::Passage;
 
 /// The analyzer's name, in which its version is: an index of another is made anew.
-pub(super) const ANALYZER: &str = "hardpoint-1";
+pub(super) const ANALYZER: &str = "hardpoint-2";
 
 /// The fields of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,9 @@ impl Fields {
     pub(super) fn indexed(&self, passage: &Passage, columns: &[Field; 4]) -> TantivyDocument {
         let mut indexed = TantivyDocument::default();
         indexed.add_text(self.text, &passage.text);
+        if let Some(above) = above(&passage.text) {
+            indexed.add_text(self.text, above);
+        }
         indexed.add_bytes(self.document, passage.document.as_bytes());
         for (name, value) in &passage.metadata {
             indexed.add_bytes(self.metadata, &member_digest(name, value));
@@ -94,6 +97,16 @@ impl Ids {
         let [a, b, c, d] = self.0.each_ref().map(|column| column.first(row));
         Some((Uuid::from_u64_pair(a?, b?), Uuid::from_u64_pair(c?, d?)))
     }
+}
+
+/// The longest text that is taken for title and headings, in bytes.
+const LONGEST_ABOVE: usize = 400;
+
+/// What stands above a passage, up to the first blank line. Its words count twice, as one field of two with a weight of
+/// two (BM25F: Robertson, Zaragoza and Taylor, 2004): what is in a title says what the text is about.
+fn above(text: &str) -> Option<&str> {
+    let (above, below) = text.split_once("\n\n")?;
+    (above.len() <= LONGEST_ABOVE && !below.trim().is_empty()).then_some(above)
 }
 
 /// A member of the metadata in 16 bytes, however long it is. Equal members have equal bytes.
@@ -130,6 +143,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn title_and_headings_end_at_a_blank_line() {
+        assert_eq!(above("Wings\nLift\n\nIt rises.\n\nAnd falls."), Some("Wings\nLift"));
+        for text in ["", "Wings", "Wings\nIt rises.", "Wings\n\n \n"] {
+            assert_eq!(above(text), None, "{text:?}");
+        }
+        assert_eq!(above(&format!("{}\n\nb", "a".repeat(LONGEST_ABOVE + 1))), None, "that is a paragraph");
+    }
 
     #[test]
     fn members_are_equal_by_value() {

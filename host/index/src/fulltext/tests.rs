@@ -55,6 +55,38 @@ fn finds_by_words_and_best_first() {
 }
 
 #[test]
+fn a_title_counts_twice() {
+    let (_folder, index) = index();
+    let changes = [
+        passage(1, 10, "Engines\n\nA wing is mentioned here too.", json!({})),
+        passage(2, 20, "Wing\n\nEngines are mentioned here too.", json!({})),
+        passage(3, 30, "On nothing of the kind, and at a length that is about the same.", json!({})),
+    ];
+    index.apply(changes, 1).unwrap();
+    assert_eq!(found(&index, "wing", &open()), [20, 10]);
+    assert_eq!(found(&index, "engine", &open()), [10, 20]);
+}
+
+#[test]
+fn tells_the_most_that_a_question_can_reach() {
+    let (_folder, index) = index();
+    let often = "wing ".repeat(5_000);
+    let changes = [passage(1, 10, &often, json!({})), passage(2, 20, "A tail, and two pipes", json!({}))];
+    index.apply(changes, 1).unwrap();
+    let attainable = |question: &str| index.attainable(question).unwrap();
+    let best = |question: &str| index.search(question, &open(), 1).unwrap()[0].score;
+    // One of two passages has it: ln(1 + 1.5 / 1.5), times k1 + 1.
+    let one = 2.0_f32.ln() * 2.2;
+    assert!((attainable("wings") - one).abs() < 1e-4, "{}", attainable("wings"));
+    assert!((attainable("What is a wing, and which tail?") - 2.0 * one).abs() < 1e-4);
+    assert!((attainable("wing, wing") - 2.0 * one).abs() < 1e-4);
+    assert!(attainable("helicopter") > one, "what no passage has is rare");
+    assert_eq!(attainable("!?"), 0.0);
+    assert!(best("wing") < one && best("wing") > 0.99 * one);
+    assert!(best("tail") < one);
+}
+
+#[test]
 fn no_text_is_syntax() {
     let (_folder, index) = index();
     index.apply([passage(1, 10, "a wing AND a prayer", json!({}))], 1).unwrap();
