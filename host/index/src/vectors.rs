@@ -180,11 +180,26 @@ impl Vectors {
     pub fn cosines(&self, question: &[f32], chunks: &[Uuid]) -> Result<Vec<Option<f32>>, IndexError> {
         let question = self.question(question)?;
         let cosine = |chunk: &Uuid| {
-            let row = *self.rows.find(hash(*chunk), |row| self.chunk(*row) == *chunk)? as usize;
+            let row = self.row(*chunk)?;
             let block = &self.blocks[row / ROWS];
             Some(scan::cosine(block, &question, row % ROWS))
         };
         Ok(chunks.iter().map(cosine).collect())
+    }
+
+    /// The vector of each chunk, of length 1, as it was rounded; none where a chunk has no vector.
+    pub fn vectors(&self, chunks: &[Uuid]) -> Vec<Option<Vec<f32>>> {
+        let vector = |chunk: &Uuid| {
+            let row = self.row(*chunk)?;
+            let (block, row) = (&self.blocks[row / ROWS], row % ROWS);
+            let components = &block.components[row * self.pin.dimension..][..self.pin.dimension];
+            Some(components.iter().map(|component| f32::from(*component) * block.scales[row]).collect())
+        };
+        chunks.iter().map(vector).collect()
+    }
+
+    fn row(&self, chunk: Uuid) -> Option<usize> {
+        self.rows.find(hash(chunk), |row| self.chunk(*row) == chunk).map(|row| *row as usize)
     }
 
     fn question(&self, question: &[f32]) -> Result<Question, IndexError> {
@@ -213,9 +228,8 @@ impl Vectors {
     fn set(&mut self, chunk: Uuid, document: Uuid, vector: &Rounded) -> Result<(), IndexError> {
         self.fits(vector.components().len())?;
         let document = self.place(document)?;
-        let known = self.rows.find(hash(chunk), |row| self.chunk(*row) == chunk).copied();
-        match known {
-            Some(row) => self.blocks[row as usize / ROWS].replace(row as usize % ROWS, document, vector),
+        match self.row(chunk) {
+            Some(row) => self.blocks[row / ROWS].replace(row % ROWS, document, vector),
             None => self.push(chunk, document, vector)?,
         }
         Ok(())

@@ -47,6 +47,19 @@ fn filled(chunks: u64) -> Vectors {
 }
 
 #[test]
+fn gives_vectors_back_as_they_were_rounded() {
+    let vectors = filled(ROWS as u64 + 10);
+    let (there, last, gone) = (uuid(3), uuid(ROWS as u64 + 9), uuid(1_000_000));
+    let given = vectors.vectors(&[last, gone, there]);
+    assert_eq!(given[1], None);
+    for (vector, chunk) in [(&given[0], ROWS as u64 + 9), (&given[2], 3)] {
+        let given = vector.as_ref().unwrap();
+        assert!((given.iter().map(|part| part * part).sum::<f32>() - 1.0).abs() < 1e-5);
+        assert!(exact_cosine(given, &self::vector(chunk)) > 0.999);
+    }
+}
+
+#[test]
 fn the_nearest_are_those_of_an_exact_search() {
     let vectors = filled(3 * ROWS as u64 / 2);
     let question = vector(1_000_000);
