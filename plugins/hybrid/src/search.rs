@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hardpoint_sdk::Failure;
 use hardpoint_sdk::embed;
+use hardpoint_sdk::feedback;
 use hardpoint_sdk::fusion::{Fused, List, fuse};
 use hardpoint_sdk::index::{self, Ranked};
 use hardpoint_sdk::retriever::{Hit, SearchRequest};
@@ -28,13 +29,39 @@ pub(crate) fn search(request: &SearchRequest, settings: &Settings) -> Result<Vec
         Err(index::Error::Invalid(_)) => Vec::new(),
         found => found?,
     };
-    let lists = [
-        List { hits: &text, weight: settings.text_weight },
-        List { hits: &near, weight: 1.0 - settings.text_weight },
-    ];
-    let mut fused = fuse(&lists, settings.method());
+    let fused = both(&text, &near, settings);
+    let mut fused = again(fused, &text, &question, settings)?;
     fused.truncate(request.top as usize);
     with_cosines(fused, &near, &question)
+}
+
+fn both(text: &[Ranked], near: &[Ranked], settings: &Settings) -> Vec<Fused> {
+    let lists = [
+        List { hits: text, weight: settings.text_weight },
+        List { hits: near, weight: 1.0 - settings.text_weight },
+    ];
+    fuse(&lists, settings.method())
+}
+
+/// Fused once more, by what the question means beside what it found first.
+fn again(
+    hits: Vec<Fused>,
+    text: &[Ranked],
+    question: &[f32],
+    settings: &Settings,
+) -> Result<Vec<Fused>, Failure> {
+    let first: Vec<String> =
+        hits.iter().take(settings.feedback as usize).map(|hit| hit.chunk_id.clone()).collect();
+    if first.is_empty() {
+        return Ok(hits);
+    }
+    let found: Vec<Vec<f32>> = index::vectors(&first)?.into_iter().flatten().collect();
+    if found.is_empty() {
+        return Ok(hits);
+    }
+    let ids: Vec<String> = hits.iter().map(|hit| hit.chunk_id.clone()).collect();
+    let cosines = index::cosines(&feedback::moved(question, &found), &ids)?;
+    Ok(both(text, &feedback::ranked(&hits, &cosines), settings))
 }
 
 fn by_cosine(ranked: Ranked) -> Hit {

@@ -13,6 +13,7 @@ pub struct Settings {
     pub(crate) candidates: u32,
     fusion: Fusion,
     pub(crate) text_weight: f32,
+    pub(crate) feedback: u32,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -32,6 +33,7 @@ impl Default for Settings {
             candidates: 100,
             fusion: Fusion::ReciprocalRank,
             text_weight: 0.5,
+            feedback: 3,
         }
     }
 }

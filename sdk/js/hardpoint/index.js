@@ -15,5 +15,11 @@ export const nearest = (vector, filter, top) => tried(() => host.nearest(Float32
 /** @returns {(number | undefined)[]} The cosine of each chunk with `vector`; none where a chunk has no vector yet. */
 export const cosines = (vector, chunkIds) => tried(() => host.cosines(Float32Array.from(vector), chunkIds));
 
+/**
+ * @returns {(Float32Array | undefined)[]} The vector of each chunk, of length 1; none where a chunk has no vector yet.
+ * At most 100 at once.
+ */
+export const vectors = (chunkIds) => tried(() => host.vectors(chunkIds));
+
 /** @returns {string[]} The texts of chunks, in the order asked for. */
 export const texts = (chunkIds) => tried(() => host.texts(chunkIds));

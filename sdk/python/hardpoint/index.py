@@ -26,6 +26,11 @@ def cosines(vector: list[float], chunk_ids: list[str]) -> list[float | None]:
     return _tried(wit.cosines, vector, chunk_ids)
 
 
+def vectors(chunk_ids: list[str]) -> list[list[float] | None]:
+    """The vector of each chunk, of length 1; none where a chunk has no vector yet. At most 100 at once."""
+    return _tried(wit.vectors, chunk_ids)
+
+
 def texts(chunk_ids: list[str]) -> list[str]:
     """The texts of chunks, in the order asked for."""
     return _tried(wit.texts, chunk_ids)
@@ -40,4 +45,4 @@ def _tried(function: Callable[..., Any], *arguments: Any) -> Any:
         raise Failure(kind, error.value.value) from None
 
 
-__all__ = ["Filter", "Ranked", "cosines", "full_text", "nearest", "texts"]
+__all__ = ["Filter", "Ranked", "cosines", "full_text", "nearest", "texts", "vectors"]

@@ -105,7 +105,7 @@ impl Scores {
 }
 
 /// The square root, by Newton's method: without `std` there is none.
-fn root(square: f32) -> f32 {
+pub(crate) fn root(square: f32) -> f32 {
     if !(square > 0.0 && square.is_finite()) {
         return 0.0;
     }

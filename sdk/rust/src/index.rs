@@ -35,6 +35,17 @@ pub fn cosines(vector: &[f32], chunk_ids: &[String]) -> Result<Vec<Option<f32>>,
     host::cosines(vector, chunk_ids)
 }
 
+/// The vector of each chunk, of length 1; none where a chunk has no vector yet. At most 100 at once.
+///
+/// # Errors
+/// See [`full_text`].
+pub fn vectors(chunk_ids: &[String]) -> Result<Vec<Option<Vec<f32>>>, Error> {
+    #[cfg(target_arch = "wasm32")]
+    return wit::vectors(chunk_ids);
+    #[cfg(not(target_arch = "wasm32"))]
+    return host::vectors_of(chunk_ids);
+}
+
 /// The texts of chunks, in the order asked for.
 ///
 /// # Errors

@@ -201,6 +201,7 @@ pub mod bindings;
 pub mod embed;
 pub mod exporter;
 pub mod failure;
+pub mod feedback;
 pub mod fusion;
 pub mod http;
 pub mod index;

@@ -76,6 +76,9 @@ pub(super) fn attainable(
 ) -> tantivy::Result<f32> {
     let passages = statistics.total_num_docs()?;
     let mut most = 0.0;
+    if passages == 0 {
+        return Ok(most);
+    }
     for (term, times) in terms(question) {
         let with_it = statistics.doc_freq(&Term::from_field_text(fields.text, &term))?.max(1);
         // How long passages are on the average does not matter in the limit.

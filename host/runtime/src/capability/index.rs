@@ -14,6 +14,8 @@ const QUERY_BYTES: usize = 16 << 10;
 const IDS: usize = 10_000;
 /// The most dimensions of a vector.
 const DIMENSIONS: usize = 8_192;
+/// The most vectors that are handed over at once.
+const VECTORS: usize = 100;
 /// The most texts that are handed over at once.
 const TEXTS: usize = 1_000;
 
@@ -76,6 +78,25 @@ impl Host for CallState {
             Ok(index) => {
                 let cosines = index.cosines(vector, chunk_ids).await;
                 self.told(cosines).and_then(|cosines| each(cosines, count))
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn vectors(
+        &mut self,
+        chunk_ids: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<Option<Vec<f32>>>, Error>> {
+        let asked = self.ask_index();
+        let checked = asked.and_then(|index| {
+            most(chunk_ids.len(), VECTORS, "vectors")?;
+            Ok(index)
+        });
+        let count = chunk_ids.len();
+        Ok(match checked {
+            Ok(index) => {
+                let vectors = index.vectors(chunk_ids).await;
+                self.told(vectors).and_then(|vectors| each(vectors, count))
             }
             Err(error) => Err(error),
         })

@@ -189,6 +189,14 @@ impl KnowledgeIndex for MemoryKnowledge {
         Box::pin(ready(checked(&vector).map(|()| chunk_ids.iter().map(of).collect())))
     }
 
+    fn vectors(
+        &self,
+        chunk_ids: Vec<String>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Vec<f32>>>, KnowledgeError>> {
+        let of = |id: &String| self.chunk(id).and_then(|chunk| of_length_1(embedded(searched(&chunk))));
+        Box::pin(ready(Ok(chunk_ids.iter().map(of).collect())))
+    }
+
     fn texts(&self, chunk_ids: Vec<String>) -> BoxFuture<'_, Result<Vec<String>, KnowledgeError>> {
         let text = |id: &String| {
             let unknown = || KnowledgeError::Invalid(format!("there is no chunk `{id}`"));
@@ -249,6 +257,13 @@ fn checked(vector: &[f32]) -> Result<(), KnowledgeError> {
         return Ok(());
     }
     Err(KnowledgeError::Invalid(format!("a vector of {} dimensions, not {DIMENSIONS}", vector.len())))
+}
+
+/// None where a text has no word.
+fn of_length_1(mut vector: Vec<f32>) -> Option<Vec<f32>> {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    vector.iter_mut().for_each(|value| *value /= length);
+    (length > 0.0).then_some(vector)
 }
 
 fn cosine(one: &[f32], other: &[f32]) -> f32 {

@@ -133,6 +133,13 @@ pub trait KnowledgeIndex: Send + Sync {
         vector: Vec<f32>,
         chunk_ids: Vec<String>,
     ) -> BoxFuture<'_, Result<Vec<Option<f32>>, KnowledgeError>>;
+    /// The vector of each chunk, of length 1; none where a chunk has no vector yet. An index may keep them to itself.
+    fn vectors(
+        &self,
+        chunk_ids: Vec<String>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Vec<f32>>>, KnowledgeError>> {
+        Box::pin(std::future::ready(Ok(vec![None; chunk_ids.len()])))
+    }
     /// The texts of chunks, in the order asked for. `Invalid` where one is none of this knowledge base.
     fn texts(&self, chunk_ids: Vec<String>) -> BoxFuture<'_, Result<Vec<String>, KnowledgeError>>;
     /// Whether each of these documents is of this knowledge base, in the order asked for: what an engine outside

@@ -63,6 +63,39 @@ fn both_are_fused_and_each_hit_has_its_cosine() {
     assert_eq!(told(&found(2, true, json!({}))).len(), 2);
 }
 
+fn order(hits: &[Hit]) -> Vec<&str> {
+    hits.iter().map(|hit| hit.chunk_id.as_str()).collect()
+}
+
+/// Words find one, and what is like the first of them is not what the question was nearest to.
+#[test]
+fn what_is_found_first_moves_the_question() {
+    let _host = Double::new()
+        .index(["a", "b", "c", "d"].map(|id| (id.to_string(), id.to_string())), |query, _, _| match query {
+            Query::Text(_) => ranked(&[("a", 9.0)]),
+            Query::Vector(_) => ranked(&[("b", 0.8), ("a", 0.7), ("c", 0.6), ("d", 0.5)]),
+        })
+        .embedder(|texts, _| {
+            let vector = |text: &String| match text.as_str() {
+                "a" => vec![0.7, 0.7],
+                "b" => vec![0.8, -0.6],
+                "c" => vec![0.6, -0.8],
+                "d" => vec![0.5, 0.87],
+                _ => vec![1.0, 0.0],
+            };
+            texts.iter().map(vector).collect()
+        });
+    let once = found(10, true, json!({ "feedback": 0 }));
+    assert_eq!(order(&once), ["a", "b", "c", "d"]);
+    let again = found(10, true, json!({ "feedback": 1 }));
+    assert_eq!(order(&again), ["a", "d", "b", "c"], "d is like a");
+    assert_eq!(
+        told(&again)[1],
+        ("d", Some(0.5)),
+        "what is told is the cosine with the question as it was asked"
+    );
+}
+
 #[test]
 fn settings_say_what_each_counts() {
     let _host = host().embedder(|texts, _| vectors(texts));

@@ -96,6 +96,14 @@ export class Host {
     });
   }
 
+  indexVectors(chunkIds) {
+    if (!this.#embedder) return chunkIds.map(() => undefined);
+    return this.#embedder(this.indexTexts(chunkIds), 'passage').map((vector) => {
+      const length = Math.hypot(...vector);
+      return length > 0 ? Float32Array.from(vector, (part) => part / length) : undefined;
+    });
+  }
+
   indexTexts(chunkIds) {
     return chunkIds.map((id) => {
       if (!(id in this.#texts)) throw refusal({ tag: 'invalid', val: `there is no chunk \`${id}\`` });

@@ -81,6 +81,11 @@ class Host:
         others = self._embedder(self.index_texts(chunk_ids), embed.Purpose.PASSAGE)
         return [_cosine(vector, other) for other in others]
 
+    def index_vectors(self, chunk_ids: list[str]) -> list[list[float] | None]:
+        if self._embedder is None:
+            return [None for _ in chunk_ids]
+        return [_of_length_1(vector) for vector in self._embedder(self.index_texts(chunk_ids), embed.Purpose.PASSAGE)]
+
     def index_texts(self, chunk_ids: list[str]) -> list[str]:
         for chunk_id in chunk_ids:
             if chunk_id not in self._texts:
@@ -96,6 +101,11 @@ class Host:
         if self._search is None:
             raise Err(index.Error_Unavailable("the double has no index"))
         return self._search(query, filter, top)
+
+
+def _of_length_1(vector: list[float]) -> list[float] | None:
+    length = sum(part * part for part in vector) ** 0.5
+    return [part / length for part in vector] if length > 0 else None
 
 
 def _cosine(one: list[float], other: list[float]) -> float | None:

@@ -43,5 +43,8 @@ except ImportError:
     def cosines(vector: List[float], chunk_ids: List[str]) -> List[Optional[float]]:
         return base.call("index_cosines", vector, chunk_ids)
 
+    def vectors(chunk_ids: List[str]) -> List[Optional[List[float]]]:
+        return base.call("index_vectors", chunk_ids)
+
     def texts(chunk_ids: List[str]) -> List[str]:
         return base.call("index_texts", chunk_ids)

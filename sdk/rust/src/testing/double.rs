@@ -217,6 +217,21 @@ pub(crate) fn cosines(vector: &[f32], chunk_ids: &[String]) -> Result<Vec<Option
     Ok(vectors.iter().map(cosine).collect())
 }
 
+/// What the double's embedder makes of the chunks' texts.
+pub(crate) fn vectors_of(chunk_ids: &[String]) -> Result<Vec<Option<Vec<f32>>>, index::Error> {
+    let of_chunks = texts(chunk_ids)?;
+    let Ok(vectors) = vectors(&of_chunks, embed::Purpose::Passage) else {
+        return Ok(vec![None; chunk_ids.len()]);
+    };
+    Ok(vectors.into_iter().map(of_length_1).collect())
+}
+
+fn of_length_1(mut vector: Vec<f32>) -> Option<Vec<f32>> {
+    let length = vector.iter().map(|part| part * part).sum::<f32>().sqrt();
+    vector.iter_mut().for_each(|part| *part /= length);
+    (length > 0.0).then_some(vector)
+}
+
 pub(crate) fn texts(chunk_ids: &[String]) -> Result<Vec<String>, index::Error> {
     with(|state| {
         let texts = &state.ok_or_else(|| index::Error::Denied(NO_DOUBLE.to_string()))?.texts;
