@@ -12,8 +12,8 @@ use hardpoint_index::vectors::{Pin, Rounded, Seen, VectorChange, Vectors};
 use serde_json::Map;
 use uuid::Uuid;
 
-use crate::fusion::{DEPTH, fuse};
-use crate::measures::{memory, percentiles};
+use crate::measures::{cpu_time, memory, percentiles};
+use crate::search::{CANDIDATES, Fusion, ranked};
 
 const WORDS: usize = 50_000;
 const WORDS_OF_A_CHUNK: usize = 130;
@@ -23,14 +23,16 @@ const CHUNKS_OF_A_DOCUMENT: u64 = 50;
 /// Chunks that are applied at once.
 const BATCH: u64 = 10_000;
 const DIMENSION: usize = 384;
+/// Searches before those that are measured.
+const WARMING: u64 = 10;
 
 pub fn measure(sizes: &[u64], questions: usize) -> Result<()> {
-    println!("synthetic, one core; {questions} searches, the best {DEPTH} of each list");
+    println!("synthetic, one core; {questions} searches, the best {CANDIDATES} of each list");
     println!(
-        "| chunks | full text p50, p99 ms | vectors | hybrid | memory: vectors | all | on disk: text | vectors | \
+        "| chunks | full text p50, p99 ms | vectors | hybrid | its CPU, mean | memory: vectors | all | on disk: text | vectors | \
          chunks a second: text | vectors | start: text | vectors |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let words = Words::new();
     for size in sizes {
         measure_one(&words, *size, questions)?;
@@ -56,29 +58,32 @@ fn measure_one(words: &Words, size: u64, questions: usize) -> Result<()> {
     let vectors_started = begun.elapsed();
 
     let mut times: [Vec<Duration>; 3] = Default::default();
-    for number in 0..questions as u64 + 10 {
+    let mut cpu = Duration::ZERO;
+    // The first ones bring the files into memory.
+    for number in 0..questions as u64 + WARMING {
         let (text, vector) = question(words, number, size);
-        let begun = Instant::now();
-        let found = full_text.search(&text, &Filter::default(), DEPTH)?;
+        let (begun, cpu_begun) = (Instant::now(), cpu_time());
+        let found = full_text.search(&text, &Filter::default(), CANDIDATES)?;
         let after_text = begun.elapsed();
-        let near = vectors.nearest(&vector, Seen::default(), DEPTH)?;
+        let near = vectors.nearest(&vector, Seen::default(), CANDIDATES)?;
         let after_vectors = begun.elapsed();
-        let fused = fuse(&[&found, &near]);
-        anyhow::ensure!(fused.len() >= DEPTH, "the searches found too little");
-        // The first ones bring the files into memory.
-        if number >= 10 {
+        let both = Fusion::default().of(&ranked(found), &ranked(near), &vector, &vectors)?;
+        anyhow::ensure!(both.len() >= CANDIDATES, "the searches found too little");
+        if number >= WARMING {
             times[0].push(after_text);
             times[1].push(after_vectors - after_text);
             times[2].push(begun.elapsed());
+            cpu += cpu_time().saturating_sub(cpu_begun);
         }
     }
     let shown = times.map(|times| {
         let (median, worst) = percentiles(times);
         format!("{median:.1}, {worst:.1}")
     });
+    let cpu = cpu.as_secs_f64() * 1e3 / questions.max(1) as f64;
     let rate = |took: Duration| size as f64 / took.as_secs_f64();
     println!(
-        "| {size} | {} | {of_vectors:.0} MiB | {:.0} MiB | {:.0} MiB | {:.0} MiB | {:.0} | {:.0} | {:.2} s | {:.2} s |",
+        "| {size} | {} | {cpu:.1} ms | {of_vectors:.0} MiB | {:.0} MiB | {:.0} MiB | {:.0} MiB | {:.0} | {:.0} | {:.2} s | {:.2} s |",
         shown.join(" | "),
         memory(),
         size_of_files(&texts)?,
