@@ -112,6 +112,20 @@ impl KnowledgeIndex for BoundIndex {
         .boxed()
     }
 
+    fn vectors(
+        &self,
+        chunk_ids: Vec<String>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Vec<f32>>>, KnowledgeError>> {
+        async move {
+            let Some((opened, generation)) = self.opened.clone().zip(self.generation) else {
+                return Ok(vec![None; chunk_ids.len()]);
+            };
+            let chunks = chunk_ids.iter().map(|id| uuid_of(id)).collect::<Result<Vec<Uuid>, _>>();
+            Ok(opened.vectors_of(generation, &chunks.map_err(of_index)?))
+        }
+        .boxed()
+    }
+
     fn texts(&self, chunk_ids: Vec<String>) -> BoxFuture<'_, Result<Vec<String>, KnowledgeError>> {
         async move {
             let mut conn = self.store.read().await.map_err(away)?;

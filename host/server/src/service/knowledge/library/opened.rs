@@ -181,6 +181,14 @@ impl Opened {
         }
     }
 
+    /// The vector of each chunk; none where it has none of that generation.
+    pub fn vectors_of(&self, generation: i64, chunks: &[Uuid]) -> Vec<Option<Vec<f32>>> {
+        match self.vectors().get(&generation) {
+            Some(own) => own.vectors(chunks),
+            None => vec![None; chunks.len()],
+        }
+    }
+
     fn vectors(&self) -> RwLockReadGuard<'_, BTreeMap<i64, Vectors>> {
         self.vectors.read().unwrap_or_else(PoisonError::into_inner)
     }
