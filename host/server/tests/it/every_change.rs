@@ -13,10 +13,13 @@ use crate::hostile::add_destination;
 use crate::support::{TestApp, echo};
 
 /// What changes nothing that is kept, or is told of otherwise.
-const WITHOUT: [(&str, &str); 15] = [
+const WITHOUT: [(&str, &str); 18] = [
     ("POST /chat/completions", "a call record with what it cost"),
     ("POST /embeddings", "a call record with what it cost"),
     ("POST /tools/{name}/call", "a call record"),
+    ("POST /search", "changes nothing"),
+    ("POST /chat", "`chat.created`, `chat.completed`: see knowledge_found.rs"),
+    ("DELETE /chat/conversations/{id}", "`chat.deleted`: see knowledge_found.rs"),
     ("POST /billing/quote", "changes nothing"),
     ("POST /admin/auth/request-pin", "tells nobody whether there is such an address, its log neither"),
     // Shown where there is more of their scenery.

@@ -64,7 +64,37 @@ async fn the_life_of_a_knowledge_base() {
     let made = app.post(BASES, &json!({"name": "Handbook", "description": "For all."})).await.expect(201);
     let one = format!("{BASES}/{}", id(&made));
     assert!(id(&made).starts_with("kb-"), "{made}");
-    insta::assert_snapshot!(app.get(&one).await.shown(), @"");
+    insta::assert_snapshot!(app.get(&one).await.shown(), @r#"
+    200
+    {
+      "chunking": {
+        "overlap": 30,
+        "tokens": 200
+      },
+      "coverage": {
+        "chunks": 0,
+        "embedded": 0,
+        "share": 1.0
+      },
+      "created_at": "…",
+      "default": false,
+      "description": "For all.",
+      "document_count": 0,
+      "embedder": null,
+      "fallback": null,
+      "id": "kb-…",
+      "name": "Handbook",
+      "next_embedder": null,
+      "organization_id": "org_…",
+      "retriever": "hybrid",
+      "sharing": {
+        "workspaces": null
+      },
+      "similarity_threshold": 0.7,
+      "size": "…",
+      "updated_at": "…"
+    }
+    "#);
     // By the bare UUID, under Seclai's name, and at the root.
     let digits = &id(&made)[3..];
     let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];

@@ -62,6 +62,7 @@ async fn models_and_whether_they_answer() {
           "status": "unavailable"
         }
       ],
+      "knowledge_embedder": null,
       "object": "list",
       "page": 1,
       "page_size": 20,
