@@ -64,10 +64,16 @@ pub struct KnowledgeBase {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct KnowledgeEmbedder {
     /// The model's id.
-    #[schema(example = "all-MiniLM-L6-v2")]
+    #[schema(example = "all-minilm-l6-v2-int8-1")]
     model: String,
     /// How many numbers a vector has.
     dimensions: u32,
+}
+
+impl From<Embedder> for KnowledgeEmbedder {
+    fn from(of: Embedder) -> Self {
+        Self { model: of.model, dimensions: of.dimensions }
+    }
 }
 
 /// How documents are cut.
@@ -179,7 +185,7 @@ pub struct WantedChunking {
 
 impl From<Stocked> for KnowledgeBase {
     fn from(Stocked { base, contents }: Stocked) -> Self {
-        let embedder = |of: Embedder| KnowledgeEmbedder { model: of.model, dimensions: of.dimensions };
+        let embedder = KnowledgeEmbedder::from;
         let workspaces = match base.settings.sharing {
             Sharing::Organization => None,
             Sharing::Workspaces(ids) => Some(ids.into_iter().collect()),

@@ -9,6 +9,7 @@ use hardpoint_runtime::Catalogue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::knowledge::KnowledgeEmbedder;
 use super::paging::{Page, Paging};
 use crate::caller::{Caller, Role};
 use crate::error::ApiError;
@@ -62,6 +63,9 @@ pub struct ModelList {
     /// In the order of the configuration.
     #[serde(flatten)]
     pub page: Page<ModelEntry>,
+    /// Who makes the vectors of new knowledge bases; null where no model is loaded for that: they are searched by words
+    /// alone then.
+    pub knowledge_embedder: Option<KnowledgeEmbedder>,
 }
 
 /// Lists the models: all of them where no page is asked for, since OpenAI's clients ask for no second.
@@ -85,7 +89,8 @@ pub async fn list(
     let open = |model: &&Model| models::is_open(model, &catalogue, &caller.organization_id);
     let shown = app.config.models.iter().filter(open);
     let all = shown.map(|model| ModelEntry::new(model, &catalogue, caller.role)).collect();
-    Ok(Json(ModelList { object: "list", page: paging.of_or_whole(all)? }))
+    let knowledge_embedder = app.knowledge.local_embedder().map(KnowledgeEmbedder::from);
+    Ok(Json(ModelList { object: "list", page: paging.of_or_whole(all)?, knowledge_embedder }))
 }
 
 /// One model. Ids may hold slashes.
