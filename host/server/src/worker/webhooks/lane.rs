@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::places::{Place, Places};
+use super::places::{Place, Places, Stock};
 use crate::service::webhooks::round::{APART, Next, Round};
 use crate::service::webhooks::send::{self, LIMIT, Letter, Tried};
 use crate::state::{App, stopped};
@@ -65,6 +65,8 @@ impl Lane {
 /// Sends what is due until nothing is. Gives the pace at which it went at last.
 pub(super) async fn run(app: Arc<App>, lane: Arc<Lane>, places: Arc<Places>, pace: Window) -> Window {
     let mut work = Work {
+        stock: places.stock(),
+        asked: 0,
         letter: Letter { url: "".into(), secrets: Arc::default(), body: None },
         ready: VecDeque::new(),
         under_way: JoinSet::new(),
@@ -98,6 +100,9 @@ struct Work {
     /// Claimed, and not sent yet.
     ready: VecDeque<Claimed>,
     under_way: JoinSet<Tried>,
+    /// How much that is, with what the present round asks for.
+    stock: Stock,
+    asked: usize,
     /// For the next delivery, where none is under way; or the wait for it.
     place: Option<Place>,
     wait: Option<BoxFuture<'static, Option<Place>>>,
@@ -119,6 +124,7 @@ impl Work {
         loop {
             self.send();
             self.write_down();
+            self.stock.set(self.ready.len() + self.asked);
             if self.is_over() {
                 return Ok(());
             }
@@ -180,6 +186,7 @@ impl Work {
         // What is queued from here on may be missed by this round's claim: that wakes the lane once more.
         self.has_more |= self.lane.was_woken();
         let (app, endpoint_id, room) = (Arc::clone(&self.app), self.lane.endpoint_id.clone(), self.room());
+        self.asked = room;
         let (tried, unsent) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.unsent));
         self.round.spawn(async move { (room, round(&app, &endpoint_id, tried, unsent, room).await) });
     }
@@ -202,7 +209,7 @@ impl Work {
             return 0;
         }
         let most = self.pace.size() + self.pace.ahead();
-        most.saturating_sub(self.under_way.len() + self.ready.len())
+        self.stock.room(most.saturating_sub(self.under_way.len() + self.ready.len()))
     }
 
     /// Whether nothing more is claimed.
@@ -227,6 +234,7 @@ impl Work {
 
     /// What a round came to that had this room.
     fn take(&mut self, room: usize, next: Next) {
+        self.asked = 0;
         self.app.metrics.deliveries.webhooks_given_up(next.given_up);
         self.next_round = Instant::now() + GATHER;
         self.is_in_doubt = self.tried.iter().any(|tried| tried.outcome != Outcome::Delivered);

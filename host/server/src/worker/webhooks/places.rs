@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hardpoint_domain::webhook::window::Window;
@@ -14,6 +15,8 @@ use tokio::time::timeout;
 
 /// To endpoints that are well, and to the others.
 const PLACES: [usize; 2] = [512, 256];
+/// Deliveries that are claimed and not sent yet, to all endpoints together: each has a body in memory.
+const CLAIMED: usize = 8_192;
 /// A delivery that takes longer is slow.
 const SOON: Duration = Duration::from_secs(1);
 /// Slow endpoints that are remembered between two deliveries; when there are more, all are met anew.
@@ -27,6 +30,35 @@ pub(super) type Place = OwnedSemaphorePermit;
 pub(super) struct Places {
     well: Arc<Semaphore>,
     slow: Arc<Semaphore>,
+    claimed: Arc<AtomicUsize>,
+}
+
+/// What one endpoint's lane has claimed and not sent yet.
+#[derive(Debug)]
+pub(super) struct Stock {
+    claimed: Arc<AtomicUsize>,
+    count: usize,
+}
+
+impl Stock {
+    /// It has so many now.
+    pub(super) fn set(&mut self, count: usize) {
+        self.claimed.fetch_add(count, Ordering::Relaxed);
+        self.claimed.fetch_sub(self.count, Ordering::Relaxed);
+        self.count = count;
+    }
+
+    /// How many of `wanted` more it may have: one at least, if it has none.
+    pub(super) fn room(&self, wanted: usize) -> usize {
+        let free = CLAIMED.saturating_sub(self.claimed.load(Ordering::Relaxed));
+        wanted.min(free.max(usize::from(self.count == 0)))
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 impl Default for Places {
@@ -38,7 +70,16 @@ impl Default for Places {
 impl Places {
     /// So many for endpoints that are well, and for the others.
     pub(super) fn new([well, slow]: [usize; 2]) -> Self {
-        Self { well: Arc::new(Semaphore::new(well)), slow: Arc::new(Semaphore::new(slow)) }
+        Self {
+            well: Arc::new(Semaphore::new(well)),
+            slow: Arc::new(Semaphore::new(slow)),
+            claimed: Arc::default(),
+        }
+    }
+
+    /// Nothing, of a lane that begins.
+    pub(super) fn stock(&self) -> Stock {
+        Stock { claimed: Arc::clone(&self.claimed), count: 0 }
     }
 
     /// Those for an endpoint that goes at this pace.
@@ -136,6 +177,18 @@ mod tests {
         }
         assert!(places.free(slow()).is_some());
         assert_eq!(std::iter::from_fn(|| places.free(Window::default())).map(std::mem::forget).count(), 2);
+    }
+
+    #[test]
+    fn all_lanes_together_claim_so_many() {
+        let places = Places::new([2, 1]);
+        let (mut one, other) = (places.stock(), places.stock());
+        one.set(CLAIMED - 3);
+        assert_eq!((one.room(128), other.room(128)), (3, 3));
+        one.set(CLAIMED);
+        assert_eq!((one.room(128), other.room(128), other.room(0)), (0, 1, 0), "each gets on");
+        drop(one);
+        assert_eq!(other.room(128), 128);
     }
 
     #[test]
