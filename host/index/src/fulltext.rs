@@ -17,7 +17,7 @@ mod tests;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tantivy::collector::{DocSetCollector, TopDocs};
@@ -47,6 +47,8 @@ pub struct FullText {
     opened: RwLock<Opened>,
     writer: Mutex<Option<IndexWriter>>,
     reached: AtomicU64,
+    /// Whether files were removed that no commit knows.
+    is_swept: AtomicBool,
 }
 
 /// The files as they are open.
@@ -73,6 +75,7 @@ impl FullText {
             opened: RwLock::new(Opened::of(index)?),
             writer: Mutex::new(None),
             reached: AtomicU64::new(reached),
+            is_swept: AtomicBool::new(false),
         })
     }
 
@@ -240,7 +243,11 @@ impl FullText {
     }
 
     fn open_writer(&self) -> Result<IndexWriter, IndexError> {
-        let writer = self.opened().index.writer_with_options(options())?;
+        let writer: IndexWriter = self.opened().index.writer_with_options(options())?;
+        if !self.is_swept.swap(true, Ordering::AcqRel) {
+            // What a host wrote that went down before its commit has the names that the next commit gives its files.
+            writer.garbage_collect_files().wait()?;
+        }
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(0.2);
         writer.set_merge_policy(Box::new(policy));

@@ -14,6 +14,8 @@ use crate::fulltext::FullText;
 use crate::vectors::{Pin, Vectors};
 
 const TEXT: &str = "text";
+/// How the names of files with vectors begin.
+const VECTORS: &str = "vectors-";
 
 /// The folder with a folder for each knowledge base.
 #[derive(Debug)]
@@ -89,6 +91,27 @@ impl Place {
         gone(self.folder.remove_file(Path::new(&knowledge_base.to_string()).join(name_of(pin))))
     }
 
+    /// Removes the saved vectors of a knowledge base by all embedders but these.
+    ///
+    /// # Errors
+    /// If they cannot be removed.
+    pub fn forget_other_vectors(&self, knowledge_base: Uuid, wanted: &[Pin]) -> Result<(), IndexError> {
+        let wanted: Vec<String> = wanted.iter().map(name_of).collect();
+        let folder = PathBuf::from(knowledge_base.to_string());
+        let entries = match self.folder.read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            let is_other = |name: &str| name.starts_with(VECTORS) && !wanted.iter().any(|it| it == name);
+            if name.to_str().is_some_and(is_other) {
+                gone(self.folder.remove_file(folder.join(&name)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes everything of a knowledge base. Nobody may have it open.
     ///
     /// # Errors
@@ -106,7 +129,7 @@ impl Place {
 fn name_of(pin: &Pin) -> String {
     let digest = Sha256::digest(format!("{}\0{}", pin.model, pin.dimension));
     let shown: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("vectors-{shown}")
+    format!("{VECTORS}{shown}")
 }
 
 /// What is not there has been removed.
