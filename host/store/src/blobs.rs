@@ -2,7 +2,7 @@
 //! putting the same again is no harm, and a row may refer to a blob as soon as it was put.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -67,7 +67,11 @@ const PART: usize = 5 << 20;
 
 /// The blob store.
 #[derive(Clone, Debug)]
-pub struct Blobs(Arc<dyn ObjectStore>);
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    /// Where it is on this machine; none of what is only in memory.
+    folder: Option<PathBuf>,
+}
 
 impl Blobs {
     pub(crate) async fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
@@ -75,27 +79,28 @@ impl Blobs {
             .await
             .map_err(|error| StoreError::Blobs(format!("{}: {error}", folder.display())))?;
         let local = LocalFileSystem::new_with_prefix(folder)?.with_fsync(durability == Durability::Power);
-        Ok(Self(Arc::new(local)))
+        Ok(Self { store: Arc::new(local), folder: Some(folder.to_owned()) })
     }
 
     /// What is in a folder, only to be read. One that is not there is not made, and has nothing in it.
     pub(crate) fn there(folder: &Path) -> Result<Self, StoreError> {
         if !folder.is_dir() {
-            return Ok(Self(Arc::new(InMemory::new())));
+            return Ok(Self { store: Arc::new(InMemory::new()), folder: None });
         }
-        Ok(Self(Arc::new(LocalFileSystem::new_with_prefix(folder)?)))
+        let local = LocalFileSystem::new_with_prefix(folder)?;
+        Ok(Self { store: Arc::new(local), folder: Some(folder.to_owned()) })
     }
 
     /// Puts bytes under their key. Readers see all of them or nothing; under `Durability::Power` they are
     /// on the disk when this returns.
     pub async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), StoreError> {
-        self.0.put(&path(key), bytes.into()).await?;
+        self.store.put(&path(key), bytes.into()).await?;
         Ok(())
     }
 
     /// Puts bytes under a key as they come: see [`BlobWriter`].
     pub async fn writer(&self, key: &BlobKey) -> Result<BlobWriter, StoreError> {
-        let upload = self.0.put_multipart(&path(key)).await?;
+        let upload = self.store.put_multipart(&path(key)).await?;
         Ok(BlobWriter { upload, held: BytesMut::new() })
     }
 
@@ -105,7 +110,7 @@ impl Blobs {
         key: &BlobKey,
         size: u64,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, StoreError>>>, StoreError> {
-        match self.0.get(&path(key)).await {
+        match self.store.get(&path(key)).await {
             Ok(found) if found.meta.size == size => {
                 Ok(Some(found.into_stream().map_err(StoreError::from).boxed()))
             }
@@ -116,7 +121,7 @@ impl Blobs {
 
     /// The bytes under a key, which are known to be so many: others are not read, however many they are.
     pub async fn get(&self, key: &BlobKey, size: u64) -> Result<Found, StoreError> {
-        match self.0.get(&path(key)).await {
+        match self.store.get(&path(key)).await {
             Ok(found) if found.meta.size == size => Ok(Found::Bytes(found.bytes().await?)),
             Ok(_) => Ok(Found::OtherSize),
             Err(object_store::Error::NotFound { .. }) => Ok(Found::Nothing),
@@ -127,7 +132,7 @@ impl Blobs {
     /// At most `length` bytes from `offset` on of what is under a key: fewer at its end, none past it or where nothing
     /// is.
     pub async fn read(&self, key: &BlobKey, offset: u64, length: u64) -> Result<Bytes, StoreError> {
-        let size = match self.0.head(&path(key)).await {
+        let size = match self.store.head(&path(key)).await {
             Ok(meta) => meta.size,
             Err(object_store::Error::NotFound { .. }) => 0,
             Err(error) => return Err(error.into()),
@@ -136,21 +141,40 @@ impl Blobs {
         if offset >= end {
             return Ok(Bytes::new());
         }
-        Ok(self.0.get_range(&path(key), offset..end).await?)
+        Ok(self.store.get_range(&path(key), offset..end).await?)
     }
 
     /// Whether there is something under a key.
     pub async fn exists(&self, key: &BlobKey) -> Result<bool, StoreError> {
-        match self.0.head(&path(key)).await {
+        match self.store.head(&path(key)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// Removes what was begun to be written under a key by a host that went down: what `object_store` writes beside it,
+    /// numbered from 1, before it gets its name.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub async fn delete_unfinished(&self, key: &BlobKey) -> Result<(), StoreError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        for number in 1_u32.. {
+            let part = folder.join(format!("{key}#{number}"));
+            match tokio::fs::remove_file(&part).await {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                removed => {
+                    removed.map_err(|error| StoreError::Blobs(format!("{}: {error}", part.display())))?
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what is under a key, if anything is.
     pub async fn delete(&self, key: &BlobKey) -> Result<(), StoreError> {
-        match self.0.delete(&path(key)).await {
+        match self.store.delete(&path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }

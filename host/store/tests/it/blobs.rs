@@ -9,6 +9,7 @@ on_both!(
     bytes_come_back,
     parts_come_back,
     what_comes_in_pieces_is_there_when_it_is_whole,
+    what_a_lost_host_began_is_gone,
     stores_may_share_a_folder,
     keys_are_digests
 );
@@ -94,6 +95,25 @@ async fn what_comes_in_pieces_is_there_when_it_is_whole(db: Fixture) {
     // Nothing at all is a blob too.
     blobs.writer(&key).await.unwrap().finish().await.unwrap();
     assert_eq!(blobs.get(&key, 0).await.unwrap(), Found::Bytes(Bytes::new()));
+}
+
+async fn what_a_lost_host_began_is_gone(db: Fixture) {
+    let blobs = db.store.blobs();
+    let folder = db.config.data.join("blobs/documents");
+    let files = || std::fs::read_dir(&folder).into_iter().flatten().count();
+    let (key, other) = (BlobKey::document("doc-1").unwrap(), BlobKey::document("doc-11").unwrap());
+    for key in [&key, &key, &other] {
+        let mut writer = blobs.writer(key).await.unwrap();
+        writer.write(&vec![7; 6_000_000]).await.unwrap();
+        // Nobody is there to drop it.
+        std::mem::forget(writer);
+    }
+    assert_eq!(files(), 3);
+    blobs.delete(&key).await.unwrap();
+    assert_eq!(files(), 3, "it never had its name");
+    blobs.delete_unfinished(&key).await.unwrap();
+    blobs.delete_unfinished(&key).await.unwrap();
+    assert_eq!(files(), 1);
 }
 
 async fn stores_may_share_a_folder(db: Fixture) {
