@@ -28,7 +28,6 @@ const SHOWN: u32 = 200;
 
 /// A question.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ChatBody {
     /// At most 8,000 characters.
     #[schema(example = "What is your return policy?", max_length = 8_000)]

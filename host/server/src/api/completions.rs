@@ -88,7 +88,7 @@ async fn grounded(
     } else {
         ground::find(app, caller, &bases, &ask).await?
     };
-    ground::ground(&mut request.messages, &sources);
+    ground::ground(&mut request.messages, &sources, &*app.rng);
     Ok(sources.into_iter().map(SourceBody::from).collect())
 }
 

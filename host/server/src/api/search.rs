@@ -80,7 +80,6 @@ impl From<Source> for SourceBody {
 
 /// What is looked for.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct SearchBody {
     /// A question or words; at most 8,000 characters.
     #[schema(example = "How do I reset my password?", max_length = 8_000)]

@@ -360,6 +360,7 @@ async fn a_log_that_was_linked_anew_is_not_signed() {
     app.tenant("Three").await;
     sequencer::number_all(app.app()).await.unwrap();
 
+    app.clock().advance(Duration::from_secs(301));
     let refused = checkpoints::sign_due(app.app()).await.unwrap_err();
     assert!(refused.is::<Broken>(), "{refused:#}");
     assert!(refused.to_string().contains("rewritten"), "{refused}");

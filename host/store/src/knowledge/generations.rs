@@ -20,6 +20,8 @@ statements! {
            WHERE knowledge_base_id = $1 AND removed_at IS NULL AND chunk_count > 0";
     END_JOBS: "DELETE FROM ingestions WHERE knowledge_base_id = $1 AND generation = $2";
     LEFT: "SELECT COUNT(*) FROM ingestions WHERE knowledge_base_id = $1 AND generation = $2";
+    SWITCHING: "SELECT id FROM knowledge_bases WHERE next_generation IS NOT NULL AND removed_at IS NULL \
+                ORDER BY id LIMIT $1";
     SWITCH: "UPDATE knowledge_bases SET model = next_model, dimensions = next_dimensions, \
              generation = next_generation, next_model = NULL, next_dimensions = NULL, next_generation = NULL, \
              updated_at = $2 WHERE id = $1";
@@ -57,6 +59,12 @@ pub async fn begin(
 pub async fn left(conn: &mut Conn, knowledge_base_id: &str, generation: i64) -> Result<i64, StoreError> {
     let (left,): (i64,) = fetch!(conn, fetch_one, (i64,), LEFT, knowledge_base_id, generation)?;
     Ok(left)
+}
+
+/// Knowledge bases that vectors are being made for beside those that are searched, at most so many.
+pub async fn switching(conn: &mut Conn, limit: u32) -> Result<Vec<String>, StoreError> {
+    let found = fetch!(conn, fetch_all, (String,), SWITCHING, i64::from(limit))?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
 /// Lets the vectors that were made take the place of those that are searched, where every document has them (or it was

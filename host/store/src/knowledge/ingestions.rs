@@ -75,7 +75,7 @@ macro_rules! first {
         concat!(
             "(SELECT f.id FROM ingestions f WHERE f.organization_id = t.organization_id AND f.is_large = ",
             $is_large,
-            " AND f.due_at <= $1 AND (f.lease_until IS NULL OR f.lease_until <= $1) \
+            " AND ($3 OR f.generation = 0) AND f.due_at <= $1 AND (f.lease_until IS NULL OR f.lease_until <= $1) \
              ORDER BY f.organization_id, f.is_large, f.due_at, f.id LIMIT 1)"
         )
     };
@@ -96,7 +96,7 @@ statements! {
     // The two firsts of each organisation that has a job that is due.
     CANDIDATES: concat!(
         "WITH waiting AS (SELECT t.organization_id, t.turn_at FROM ingestion_turns t WHERE EXISTS (\
-         SELECT 1 FROM ingestions e WHERE e.organization_id = t.organization_id AND e.due_at <= $1 \
+         SELECT 1 FROM ingestions e WHERE e.organization_id = t.organization_id AND ($3 OR e.generation = 0) AND e.due_at <= $1 \
          AND (e.lease_until IS NULL OR e.lease_until <= $1)) ORDER BY t.turn_at, t.organization_id LIMIT $2) ",
         candidate!("FALSE"), " UNION ALL ", candidate!("TRUE")
     );
@@ -119,7 +119,7 @@ statements! {
     PROGRESS: "UPDATE documents SET done = $2, total = $3, title = COALESCE($4, title), updated_at = $5 WHERE id = $1";
     FAIL: "UPDATE documents SET state = $2, reason = $3, updated_at = $4, \
            last_edition = CASE WHEN $5 > last_edition THEN $5 ELSE last_edition END WHERE id = $1";
-    IS_DUE: "SELECT id FROM ingestions WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
+    IS_DUE: "SELECT id FROM ingestions WHERE ($2 OR generation = 0) AND due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
              ORDER BY due_at, id LIMIT 1";
     // Who forgets waits for who just came, and then finds that they did.
     TAKE_TURNS: "INSERT INTO ingestion_turns (organization_id, turn_at, came_at) VALUES ($1, 0, $2) \
@@ -128,21 +128,23 @@ statements! {
                    SELECT 1 FROM ingestions i WHERE i.organization_id = ingestion_turns.organization_id)";
 }
 
-/// Whether there is a job that is due and that nobody holds. Asking is cheaper than claiming in vain.
-pub async fn is_due(conn: &mut Conn, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE, now.micros())?.is_some())
+/// Whether there is a job that is due and that nobody holds, for a host that embeds or one that only reads. Asking is
+/// cheaper than claiming in vain.
+pub async fn is_due(conn: &mut Conn, embeds: bool, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE, now.micros(), embeds)?.is_some())
 }
 
-/// Claims the next job in turn of those that a host with this desk may take up. `claim_id` must be fresh. None where
+/// Claims the next job in turn of those that a host with this desk may take up; one that does not embed leaves the making
+/// of vectors to others. `claim_id` must be fresh. None where
 /// there is none, or others were just as quick: who finds [`is_due`] asks again.
 pub async fn claim(
     tx: &mut Tx,
-    desk: &Desk,
+    (desk, embeds): (&Desk, bool),
     claim_id: &str,
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<Claim>, StoreError> {
-    let found = fetch!(tx, fetch_all, Candidate, CANDIDATES, now.micros(), ORGANIZATIONS)?;
+    let found = fetch!(tx, fetch_all, Candidate, CANDIDATES, now.micros(), ORGANIZATIONS, embeds)?;
     let waiting: Vec<Waiting> = found.iter().map(Candidate::waiting).collect();
     for next in fairness::in_turn(&waiting, desk) {
         let (id, until) = (&found[next].id, now.plus(lease).micros());

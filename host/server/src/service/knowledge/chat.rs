@@ -1,5 +1,6 @@
 //! Questions that are answered from knowledge bases, and the conversations that they make up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::event::{Event, Target};
@@ -13,6 +14,7 @@ use hardpoint_store::{Lane, Window};
 use serde_json::{Value, json};
 
 use super::ground::{find, ground, said};
+use super::repeat;
 use super::search::{Ask, Source};
 use crate::call::CallNote;
 use crate::caller::Caller;
@@ -85,10 +87,13 @@ pub async fn answer(
     approval: Option<&str>,
 ) -> Result<Answered, ApiError> {
     let began = app.clock.now();
-    let earlier = match &asked.conversation_id {
-        Some(id) => remembered(app, caller, id).await?,
-        None => Vec::new(),
-    };
+    let mut asked = asked;
+    let mut earlier = Vec::new();
+    if let Some(id) = asked.conversation_id.take() {
+        let conversation = conversation(app, caller, &id).await?;
+        earlier = remembered(app, &conversation.id).await?;
+        asked.conversation_id = Some(conversation.id);
+    }
     let sources =
         if asked.grounded { find(app, caller, &asked.bases, &ask(&asked)).await? } else { Vec::new() };
     let is_fallback = asked.grounded && sources.is_empty();
@@ -128,11 +133,10 @@ fn fallback(bases: &[KnowledgeBase]) -> String {
     own.unwrap_or_else(|| FALLBACK.to_owned())
 }
 
-/// The latest messages of a conversation that the caller may go on with.
-async fn remembered(app: &App, caller: &Caller, id: &str) -> Result<Vec<Message>, ApiError> {
-    let conversation = conversation(app, caller, id).await?;
+/// The latest messages of a conversation.
+async fn remembered(app: &App, id: &str) -> Result<Vec<Message>, ApiError> {
     let mut conn = app.store.read().await?;
-    let latest = conversations::latest(&mut conn, &conversation.id, REMEMBERED).await?;
+    let latest = conversations::latest(&mut conn, id, REMEMBERED).await?;
     let role = |role| match role {
         conversations::Role::User => Role::User,
         conversations::Role::Assistant => Role::Assistant,
@@ -146,7 +150,12 @@ async fn remembered(app: &App, caller: &Caller, id: &str) -> Result<Vec<Message>
 /// 404 for any other.
 pub async fn conversation(app: &App, caller: &Caller, id: &str) -> Result<Conversation, ApiError> {
     let mut conn = app.store.read().await?;
-    let found = conversations::get(&mut conn, &caller.organization_id, id).await?;
+    // Bare, as FAQSure has it, or `chat-…`.
+    let bare = id::of_either_form("chat", id).as_deref().and_then(id::bare).map(|uuid| uuid.to_string());
+    let found = match bare {
+        Some(bare) => conversations::get(&mut conn, &caller.organization_id, &bare).await?,
+        None => None,
+    };
     let is_seen = |conversation: &Conversation| {
         caller.workspace_id.is_none() || caller.workspace_id == conversation.workspace_id
     };
@@ -178,7 +187,7 @@ async fn complete(
     let mut messages = earlier;
     messages.push(said(Role::User, asked.message.clone()));
     if asked.grounded {
-        ground(&mut messages, sources);
+        ground(&mut messages, sources, &*app.rng);
     }
     let request = plain(asked.model.clone(), messages);
     note.model(&request.model);
@@ -241,24 +250,29 @@ async fn keep(
         "sources": answered.sources.len(),
     });
     events.push(event(app, caller, "chat.completed", &id, completed));
-    let into = id.clone();
-    let write = app.store.write(Lane::Request, move |tx| {
-        Box::pin(async move {
-            if let Some(begun) = &begun {
-                conversations::create(tx, begun).await?;
-            }
-            for message in &spoken {
-                // One that was deleted meanwhile keeps nothing.
-                conversations::say(tx, &into, message).await?;
-            }
-            questions::record(tx, &counted).await?;
-            for event in &events {
-                tx.append(event, &[]).await?;
-            }
-            Ok(())
+    let kept = Arc::new((begun, id.clone(), spoken, counted, events));
+    // It was paid for.
+    let writing = repeat(|| {
+        let kept = Arc::clone(&kept);
+        app.store.write(Lane::Request, move |tx| {
+            Box::pin(async move {
+                let (begun, into, spoken, counted, events) = &*kept;
+                if let Some(begun) = begun {
+                    conversations::create(tx, begun).await?;
+                }
+                for message in spoken {
+                    // One that was deleted meanwhile keeps nothing.
+                    conversations::say(tx, into, message).await?;
+                }
+                questions::record(tx, counted).await?;
+                for event in events {
+                    tx.append(event, &[]).await?;
+                }
+                Ok(())
+            })
         })
     });
-    write.await?;
+    writing.await?;
     Ok(id)
 }
 

@@ -12,3 +12,18 @@ pub mod retriever;
 pub mod search;
 pub mod told;
 pub mod upload;
+
+use hardpoint_store::StoreError;
+
+/// Does again what another transaction was in the way of.
+pub(crate) async fn repeat<T, W>(mut work: impl FnMut() -> W) -> Result<T, StoreError>
+where
+    W: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match work().await {
+            Err(StoreError::Conflict) => {}
+            done => return done,
+        }
+    }
+}

@@ -41,7 +41,11 @@ pub async fn to_forget(app: &App, base: &KnowledgeBase) -> Result<Retriever, Fai
     if base.removed_at.is_some() { over(app, base, None) } else { of(app, base).await }
 }
 
-fn over(app: &App, base: &KnowledgeBase, opened: Option<Arc<Opened>>) -> Result<Retriever, Failure> {
+/// The same over what is open of its search data.
+///
+/// # Errors
+/// `Paused` where no live retriever of that name is open to the organisation.
+pub fn over(app: &App, base: &KnowledgeBase, opened: Option<Arc<Opened>>) -> Result<Retriever, Failure> {
     let catalogue = app.runtime.snapshot();
     let name = base.settings.retriever.as_str();
     let found = catalogue.binding_for(&base.organization_id, name);

@@ -1,15 +1,17 @@
 //! Finding passages in knowledge bases.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hardpoint_domain::failure::Failure;
 use hardpoint_domain::knowledge::score::Calibration;
 use hardpoint_runtime::CallContext;
 use hardpoint_runtime::{Filter, Hit, SearchRequest};
-use hardpoint_store::knowledge::bases::KnowledgeBase;
+use hardpoint_store::knowledge::bases::{self, KnowledgeBase};
 use hardpoint_store::knowledge::{documents, passages};
 use serde_json::{Map, Value};
 
+use super::library::{LibraryError, Opened};
 use super::retriever::{self, Retriever};
 use crate::error::ApiError;
 use crate::state::App;
@@ -105,7 +107,9 @@ async fn search_in(
     base: &KnowledgeBase,
     ask: &Ask,
 ) -> Result<Vec<Source>, ApiError> {
-    let Retriever { binding, knowledge, index } = retriever::of(app, base).await.map_err(failed)?;
+    let Some((base, opened)) = opened(app, base).await? else { return Ok(Vec::new()) };
+    let base = &base;
+    let Retriever { binding, knowledge, index } = retriever::over(app, base, Some(opened)).map_err(failed)?;
     let request = SearchRequest {
         query: ask.query.clone(),
         top: ask.top,
@@ -123,6 +127,22 @@ async fn search_in(
         (score >= threshold).then_some((hit, score, kind))
     });
     cited(app, base, scored.collect()).await
+}
+
+/// What can be searched, and the knowledge base as it is by then: its vectors may have been exchanged since it was looked
+/// up. None where it was removed meanwhile.
+async fn opened(app: &App, base: &KnowledgeBase) -> Result<Option<(KnowledgeBase, Arc<Opened>)>, ApiError> {
+    let opened = match app.knowledge.library.shelf(&base.id).await {
+        Ok(opened) => opened,
+        Err(LibraryError::Gone) => return Ok(None),
+        Err(LibraryError::Store(error)) => return Err(error.into()),
+        Err(LibraryError::Index(error)) => {
+            let message = "The search data of this host cannot be used at the moment. Retry later.";
+            return Err(ApiError::unavailable(5, message).caused_by(error));
+        }
+    };
+    let base = bases::get(&mut app.store.read().await?, &base.organization_id, &base.id).await?;
+    Ok(base.map(|base| (base, opened)))
 }
 
 /// The scale of the model that a knowledge base is pinned to.

@@ -9,8 +9,9 @@ use hardpoint_store::knowledge::ingestions::{self, Claim};
 use hardpoint_store::knowledge::{bases, generations, passages, vectors};
 use hardpoint_store::{Lane, StoreError};
 
-use super::read::{fail, repeat};
+use super::read::fail;
 use crate::service::knowledge::bound::LocalEmbedder;
+use crate::service::knowledge::repeat;
 use crate::state::App;
 
 /// Chunks that are embedded before they are kept: a second or so of work.

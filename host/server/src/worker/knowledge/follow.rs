@@ -57,7 +57,8 @@ struct Kept {
 }
 
 async fn turn(app: &App, host: &str, kept: &mut Kept) -> Result<(), LibraryError> {
-    app.knowledge.library.follow().await?;
+    // One that cannot be brought up to date holds no other up, and says nothing of whether this host is there.
+    let followed = app.knowledge.library.follow().await;
     let (now, seen) = (app.clock.now(), app.knowledge.library.handed_out().await);
     if seen != kept.seen {
         (kept.seen, kept.changed_at) = (seen, now);
@@ -67,7 +68,7 @@ async fn turn(app: &App, host: &str, kept: &mut Kept) -> Result<(), LibraryError
         kept.seq = keep(app, host).await?;
         kept.at = now;
     }
-    Ok(())
+    followed
 }
 
 async fn keep(app: &App, host: &str) -> Result<i64, LibraryError> {

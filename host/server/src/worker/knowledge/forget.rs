@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardpoint_store::knowledge::{changes, ingestions, questions};
+use hardpoint_store::knowledge::{changes, generations, ingestions, questions};
 use hardpoint_store::{Lane, StoreError};
 
-use super::super::Rounds;
+use super::super::{Rounds, drift};
+use super::embed;
 use crate::state::App;
 
 /// How often.
@@ -24,15 +25,29 @@ const BATCH: u32 = 500;
 pub async fn run(app: Arc<App>) {
     let mut rounds = Rounds::every(PERIOD, &app);
     while rounds.next().await {
-        if app.drift.is_right()
-            && let Err(error) = forget(&app).await
-        {
+        if let Err(error) = forget(&app).await {
             tracing::warn!(%error, "what knowledge bases do not need any more was not forgotten");
+        }
+        if let Err(error) = switch(&app).await {
+            tracing::warn!(%error, "new vectors wait to be searched");
         }
     }
 }
 
+/// Searches by new vectors where these are complete: who made the last of them may have gone down before it said so, or
+/// the last document that lacked them was deleted.
+async fn switch(app: &App) -> Result<(), StoreError> {
+    let switching = generations::switching(&mut app.store.read().await?, BATCH).await?;
+    for id in switching {
+        embed::switch(app, &id).await?;
+    }
+    Ok(())
+}
+
 async fn forget(app: &App) -> Result<(), StoreError> {
+    if !drift::may_end(app).await? {
+        return Ok(());
+    }
     let now = app.clock.now();
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move {

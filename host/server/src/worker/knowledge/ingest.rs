@@ -57,16 +57,16 @@ impl Crew {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.forget(ended);
         }
-        let places = app.config.knowledge.at_once;
+        let (places, embeds) = (app.config.knowledge.at_once, app.knowledge.local_embedder().is_some());
         while self.running.len() < places && app.drift.is_right() {
             let now = app.clock.now();
-            if !ingestions::is_due(&mut app.store.read().await?, now).await? {
+            if !ingestions::is_due(&mut app.store.read().await?, embeds, now).await? {
                 return Ok(());
             }
             let desk = Desk { places, under_way: self.running.values().cloned().collect() };
             let (fresh, lease) = (id::prefixed("claim", now, &*app.rng), app.config.knowledge.lease.0);
             let write = app.store.write(Lane::Bulk, move |tx| {
-                Box::pin(async move { ingestions::claim(tx, &desk, &fresh, now, lease).await })
+                Box::pin(async move { ingestions::claim(tx, (&desk, embeds), &fresh, now, lease).await })
             });
             match write.await {
                 Ok(Some(claim)) => self.begin(app, claim),

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use crate::service::events::Author;
 use crate::service::knowledge::bound::{BlobContent, Draft};
-use crate::service::knowledge::{retriever, told};
+use crate::service::knowledge::{repeat, retriever, told};
 use crate::state::App;
 
 /// How often somebody who looks at a document sees how far it is.
@@ -174,17 +174,4 @@ pub(super) async fn fail(app: &App, claim: &Claim, reason: &str, next: Next) -> 
         })
     })
     .await
-}
-
-/// Does again what another transaction was in the way of.
-pub(super) async fn repeat<T, W>(mut work: impl FnMut() -> W) -> Result<T, StoreError>
-where
-    W: Future<Output = Result<T, StoreError>>,
-{
-    loop {
-        match work().await {
-            Err(StoreError::Conflict) => {}
-            done => return done,
-        }
-    }
 }

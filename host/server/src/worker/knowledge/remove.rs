@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hardpoint_domain::id;
 use hardpoint_runtime::CallContext;
 use hardpoint_store::blobs::BlobKey;
@@ -11,8 +12,7 @@ use hardpoint_store::knowledge::removals::{self, Kind, Removal, Wiped};
 use hardpoint_store::{Lane, StoreError};
 use tokio::time::sleep;
 
-use super::read::repeat;
-use crate::service::knowledge::retriever;
+use crate::service::knowledge::{repeat, retriever};
 use crate::state::{App, stopped};
 
 /// How often the store is asked for what is due.
@@ -29,6 +29,8 @@ const ROWS: u32 = 200;
 const AGAIN: Duration = Duration::from_secs(30);
 /// The same where others are at work on it.
 const SOON: Duration = Duration::from_secs(1);
+/// The same where hosts still have it in their files.
+const KEPT: Duration = Duration::from_secs(5);
 /// A host that was not seen for so long has gone; when it comes back it reads what was removed before it answers.
 const SEEN: Duration = Duration::from_secs(600);
 
@@ -53,7 +55,6 @@ pub async fn run(app: Arc<App>) {
 }
 
 async fn wipe_due(app: &App) -> Result<(), StoreError> {
-    let mut has_wiped = false;
     while app.drift.is_right()
         && !app.stop.is_stopping()
         && removals::is_due(&mut app.store.read().await?, app.clock.now()).await?
@@ -63,13 +64,14 @@ async fn wipe_due(app: &App) -> Result<(), StoreError> {
         let write = app.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move { removals::claim(tx, &fresh, TOGETHER, now, LEASE).await })
         });
-        for removal in write.await? {
-            has_wiped |= wipe_out(app, &removal, &claim_id).await?;
+        let claimed = write.await?;
+        // Together, so that one whose retriever is slow delays the others by one call at most.
+        let wiping = claimed.iter().map(|removal| wipe_out(app, removal, &claim_id));
+        let wiped: Vec<bool> = join_all(wiping).await.into_iter().collect::<Result<_, _>>()?;
+        if wiped.contains(&true) {
+            // What was overwritten in the database is in its log still. Who reads may be in the way.
+            app.store.scrub().await?;
         }
-    }
-    if has_wiped {
-        // What was overwritten in the database is in its log still. Who reads may be in the way.
-        app.store.scrub().await?;
     }
     Ok(())
 }
@@ -100,12 +102,14 @@ async fn wipe_out(app: &App, removal: &Removal, claim_id: &str) -> Result<bool, 
         }
     }
     if let Some(document) = removal.blob_of() {
-        app.store.blobs().delete(&BlobKey::document(document)?).await?;
+        let key = BlobKey::document(document)?;
+        app.store.blobs().delete(&key).await?;
+        app.store.blobs().delete_unfinished(&key).await?;
     }
     // As long as it is in some host's files it is not gone.
     let seen_after = app.clock.now().minus(SEEN);
     if !removals::is_forgotten(&mut app.store.read().await?, removal.seq, seen_after).await? {
-        return release(app, removal, claim_id, SOON).await.map(|()| true);
+        return release(app, removal, claim_id, KEPT).await.map(|()| true);
     }
     let (id, claim) = (removal.id.clone(), claim_id.to_owned());
     let write = app

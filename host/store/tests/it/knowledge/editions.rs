@@ -248,7 +248,7 @@ async fn changes_are_dense_and_in_order(db: Fixture) {
         let id = format!("doc-{number:02}");
         upload(&db, new_document(&id, "kb-1", &id, 0)).await.unwrap();
         let name = format!("claim {number}");
-        let claim = written!(db, |tx| jobs::claim(tx, &Desk::new(99), &name, at(0), LEASE));
+        let claim = written!(db, |tx| jobs::claim(tx, (&Desk::new(99), true), &name, at(0), LEASE));
         let claim = claim.unwrap().unwrap();
         assert!(stage(&db, &claim, vec![page(1, "a")], vec![chunk(&claim, 0)]).await.unwrap());
         claims.push(claim);

@@ -104,7 +104,7 @@ async fn get(db: &Fixture, id: &str) -> Option<Document> {
 /// Claims the next job; the name is that of the claim.
 async fn claim_at(db: &Fixture, name: &str, seconds: i64) -> Option<Claim> {
     let name = name.to_owned();
-    written!(db, |tx| jobs::claim(tx, &Desk::new(8), &name, at(seconds), LEASE)).unwrap()
+    written!(db, |tx| jobs::claim(tx, (&Desk::new(8), true), &name, at(seconds), LEASE)).unwrap()
 }
 
 /// When everything is due that was uploaded, and what follows when it was read.

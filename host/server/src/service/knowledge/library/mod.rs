@@ -105,7 +105,7 @@ impl Library {
         let handed_out = *self.handed_out.lock().await;
         let mut kept = handed_out;
         for shelf in self.all() {
-            kept = kept.min(shelf.keep(&self.place, &self.store, handed_out).await?);
+            kept = kept.min(shelf.keep(&self.place, &self.store, handed_out).await);
         }
         let last = changes::after(&mut self.store.read().await?, kept - 1, 1).await?;
         let time = last.first().filter(|change| change.seq == kept).map(|change| change.time);

@@ -8,7 +8,7 @@ use hardpoint_index::IndexError;
 use hardpoint_index::change::{Filter, Found};
 use hardpoint_index::fulltext::FullText;
 use hardpoint_index::place::Place;
-use hardpoint_index::vectors::{Seen, VectorChange, Vectors};
+use hardpoint_index::vectors::{Pin, Seen, VectorChange, Vectors};
 use hardpoint_store::knowledge::changes::{Change, Kind};
 use uuid::Uuid;
 
@@ -48,6 +48,9 @@ impl Opened {
         if text.reached() == 0 {
             text.apply_read(reader.all_texts(), head)?;
         }
+        // What was switched away while this was closed.
+        let wanted: Vec<Pin> = base.generations().map(pin).collect();
+        place.forget_other_vectors(knowledge_base, &wanted)?;
         let mut vectors = BTreeMap::new();
         for generation in base.generations() {
             let pin = pin(generation);
