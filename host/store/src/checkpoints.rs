@@ -32,7 +32,6 @@ struct Columns {
 statements! {
     INSERT: "INSERT INTO audit_checkpoints (seq, hash, time, public_key, signature) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (seq) DO NOTHING";
-    NEWEST: "SELECT seq, hash, time, public_key, signature FROM audit_checkpoints ORDER BY seq DESC LIMIT 1";
     AFTER: "SELECT seq, hash, time, public_key, signature FROM audit_checkpoints WHERE seq > $1 AND seq <= $2 \
             ORDER BY seq LIMIT $3";
     ROWS: "SELECT seq, id, time, organization_id, kind, body, body_hash, hash, workspace_id, actor_id, target_id, \
@@ -50,11 +49,6 @@ pub async fn insert(tx: &mut Tx, checkpoint: &Checkpoint) -> Result<(), StoreErr
     let key = public_key.bytes().as_slice();
     fetch!(tx, fetch_one, (String,), ON_DISK)?;
     execute!(tx, INSERT, *seq, hash.as_slice(), time.micros(), key, signature.as_slice()).map(drop)
-}
-
-/// The last one.
-pub async fn newest(conn: &mut Conn) -> Result<Option<Checkpoint>, StoreError> {
-    Ok(fetch!(conn, fetch_optional, Stored, NEWEST)?.map(read))
 }
 
 /// Those of places after `seq` and up to `to`, in the log's order; at most `limit`.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardpoint_store::{chain, checkpoints};
+use hardpoint_store::chain;
 
 use super::Rounds;
 use crate::service::audit::signing::{self, Broken};
@@ -37,21 +37,20 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// Once.
+/// Once. What is due is told by what this host keeps of it: where others sign too, for themselves or by the command, the
+/// host's own must not fall behind.
 pub async fn sign_due(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
-    let is_due = {
-        let mut conn = app.store.read().await?;
-        let head = chain::head(&mut conn).await?;
-        match checkpoints::newest(&mut conn).await? {
-            // One of a place that is still to come was not made here, and must not keep others from being made.
-            Some(last) if last.seq > head.seq => true,
-            Some(last) => {
-                let news = head.seq - last.seq;
-                news >= EVENTS || (news > 0 && now.since(last.time) >= AGE)
-            }
-            None => head.seq > 0,
+    let last = signing::last(&app.config.server.data)?;
+    let head = chain::head(&mut app.store.read().await?).await?;
+    let is_due = match last {
+        // What was signed is gone: that is told, and nothing signed.
+        Some(last) if last.seq > head.seq => true,
+        Some(last) => {
+            let news = head.seq - last.seq;
+            news >= EVENTS || (news > 0 && now.since(last.time) >= AGE)
         }
+        None => head.seq > 0,
     };
     if is_due {
         signing::go_on(app, now).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hardpoint_runtime::egress::{Holder, Refused, Watch};
-use hardpoint_server::service::audit::signing::Broken;
+use hardpoint_server::service::audit::signing::{self, Broken};
 use hardpoint_server::worker::refusals::{self, EgressRefusals};
 use hardpoint_server::worker::{checkpoints, retention, sequencer};
 use hardpoint_store::testing::{READERS, damage, raw};
@@ -371,6 +371,26 @@ async fn a_log_that_was_linked_anew_is_not_signed() {
     std::fs::remove_file(app.app().config.server.data.join("signed.json")).unwrap();
     checkpoints::sign_due(app.app()).await.unwrap();
     assert!(count().await >= 1);
+}
+
+/// Whoever signs beside the host, every minute, keeps it from nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_sign_is_signed_by_the_host_too() {
+    let app = TestApp::start().await;
+    let (state, data) = (app.app(), &app.app().config.server.data);
+    for number in 0..20 {
+        app.tenant(&format!("Tenant {number}")).await;
+        sequencer::number_all(state).await.unwrap();
+        app.clock().advance(Duration::from_secs(60));
+        signing::checkpoint(&state.store, &state.audit_keys, data, state.clock.now()).await.unwrap();
+        checkpoints::sign_due(state).await.unwrap();
+    }
+    let signed = signing::last(data).unwrap().unwrap();
+    assert!(state.clock.now().since(signed.time) < Duration::from_secs(300), "{signed:?}");
+    assert!(signed.seq > 2);
+    sql(&app, damage::CUT_AFTER_2).await;
+    let refused = checkpoints::sign_due(state).await.unwrap_err();
+    assert!(refused.is::<Broken>(), "{refused:#}");
 }
 
 /// The write-ahead log is what a power cut may take.

@@ -110,7 +110,6 @@ const HOT: &[&str] = &[
     "chain_dialect::PLACE",
     "retention::IS_DUE",
     "retention::PURGE",
-    "checkpoints::NEWEST",
     "checkpoints::AFTER",
     "checkpoints::ROWS",
     "checkpoints::LAST",
