@@ -24,6 +24,11 @@ pub const REFUSED_EVENTS: &str = "CREATE TRIGGER full BEFORE INSERT ON events WH
 /// It does not any more.
 pub const EVENTS_AGAIN: &str = "DROP TRIGGER full";
 
+/// Reads from here on, so that SQLite's log cannot be emptied …
+pub const READ_ON: &str = "BEGIN; SELECT COUNT(*) FROM events";
+/// … until here.
+pub const READ_OVER: &str = "COMMIT";
+
 /// SQLite refuses to change any plugin's row.
 pub const REFUSED_PLUGINS: &str =
     "CREATE TRIGGER refused BEFORE UPDATE ON plugins BEGIN SELECT RAISE(ABORT, 'refused'); END";
