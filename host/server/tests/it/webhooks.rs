@@ -207,6 +207,27 @@ async fn a_secret_is_shown_once() {
     assert!(first.get("notice").is_none());
 }
 
+/// It was made when there was such an event, or nobody asked whether there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_keeps_the_names_that_it_has() {
+    let app = TestApp::start().await;
+    let (path, _) = endpoint(&app, "https://example.com/hook", &["*"]).await;
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    let old = webhooks::get(&mut app.app().store.read().await.unwrap(), &id).await.unwrap().unwrap();
+    let old = webhooks::Endpoint { events: vec!["none.at_all".into()], ..old };
+    let write = app
+        .app()
+        .store
+        .write(Lane::Request, move |tx| Box::pin(async move { webhooks::update(tx, &old).await.map(drop) }));
+    write.await.unwrap();
+    let off = put(&app, &path, &json!({"enabled": false})).await.expect(200);
+    assert_eq!((&off["enabled"], &off["events"]), (&json!(false), &json!(["none.at_all"])));
+    put(&app, &path, &json!({"events": ["none.at_all", "user.*"]})).await.expect(200);
+    let more = json!({"events": ["none.at_all", "none.either"]});
+    let refused = put(&app, &path, &more).await.expect(422);
+    assert_eq!(refused["error"]["details"]["field"], "events[1]");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_endpoint_cannot_be() {
     let app = TestApp::start().await;

@@ -107,7 +107,7 @@ impl Webhooks {
             created_at: now,
             updated_at: now,
         };
-        self.check(by, &endpoint).await?;
+        self.check(by, &endpoint, &[]).await?;
         let secret = SigningSecret::generate(&*self.rng);
         let sealed = self.sealed(by, &endpoint.id, secrets::CURRENT, &secret)?;
         let event = self.event(by, &endpoint, "webhook_endpoint.created", None, described(&endpoint));
@@ -167,7 +167,8 @@ impl Webhooks {
     pub async fn update(&self, by: &Principal, id: &str, change: Change) -> Result<Endpoint, ApiError> {
         let before = self.get(by, id).await?;
         may_change(by)?;
-        self.check(by, &changed(&before, change.clone(), self.clock.now())).await?;
+        let wanted = changed(&before, change.clone(), self.clock.now());
+        self.check(by, &wanted, &before.events).await?;
         let (this, by, id, now) = (self.clone(), by.clone(), id.to_owned(), self.clock.now());
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
@@ -255,10 +256,11 @@ impl Webhooks {
         Ok((write.await??, secret))
     }
 
-    /// Checks what somebody wants an endpoint to be. An address that nothing may be sent to is noted.
-    async fn check(&self, by: &Principal, endpoint: &Endpoint) -> Result<(), ApiError> {
+    /// Checks what somebody wants an endpoint to be, which has these patterns already. An address that nothing may be sent
+    /// to is noted.
+    async fn check(&self, by: &Principal, endpoint: &Endpoint, has: &[String]) -> Result<(), ApiError> {
         text::lines("description", &endpoint.description, LONGEST_DESCRIPTION)?;
-        check_events(&endpoint.events)?;
+        check_events(&endpoint.events, has)?;
         text::name("url", &endpoint.url, LONGEST_URL)?;
         let Err(refusal) = self.egress.check_post(&endpoint.url) else { return Ok(()) };
         let host = url::Url::parse(&endpoint.url).ok();
@@ -328,7 +330,8 @@ fn changed(before: &Endpoint, change: Change, now: Timestamp) -> Endpoint {
     }
 }
 
-fn check_events(events: &[String]) -> Result<(), ApiError> {
+/// What an endpoint `has` may stay, also where no event has such a name any more: else it could not be changed at all.
+fn check_events(events: &[String], has: &[String]) -> Result<(), ApiError> {
     if events.is_empty() || events.len() > MOST_EVENTS {
         let message = format!("The 'events' field takes 1 to {MOST_EVENTS} names; `*` is every event.");
         return Err(ApiError::bad_field("events", "items", message));
@@ -340,7 +343,8 @@ fn check_events(events: &[String]) -> Result<(), ApiError> {
         );
         return Err(ApiError::bad_field(format!("events[{at}]"), "event", message));
     }
-    let Some(at) = events.iter().position(|one| !takes_any(one)) else { return Ok(()) };
+    let is_in_vain = |one: &String| !takes_any(one) && !has.contains(one);
+    let Some(at) = events.iter().position(is_in_vain) else { return Ok(()) };
     let families = kinds().filter_map(|(kind, _)| kind.split_once('.'));
     let families: Vec<String> = families.map(|(family, _)| format!("{family}.*")).collect();
     let known = kinds().map(|(kind, _)| kind).chain(families.iter().map(String::as_str));
