@@ -187,11 +187,12 @@ statements! {
     // What an exporter keeps is of what was sent before, and would settle some of what is to be sent again.
     REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = $4, failures = 0, saved = NULL, \
              claim_id = NULL, lease_until = NULL WHERE id = $1";
-    // Whoever holds it would put it off once more when they let go of it.
-    WAKE: "UPDATE destinations SET due_at = CASE WHEN due_at < $2 THEN due_at ELSE $2 END, \
-           claim_id = NULL, lease_until = NULL WHERE id = $1";
+    // Whoever holds it goes on, and does not put it off when they let go of it: 0 stays, and is there only from here on
+    // until the next claim.
+    WAKE: "UPDATE destinations SET due_at = 0 WHERE id = $1";
     RENEW: "UPDATE destinations SET lease_until = $3 WHERE id = $1 AND claim_id = $2";
-    RELEASE: "UPDATE destinations SET due_at = $3, claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
+    RELEASE: "UPDATE destinations SET due_at = CASE WHEN due_at = 0 THEN 0 ELSE $3 END, \
+              claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
     RELEASE_ALL: "UPDATE destinations SET claim_id = NULL, lease_until = NULL WHERE claim_id IS NOT NULL";
     ADVANCE: "UPDATE destinations SET cursor = $3, progress = $4, saved = $5, failures = $6, \
               delivered = delivered + $7, delivered_at = CASE WHEN $7 > 0 THEN $8 ELSE delivered_at END, \
@@ -314,9 +315,9 @@ pub async fn replay(tx: &mut Tx, id: &str, cursor: i64, now: Timestamp) -> Resul
     Ok(execute!(tx, REPLAY, id, cursor, progress, now.micros())? == 1)
 }
 
-/// Has it tried at once if there is anything; whoever holds it does so no longer.
-pub async fn wake(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    execute!(tx, WAKE, id, now.micros()).map(drop)
+/// Has it tried at once if there is anything; where somebody holds it, as soon as they let go of it.
+pub async fn wake(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    execute!(tx, WAKE, id).map(drop)
 }
 
 /// Destinations that have something to do and that nobody holds, up to `most` that are slow or in trouble and as many that

@@ -32,7 +32,7 @@ macro_rules! claim {
             " AND state = 'active' AND (due_at <= $2 OR due_at > $5) \
              AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $6)",
             $lock,
-            ") UPDATE destinations SET claim_id = $3, lease_until = $4 FROM due WHERE destinations.id = due.id \
+            ") UPDATE destinations SET claim_id = $3, lease_until = $4, due_at = $2 FROM due WHERE destinations.id = due.id \
              RETURNING destinations.id"
         )
     };
@@ -42,7 +42,7 @@ pub(crate) const DUE: Statement =
     Statement { name: "destinations_dialect::DUE", sqlite: due!(), postgres: due!() };
 
 /// Claims those in the list `$1`, a JSON array of ids, that are still due at `$2`, as `$3`, until `$4`; `$5` and `$6` as
-/// `$3` and `$4` of [`DUE`].
+/// `$3` and `$4` of [`DUE`]. They are due since now: what is 0 once they are let go of was asked for meanwhile.
 pub(crate) const CLAIM: Statement = Statement {
     name: "destinations_dialect::CLAIM",
     sqlite: claim!("IN (SELECT value FROM json_each($1))", ""),

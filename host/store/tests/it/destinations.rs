@@ -17,7 +17,8 @@ on_both!(
     what_a_wrong_clock_wrote_holds_nothing_up,
     whoever_holds_it_loses_it_to_who_decides,
     what_was_mended_waits_no_longer,
-    what_is_asked_for_waits_for_nobody,
+    what_is_asked_for_is_not_put_off,
+    what_is_asked_for_takes_it_from_nobody,
     a_replay_sends_again_what_an_exporter_remembers,
     those_in_trouble_are_told_apart,
     those_that_are_slow_are_told_apart,
@@ -159,18 +160,39 @@ async fn what_was_mended_waits_no_longer(db: Fixture) {
     assert_eq!(claim(&db, "c2", 10).await, ["dst_1"]);
 }
 
-/// Also where somebody is at it just then, whom it refuses.
-async fn what_is_asked_for_waits_for_nobody(db: Fixture) {
+async fn wake(db: &Fixture) {
+    let write = db.store.write(Lane::Bulk, |tx| Box::pin(destinations::wake(tx, "dst_1")));
+    write.await.unwrap();
+}
+
+async fn release(db: &Fixture, claim_id: &'static str, seconds: i64) -> bool {
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { destinations::release(tx, "dst_1", claim_id, at(seconds)).await })
+    });
+    write.await.unwrap()
+}
+
+async fn what_is_asked_for_is_not_put_off(db: Fixture) {
     prepare(&db).await;
     happen(&db, "evt_1", Some("org_1"), 0).await;
     assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
-    let write = db.store.write(Lane::Bulk, |tx| {
-        Box::pin(async move {
-            destinations::wake(tx, "dst_1", at(5)).await?;
-            destinations::release(tx, "dst_1", "c1", at(3_600)).await
-        })
-    });
-    assert!(!write.await.unwrap(), "its claim is over");
+    assert!(release(&db, "c1", 3_600).await);
+    assert_eq!(claim(&db, "c2", 5).await, [""; 0], "it waits");
+    wake(&db).await;
+    assert_eq!(claim(&db, "c2", 5).await, ["dst_1"]);
+    // What is asked for once is tried at once once.
+    assert!(release(&db, "c2", 3_600).await);
+    assert_eq!(claim(&db, "c3", 10).await, [""; 0], "it waits again");
+}
+
+/// Who is at it just then writes down what it does, and then does not put it off.
+async fn what_is_asked_for_takes_it_from_nobody(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
+    wake(&db).await;
+    assert_eq!(claim(&db, "c2", 5).await, [""; 0], "somebody has it");
+    assert!(advance(&db, "c1", step(0)).await && release(&db, "c1", 3_600).await);
     assert_eq!(claim(&db, "c2", 5).await, ["dst_1"]);
 }
 

@@ -233,7 +233,7 @@ impl Destinations {
             Box::pin(async move {
                 let count = dead_letters::replay(tx, &destination.id, wanted.as_deref(), now).await?;
                 if count > 0 {
-                    destinations::wake(tx, &destination.id, now).await?;
+                    destinations::wake(tx, &destination.id).await?;
                     tx.append(&event, &[]).await?;
                 }
                 Ok(count)
