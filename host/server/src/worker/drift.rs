@@ -36,6 +36,17 @@ impl Drift {
         self.difference() < self.tolerance
     }
 
+    /// What the database's clock showed between two times of this host's; what that took counts for half. False where it
+    /// took too long to tell anything, and nothing is noted.
+    fn learn(&self, asked: Timestamp, answered: Timestamp, database: Timestamp) -> bool {
+        let took = answered.since(asked);
+        let is_soon = took < TOLD;
+        if is_soon {
+            self.note(asked.plus(took / 2), database);
+        }
+        is_soon
+    }
+
     /// What the database's clock showed when this host's was at `at`.
     pub fn note(&self, at: Timestamp, database: Timestamp) {
         self.micros.store(at.micros().saturating_sub(database.micros()), Ordering::Relaxed);
@@ -56,19 +67,17 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// Once. What the answer took on its way counts for half.
+/// Once. Says whether the difference is known now: it is not where the answer took long.
 ///
 /// # Errors
 /// The store's.
-pub async fn compare(app: &App) -> Result<(), StoreError> {
+pub async fn compare(app: &App) -> Result<bool, StoreError> {
     let mut conn = app.store.read().await?;
     let asked = app.clock.now();
-    let Some(database) = database_clock::now(&mut conn).await? else { return Ok(()) };
-    let took = app.clock.now().since(asked);
-    if took >= TOLD {
-        return Ok(());
+    let Some(database) = database_clock::now(&mut conn).await? else { return Ok(true) };
+    if !app.drift.learn(asked, app.clock.now(), database) {
+        return Ok(false);
     }
-    app.drift.note(asked.plus(took / 2), database);
     let difference = app.drift.difference();
     if !app.drift.is_right() {
         tracing::error!(
@@ -79,7 +88,7 @@ pub async fn compare(app: &App) -> Result<(), StoreError> {
     } else if difference >= TOLD {
         tracing::warn!(?difference, "this host's clock and the database's differ");
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether this host may end by its clock what all hosts share. The clocks are compared once more: what is ended is not
@@ -88,8 +97,7 @@ pub async fn compare(app: &App) -> Result<(), StoreError> {
 /// # Errors
 /// The store's.
 pub async fn may_end(app: &App) -> Result<bool, StoreError> {
-    compare(app).await?;
-    Ok(app.drift.is_right())
+    Ok(compare(app).await? && app.drift.is_right())
 }
 
 #[cfg(test)]
@@ -105,5 +113,16 @@ mod tests {
             drift.note(at(off), at(0));
             assert_eq!(drift.is_right(), is_right, "{off} ms");
         }
+    }
+
+    #[test]
+    fn an_answer_that_took_long_tells_nothing() {
+        let drift = Drift::within(Duration::from_secs(10));
+        let at = |millis: i64| Timestamp::from_micros(1_760_000_000_000_000 + millis * 1_000);
+        assert!(drift.learn(at(0), at(500), at(250)));
+        assert_eq!(drift.difference(), Duration::ZERO);
+        assert!(!drift.learn(at(0), at(1_000), at(86_400_000)));
+        assert_eq!(drift.difference(), Duration::ZERO, "what was known before");
+        assert!(drift.learn(at(0), at(999), at(86_400_000)) && !drift.is_right());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hardpoint_store::{Lane, StoreError, idempotency};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::drift;
 use crate::service::idempotency::{LEASE, MOST_KEPT};
 use crate::state::{App, stopped};
 
@@ -60,11 +61,14 @@ async fn prolong(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets what is over, in small steps.
+/// Forgets what is over by a clock that is right, in small steps.
 ///
 /// # Errors
 /// The store's.
 pub async fn sweep(app: &App) -> Result<(), StoreError> {
+    if !drift::may_end(app).await? {
+        return Ok(());
+    }
     loop {
         let now = app.clock.now();
         let write =

@@ -29,6 +29,10 @@ pub const READ_ON: &str = "BEGIN; SELECT COUNT(*) FROM events";
 /// … until here.
 pub const READ_OVER: &str = "COMMIT";
 
+/// SQLite refuses to forget any mail.
+pub const KEPT_MAILS: &str =
+    "CREATE TRIGGER kept BEFORE DELETE ON mails BEGIN SELECT RAISE(ABORT, 'refused'); END";
+
 /// SQLite refuses to change any plugin's row.
 pub const REFUSED_PLUGINS: &str =
     "CREATE TRIGGER refused BEFORE UPDATE ON plugins BEGIN SELECT RAISE(ABORT, 'refused'); END";
