@@ -118,6 +118,10 @@ pub struct Due {
     pub is_slow: bool,
 }
 
+/// How far ahead other hosts may write, whatever this one is configured to and its clock shows: what they hold is not to be
+/// taken from them because their lease is longer than ours, or our clock fell back.
+const AHEAD: Duration = Duration::from_secs(3_600);
+
 /// A moment, and how far ahead of it anything was ever written by a clock that is right. What says more counts for
 /// nothing, or a clock that was wrong once would keep a destination silent until then.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +132,18 @@ pub struct Present {
     pub due_until: Timestamp,
     /// The latest until which one may be held.
     pub held_until: Timestamp,
+}
+
+impl Present {
+    /// Where no destination is put off by more than `longest_wait` or held for more than `lease`, and hosts' clocks differ by
+    /// less than that; and an hour ahead at least.
+    pub fn at(now: Timestamp, longest_wait: Duration, lease: Duration) -> Self {
+        Self {
+            now,
+            due_until: now.plus(longest_wait.saturating_add(lease).max(AHEAD)),
+            held_until: now.plus(lease.saturating_mul(2).max(AHEAD)),
+        }
+    }
 }
 
 /// What the holder of a claim writes.

@@ -117,8 +117,7 @@ impl Running {
 /// Hosts' clocks may differ: by less than a lease, or they claim nothing.
 fn present(app: &App, now: Timestamp) -> Present {
     let siem = &app.config.siem;
-    let due_until = now.plus(siem.patience().at_most()).plus(siem.lease.0);
-    Present { now, due_until, held_until: now.plus(2 * siem.lease.0) }
+    Present::at(now, siem.patience().at_most(), siem.lease.0)
 }
 
 fn party(destination: &Due, is_slow: bool) -> Party {

@@ -15,6 +15,7 @@ on_both!(
     what_is_written_needs_the_claim,
     an_expired_lease_may_be_claimed_again,
     what_a_wrong_clock_wrote_holds_nothing_up,
+    what_is_held_under_another_configuration_is_held,
     whoever_holds_it_loses_it_to_who_decides,
     what_was_mended_waits_no_longer,
     what_is_asked_for_is_not_put_off,
@@ -84,7 +85,7 @@ async fn happen(db: &Fixture, id: &'static str, organization: Option<&'static st
 
 /// Nothing is ever put off by more than 4,000 s.
 fn present(seconds: i64) -> Present {
-    Present { now: at(seconds), due_until: at(seconds + 4_000), held_until: at(seconds).plus(2 * LEASE) }
+    Present::at(at(seconds), Duration::from_secs(4_000), LEASE)
 }
 
 async fn due(db: &Fixture, seconds: i64, most: u32) -> Vec<Due> {
@@ -269,6 +270,27 @@ async fn an_expired_lease_may_be_claimed_again(db: Fixture) {
     let write = db.store.write(Lane::Bulk, |tx| Box::pin(destinations::release_all(tx)));
     write.await.unwrap();
     assert!(!advance(&db, "c2", step(1)).await);
+}
+
+/// Of hosts that are told of another lease or another longest wait one by one, none takes what another has.
+async fn what_is_held_under_another_configuration_is_held(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    let short = |seconds| Present::at(at(seconds), Duration::from_secs(1), Duration::from_secs(1));
+    let due = async |present| {
+        let due = destinations::due(&mut db.store.read().await.unwrap(), present, 100).await.unwrap();
+        due.len()
+    };
+    assert_eq!(claim(&db, "c1", 100).await, ["dst_1"]);
+    assert_eq!(due(short(110)).await, 0, "a lease is shorter elsewhere");
+    // By a clock that fell back by more than two leases.
+    let renewed = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { destinations::renew(tx, "dst_1", "c1", at(200), LEASE).await })
+    });
+    assert!(renewed.await.unwrap());
+    assert_eq!(claim_these(&db, vec!["dst_1".into()], "c2", 120).await, [""; 0]);
+    assert!(release(&db, "c1", 3_500).await);
+    assert_eq!(due(short(0)).await, 0, "it is put off by no more than others would");
 }
 
 /// It claimed and let go of it a day ahead.
