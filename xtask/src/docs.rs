@@ -56,8 +56,9 @@ struct Page {
 fn pages() -> Result<Vec<Page>> {
     let guide = page("docs/PLUGINS.md", &[("manifest", manifest::reference()?), ("limits", limits())])?;
     let gallery = page("docs/PLUGIN_GALLERY.md", &[("gallery", gallery()?)])?;
-    let webhooks = page("docs/WEBHOOKS.md", &[("events", events())])?;
-    Ok(vec![guide, gallery, webhooks])
+    let webhooks = page("docs/WEBHOOKS.md", &[("events", events(webhook::kinds()))])?;
+    let siem = page("docs/SIEM.md", &[("events", events(webhook::untold()))])?;
+    Ok(vec![guide, gallery, webhooks, siem])
 }
 
 /// A page with what stands between its marks made anew.
@@ -74,9 +75,9 @@ fn page(path: &'static str, parts: &[(&str, String)]) -> Result<Page> {
     Ok(Page { path, now, then })
 }
 
-/// What webhook endpoints are told.
-fn events() -> String {
-    let rows = webhook::kinds().map(|(kind, when)| format!("| `{kind}` | {when} |\n"));
+/// Kinds of events, and when they happen.
+fn events(kinds: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    let rows = kinds.map(|(kind, when)| format!("| `{kind}` | {when} |\n"));
     rows.fold("| event | when |\n|---|---|\n".to_owned(), |table, row| table + &row)
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::event::Event;
-use crate::event_kinds::KINDS;
+use crate::event_kinds::{KINDS, Whose};
 use crate::time::Timestamp;
 
 pub mod answer;
@@ -52,12 +52,23 @@ pub fn takes<P: AsRef<str>>(patterns: &[P], name: &str) -> bool {
     })
 }
 
-/// The kinds of events that endpoints are told, and when each happens.
+/// The kinds of events that endpoints are told, and when each happens. An endpoint is an organisation's, and so never told
+/// what is the platform's alone.
 pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
-    KINDS.iter().copied().filter(|(kind, _)| !kind.starts_with(OWN))
+    all().filter_map(|(kind, when, is_told)| is_told.then_some((kind, when)))
 }
 
-/// Whether there is an event that a pattern takes.
+/// The others: they are in the audit log, and standing destinations get them.
+pub fn untold() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all().filter_map(|(kind, when, is_told)| (!is_told).then_some((kind, when)))
+}
+
+fn all() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    let is_told = |kind: &str, whose| whose == Whose::Organization && !kind.starts_with(OWN);
+    KINDS.iter().map(move |&(kind, whose, when)| (kind, when, is_told(kind, whose)))
+}
+
+/// Whether there is an event that endpoints are told and a pattern takes.
 pub fn takes_any(pattern: &str) -> bool {
     kinds().any(|(kind, _)| takes(&[pattern], kind))
 }
@@ -164,6 +175,27 @@ mod tests {
         let lost = event(DEAD_LETTERED, Target::new(ENDPOINT, "whe_1"));
         assert!(is_told(&lost, "whe_2", &["*"]) && !is_told(&lost, "whe_1", &["*"]));
         assert!(is_loss_told(&user.kind) && !is_loss_told(&lost.kind), "nor would this");
+    }
+
+    #[test]
+    fn what_is_the_platforms_alone_no_endpoint_takes() {
+        for pattern in ["*", "user.*", "egress.refused", "webhook_endpoint.deleted"] {
+            assert!(takes_any(pattern), "{pattern}");
+        }
+        for pattern in [
+            "plugin.*",
+            "plugin.approved",
+            "binding.removed",
+            "secret.*",
+            "secrets.*",
+            "config.*",
+            "webhook.*",
+        ] {
+            assert!(!takes_any(pattern), "{pattern}");
+        }
+        let (told, untold): (Vec<_>, Vec<_>) = (kinds().collect(), untold().collect());
+        assert_eq!(told.len() + untold.len(), KINDS.len());
+        assert!(untold.iter().any(|(kind, _)| *kind == "plugin.approved"));
     }
 
     #[test]

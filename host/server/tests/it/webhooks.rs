@@ -240,6 +240,7 @@ async fn what_an_endpoint_cannot_be() {
         (json!({"url": "https://example.com", "events": ["user.*", "User"]}), 400, "events[1]"),
         (json!({"url": "https://example.com", "events": ["user.*", "user.creatd"]}), 422, "events[1]"),
         (json!({"url": "https://example.com", "events": ["users.*"]}), 422, "events[0]"),
+        (json!({"url": "https://example.com", "events": ["plugin.approved"]}), 422, "events[0]"),
         (json!({"url": "https://example.com", "secret": "x"}), 400, "secret"),
         (json!({"url": "nothing"}), 422, "url"),
         (json!({"url": "http://example.com/"}), 422, "url"),
