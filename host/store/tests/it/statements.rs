@@ -192,12 +192,15 @@ async fn hot_statements_use_an_index(db: Fixture) {
         // So are the destinations of an organisation that are due.
         let sums = name.starts_with("usage::") || name.contains("::FIND") || name.ends_with("dialect::DUE");
         // What was just chosen to be claimed is a list in memory, and is read from end to end; so is one that was sent,
-        // what a search looks through, and what is counted. Endpoints are few.
+        // what a search looks through, and what is counted.
         let lists = ["SCAN due", "SCAN json_each", "SCAN looked", "SCAN (subquery", "SCAN open"];
-        let is_list = |step: &str| step == "SCAN e" || lists.iter().any(|list| step.contains(list));
+        // Endpoints are few, and each is asked for the first that waits; events, which go by the same letter, are not.
+        let endpoints = |step: &str| step == "SCAN e" || step.contains("Seq Scan on webhook_endpoints ");
+        let is_of_endpoints = |step: &str| *name == "backlog::OVERDUE" && endpoints(step);
+        let is_list = |step: &str| is_of_endpoints(step) || lists.iter().any(|list| step.contains(list));
         let whole = |step: &&String| {
             (step.contains("SCAN ") && !is_list(step) && !step.contains("USING INDEX"))
-                || step.contains("Seq Scan")
+                || (step.contains("Seq Scan") && !is_list(step))
                 || (step.contains("USE TEMP B-TREE") && !sums)
         };
         let reads_all: Vec<_> = plan.iter().filter(whole).collect();
