@@ -92,15 +92,22 @@ impl Places {
         Arc::clone(self.of(pace)).try_acquire_owned().ok()
     }
 
-    /// Carries out an attempt in a place. Once it is slow it goes on in one of those for the slow, if one is free: else a few
-    /// endpoints that answer well and then hang would hold all the others.
+    /// Carries out an attempt in a place. Once it is slow it goes on in one of those for the slow, as soon as one is free: else
+    /// a few endpoints that answer well and then hang would hold all the others.
     pub(super) async fn hold<T>(&self, place: Place, mut attempt: impl Future<Output = T> + Unpin) -> T {
         if let Ok(done) = timeout(SOON, &mut attempt).await {
             return done;
         }
-        let is_of_the_well = Arc::ptr_eq(place.semaphore(), &self.well);
-        let slow = is_of_the_well.then(|| Arc::clone(&self.slow).try_acquire_owned().ok()).flatten();
-        let _place = slow.unwrap_or(place);
+        if !Arc::ptr_eq(place.semaphore(), &self.well) {
+            return attempt.await;
+        }
+        let slow = tokio::select! {
+            biased;
+            done = &mut attempt => return done,
+            slow = Arc::clone(&self.slow).acquire_owned() => slow,
+        };
+        drop(place);
+        let _slow = slow;
         attempt.await
     }
 
@@ -177,6 +184,23 @@ mod tests {
         }
         assert!(places.free(slow()).is_some());
         assert_eq!(std::iter::from_fn(|| places.free(Window::default())).map(std::mem::forget).count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hangs_leaves_it_as_soon_as_there_is_another() {
+        let places = Places::new([1, 1]);
+        let (taken, place) = (places.free(slow()).unwrap(), places.free(Window::default()).unwrap());
+        let hangs = places.hold(place, std::future::pending::<()>());
+        let others = async {
+            assert!(timeout(10 * SOON, places.wait(Window::default())).await.is_err(), "nowhere to go");
+            drop(taken);
+            assert!(timeout(SOON, places.wait(Window::default())).await.unwrap().is_some());
+            assert!(places.free(slow()).is_none());
+        };
+        tokio::select! {
+            () = hangs => panic!("it hangs"),
+            () = others => {}
+        }
     }
 
     #[test]
