@@ -18,7 +18,7 @@ use super::Failure;
 use super::call::object;
 use crate::author::dev::{Dev, Host, News, Tell, is_exposed};
 use crate::cli::serve::{compiler, connections, url};
-use crate::config::{Config, without_users};
+use crate::config::{Binding, Config, without_users};
 use crate::serve::serve;
 use crate::service::plugins::plan::unfit;
 use crate::start::{Parts, Server, start};
@@ -184,9 +184,10 @@ impl OwnHost {
 
 /// The binding that a model of the plugin's name is of: the plugin's own, unless only others are configured.
 fn bound<'a>(config: &'a Config, id: &'a str) -> &'a str {
-    let mut names = config.bindings.iter().filter(|(_, binding)| binding.plugin.as_str() == id);
-    match names.next() {
-        Some((first, _)) if !config.bindings.contains_key(id) => first,
+    let of_it = |(name, binding): (&'a String, &Binding)| (binding.plugin.as_str() == id).then_some(name);
+    let names: Vec<&String> = config.bindings.iter().filter_map(of_it).collect();
+    match names.first() {
+        Some(first) if !names.iter().any(|name| *name == id) => first,
         _ => id,
     }
 }
@@ -271,6 +272,8 @@ mod tests {
         assert_eq!(is_of("[bindings.other]\nplugin = \"other\"\n"), "mine");
         assert_eq!(is_of(eu), "eu");
         assert_eq!(is_of(&format!("{eu}{own}")), "mine");
+        let taken = "[bindings.mine]\nplugin = \"other\"\n";
+        assert_eq!(is_of(&format!("{taken}{eu}")), "eu");
     }
 
     #[test]
