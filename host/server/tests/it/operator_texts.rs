@@ -159,13 +159,13 @@ async fn what_was_gone_back_to_is_granted_in_the_place_of_what_lost_its_grant() 
     run(&app, &["revoke", "echo", "--binding", "echo", "--yes"]);
     run(&app, &["rollback", "echo"]);
     insta::assert_snapshot!(run(&app, &["resume", "echo"]), @r"
-    echo 2.0.0 is no longer paused. It does not serve yet: it lacked what it needs while version 1.0.0 waited to take its place; go back to it with `hardpoint plugin rollback echo --digest sha256:…`.
+    echo 2.0.0 is no longer paused. It does not serve yet: binding echo is not allowed to keep small values for each organisation (kv); allow it with `hardpoint plugin grant echo`; version 1.0.0 is approved to be next: for this one, add `--digest sha256:…`.
     Version 1.0.0 is there too: pending_approval, binding echo is not allowed to send GET https://api.example.com/; allow it with `hardpoint plugin grant echo`.
     ");
     app.settle().await;
     let inspected = told(&app, &["inspect", "echo"]);
     assert_eq!((&inspected["version"], &inspected["state"]), (&json!("1.0.0"), &json!("pending_approval")));
-    assert_eq!(inspected["versions"][0]["state"], "superseded", "{inspected}");
+    assert_eq!(inspected["versions"][0]["state"], "pending_approval", "{inspected}");
     run(&app, &["grant", "echo", "--yes"]);
     app.settle().await;
     assert_eq!(app.plugin("echo").await["version"], "1.0.0");

@@ -29,8 +29,6 @@ enum Prospect {
     Serves,
     /// It waits on.
     Waits(String),
-    /// It is superseded.
-    GivesWay(String),
 }
 
 /// Of what may serve and does not yet.
@@ -77,7 +75,6 @@ impl Desk {
         let is_paused = versions.iter().any(|version| version.state == State::Paused);
         match self.prospect(row, versions, arranged) {
             Some(Prospect::Waits(reason)) => Standing::new(State::PendingApproval.as_str(), Some(reason)),
-            Some(Prospect::GivesWay(reason)) => Standing::new(State::Superseded.as_str(), Some(reason)),
             Some(Prospect::Serves) if row.state == State::Active => as_stored(),
             Some(Prospect::Serves) if is_paused => {
                 Standing::new(State::Paused.as_str(), Some(after_pause(&row.id)))
@@ -98,13 +95,12 @@ impl Desk {
         if decision.load.contains(&row.digest) {
             return Some(Prospect::Serves);
         }
-        if let Some((_, reason)) = decision.idle_here.filter(|(digest, _)| *digest == row.digest) {
+        if let Some((_, reason)) = decision.idle.filter(|(digest, _)| *digest == row.digest) {
             return Some(Prospect::Waits(reason));
         }
         let change = decision.changes.into_iter().find(|(digest, _)| *digest == row.digest);
         match change?.1 {
             Change::Wait(reason) | Change::Reject(reason) => Some(Prospect::Waits(reason)),
-            Change::GiveWay(reason) => Some(Prospect::GivesWay(reason)),
             Change::Activate => Some(Prospect::Serves),
         }
     }

@@ -19,7 +19,6 @@ impl Change {
             Self::Activate => State::Active,
             Self::Reject(_) => State::Rejected,
             Self::Wait(_) => State::PendingApproval,
-            Self::GiveWay(_) => State::Superseded,
         }
     }
 
@@ -27,7 +26,7 @@ impl Change {
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
             Self::Activate => None,
-            Self::Reject(reason) | Self::Wait(reason) | Self::GiveWay(reason) => Some(reason),
+            Self::Reject(reason) | Self::Wait(reason) => Some(reason),
         }
     }
 
@@ -36,7 +35,7 @@ impl Change {
         match self {
             Self::Activate => Some("plugin.activated"),
             Self::Reject(_) => Some("plugin.rejected"),
-            Self::Wait(_) | Self::GiveWay(_) => (before == State::Active).then_some("plugin.suspended"),
+            Self::Wait(_) => (before == State::Active).then_some("plugin.suspended"),
         }
     }
 }

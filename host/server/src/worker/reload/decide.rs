@@ -36,8 +36,6 @@ pub enum Change {
     Reject(String),
     /// It waits (on), for this reason.
     Wait(String),
-    /// It served and cannot any more, and another version is to: it is superseded, for this reason.
-    GiveWay(String),
 }
 
 /// What follows for one plugin.
@@ -49,9 +47,10 @@ pub struct Decision {
     pub load: Vec<String>,
     /// Changes in the store, by digest.
     pub changes: Vec<(String, Change)>,
-    /// Why the active version, by its digest, does not serve on this host though it may on others. That is no change in
-    /// the store: a host where nothing is missing would take it back, and both would go on for ever.
-    pub idle_here: Option<(String, String)>,
+    /// Why the active version, by its digest, does not serve and stays the active one all the same: what it lacks is
+    /// this host's own matter, and a host where nothing is missing would take a change back, for ever; or another
+    /// version is approved to be next, and what came to wait after that one would overtake it.
+    pub idle: Option<(String, String)>,
 }
 
 /// Decides about the versions of one plugin.
@@ -76,22 +75,23 @@ pub fn decide(
     let active = versions.iter().find(|version| version.state == State::Active);
     let live =
         active.map(|active| serve_on(config, active, arranged, loaded, &mut decision)).unwrap_or_default();
-    let is_settled = !decision.changes.is_empty() || decision.idle_here.is_some();
+    let is_settled = !decision.changes.is_empty() || decision.idle.is_some();
     if active.is_some() && decision.serve.is_none() && !is_settled {
         serve_before(config, versions, arranged, loaded, &mut decision);
     }
     if let Some(candidate) = candidate(versions) {
         consider(config, candidate, versions, arranged, &live, loaded, &mut decision);
         if let Some(active) = active {
-            give_way(active, candidate, &mut decision);
+            leave_next(active, candidate, &mut decision);
         }
     }
     decision
 }
 
 /// An active version that cannot serve does not wait beside a candidate that takes over, nor beside one that an
-/// operator has approved: by their word that one is next, and what comes to wait after it would overtake it.
-fn give_way(active: &Plugin, candidate: &Plugin, decision: &mut Decision) {
+/// operator has approved: by their word that one is next. Nothing is written then, so that it serves again as soon as
+/// what it lacks is there, until the other one can.
+fn leave_next(active: &Plugin, candidate: &Plugin, decision: &mut Decision) {
     let waits = |(of, change): &(String, Change)| *of == active.digest && matches!(change, Change::Wait(_));
     if takes_over(decision, &candidate.digest) {
         // Which sets it aside.
@@ -103,14 +103,12 @@ fn give_way(active: &Plugin, candidate: &Plugin, decision: &mut Decision) {
     if candidate.approved_by.is_none() || decision.changes.iter().any(is_rejected) {
         return;
     }
-    let Plugin { id, digest, .. } = active;
-    let reason = format!(
-        "it lacked what it needs while version {} waited to take its place; go back to it with `hardpoint plugin \
-         rollback {id} --digest {digest}`",
-        candidate.version
-    );
-    for (_, change) in decision.changes.iter_mut().filter(|change| waits(change)) {
-        *change = Change::GiveWay(reason.clone());
+    for (digest, change) in decision.changes.extract_if(.., |change| waits(change)) {
+        let lack = change.reason().unwrap_or_default();
+        let next = &candidate.version;
+        let reason =
+            format!("{lack}; version {next} is approved to be next: for this one, add `--digest {digest}`");
+        decision.idle = Some((digest, reason));
     }
 }
 
@@ -196,7 +194,7 @@ fn serve_on(
     if !planned.iter().any(Planned::is_ready) {
         let (digest, reason) = (active.digest.clone(), obstacles(&manifest, &planned));
         if planned.iter().any(Planned::is_held_up_here) {
-            decision.idle_here = Some((digest, reason));
+            decision.idle = Some((digest, reason));
         } else {
             decision.changes.push((digest, Change::Wait(reason)));
         }

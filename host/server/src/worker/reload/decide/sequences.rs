@@ -27,6 +27,7 @@ use life::{Bytes, FILES, MADE, Power, Published, Step, WISHES, life, powers};
 
 mod checks;
 mod folders;
+mod idle;
 mod life;
 mod races;
 mod steps;
