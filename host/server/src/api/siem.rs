@@ -88,7 +88,9 @@ pub struct SiemError {
 impl From<service::Standing> for SiemDestination {
     fn from(service::Standing { destination, lag }: service::Standing) -> Self {
         let shown = |time: Timestamp| time.to_rfc3339();
-        let is_waiting = destination.state == Standing::Active && destination.failures > 0;
+        let is_failing = destination.state == Standing::Active && destination.failures > 0;
+        // What somebody asked for waits for nothing.
+        let is_waiting = is_failing && destination.due_at > Timestamp::from_micros(0);
         Self {
             id: destination.id,
             name: destination.name,

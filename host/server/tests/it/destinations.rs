@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use hardpoint_domain::destination::Progress;
 use hardpoint_domain::seal::MasterKey;
+use hardpoint_domain::time::{Clock, Timestamp};
 use hardpoint_server::service::accounts::{Accounts, Principal};
 use hardpoint_server::system::SystemRng;
 use hardpoint_server::worker::sequencer::number_all;
 use hardpoint_store::dead_letters::{self, DeadLetter};
+use hardpoint_store::destinations::{self, Advance, Present};
 use hardpoint_store::events::{self, StoredEvent};
 use hardpoint_store::{Lane, secrets};
 use http::Method;
@@ -174,6 +177,42 @@ async fn the_log_and_what_is_asked_for_again_take_turns() {
     let paused = place(&|event| event["kind"] == "siem_destination.paused");
     assert_eq!((of(&asked[0]), paused), (0, 1), "one of them, then the log");
     assert!(of(&asked[1]) > paused && of(&asked[2]) > of(&asked[1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_waits_for_no_attempt() {
+    let (_double, address) = Double::start().await;
+    let app = app(&address).await;
+    // The host itself leaves it alone.
+    app.app().drift.note(Timestamp::from_micros(0), Timestamp::from_micros(i64::MAX));
+    let one = id(&app.post(ALL, &wanted("all")).await.expect(201));
+    let (store, now) = (&app.app().store, app.clock().now());
+    let failed = one.clone();
+    let write = store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move {
+            let present = Present::at(now, PATIENCE, PATIENCE);
+            destinations::claim(tx, std::slice::from_ref(&failed), "claim_1", present, PATIENCE).await?;
+            let held = destinations::get(tx, &failed).await?.unwrap();
+            let attempt = Advance {
+                progress: Progress { failures: 1, ..held.progress() },
+                saved: None,
+                delivered: 0,
+                error: None,
+                parked: None,
+                is_slow: false,
+                now,
+            };
+            destinations::advance(tx, &failed, "claim_1", &attempt).await?;
+            destinations::release(tx, &failed, "claim_1", now.plus(PATIENCE)).await
+        })
+    });
+    assert!(write.await.unwrap());
+    let next = async || app.get(&format!("{ALL}/{one}")).await.expect(200)["next_attempt_at"].clone();
+    assert_eq!(next().await, now.plus(PATIENCE).to_rfc3339());
+    let asked = one.clone();
+    let write = store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::wake(tx, &asked).await }));
+    write.await.unwrap();
+    assert_eq!(next().await, Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
