@@ -86,6 +86,13 @@ async fn a_real_document_is_read_asked_about_and_cited() {
     assert_eq!(uploaded["status"], "processing");
     let read = ended(&client, &base, uploaded["id"].as_str().expect("an id")).await;
     assert_eq!((&read["status"], &read["page_count"]), (&"indexed".into(), &36.into()), "{read}");
+    // By its words, since its vectors follow.
+    let at_once = json!({ "query": "How are names of simple types declared?", "knowledge": [base], "similarity_threshold": 0.0 });
+    assert_ne!(
+        client.post("/api/v1/search", &at_once).await.expect(200)["count"],
+        0,
+        "by the very next search"
+    );
     embedded(&client, &base).await;
 
     // Page 6 as the file counts is the second one of the text: what the manual says of naming.

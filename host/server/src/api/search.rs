@@ -93,7 +93,7 @@ pub struct SearchBody {
     /// The least score, 0 to 1; the knowledge base's own where left out.
     #[schema(minimum = 0, maximum = 1)]
     similarity_threshold: Option<f64>,
-    /// Whether words and meaning are both asked; false where left out: meaning alone, as far as there are vectors.
+    /// Whether words and meaning are both asked; false where left out: meaning alone, once every passage has a vector.
     use_hybrid: Option<bool>,
     /// Only of these documents.
     #[schema(max_items = 1_000)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use hardpoint_domain::chain::checkpoint::Checkpoint;
 use hardpoint_server::service::audit::signing::{self, Broken};
 use hardpoint_server::worker::{checkpoints, retention, sequencer};
+use hardpoint_store::chain;
 use hardpoint_store::testing::{READERS, damage, raw};
 use hardpoint_store::{Durability, Lane, Store, StoreConfig};
-use hardpoint_store::{chain, events};
-use http::{Method, Request, header};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::command_line::{hardpoint, said};

@@ -1,6 +1,5 @@
 //! Requests that are refused, as the audit log has them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;

@@ -1,6 +1,6 @@
 //! Webhook endpoints: what they are made of, and what they cannot be.
 
-use hardpoint_store::{Lane, events, webhooks};
+use hardpoint_store::{Lane, webhooks};
 use http::Method;
 use serde_json::{Value, json};
 

@@ -25,7 +25,7 @@ pub struct Ask {
     pub top: u32,
     /// The least `similarity_score`; each knowledge base's own where left out.
     pub threshold: Option<f64>,
-    /// Whether words and meaning are both asked; meaning alone otherwise.
+    /// Whether words and meaning are both asked; meaning alone otherwise, once every passage has a vector.
     pub hybrid: bool,
     /// Only of these documents, where given.
     pub documents: Option<Vec<String>>,
@@ -109,12 +109,15 @@ async fn search_in(
 ) -> Result<Vec<Source>, ApiError> {
     let Some((base, opened)) = opened(app, base).await? else { return Ok(Vec::new()) };
     let base = &base;
+    let generation = base.current.as_ref().map(|current| current.number);
+    // What was just indexed has words, and its vectors follow.
+    let is_covered = generation.is_some_and(|generation| opened.is_covered(generation));
     let Retriever { binding, knowledge, index } = retriever::over(app, base, Some(opened)).map_err(failed)?;
     let request = SearchRequest {
         query: ask.query.clone(),
         top: ask.top,
         filter: Filter { document_ids: ask.documents.clone(), metadata: ask.metadata.clone() },
-        hybrid: ask.hybrid,
+        hybrid: ask.hybrid || !is_covered,
     };
     let hits = binding.search(context.clone(), knowledge, request).await.map_err(failed)?;
     let threshold = ask.threshold.unwrap_or(base.settings.similarity_threshold);

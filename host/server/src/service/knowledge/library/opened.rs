@@ -155,6 +155,12 @@ impl Opened {
         self.text.attainable(question)
     }
 
+    /// Whether every passage has a vector of a generation. What has none is found by its words alone.
+    pub fn is_covered(&self, generation: i64) -> bool {
+        let vectors = self.vectors().get(&generation).map_or(0, Vectors::len);
+        vectors as u64 >= self.text.passages()
+    }
+
     /// The nearest vectors of a generation, nearest first; none where it has none yet.
     pub fn nearest(
         &self,
