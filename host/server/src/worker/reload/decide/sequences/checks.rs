@@ -30,6 +30,13 @@ impl World {
         assert!(matches!(row.state, State::Active | State::Paused), "{row:?} had to stay: {versions:?}");
     }
 
+    /// Whether all of a version's bindings have what they need.
+    pub(super) async fn may_serve(&self, row: &Plugin) -> bool {
+        let manifest = Manifest::from_toml(&row.manifest).unwrap();
+        let planned = plan(&self.desk.config, &self.desk.arranged().await.unwrap(), &manifest);
+        !planned.is_empty() && planned.iter().all(Planned::is_ready)
+    }
+
     /// What was gone back to serves, or is the only one that waits, for what is not allowed it or until the plugin
     /// is resumed.
     pub(super) async fn check_back(&self) {
@@ -37,9 +44,7 @@ impl World {
         let versions = self.versions().await;
         let row = versions.iter().find(|row| row.digest == *back).unwrap();
         let is_paused = versions.iter().any(|row| row.state == State::Paused);
-        let manifest = Manifest::from_toml(&row.manifest).unwrap();
-        let planned = plan(&self.desk.config, &self.desk.arranged().await.unwrap(), &manifest);
-        let may_serve = !planned.is_empty() && planned.iter().all(Planned::is_ready);
+        let may_serve = self.may_serve(row).await;
         match row.state {
             State::Active | State::Paused => {}
             State::PendingApproval => {
