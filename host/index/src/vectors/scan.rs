@@ -99,12 +99,29 @@ impl SimdOp for Products<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
-        for (row, product) in self.rows.chunks_exact(self.question.len()).zip(self.products) {
-            let mut sum = 0_i32;
-            for (a, b) in self.question.iter().zip(row) {
-                sum = sum.wrapping_add(i32::from(*a) * i32::from(*b));
+        let Self { question, rows, products } = self;
+        let (apart, width) = (products.len() / STREAMS, question.len());
+        let row = |number: usize| &rows[number * width..][..width];
+        for first in 0..apart {
+            for stream in 0..STREAMS {
+                let number = stream * apart + first;
+                products[number] = product(question, row(number));
             }
-            *product = sum;
+        }
+        for number in STREAMS * apart..products.len() {
+            products[number] = product(question, row(number));
         }
     }
+}
+
+/// Rows are read at so many places of a block in turn: what is behind the end of a page is not fetched ahead, and so
+/// one place waits while others are read. Measured with a million of 384 dimensions: 43 ms with one, 29 with four, 33
+/// with eight.
+const STREAMS: usize = 4;
+
+/// Of as many components as the question has.
+#[inline(always)]
+fn product(question: &[i16], row: &[i8]) -> i32 {
+    let products = question.iter().zip(row).map(|(a, b)| i32::from(*a) * i32::from(*b));
+    products.fold(0, i32::wrapping_add)
 }
