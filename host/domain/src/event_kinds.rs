@@ -14,6 +14,7 @@ pub enum Whose {
 
 /// The kinds, in their order, whose they are, and when an event of each is written.
 pub const KINDS: &[(&str, Whose, &str)] = &[
+    ("audit_log.export_failed", Organization, "an export on request did not deliver all of its events"),
     ("audit_log.exported", Organization, "events left the house on request"),
     ("audit_log.purged", Organization, "bodies of old events were purged"),
     ("billing.approval_used", Organization, "a request was let past a cap by an approval"),
@@ -58,7 +59,7 @@ pub const KINDS: &[(&str, Whose, &str)] = &[
     ("organization.limits_changed", Organization, "the limits of an organisation were changed"),
     ("organization.plan_changed", Organization, "an organisation got another plan"),
     ("organization.retention_changed", Organization, "how long its log keeps bodies was changed"),
-    ("plugin.activated", Platform, "a plugin went live"),
+    ("plugin.activated", Platform, "a version of a plugin went live, or serves again at a host"),
     ("plugin.approved", Platform, "an operator approved what a plugin asks for"),
     ("plugin.disabled", Platform, "a plugin was closed to an organisation"),
     ("plugin.discarded", Platform, "a version of a plugin was thrown away"),
@@ -73,7 +74,11 @@ pub const KINDS: &[(&str, Whose, &str)] = &[
     ("plugin.resumed", Platform, "a plugin was resumed"),
     ("plugin.revoked", Platform, "what a plugin was granted was taken back"),
     ("plugin.rolled_back", Platform, "a plugin went back to the version before"),
-    ("plugin.suspended", Platform, "a plugin went off, and waits"),
+    (
+        "plugin.suspended",
+        Platform,
+        "what is active of a plugin lacks something, and does not serve at a host",
+    ),
     ("plugin.uploaded", Platform, "a component was uploaded"),
     ("request.refused", Organization, "requests were refused (401, 402, 403, 429), by source and minute"),
     ("secret.changed", Platform, "a secret got another value"),
@@ -121,9 +126,10 @@ pub const KINDS: &[(&str, Whose, &str)] = &[
     ("workspace.updated", Organization, "a workspace was changed"),
 ];
 
-/// Whether there are events of this kind.
-pub fn is_known(kind: &str) -> bool {
-    KINDS.binary_search_by_key(&kind, |(known, ..)| known).is_ok()
+/// Whose the events of a kind are; none where there are no such events.
+pub fn whose(kind: &str) -> Option<Whose> {
+    let place = KINDS.binary_search_by_key(&kind, |(known, ..)| known).ok()?;
+    KINDS.get(place).map(|(_, whose, _)| *whose)
 }
 
 #[cfg(test)]
@@ -134,7 +140,8 @@ mod tests {
     #[test]
     fn each_is_there_once_and_can_be_found() {
         assert!(KINDS.is_sorted_by(|(one, ..), (next, ..)| one < next));
-        assert!(KINDS.iter().all(|(kind, _, when)| is_pattern(kind) && is_known(kind) && !when.is_empty()));
-        assert!(!is_known("user.create") && !is_known("user.*"));
+        assert!(KINDS.iter().all(|(kind, _, when)| is_pattern(kind) && !when.is_empty()));
+        assert!(KINDS.iter().all(|(kind, of, _)| whose(kind) == Some(*of)));
+        assert_eq!((whose("user.create"), whose("user.*")), (None, None));
     }
 }

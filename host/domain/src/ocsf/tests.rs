@@ -145,6 +145,7 @@ fn every_event_is_valid_whatever_it_has() {
         "config.changed",
         "request.refused",
         "audit_log.exported",
+        "audit_log.export_failed",
         "audit_log.purged",
         "billing.credits_purchased",
         "oddity",

@@ -20,7 +20,7 @@ use crate::error::ApiError;
 use crate::error::schema::ErrorBody;
 use crate::extract::{Path, Query};
 use crate::service::accounts::{Principal, text};
-use crate::service::audit::EXPORTED;
+use crate::service::audit::{EXPORT_FAILED, EXPORTED};
 use crate::service::diagnostics;
 use crate::state::App;
 
@@ -208,7 +208,7 @@ pub async fn request(
     let by = Principal::from(caller);
     let traced = diagnostics::request(&app, &by, whose.organization(), &id).await?;
     let events: Vec<Value> = traced.events.iter().map(|stored| serde_json::json!(stored.event)).collect();
-    let is_export = |event: &&Value| event["kind"] == EXPORTED;
+    let is_export = |event: &&Value| [EXPORTED, EXPORT_FAILED].iter().any(|kind| event["kind"] == *kind);
     Ok(Json(RequestDiagnostics {
         request_id: id,
         meters: traced.call.as_ref().map(meters).unwrap_or_default(),

@@ -44,14 +44,12 @@ pub async fn note(
     let path = config.server.data.join(FILE);
     let loaded = Configured { file_digest: config.file_digest.clone(), shown: config.masked() };
     let last = read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    if last.as_ref() == Some(&loaded) {
+    if let Last::Whole(last) = &last
+        && *last == loaded
+    {
         return Ok(());
     }
-    if let Some(last) = last {
-        let (before, mut after) = differing(&last.shown, &loaded.shown);
-        if after.is_empty() {
-            after.insert("hardpoint.toml".to_owned(), "changed in what is not shown".into());
-        }
+    if let Some((before, after)) = told(&last, &loaded) {
         let target = Target::new("host", host);
         let mut event = Author::system().event(clock.now(), rng, "config.loaded", target, Value::from(after));
         event.before = Some(Value::from(before));
@@ -110,13 +108,37 @@ fn compare(path: &str, before: &Value, after: &Value, found: &mut (Map<String, V
     }
 }
 
-/// What the last start left; none where there was none, or what it left is no longer whole.
-fn read(path: &Path) -> io::Result<Option<Configured>> {
+/// What the last start left.
+enum Last {
+    /// There was none.
+    None,
+    /// It is no longer whole: what changed since is not known.
+    Broken,
+    Whole(Configured),
+}
+
+fn read(path: &Path) -> io::Result<Last> {
     match std::fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).map_or(Last::Broken, Last::Whole)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Last::None),
         Err(error) => Err(error),
     }
+}
+
+/// What an event tells: as it was, and as it is. Nothing at the first start.
+fn told(last: &Last, loaded: &Configured) -> Option<(Map<String, Value>, Map<String, Value>)> {
+    let (before, mut after) = match last {
+        Last::None => return None,
+        Last::Broken => {
+            let unknown = (FILE.to_owned(), "cannot be read: what was loaded before is not known".into());
+            return Some((Map::from_iter([unknown]), loaded.shown.as_object().cloned().unwrap_or_default()));
+        }
+        Last::Whole(last) => differing(&last.shown, &loaded.shown),
+    };
+    if after.is_empty() {
+        after.insert("hardpoint.toml".to_owned(), "changed in what is not shown".into());
+    }
+    Some((before, after))
 }
 
 #[cfg(test)]
@@ -131,5 +153,19 @@ mod tests {
         assert_eq!(Value::from(old), json!({"a.b": 1, "gone": true, "new": null}));
         assert_eq!(Value::from(new), json!({"a.b": 2, "gone": null, "new": {"d": 1}}));
         assert_eq!(differing(&after, &after), Default::default());
+    }
+
+    #[test]
+    fn what_the_last_start_left_and_is_not_whole_is_told() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join(FILE);
+        let loaded = Configured { file_digest: "d".to_owned(), shown: json!({"a": 1}) };
+        assert!(told(&read(&path).unwrap(), &loaded).is_none(), "the first start");
+        replaced::write(&path, &loaded).unwrap();
+        assert!(matches!(read(&path).unwrap(), Last::Whole(last) if last == loaded));
+        std::fs::write(&path, "{").unwrap();
+        let (before, after) = told(&read(&path).unwrap(), &loaded).unwrap();
+        assert!(before.contains_key(FILE), "{before:?}");
+        assert_eq!(Value::from(after), loaded.shown);
     }
 }

@@ -220,6 +220,12 @@ async fn a_destination_that_refuses() {
         .await;
     assert_eq!(refused.status, 200, "below the granted path; {}", refused.text());
     assert_eq!(refused.json()["rejected"], json!([{"id": "evt_1", "reason": "answered 404"}]));
+    // The log says how it ended, and says nothing where it ended well.
+    app.post(EXPORT, &json!({"events": [{"id": "evt_2"}]})).await.expect(200);
+    let told = app.get("/api/v1/audit-logs?action=audit_log.export_failed").await.expect(200);
+    let [failed] = told["data"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!(failed["outcome"], "failure", "{failed}");
+    assert_eq!(failed["after"], json!({"matched": 1, "delivered": 0}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

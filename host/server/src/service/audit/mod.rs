@@ -12,6 +12,8 @@ use hardpoint_store::{Lane, Store, StoreError, chain};
 
 /// The kind of the events that tell of exports.
 pub const EXPORTED: &str = "audit_log.exported";
+/// The kind of the events that tell of exports which did not deliver everything.
+pub const EXPORT_FAILED: &str = "audit_log.export_failed";
 
 /// Events that get their numbers in one transaction.
 const BATCH: u32 = 256;

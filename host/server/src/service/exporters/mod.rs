@@ -9,7 +9,7 @@ pub(crate) mod options;
 
 use std::sync::Arc;
 
-use hardpoint_domain::event::{Event, Target};
+use hardpoint_domain::event::{Event, Outcome, Target};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::id;
 use hardpoint_domain::manifest::{BatchWish, Kind};
@@ -96,20 +96,6 @@ pub async fn export(
         None => stored_events(app, organization.as_deref(), workspace, &export).await?,
     };
     let matched = events.len();
-    note(app, caller, exporter, organization, &export, matched).await?;
-    let outcome = deliver::deliver(Arc::clone(binding), caller, events, resolved).await?;
-    Ok(Exported { matched, delivered: outcome.delivered, rejected: outcome.rejected, cursor })
-}
-
-/// Events leave the house: who sent how many of which is written down before they do.
-async fn note(
-    app: &App,
-    caller: &Caller,
-    exporter: &str,
-    organization: Option<String>,
-    export: &Export,
-    matched: usize,
-) -> Result<(), ApiError> {
     let asked = json!({
         "matched": matched,
         "given": export.events.is_some(),
@@ -117,10 +103,23 @@ async fn note(
         "workspace_id": export.workspace_id,
         "organization_id": organization,
     });
-    let (kind, target) = (audit::EXPORTED, Target::new("exporter", exporter));
-    let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, asked);
-    let organization_id = organization.or_else(|| Some(caller.organization_id.clone()));
-    Ok(audit::note(&app.store, Event { organization_id, ..event }).await?)
+    let of = organization.unwrap_or_else(|| caller.organization_id.clone());
+    let told = |kind, about| {
+        let target = Target::new("exporter", exporter);
+        let event = Author::from(caller).event(app.clock.now(), &*app.rng, kind, target, about);
+        Event { organization_id: Some(of.clone()), ..event }
+    };
+    // Events leave the house: who sent how many of which is written down before they do.
+    audit::note(&app.store, told(audit::EXPORTED, asked)).await?;
+    let outcome = deliver::deliver(Arc::clone(binding), caller, events, resolved).await;
+    let delivered = outcome.as_ref().map_or(0, |outcome| outcome.delivered);
+    if outcome.is_err() || delivered < matched {
+        let about = json!({ "matched": matched, "delivered": delivered });
+        let failed = told(audit::EXPORT_FAILED, about);
+        audit::note(&app.store, Event { outcome: Outcome::Failure, ..failed }).await?;
+    }
+    let outcome = outcome?;
+    Ok(Exported { matched, delivered, rejected: outcome.rejected, cursor })
 }
 
 /// Whose events, and of which workspace, of what was asked for.
