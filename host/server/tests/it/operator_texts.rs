@@ -159,7 +159,7 @@ async fn what_was_gone_back_to_is_granted_in_the_place_of_what_lost_its_grant() 
     run(&app, &["revoke", "echo", "--binding", "echo", "--yes"]);
     run(&app, &["rollback", "echo"]);
     insta::assert_snapshot!(run(&app, &["resume", "echo"]), @r"
-    echo 2.0.0 is no longer paused. It does not serve yet: binding echo is not allowed to keep small values for each organisation (kv); allow it with `hardpoint plugin grant echo`; version 1.0.0 is approved to be next: for this one, add `--digest sha256:…`.
+    echo 2.0.0 is no longer paused. It does not serve yet: binding echo is not allowed to keep small values for each organisation (kv); allow it with `hardpoint plugin grant echo --digest sha256:…`.
     Version 1.0.0 is there too: pending_approval, binding echo is not allowed to send GET https://api.example.com/; allow it with `hardpoint plugin grant echo`.
     ");
     app.settle().await;

@@ -52,14 +52,14 @@ pub(super) async fn bind(config: Config, arguments: &Arguments, hints: &Hints) -
     let outlook = Outlook::of(&desk, id).await?;
     desk.store.close().await;
     if arguments.json {
-        let Bound { created, planned } = &bound;
+        let Bound { created, planned, named } = &bound;
         return hints.print_json(&json!({
             "plugin": id,
             "name": name,
             "created": created,
             "settings": planned.settings,
             "ready": planned.is_ready(),
-            "reason": planned.obstacle(id),
+            "reason": planned.obstacle(id, named.as_deref()),
             "warnings": planned.warnings,
         }));
     }
@@ -67,7 +67,7 @@ pub(super) async fn bind(config: Config, arguments: &Arguments, hints: &Hints) -
     for warning in &bound.planned.warnings {
         println!("Warning: {}", hints.text(warning));
     }
-    match bound.planned.obstacle(id) {
+    match bound.planned.obstacle(id, bound.named.as_deref()) {
         Some(obstacle) => println!("It does not serve yet: {}", hints.text(&obstacle)),
         None => println!("{}", hints.text(&outlook.sentence(&serving.digest))),
     }

@@ -161,7 +161,7 @@ async fn bind(
     };
     // No leave makes them fit.
     if let Readiness::Unfit(reason) = &one.readiness {
-        let obstacle = one.obstacle(&manifest.id).unwrap_or_default();
+        let obstacle = one.obstacle(&manifest.id, None).unwrap_or_default();
         return Err(match given {
             true => Failure::Misuse(format!("--settings: {reason}")),
             false => Failure::Other(anyhow!("{obstacle}")),
@@ -205,7 +205,7 @@ fn refused(planned: &Planned, plugin: &str, from_file: bool) -> Option<String> {
             let (name, missing) = (&planned.name, missing.join(", nor to "));
             Some(format!("binding {name} is not allowed to {missing}; {for_this_call}"))
         }
-        _ => planned.obstacle(plugin).map(|obstacle| format!("{obstacle}; or {for_this_call}")),
+        _ => planned.obstacle(plugin, None).map(|obstacle| format!("{obstacle}; or {for_this_call}")),
     }
 }
 

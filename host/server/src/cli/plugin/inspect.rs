@@ -22,6 +22,7 @@ use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::service::plugins::settings;
 use crate::service::plugins::view::{PluginView, ReachView, VersionView, shown_limits};
 use crate::worker::pauses;
+use crate::worker::reload::decide::named;
 use crate::worker::reload::whereabouts::Whereabouts;
 
 #[derive(Args)]
@@ -107,7 +108,7 @@ pub(super) async fn run(config: Config, arguments: &Arguments, hints: &Hints) ->
         let inspection = inspect(&bytes).with_context(|| format!("{target} is no plugin"))?;
         match look(&config).await? {
             Some(desk) => published_report(&desk, inspection).await?,
-            None => report(&config, inspection, &Arranged::default()),
+            None => report(&config, inspection, &Arranged::default(), None),
         }
     } else {
         let desk = look(&config).await?.ok_or_else(|| match Path::new(target) {
@@ -162,7 +163,9 @@ fn as_published(version: &Plugin) -> Result<Inspection, Failure> {
 async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report, Failure> {
     let (id, digest) = (inspection.manifest.id.clone(), inspection.digest.clone());
     let arranged = desk.arranged().await?;
-    let mut report = report(&desk.config, inspection, &arranged);
+    let versions = desk.kept(&id).await?;
+    let row = versions.iter().find(|row| row.digest == digest);
+    let mut report = report(&desk.config, inspection, &arranged, row.and_then(|row| named(&versions, row)));
     report.versions =
         desk.plugin(&id, None).await?.map(|PluginView { versions, .. }| versions).unwrap_or_default();
     if let Some(here) = report.versions.iter().find(|version| version.digest == digest) {
@@ -179,7 +182,7 @@ async fn published_report(desk: &Desk, inspection: Inspection) -> Result<Report,
     Ok(report)
 }
 
-fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Report {
+fn report(config: &Config, inspection: Inspection, arranged: &Arranged, named: Option<&str>) -> Report {
     let manifest = &inspection.manifest;
     let stubbed: Vec<&str> = inspection.stubbed().collect();
     let imports = inspection
@@ -189,7 +192,7 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
         .collect();
     let planned = plan(config, arranged, manifest);
     let others = planned.iter().any(Planned::is_ready);
-    let bindings = planned.iter().map(|planned| binding(&manifest.id, planned, others)).collect();
+    let bindings = planned.iter().map(|planned| binding(&manifest.id, named, planned, others)).collect();
     Report {
         id: manifest.id.clone(),
         version: manifest.version.clone(),
@@ -212,7 +215,7 @@ fn report(config: &Config, inspection: Inspection, arranged: &Arranged) -> Repor
     }
 }
 
-fn binding(plugin: &str, planned: &Planned, others: bool) -> Binding {
+fn binding(plugin: &str, named: Option<&str>, planned: &Planned, others: bool) -> Binding {
     let missing = match &planned.readiness {
         Readiness::Ready => Vec::new(),
         Readiness::Pending(missing) => missing.clone(),
@@ -224,7 +227,7 @@ fn binding(plugin: &str, planned: &Planned, others: bool) -> Binding {
         unused: others && !planned.is_ready() && planned.written.is_none(),
         asks: planned.asked.describe(),
         missing,
-        remedy: planned.remedy(plugin),
+        remedy: planned.remedy(plugin, named),
         warnings: planned.warnings.clone(),
         paused_until: None,
     }

@@ -13,6 +13,7 @@ use super::plan::{Planned, one, unfit};
 use super::{Desk, DeskError};
 use crate::config::{Binding, Written, no_secret};
 use crate::service::events::{self, Author};
+use crate::worker::reload::decide::named;
 
 /// What a binding is to be.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub struct Bound {
     pub created: bool,
     /// What it may do, and what it waits for.
     pub planned: Planned,
+    /// The digest of the version that serves, where a command without it would mean another one.
+    pub named: Option<String>,
 }
 
 impl Desk {
@@ -102,7 +105,9 @@ impl Desk {
             DeskError::State(format!("`{name}` is the name of a binding of plugin `{owner}`; choose another"))
         })?;
         let planned = one(&self.config, &self.arranged().await?, &manifest, name, Some(&binding));
-        Ok(Bound { created, planned })
+        let versions = plugins::versions(&mut self.store.read().await?, id).await?;
+        let named = named(&versions, &version).map(str::to_owned);
+        Ok(Bound { created, planned, named })
     }
 
     /// The version that serves, else the one that would.

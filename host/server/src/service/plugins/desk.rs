@@ -18,7 +18,7 @@ use super::plan::{Planned, Readiness, plan};
 use crate::config::{Binding, Config, Written};
 use crate::service::events::{self, Author};
 use crate::state::App;
-use crate::worker::reload::decide::candidate;
+use crate::worker::reload::decide::meant;
 
 /// What the desk needs.
 #[derive(Clone)]
@@ -263,14 +263,18 @@ impl Desk {
                 let Some(state) = row.map(|row| row.state).filter(|state| *state == version.state) else {
                     return Ok(false);
                 };
-                let serves = |row: &Plugin| matches!(row.state, State::Active | State::Paused);
-                let serves_another = rows.iter().any(|row| serves(row) && row.digest != version.digest);
+                let needs_it = |row: &Plugin| {
+                    let is_next = row.state == State::PendingApproval && row.approved_by.is_some();
+                    matches!(row.state, State::Active | State::Paused) || is_next
+                };
+                let others_need_it = rows.iter().any(|row| needs_it(row) && row.digest != version.digest);
                 for (binding, asked) in asked {
                     let before = grants::get(tx, &binding).await?.and_then(|row| stored(&row, &version.id));
                     // Until this version serves, another one does, or will once it is resumed, and needs what it was
-                    // allowed. When this one becomes active, what only the other asked for is taken back.
+                    // allowed; so does one that is approved to be next. When one of them becomes active, what only
+                    // others asked for is taken back.
                     let permissions = match before {
-                        Some(before) if serves_another => union(&before, &asked),
+                        Some(before) if others_need_it => union(&before, &asked),
                         _ => asked.clone(),
                     };
                     let row = grants::Grant {
@@ -442,15 +446,8 @@ impl Desk {
     }
 }
 
-/// The version that a command without a digest means.
-pub(super) fn meant(versions: &[Plugin]) -> Option<&Plugin> {
-    let active = || versions.iter().find(|version| matches!(version.state, State::Active | State::Paused));
-    let newest = || versions.iter().find(|version| version.state != State::Removed);
-    candidate(versions).or_else(active).or_else(newest)
-}
-
 /// Whether a version may serve as things are arranged.
-pub(super) fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) -> bool {
+pub(crate) fn may_serve(config: &Config, arranged: &Arranged, version: &Plugin) -> bool {
     Manifest::from_toml(&version.manifest)
         .is_ok_and(|manifest| plan(config, arranged, &manifest).iter().any(Planned::is_ready))
 }

@@ -73,13 +73,20 @@ impl Planned {
         self.readiness == Readiness::Ready
     }
 
-    /// Whether what keeps it from being live is this host's own matter: a secret that others may have.
+    /// Whether what keeps it from being live is this host's own matter: a secret that others may have, or what stands
+    /// in its hardpoint.toml.
     pub fn is_held_up_here(&self) -> bool {
-        matches!(self.readiness, Readiness::Lacking { .. })
+        match self.readiness {
+            Readiness::Ready => false,
+            Readiness::Lacking { .. } => true,
+            Readiness::Unfit(_) => self.table().is_some(),
+            Readiness::Pending(_) => self.declared,
+        }
     }
 
-    /// The exact way to allow what is missing.
-    pub fn remedy(&self, plugin: &str) -> Option<String> {
+    /// The exact way to allow what is missing. `digest` names the version, where without it another would be meant.
+    pub fn remedy(&self, plugin: &str, digest: Option<&str>) -> Option<String> {
+        let digest = digest.map(|digest| format!(" --digest {digest}")).unwrap_or_default();
         match &self.readiness {
             Readiness::Ready => None,
             Readiness::Unfit(_) => Some(match self.table() {
@@ -94,8 +101,12 @@ impl Planned {
                 let table = self.table().unwrap_or("bindings.NAME");
                 Some(format!("add it to [{table}.grant] in hardpoint.toml"))
             }
-            Readiness::Pending(_) if self.name == plugin => Some(format!("hardpoint plugin grant {plugin}")),
-            Readiness::Pending(_) => Some(format!("hardpoint plugin grant {plugin} --binding {}", self.name)),
+            Readiness::Pending(_) if self.name == plugin => {
+                Some(format!("hardpoint plugin grant {plugin}{digest}"))
+            }
+            Readiness::Pending(_) => {
+                Some(format!("hardpoint plugin grant {plugin} --binding {}{digest}", self.name))
+            }
         }
     }
 
@@ -108,17 +119,17 @@ impl Planned {
     }
 
     /// Why it is not live, and what to do about it, in one line.
-    pub fn obstacle(&self, plugin: &str) -> Option<String> {
-        self.told(plugin, "")
+    pub fn obstacle(&self, plugin: &str, digest: Option<&str>) -> Option<String> {
+        self.told(plugin, digest, "")
     }
 
     /// The same of a version that is not here yet: no command knows what it asks for before it is.
     pub fn obstacle_once_published(&self, plugin: &str) -> Option<String> {
-        self.told(plugin, "publish it, then ")
+        self.told(plugin, None, "publish it, then ")
     }
 
-    fn told(&self, plugin: &str, before_that: &str) -> Option<String> {
-        let (name, remedy) = (&self.name, self.remedy(plugin)?);
+    fn told(&self, plugin: &str, digest: Option<&str>, before_that: &str) -> Option<String> {
+        let (name, remedy) = (&self.name, self.remedy(plugin, digest)?);
         Some(match &self.readiness {
             Readiness::Ready => return None,
             Readiness::Unfit(_) | Readiness::Lacking { .. } => {

@@ -286,7 +286,7 @@ fn waits(config: &Config, manifest: &Manifest, planned: &Planned) -> Option<Prob
         return Some(config.problem(format!("{table}.grant"), format!("{waits}; add it here")));
     }
     // One that is switched off waits for nothing.
-    let remedy = planned.remedy(id).filter(|_| config.declared_off(id).is_none())?;
+    let remedy = planned.remedy(id, None).filter(|_| config.declared_off(id).is_none())?;
     Some(config.problem(table, format!("{waits}; allow it with `{remedy}`, or under [{table}.grant]")))
 }
 

@@ -44,7 +44,8 @@ impl Desk {
         running: Option<&Running<'_>>,
     ) -> Standing {
         let as_stored = || Standing::new(row.state.as_str(), row.reason.clone());
-        if !matches!(row.state, State::Active | State::Paused | State::PendingApproval) {
+        let is_pinned = self.pin(&row.id) == Some(&row.digest) && row.state == State::Superseded;
+        if !is_pinned && !matches!(row.state, State::Active | State::Paused | State::PendingApproval) {
             return as_stored();
         }
         if let Some(off) = self.config.declared_off(&row.id) {

@@ -6,11 +6,10 @@ use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
-use super::desk;
 use super::narrow::{TakenBack, would_narrow};
 use super::{Desk, DeskError, is_revoked};
 use crate::service::events::{self, Author};
-use crate::worker::reload::decide::{has_served, versions_before};
+use crate::worker::reload::decide::{has_served, meant, versions_before};
 
 /// A version that was gone back to.
 #[derive(Clone, Debug)]
@@ -87,10 +86,10 @@ impl Desk {
         id: &str,
         digest: Option<&str>,
     ) -> Result<RolledBack, DeskError> {
-        let meant = self.version(id, digest).await?;
+        let named = self.version(id, digest).await?;
         if let Some(digest) = digest {
             self.check_pin(id, digest)?;
-            check_served(&meant)?;
+            check_served(&named)?;
         }
         let now = self.clock.now();
         let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
@@ -99,7 +98,7 @@ impl Desk {
             Box::pin(async move {
                 begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
-                let Some(present) = desk::meant(&versions).cloned() else { return Ok(None) };
+                let Some(present) = meant(&versions).cloned() else { return Ok(None) };
                 let found = match &wanted {
                     Some(wanted) => versions.iter().find(|row| row.digest == *wanted && has_served(row)),
                     None => versions_before(&versions).first().copied(),

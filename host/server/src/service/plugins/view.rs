@@ -20,7 +20,7 @@ use super::standing::Standing;
 use super::{Desk, meanwhile};
 use crate::config::{Config, Written};
 use crate::worker::reload::Status;
-use crate::worker::reload::decide::candidate;
+use crate::worker::reload::decide::{candidate, named};
 use crate::worker::reload::files::FileState;
 use crate::worker::reload::host;
 
@@ -401,7 +401,7 @@ impl Desk {
             source: row.source.as_str().to_owned(),
             file: row.file_name.clone(),
             asks,
-            bindings: planned.iter().map(|planned| binding_view(&row.id, planned, running)).collect(),
+            bindings: planned.iter().map(|planned| binding_view(row, versions, planned, running)).collect(),
             open_to: reach.into(),
             candidate: other.map(|other| {
                 let Standing { state, reason } = standing(other);
@@ -425,7 +425,12 @@ pub(super) fn serves(running: &Running<'_>, row: &Plugin) -> bool {
     running.catalogue.plugin(&row.id).is_some_and(|generation| generation.inspection().digest == row.digest)
 }
 
-fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) -> BindingView {
+fn binding_view(
+    row: &Plugin,
+    versions: &[Plugin],
+    planned: &Planned,
+    running: Option<&Running<'_>>,
+) -> BindingView {
     let (state, missing) = match &planned.readiness {
         Readiness::Ready => ("ready", Vec::new()),
         Readiness::Pending(missing) => ("pending_approval", missing.clone()),
@@ -447,7 +452,7 @@ fn binding_view(plugin: &str, planned: &Planned, running: Option<&Running<'_>>) 
         secrets: planned.written.as_ref().map(|binding| binding.secrets.clone()).unwrap_or_default(),
         allowed: planned.permissions.describe(),
         missing,
-        remedy: planned.remedy(plugin),
+        remedy: planned.remedy(&row.id, named(versions, row)),
         warnings: planned.warnings.clone(),
         paused: paused_until.map(|until| until.is_some()),
         paused_until: paused_until.flatten().map(Timestamp::to_rfc3339),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hardpoint_domain::time::{Rng, Timestamp};
-use hardpoint_store::plugins::{self, Plugin, State};
+use hardpoint_store::plugins::{self, Plugin, Source, State};
 use hardpoint_store::{StoreError, Tx, begin_change};
 use serde_json::json;
 
@@ -30,12 +30,18 @@ impl Change {
         }
     }
 
+    /// Why a version waits is written once: each write is seen, and answered, by every host, and hosts with different
+    /// configurations know different reasons. Who looks is told what follows by then.
+    pub(super) fn is_worth_writing(&self, row: &Plugin) -> bool {
+        !matches!(self, Self::Wait(_)) || row.reason.is_none()
+    }
+
     /// The event's kind; none where nothing happened that anybody needs to hear of.
-    fn event(&self, before: State) -> Option<&'static str> {
+    fn event(&self) -> Option<&'static str> {
         match self {
             Self::Activate => Some("plugin.activated"),
             Self::Reject(_) => Some("plugin.rejected"),
-            Self::Wait(_) => (before == State::Active).then_some("plugin.suspended"),
+            Self::Wait(_) => None,
         }
     }
 }
@@ -54,7 +60,8 @@ pub(super) async fn carry_out(
     rng: &dyn Rng,
 ) -> Result<bool, StoreError> {
     begin_change(tx).await?;
-    if !is_still_so(&plugins::versions(tx, &decided_on.id).await?, decided_on, change) {
+    let versions = plugins::versions(tx, &decided_on.id).await?;
+    if !is_still_so(&versions, decided_on, change) {
         return Ok(false);
     }
     let (row, state, reason) = (decided_on, change.state(), change.reason());
@@ -64,17 +71,36 @@ pub(super) async fn carry_out(
     } else {
         plugins::set_state(tx, &row.id, &row.digest, state, reason, now).await?;
     }
-    let taken_back = match state {
-        State::Active => narrow(tx, config, row).await?,
-        _ => BTreeMap::new(),
-    };
-    let Some(kind) = change.event(row.state) else { return Ok(true) };
+    let mut taken_back = BTreeMap::new();
+    if state == State::Active {
+        pass_over(tx, &versions, row, now).await?;
+        taken_back = narrow(tx, config, row).await?;
+    }
+    let Some(kind) = change.event() else { return Ok(true) };
     let mut after = json!({ "version": row.version, "digest": row.digest, "reason": reason });
     if !taken_back.is_empty() {
         after["taken_back"] = json!(taken_back);
     }
     tx.append(&Author::system().event(now, rng, kind, events::plugin(&row.id), after), &[]).await?;
     Ok(true)
+}
+
+/// What waited when the version that is active now was published or approved waits no more, as far as it would take
+/// over by itself: once this one serves, and what it asks for is allowed, an older one would come in its place.
+async fn pass_over(
+    tx: &mut Tx,
+    versions: &[Plugin],
+    active: &Plugin,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let reason = format!("version {} was made active, which came after it", active.version);
+    let waits_for_nobody = |row: &&Plugin| row.approved_by.is_some() || row.source == Source::Folder;
+    let older =
+        versions.iter().filter(|row| row.state == State::PendingApproval && row.digest != active.digest);
+    for row in older.filter(waits_for_nobody).filter(|row| row.updated_at <= active.updated_at) {
+        plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await?;
+    }
+    Ok(())
 }
 
 fn is_still_so(versions: &[Plugin], decided_on: &Plugin, change: &Change) -> bool {

@@ -47,9 +47,9 @@ pub struct Decision {
     pub load: Vec<String>,
     /// Changes in the store, by digest.
     pub changes: Vec<(String, Change)>,
-    /// Why the active version, by its digest, does not serve and stays the active one all the same: what it lacks is
-    /// this host's own matter, and a host where nothing is missing would take a change back, for ever; or another
-    /// version is approved to be next, and what came to wait after that one would overtake it.
+    /// Why the active version, by its digest, does not serve. It stays the active one all the same, and nothing is
+    /// written: it serves again as soon as what it lacks is there, waits beside nobody whom an operator approved, and
+    /// no host takes back what another one, with another configuration, would write.
     pub idle: Option<(String, String)>,
 }
 
@@ -68,88 +68,229 @@ pub fn decide(
         // Nothing serves, and nothing takes over, until it is resumed.
         return decision;
     }
+    let scene = Scene { config, versions, arranged, loaded };
     if let Some(digest) = declared.and_then(|declared| declared.digest.as_ref()) {
-        decide_pinned(config, versions, digest, arranged, loaded, &mut decision);
+        scene.decide_pinned(digest, &mut decision);
         return decision;
     }
     let active = versions.iter().find(|version| version.state == State::Active);
-    let live =
-        active.map(|active| serve_on(config, active, arranged, loaded, &mut decision)).unwrap_or_default();
-    let is_settled = !decision.changes.is_empty() || decision.idle.is_some();
-    if active.is_some() && decision.serve.is_none() && !is_settled {
-        serve_before(config, versions, arranged, loaded, &mut decision);
+    let live = active.map(|active| scene.serve_on(active, &mut decision)).unwrap_or_default();
+    if active.is_some() && decision.serve.is_none() && decision.idle.is_none() {
+        scene.serve_before(&mut decision);
     }
-    if let Some(candidate) = candidate(versions) {
-        consider(config, candidate, versions, arranged, &live, loaded, &mut decision);
-        if let Some(active) = active {
-            leave_next(active, candidate, &mut decision);
-        }
-    }
+    scene.decide_waiting(&live, &mut decision);
     decision
 }
 
-/// An active version that cannot serve does not wait beside a candidate that takes over, nor beside one that an
-/// operator has approved: by their word that one is next. Nothing is written then, so that it serves again as soon as
-/// what it lacks is there, until the other one can.
-fn leave_next(active: &Plugin, candidate: &Plugin, decision: &mut Decision) {
-    let waits = |(of, change): &(String, Change)| *of == active.digest && matches!(change, Change::Wait(_));
-    if takes_over(decision, &candidate.digest) {
-        // Which sets it aside.
-        decision.changes.retain(|change| !waits(change));
-        return;
+/// What is decided on.
+struct Scene<'a> {
+    config: &'a Config,
+    versions: &'a [Plugin],
+    arranged: &'a Arranged,
+    loaded: &'a dyn Fn(&str) -> Loaded,
+}
+
+impl Scene<'_> {
+    /// Of those that wait, the newest that may takes over. What needs somebody's word, or lacks something, waits beside
+    /// it.
+    fn decide_waiting(&self, live: &[String], decision: &mut Decision) {
+        let mut waiting: Vec<&Plugin> =
+            self.versions.iter().filter(|version| version.state == State::PendingApproval).collect();
+        waiting.sort_by_key(|version| std::cmp::Reverse(version.updated_at));
+        let mut is_taken = false;
+        for version in waiting {
+            if let Some(reason) = self.unapproved(version) {
+                wait(version, reason, decision);
+            } else if !is_taken {
+                is_taken = self.consider(version, live, decision);
+            }
+        }
     }
-    let is_rejected =
-        |(of, change): &(String, Change)| *of == candidate.digest && matches!(change, Change::Reject(_));
-    if candidate.approved_by.is_none() || decision.changes.iter().any(is_rejected) {
-        return;
+
+    /// The configuration names the only bytes that serve. That is this host's own matter: where the store has another
+    /// version as the active one, or has this one as one that waits no more, nothing is written, since another host may
+    /// have another configuration.
+    fn decide_pinned(&self, digest: &str, decision: &mut Decision) {
+        let usable = |version: &&Plugin| !matches!(version.state, State::Rejected | State::Removed);
+        let Some(pinned) = self.versions.iter().filter(usable).find(|version| version.digest == digest)
+        else {
+            return;
+        };
+        let is_first = self.versions.iter().all(|version| version.state != State::Active);
+        if pinned.state == State::PendingApproval && is_first {
+            match self.unapproved(pinned) {
+                Some(reason) => wait(pinned, reason, decision),
+                None => drop(self.consider(pinned, &[], decision)),
+            }
+        } else {
+            self.serve_on(pinned, decision);
+        }
     }
-    for (digest, change) in decision.changes.extract_if(.., |change| waits(change)) {
-        let lack = change.reason().unwrap_or_default();
-        let next = &candidate.version;
-        let reason =
-            format!("{lack}; version {next} is approved to be next: for this one, add `--digest {digest}`");
-        decision.idle = Some((digest, reason));
+
+    /// The active version serves with those of its bindings that are allowed. Gives the names of those that it has, were
+    /// it not for what this host alone lacks: elsewhere they are live.
+    fn serve_on(&self, active: &Plugin, decision: &mut Decision) -> Vec<String> {
+        let known = (self.loaded)(&active.digest);
+        let Ok(manifest) = manifest(active, &known) else {
+            let reason = "this host does not understand its manifest".to_owned();
+            decision.idle = Some((active.digest.clone(), reason));
+            return Vec::new();
+        };
+        let planned = plan(self.config, self.arranged, &manifest);
+        let has = |planned: &&Planned| planned.is_ready() || planned.is_held_up_here();
+        let live = planned.iter().filter(has).map(|planned| planned.name.clone()).collect();
+        if !planned.iter().any(Planned::is_ready) {
+            decision.idle = Some((active.digest.clone(), self.obstacles(active, &manifest, &planned)));
+            return live;
+        }
+        match &known {
+            Loaded::Ready(generation) => {
+                decision.serve = Some((Arc::clone(generation), specs(self.config, &manifest, &planned)))
+            }
+            Loaded::NotYet | Loaded::Missing(_) => decision.load.push(active.digest.clone()),
+            // The row stays: another host may do better, and so may this one once somebody says `reload`.
+            Loaded::Failed(_) => {
+                decision.load.push(active.digest.clone());
+                return Vec::new();
+            }
+        }
+        live
+    }
+
+    /// What served before goes on until the version that another host made active is loaded here too. Where that one is
+    /// not here, or fails here, the newest of those before it is loaded for it: after a start none is. Only what may
+    /// serve is loaded at all, or it would be loaded for nothing, again and again.
+    fn serve_before(&self, decision: &mut Decision) {
+        let is_lost = |row: &Plugin| {
+            let known = (self.loaded)(&row.digest);
+            row.state == State::Active && matches!(known, Loaded::Missing(_) | Loaded::Failed(_))
+        };
+        let mut may_load = self.versions.iter().any(is_lost);
+        for row in versions_before(self.versions) {
+            let known = (self.loaded)(&row.digest);
+            if matches!(known, Loaded::NotYet) && !may_load {
+                continue;
+            }
+            let Ok(manifest) = manifest(row, &known) else { continue };
+            let specs = specs(self.config, &manifest, &plan(self.config, self.arranged, &manifest));
+            if specs.is_empty() {
+                continue;
+            }
+            match &known {
+                Loaded::Ready(generation) => {
+                    decision.serve = Some((Arc::clone(generation), specs));
+                    return;
+                }
+                // One at a time.
+                Loaded::NotYet => {
+                    decision.load.push(row.digest.clone());
+                    may_load = false;
+                }
+                // To be known on.
+                Loaded::Failed(_) | Loaded::Missing(_) => decision.load.push(row.digest.clone()),
+            }
+        }
+    }
+
+    /// Why nothing but an operator's word lets a version serve; none where it may without, or has it.
+    fn unapproved(&self, version: &Plugin) -> Option<String> {
+        let Plugin { id, digest, version: number, .. } = version;
+        let declared = self.config.declared.get(id).and_then(|declared| declared.digest.as_ref());
+        if version.approved_by.is_some() || declared == Some(digest) {
+            return None;
+        }
+        let command = format!("hardpoint plugin grant {id} --digest {digest}");
+        if version.source == Source::Upload {
+            return Some(format!("uploaded bytes need an operator's approval: `{command}`"));
+        }
+        let Plugin { digest: known, .. } = other_bytes(self.versions, number, digest)?;
+        Some(format!(
+            "version {number} was other bytes before, {known}: give it a version of its own, or approve these with \
+             `{command}`"
+        ))
+    }
+
+    /// A candidate becomes active if no binding that is live would be lost by it, and if it loads. Whether it is, or will
+    /// be as soon as it is loaded, here or on a host that has its bytes.
+    fn consider(&self, candidate: &Plugin, live: &[String], decision: &mut Decision) -> bool {
+        let digest = &candidate.digest;
+        let known = (self.loaded)(digest);
+        let manifest = match manifest(candidate, &known) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                decision.changes.push((digest.clone(), Change::Reject(format!("manifest: {error}"))));
+                return false;
+            }
+        };
+        let planned = plan(self.config, self.arranged, &manifest);
+        let is_lost = |planned: &&Planned| !planned.is_ready() && live.contains(&planned.name);
+        let lost: Vec<Planned> = planned.iter().filter(is_lost).cloned().collect();
+        if !lost.is_empty() {
+            wait(candidate, self.obstacles(candidate, &manifest, &lost), decision);
+            return false;
+        }
+        if !planned.iter().any(Planned::is_ready) {
+            wait(candidate, self.obstacles(candidate, &manifest, &planned), decision);
+            return false;
+        }
+        match &known {
+            Loaded::Ready(generation) => {
+                decision.serve = Some((Arc::clone(generation), specs(self.config, &manifest, &planned)));
+                decision.changes.push((digest.clone(), Change::Activate));
+                true
+            }
+            // Nobody is told what this host alone lacks.
+            Loaded::NotYet | Loaded::Missing(_) => {
+                decision.load.push(digest.clone());
+                true
+            }
+            Loaded::Failed(reason) => {
+                decision.changes.push((digest.clone(), Change::Reject(reason.clone())));
+                false
+            }
+        }
+    }
+
+    /// Why none of these bindings of a version can be live.
+    fn obstacles(&self, version: &Plugin, manifest: &Manifest, planned: &[Planned]) -> String {
+        let id = &manifest.id;
+        if planned.is_empty() {
+            return format!(
+                "no binding: the name `{id}` is that of another plugin's; make one with `hardpoint plugin bind {id} NAME`"
+            );
+        }
+        let named = named(self.versions, version);
+        planned.iter().filter_map(|planned| planned.obstacle(id, named)).collect::<Vec<_>>().join("; ")
     }
 }
 
-/// Whether a candidate is activated, or will be as soon as it is loaded, here or on a host that has its bytes.
-fn takes_over(decision: &Decision, digest: &str) -> bool {
-    let is_activated =
-        decision.changes.iter().any(|(of, change)| of == digest && *change == Change::Activate);
-    is_activated || decision.load.iter().any(|of| of == digest)
+/// Says that a candidate waits, unless its row says the same already.
+fn wait(candidate: &Plugin, reason: String, decision: &mut Decision) {
+    if candidate.reason.as_ref() != Some(&reason) {
+        decision.changes.push((candidate.digest.clone(), Change::Wait(reason)));
+    }
 }
 
-/// The configuration names the only bytes that serve. That is this host's own matter: where the store has
-/// another version as the active one, nothing is written, since another host may have another configuration.
-fn decide_pinned(
-    config: &Config,
-    versions: &[Plugin],
-    digest: &str,
-    arranged: &Arranged,
-    loaded: &dyn Fn(&str) -> Loaded,
-    decision: &mut Decision,
-) {
-    let usable = |version: &&Plugin| !matches!(version.state, State::Rejected | State::Removed);
-    let Some(pinned) = versions.iter().filter(usable).find(|version| version.digest == digest) else {
-        return;
-    };
-    if pinned.state == State::Active {
-        serve_on(config, pinned, arranged, loaded, decision);
-        return;
-    }
-    if versions.iter().all(|version| version.state != State::Active) {
-        return consider(config, pinned, versions, arranged, &[], loaded, decision);
-    }
-    serve_on(config, pinned, arranged, loaded, decision);
-    decision.changes.clear();
-}
-
-/// The version that waits to be active: the one that was published or approved last.
+/// Of the versions that wait to be active, the one that was published or approved last: what a command without a
+/// digest means.
 pub fn candidate(versions: &[Plugin]) -> Option<&Plugin> {
     versions
         .iter()
         .filter(|version| version.state == State::PendingApproval)
         .max_by_key(|version| version.updated_at)
+}
+
+/// The version that a command without a digest means.
+pub fn meant(versions: &[Plugin]) -> Option<&Plugin> {
+    let active = || versions.iter().find(|version| matches!(version.state, State::Active | State::Paused));
+    let newest = || versions.iter().find(|version| version.state != State::Removed);
+    candidate(versions).or_else(active).or_else(newest)
+}
+
+/// The digest that a command about this version has to name, where without it another one would be meant.
+pub fn named<'a>(versions: &[Plugin], version: &'a Plugin) -> Option<&'a str> {
+    let is_meant = meant(versions).is_some_and(|meant| meant.digest == version.digest);
+    (!is_meant).then_some(&*version.digest)
 }
 
 /// The versions that served and do not now, the one that did last first: what `rollback` goes back to, and what serves
@@ -176,144 +317,6 @@ pub fn other_bytes<'a>(versions: &'a [Plugin], version: &str, digest: &str) -> O
     versions.iter().find(|row| row.version == version && row.digest != digest && was_loaded(row))
 }
 
-/// The active version serves with those of its bindings that are allowed; gives their names.
-fn serve_on(
-    config: &Config,
-    active: &Plugin,
-    arranged: &Arranged,
-    loaded: &dyn Fn(&str) -> Loaded,
-    decision: &mut Decision,
-) -> Vec<String> {
-    let known = loaded(&active.digest);
-    let Ok(manifest) = manifest(active, &known) else {
-        let reason = "this host does not understand its manifest any more".to_owned();
-        decision.changes.push((active.digest.clone(), Change::Reject(reason)));
-        return Vec::new();
-    };
-    let planned = plan(config, arranged, &manifest);
-    if !planned.iter().any(Planned::is_ready) {
-        let (digest, reason) = (active.digest.clone(), obstacles(&manifest, &planned));
-        if planned.iter().any(Planned::is_held_up_here) {
-            decision.idle = Some((digest, reason));
-        } else {
-            decision.changes.push((digest, Change::Wait(reason)));
-        }
-        return Vec::new();
-    }
-    match &known {
-        Loaded::Ready(generation) => {
-            decision.serve = Some((Arc::clone(generation), specs(config, &manifest, &planned)))
-        }
-        Loaded::NotYet | Loaded::Missing(_) => decision.load.push(active.digest.clone()),
-        // The row stays: another host may do better, and so may this one once somebody says `reload`.
-        Loaded::Failed(_) => {
-            decision.load.push(active.digest.clone());
-            return Vec::new();
-        }
-    }
-    planned.into_iter().filter(Planned::is_ready).map(|planned| planned.name).collect()
-}
-
-/// What served before goes on until the version that another host made active is loaded here too. Where that one is
-/// not here, or fails here, the newest of those before it is loaded for it: after a start none is. Only what may serve
-/// is loaded at all, or it would be loaded for nothing, again and again.
-fn serve_before(
-    config: &Config,
-    versions: &[Plugin],
-    arranged: &Arranged,
-    loaded: &dyn Fn(&str) -> Loaded,
-    decision: &mut Decision,
-) {
-    let is_lost = |row: &Plugin| {
-        row.state == State::Active && matches!(loaded(&row.digest), Loaded::Missing(_) | Loaded::Failed(_))
-    };
-    let mut may_load = versions.iter().any(is_lost);
-    for row in versions_before(versions) {
-        let known = loaded(&row.digest);
-        if matches!(known, Loaded::NotYet) && !may_load {
-            continue;
-        }
-        let Ok(manifest) = manifest(row, &known) else { continue };
-        let specs = specs(config, &manifest, &plan(config, arranged, &manifest));
-        if specs.is_empty() {
-            continue;
-        }
-        match &known {
-            Loaded::Ready(generation) => {
-                decision.serve = Some((Arc::clone(generation), specs));
-                return;
-            }
-            // One at a time.
-            Loaded::NotYet => {
-                decision.load.push(row.digest.clone());
-                may_load = false;
-            }
-            // To be known on.
-            Loaded::Failed(_) | Loaded::Missing(_) => decision.load.push(row.digest.clone()),
-        }
-    }
-}
-
-/// A candidate becomes active if it may, if no binding that is live would be lost by it, and if it loads.
-fn consider(
-    config: &Config,
-    candidate: &Plugin,
-    versions: &[Plugin],
-    arranged: &Arranged,
-    live: &[String],
-    loaded: &dyn Fn(&str) -> Loaded,
-    decision: &mut Decision,
-) {
-    let digest = &candidate.digest;
-    let Decision { serve, load, changes, .. } = decision;
-    let mut change = |change: Change| {
-        // Only what differs is written: every write is seen, and answered, by every host.
-        if !matches!(&change, Change::Wait(reason) if candidate.reason.as_ref() == Some(reason)) {
-            changes.push((digest.clone(), change));
-        }
-    };
-    let known = loaded(digest);
-    let manifest = match manifest(candidate, &known) {
-        Ok(manifest) => manifest,
-        Err(error) => return change(Change::Reject(format!("manifest: {error}"))),
-    };
-    let command = || format!("hardpoint plugin grant {} --digest {digest}", manifest.id);
-    let declared = config.declared.get(&candidate.id).and_then(|declared| declared.digest.as_ref());
-    let is_approved = candidate.approved_by.is_some() || declared == Some(digest);
-    if candidate.source == Source::Upload && !is_approved {
-        return change(Change::Wait(format!("uploaded bytes need an operator's approval: `{}`", command())));
-    }
-    if !is_approved && let Some(known) = other_bytes(versions, &candidate.version, digest) {
-        return change(Change::Wait(format!(
-            "version {} was other bytes before, {}: give it a version of its own, or approve these with `{}`",
-            candidate.version,
-            known.digest,
-            command()
-        )));
-    }
-    let planned = plan(config, arranged, &manifest);
-    let lost: Vec<Planned> = planned
-        .iter()
-        .filter(|planned| !planned.is_ready() && live.contains(&planned.name))
-        .cloned()
-        .collect();
-    if !lost.is_empty() {
-        return change(Change::Wait(obstacles(&manifest, &lost)));
-    }
-    if !planned.iter().any(Planned::is_ready) {
-        return change(Change::Wait(obstacles(&manifest, &planned)));
-    }
-    match &known {
-        Loaded::Ready(generation) => {
-            *serve = Some((Arc::clone(generation), specs(config, &manifest, &planned)));
-            change(Change::Activate);
-        }
-        // Nobody is told what this host alone lacks.
-        Loaded::NotYet | Loaded::Missing(_) => load.push(digest.clone()),
-        Loaded::Failed(reason) => change(Change::Reject(reason.clone())),
-    }
-}
-
 /// Read already where the version is loaded: with a thousand plugins, reading is most of what a decision takes.
 fn manifest<'a>(version: &Plugin, known: &'a Loaded) -> Result<Cow<'a, Manifest>, ManifestError> {
     match known {
@@ -328,17 +331,6 @@ fn specs(config: &Config, manifest: &Manifest, planned: &[Planned]) -> Vec<Bindi
         .filter(|planned| planned.is_ready())
         .map(|planned| planned.spec(config, manifest))
         .collect()
-}
-
-/// Why none of these bindings can be live.
-fn obstacles(manifest: &Manifest, planned: &[Planned]) -> String {
-    if planned.is_empty() {
-        let id = &manifest.id;
-        return format!(
-            "no binding: the name `{id}` is that of another plugin's; make one with `hardpoint plugin bind {id} NAME`"
-        );
-    }
-    planned.iter().filter_map(|planned| planned.obstacle(&manifest.id)).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

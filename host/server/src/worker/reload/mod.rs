@@ -20,6 +20,7 @@ pub mod decide;
 pub mod files;
 pub mod folder;
 pub mod host;
+mod idle;
 pub mod publish;
 mod reconcile;
 mod scan;
@@ -236,6 +237,8 @@ struct Keeper {
     places: Arc<Semaphore>,
     /// What was published last.
     published: Option<Published>,
+    /// Why active versions do not serve, by their digests, as it was told.
+    idle: BTreeMap<String, String>,
     /// The store's revision when it was last read.
     revision: Option<i64>,
     /// Whether something failed that another attempt may mend.
@@ -263,6 +266,7 @@ impl Keeper {
             loads: JoinSet::new(),
             places: Arc::new(Semaphore::new(LOADS)),
             published: None,
+            idle: BTreeMap::new(),
             revision: None,
             dirty: false,
             ready: false,

@@ -52,11 +52,13 @@ impl Keeper {
                 let loaded = |digest: &str| self.loaded.get(digest).cloned().unwrap_or(Loaded::NotYet);
                 let decision = decide(&config, versions, &desired.arranged, &loaded);
                 for (digest, change) in &decision.changes {
-                    changes.extend(find(versions, digest).map(|row| (row.clone(), change.clone())));
+                    let row = find(versions, digest).filter(|row| change.is_worth_writing(row));
+                    changes.extend(row.map(|row| (row.clone(), change.clone())));
                 }
                 decisions.push((versions, decision));
             }
             if changes.is_empty() {
+                self.tell_idle(&decisions).await;
                 self.load_and_publish(decisions, desired.arranged.openings(&config));
                 return;
             }

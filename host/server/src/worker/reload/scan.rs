@@ -316,7 +316,8 @@ impl Keeper {
 }
 
 /// Makes those versions candidates again that could not be loaded, of one plugin or of all: uploaded ones, and those
-/// that a file here speaks for. What an operator revoked stays revoked.
+/// that a file here speaks for. What an operator revoked stays revoked, and what was rejected before the version that
+/// serves came in its place does not come in the place of that one.
 pub(super) async fn try_again(
     tx: &mut Tx,
     only: Option<&str>,
@@ -324,11 +325,16 @@ pub(super) async fn try_again(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     begin_change(tx).await?;
-    for row in plugins::list(tx).await? {
+    let rows = plugins::list(tx).await?;
+    let serves = |row: &&Plugin| matches!(row.state, State::Active | State::Paused);
+    let since: HashMap<&str, Option<Timestamp>> =
+        rows.iter().filter(serves).map(|row| (&*row.id, row.served_at)).collect();
+    for row in &rows {
         let is_meant = only.is_none_or(|id| row.id == id);
-        let failed = row.state == State::Rejected && !is_revoked(&row);
+        let failed = row.state == State::Rejected && !is_revoked(row);
         let is_wanted = spoken_for.contains(&row.digest) || row.source == Source::Upload;
-        if is_meant && failed && is_wanted {
+        let is_passed = since.get(&*row.id).is_some_and(|since| Some(row.updated_at) < *since);
+        if is_meant && failed && is_wanted && !is_passed {
             plugins::set_state(tx, &row.id, &row.digest, State::PendingApproval, None, now).await?;
         }
     }

@@ -29,6 +29,7 @@ mod checks;
 mod folders;
 mod idle;
 mod life;
+mod order;
 mod races;
 mod steps;
 
@@ -59,6 +60,8 @@ struct World {
     stays: Option<String>,
     /// By whose file a version is here.
     publishers: BTreeMap<String, usize>,
+    /// When each took over, or did last.
+    took_over: BTreeMap<String, Timestamp>,
     /// Those that served, the last one last.
     served: Vec<String>,
     /// What an operator went back to, and nobody decided otherwise since.
@@ -110,6 +113,7 @@ impl World {
         let (allowed, approved) = Default::default();
         let (files, publishers, served, back) = Default::default();
         let (writes, speaking, broken, stays) = Default::default();
+        let took_over = BTreeMap::new();
         Self {
             desk,
             rng,
@@ -125,6 +129,7 @@ impl World {
             broken,
             stays,
             publishers,
+            took_over,
             served,
             back,
             _folder: folder,
@@ -157,16 +162,19 @@ impl World {
                 _ => Loaded::NotYet,
             };
             let mut decision = decide(&self.desk.config, &versions, &arranged, &loaded);
-            let next = candidate(&versions).filter(|next| decision.load.contains(&next.digest));
+            let next = versions.iter().find(|row| waits(row) && decision.load.contains(&row.digest));
             if let Some(next) = next {
                 self.check_approval(next, &versions);
                 decision.changes.push((next.digest.clone(), Change::Activate));
             }
-            if decision.changes.is_empty() {
+            let row = |digest: &String| versions.iter().find(|row| row.digest == *digest).unwrap().clone();
+            let changes = decision.changes.iter().map(|(digest, change)| (row(digest), change.clone()));
+            let changes: Vec<_> = changes.filter(|(row, change)| change.is_worth_writing(row)).collect();
+            if changes.is_empty() {
                 return decision;
             }
-            for (digest, change) in decision.changes {
-                let row = versions.iter().find(|row| row.digest == digest).unwrap().clone();
+            for (row, change) in changes {
+                self.check_order(&row, &change, &versions);
                 assert!(self.write(row, change).await.unwrap(), "nobody else is here");
             }
         }
@@ -198,6 +206,7 @@ impl World {
         });
         let is_written = write.await?;
         if is_written && let Some(digest) = activated {
+            self.took_over.insert(digest.clone(), now);
             self.serves(digest);
         }
         Ok(is_written)
@@ -214,6 +223,7 @@ async fn lives(bound: bool, bytes: Vec<Bytes>, steps: &[Step]) -> usize {
         powers += world.check(&decision).await;
         world.check_back().await;
         world.check_stays().await;
+        world.check_serves(&decision).await;
     }
     world.desk.store.close().await;
     powers

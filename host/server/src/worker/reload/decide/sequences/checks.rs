@@ -7,9 +7,10 @@ use hardpoint_store::plugins::{Plugin, Source, State};
 
 use super::World;
 use super::life::{Power, powers};
+use crate::service::plugins::desk::may_serve;
 use crate::service::plugins::is_revoked;
 use crate::service::plugins::plan::{Planned, plan};
-use crate::worker::reload::decide::{Decision, candidate, specs};
+use crate::worker::reload::decide::{Change, Decision, candidate, specs};
 
 impl World {
     /// Bytes that were uploaded, or are others than their version had, serve once they were approved.
@@ -30,8 +31,37 @@ impl World {
         assert!(matches!(row.state, State::Active | State::Paused), "{row:?} had to stay: {versions:?}");
     }
 
+    /// Nothing takes over that waited already when the version that is active took over.
+    pub(super) fn check_order(&self, row: &Plugin, change: &Change, versions: &[Plugin]) {
+        let active = versions.iter().find(|row| row.state == State::Active);
+        if let (Change::Activate, Some(active)) = (change, active) {
+            let since = self.took_over[&active.digest];
+            assert!(row.updated_at > since, "{row:?} takes over from {active:?}, active since {since:?}");
+        }
+    }
+
+    /// What may serve does, or another one that came later: nothing waits that has all it needs, and what is active
+    /// serves if it may.
+    pub(super) async fn check_serves(&self, decision: &Decision) {
+        let versions = self.versions().await;
+        if versions.iter().any(|row| row.state == State::Paused) {
+            return;
+        }
+        let active = versions.iter().find(|row| row.state == State::Active);
+        if let Some(active) = active {
+            let arranged = self.desk.arranged().await.unwrap();
+            let serves = decision.load.contains(&active.digest);
+            assert_eq!(serves, may_serve(&self.desk.config, &arranged, active), "{active:?} {decision:?}");
+            assert_eq!(serves, decision.idle.is_none(), "{decision:?}");
+        }
+        for row in versions.iter().filter(|row| row.state == State::PendingApproval) {
+            let needs_nobody = row.approved_by.is_some();
+            assert!(!(needs_nobody && self.has_all_it_needs(row).await), "{row:?} waits: {versions:?}");
+        }
+    }
+
     /// Whether all of a version's bindings have what they need.
-    pub(super) async fn may_serve(&self, row: &Plugin) -> bool {
+    pub(super) async fn has_all_it_needs(&self, row: &Plugin) -> bool {
         let manifest = Manifest::from_toml(&row.manifest).unwrap();
         let planned = plan(&self.desk.config, &self.desk.arranged().await.unwrap(), &manifest);
         !planned.is_empty() && planned.iter().all(Planned::is_ready)
@@ -44,11 +74,11 @@ impl World {
         let versions = self.versions().await;
         let row = versions.iter().find(|row| row.digest == *back).unwrap();
         let is_paused = versions.iter().any(|row| row.state == State::Paused);
-        let may_serve = self.may_serve(row).await;
+        let has_all = self.has_all_it_needs(row).await;
         match row.state {
             State::Active | State::Paused => {}
             State::PendingApproval => {
-                assert!(is_paused || !may_serve, "{row:?} does not serve: {versions:?}");
+                assert!(is_paused || !has_all, "{row:?} does not serve: {versions:?}");
                 assert_eq!(candidate(&versions), Some(row));
             }
             _ => panic!("{row:?} was gone back to: {versions:?}"),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use hardpoint_store::Lane;
-use hardpoint_store::plugins::{Source, State};
+use hardpoint_store::plugins::{Plugin, Source, State};
 
 use super::life::HOSTS;
 use super::{ID, World};
@@ -25,13 +25,8 @@ impl World {
         }
         let mut others = self.versions().await;
         others.retain(|row| self.publishers.get(&row.digest) != Some(&host));
-        self.stays = None;
-        // One that is active and lacks what it needs waits once nobody else is next.
-        for row in &others {
-            if row.state == State::Paused || row.state == State::Active && self.may_serve(row).await {
-                self.stays = Some(row.digest.clone());
-            }
-        }
+        let serves = |row: &&Plugin| matches!(row.state, State::Active | State::Paused);
+        self.stays = others.iter().find(serves).map(|row| row.digest.clone());
         self.look(host, None).await;
         let after = self.versions().await;
         for row in others.iter().filter(|row| row.state != State::PendingApproval) {

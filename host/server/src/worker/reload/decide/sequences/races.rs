@@ -56,7 +56,7 @@ impl World {
         serde_json::to_value(&found.event.after).unwrap()
     }
 
-    async fn revision(&self) -> i64 {
+    pub(super) async fn revision(&self) -> i64 {
         revision(&mut self.desk.store.read().await.unwrap()).await.unwrap()
     }
 

@@ -1,0 +1,124 @@
+//! In which order versions come: what was published or approved last serves, and nothing older takes its place
+//! without anybody's word.
+
+use super::*;
+use crate::service::events::Author;
+use crate::service::plugins::bind::NewBinding;
+
+const KV: &str = "kv = true\n";
+
+/// Three versions that ask for the same; the first serves.
+async fn the_first_serves() -> World {
+    let bytes = ["1.0.0", "2.0.0", "3.0.0"].into_iter().enumerate();
+    let mut world =
+        World::new(false, bytes.map(|(number, version)| Bytes::new(number, version, &[KV])).collect()).await;
+    world.take_all(&[Step::Publish(0, Published::File(0)), Step::Grant(None, None)]).await;
+    assert_eq!(world.row(0).await.state, State::Active);
+    world
+}
+
+impl World {
+    /// Takes these steps, with nothing that follows between them; then lets follow what follows.
+    async fn take_all(&mut self, steps: &[Step]) -> Decision {
+        for step in steps {
+            self.take(step).await;
+        }
+        self.settle().await
+    }
+
+    /// The version that serves, and the states of all.
+    async fn serves_now(&mut self) -> (Option<usize>, Vec<State>) {
+        let decision = self.settle().await;
+        let mut states = Vec::new();
+        for which in 0..self.bytes.len() {
+            let versions = self.versions().await;
+            let row = versions.into_iter().find(|row| row.digest == self.bytes[which].digest);
+            states.push(row.map_or(State::Removed, |row| row.state));
+        }
+        let serves = self.bytes.iter().position(|bytes| decision.load.contains(&bytes.digest));
+        (serves, states)
+    }
+}
+
+const UPLOAD: Published = Published::Upload;
+
+#[tokio::test]
+async fn what_lost_its_grant_does_not_come_back_by_the_grant_of_the_next() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Revoke(Some(0))]).await;
+    world.take_all(&[Step::Publish(1, UPLOAD), Step::Grant(Some(1), None)]).await;
+    let states = vec![State::Superseded, State::Active, State::Removed];
+    assert_eq!(world.serves_now().await, (Some(1), states));
+}
+
+#[tokio::test]
+async fn of_two_that_are_approved_before_either_serves_the_later_one_does() {
+    let mut world = the_first_serves().await;
+    let published = [1, 2].map(|which| [Step::Publish(which, UPLOAD), Step::Grant(Some(which), None)]);
+    world.take_all(&published.concat()).await;
+    let states = vec![State::Superseded, State::Superseded, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+}
+
+/// A file that asked for more than was allowed does not come in the place of what was allowed it later.
+#[tokio::test]
+async fn a_file_that_nobody_approved_does_not_come_after_what_somebody_did() {
+    let bytes = [("1.0.0", &[][..]), ("2.0.0", &[KV]), ("3.0.0", &[KV])].into_iter().enumerate();
+    let bytes = bytes.map(|(number, (version, asks))| Bytes::new(number, version, asks)).collect();
+    let mut world = World::new(false, bytes).await;
+    world.take_all(&[Step::Publish(0, Published::File(0))]).await;
+    world.take_all(&[Step::Publish(1, Published::File(0))]).await;
+    world.take_all(&[Step::Publish(2, UPLOAD), Step::Grant(Some(2), None)]).await;
+    let states = vec![State::Superseded, State::Superseded, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+}
+
+/// Whatever could not be loaded once, and can after a start.
+#[tokio::test]
+async fn what_was_rejected_before_does_not_come_after_a_start() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Break(1), Step::Publish(1, UPLOAD), Step::Grant(Some(1), None)]).await;
+    world.take_all(&[Step::Publish(2, UPLOAD), Step::Grant(Some(2), None)]).await;
+    world.take_all(&[Step::Restart(0)]).await;
+    let states = vec![State::Superseded, State::Rejected, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+    // What came since is tried.
+    world.take_all(&[Step::Break(1), Step::Grant(Some(1), None)]).await;
+    assert_eq!(world.row(1).await.state, State::Rejected);
+    world.take_all(&[Step::Restart(0)]).await;
+    let states = vec![State::Superseded, State::Active, State::Superseded];
+    assert_eq!(world.serves_now().await, (Some(1), states));
+}
+
+/// An upload that nobody approved stands in nobody's way, and a command without a digest means it.
+#[tokio::test]
+async fn what_nobody_approved_holds_nobody_up() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Publish(1, UPLOAD), Step::Grant(Some(1), None), Step::Publish(2, UPLOAD)]).await;
+    let states = vec![State::Superseded, State::Active, State::PendingApproval];
+    assert_eq!(world.serves_now().await, (Some(1), states));
+    // What it is to be bound under is a matter of the one that serves, and so has to be named.
+    let new = NewBinding::default();
+    let bound = world.desk.bind(&Author::cli(), ID, MADE, new).await.unwrap();
+    let (serving, named) = (world.bytes[1].digest.clone(), bound.named.clone());
+    assert_eq!(named, Some(serving.clone()));
+    let remedy = bound.planned.remedy(ID, named.as_deref()).unwrap();
+    assert_eq!(remedy, format!("hardpoint plugin grant {ID} --binding {MADE} --digest {serving}"));
+    world.take_all(&[Step::Grant(None, None)]).await;
+    let states = vec![State::Superseded, State::Superseded, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+}
+
+/// The one that serves is allowed something again: the next one keeps what it was allowed.
+#[tokio::test]
+async fn a_grant_for_what_serves_takes_nothing_from_the_next() {
+    let bytes = [("1.0.0", &[KV][..]), ("2.0.0", &[KV, "scratch = true\n"])].into_iter().enumerate();
+    let bytes = bytes.map(|(number, (version, asks))| Bytes::new(number, version, asks)).collect();
+    let mut world = World::new(false, bytes).await;
+    world.take_all(&[Step::Publish(0, Published::File(0)), Step::Bind(0), Step::Grant(None, None)]).await;
+    world.take_all(&[Step::Publish(1, Published::File(0)), Step::Grant(Some(1), Some(1))]).await;
+    assert_eq!(world.row(1).await.state, State::PendingApproval);
+    world.take_all(&[Step::Grant(Some(0), None)]).await;
+    let arranged = world.desk.arranged().await.unwrap();
+    assert!(arranged.grants[MADE].1.scratch);
+}
