@@ -1,6 +1,7 @@
 //! From texts to vectors, by a BERT sentence encoder such as all-MiniLM-L6-v2, in Rust alone.
 //!
-//! The weights have a byte a component ([`model`]); they take 23 MB on disk and about 30 MB of memory.
+//! The weights have a byte a component ([`model`]); they take 23 MB on disk and, from the first
+//! text on, about 50 MB of memory.
 
 mod encoder;
 pub mod model;
@@ -9,9 +10,9 @@ mod tests;
 mod wordpiece;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rten_gemm::GemmError;
@@ -19,15 +20,15 @@ use rten_gemm::GemmError;
 use crate::IndexError;
 use crate::vectors::Pin;
 use encoder::{Encoder, Gemm};
-use model::{Model, NoModel};
+use model::{Head, Model, NoModel, ReadError};
 use wordpiece::WordPiece;
 
-/// A loaded encoder.
+/// A model file, and what is loaded of it once somebody asks for a vector: until then it takes no memory.
 pub struct Embedder {
-    pieces: WordPiece,
-    encoder: Encoder,
-    /// What is left of the model: words, positions, sizes.
-    model: Model,
+    file: PathBuf,
+    pin: Pin,
+    most_tokens: usize,
+    loaded: Mutex<Option<Arc<Loaded>>>,
     /// Threads that texts are embedded on, one for each call at a time: multiplying matrices would take every
     /// core that it finds.
     lanes: Vec<Mutex<ThreadPool>>,
@@ -35,24 +36,23 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Reads a model file. `lanes` is how many calls may run at once, each on one core; others wait.
+    /// Reads a model file, and keeps nothing of it but whose vectors it makes. `lanes` is how many calls may run at once,
+    /// each on one core; others wait.
     ///
     /// # Errors
     /// [`IndexError::Damaged`] if the file is no model, or not as it was written.
     pub fn open(file: &Path, lanes: usize) -> Result<Self, IndexError> {
-        let mut model = Model::read(&fs::read(file)?)?;
-        model.vocabulary.shrink_to_fit();
-        let pieces = WordPiece::of(&model)?;
-        model.vocabulary = Vec::new();
+        let head = Head::read(fs::File::open(file)?)?;
         let lane = |number| {
             let pool =
                 ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("embed-{number}"));
             pool.build().map(Mutex::new).map_err(|error| IndexError::Unavailable(error.to_string()))
         };
         Ok(Self {
-            pieces,
-            encoder: Encoder::take(&mut model),
-            model,
+            file: file.to_owned(),
+            pin: Pin { model: head.id, dimension: head.dimension },
+            most_tokens: head.most_tokens,
+            loaded: Mutex::new(None),
             lanes: (0..lanes.max(1)).map(lane).collect::<Result<_, _>>()?,
             next: AtomicUsize::new(0),
         })
@@ -60,37 +60,58 @@ impl Embedder {
 
     /// What vectors of this embedder are pinned to.
     pub fn pin(&self) -> Pin {
-        Pin { model: self.model.id.clone(), dimension: self.model.dimension() }
+        self.pin.clone()
     }
 
     /// Tokens of a text, the two around it included; of a longer text the beginning is embedded.
     pub fn most_tokens(&self) -> usize {
-        self.model.most_tokens
+        self.most_tokens
     }
 
     /// How many tokens `text` has for this model, cut where it is too long.
-    pub fn count_tokens(&self, text: &str) -> usize {
-        self.pieces.tokens(text).len()
+    ///
+    /// # Errors
+    /// As for [`Embedder::embed`].
+    pub fn count_tokens(&self, text: &str) -> Result<usize, IndexError> {
+        Ok(self.loaded()?.pieces.tokens(text).len())
     }
 
     /// A vector of length 1 for each text, in order. Passages and questions are embedded alike. `goes_on` is asked
     /// before each text.
     ///
     /// # Errors
-    /// [`IndexError::Cancelled`] once `goes_on` says no.
+    /// [`IndexError::Cancelled`] once `goes_on` says no; [`IndexError::Damaged`] if the file is no more what it was when
+    /// it was opened.
     pub fn embed<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
         goes_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Vec<f32>>, IndexError> {
+        let loaded = self.loaded()?;
         self.in_lane(|| {
             let gemm = Gemm::new();
             let vector = |text: &T| match goes_on() {
-                true => Ok(self.vector(&gemm, text.as_ref())?),
+                true => Ok(loaded.vector(&gemm, text.as_ref())?),
                 false => Err(IndexError::Cancelled),
             };
             texts.iter().map(vector).collect()
         })
+    }
+
+    /// Who comes first loads it, and others wait for that.
+    fn loaded(&self) -> Result<Arc<Loaded>, IndexError> {
+        let mut there = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = &*there {
+            return Ok(Arc::clone(loaded));
+        }
+        let loaded = Arc::new(Loaded::read(&self.file)?);
+        let Model { id, .. } = &loaded.model;
+        if (id, loaded.model.dimension()) != (&self.pin.model, self.pin.dimension) {
+            let message = "the embedder's model: it was replaced by another one; restart to use that";
+            return Err(IndexError::Damaged(message.to_owned()));
+        }
+        *there = Some(Arc::clone(&loaded));
+        Ok(loaded)
     }
 
     /// Runs `work` on a thread of its own that multiplies matrices on that one core.
@@ -101,6 +122,24 @@ impl Embedder {
             self.lanes[next].lock().unwrap_or_else(PoisonError::into_inner)
         });
         lane.install(work)
+    }
+}
+
+/// A loaded encoder.
+struct Loaded {
+    pieces: WordPiece,
+    encoder: Encoder,
+    /// What is left of the model: words, positions, sizes.
+    model: Model,
+}
+
+impl Loaded {
+    fn read(file: &Path) -> Result<Self, IndexError> {
+        let mut model = Model::read(&fs::read(file)?)?;
+        model.vocabulary.shrink_to_fit();
+        let pieces = WordPiece::of(&model)?;
+        model.vocabulary = Vec::new();
+        Ok(Self { pieces, encoder: Encoder::take(&mut model), model })
     }
 
     /// The mean of what the encoder makes of each token, brought to length 1.
@@ -139,6 +178,15 @@ impl Embedder {
 impl From<NoModel> for IndexError {
     fn from(error: NoModel) -> Self {
         Self::Damaged(format!("the embedder's model: {error}"))
+    }
+}
+
+impl From<ReadError> for IndexError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::File(error) => error.into(),
+            ReadError::NoModel(error) => error.into(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! what [`Model::write`] does, in order; numbers are little-endian, a CRC-32 of all before it is the end.
 
 use std::env;
+use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
 
 /// The name of the file of all-MiniLM-L6-v2.
@@ -46,6 +47,67 @@ pub struct Model {
     pub norm: Norm,
     /// From the first to the last.
     pub layers: Vec<Layer>,
+}
+
+/// What is known of a model whose weights are not loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// As in [`Model`].
+    pub id: String,
+    /// As in [`Model`].
+    pub most_tokens: usize,
+    /// Components of a vector.
+    pub dimension: usize,
+}
+
+/// The most bytes of a file before its weights: a vocabulary of some hundred thousand pieces.
+const MOST_HEAD: usize = 4 << 20;
+
+impl Head {
+    /// Reads a file that [`Model::write`] wrote to its end, and keeps what stands before the weights.
+    ///
+    /// # Errors
+    /// If it cannot be read; is something else, or of another version; or is damaged.
+    pub fn read(mut file: impl Read) -> Result<Self, ReadError> {
+        let (mut sum, mut head, mut last) = (crc32fast::Hasher::new(), Vec::new(), Vec::new());
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let length = match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            // The last four bytes are no part of what they are the sum of.
+            last.extend_from_slice(&piece[..length]);
+            let body = last.len().saturating_sub(4);
+            sum.update(&last[..body]);
+            head.extend(last.drain(..body).take(MOST_HEAD - head.len()));
+        }
+        let stored = last.try_into().map_err(|_| NoModel("it is too short"))?;
+        let head = head.strip_prefix(MAGIC).ok_or(NoModel("it is of another kind or version"))?;
+        if sum.finalize() != u32::from_le_bytes(stored) {
+            return Err(NoModel("it is not as it was written").into());
+        }
+        let mut from = Reader(head);
+        let id = from.text()?;
+        let (_heads, most_tokens) = (from.size()?, from.size()?);
+        let (pieces, _layers) = (from.size()?, from.size()?);
+        for _ in 0..pieces {
+            from.text()?;
+        }
+        Ok(Self { id, most_tokens, dimension: from.size()? })
+    }
+}
+
+/// Why the head of a model was not read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum ReadError {
+    /// The file cannot be read.
+    File(#[from] io::Error),
+    /// It is no model.
+    NoModel(#[from] NoModel),
 }
 
 /// Rows of components of one byte; each row has a scale.

@@ -124,7 +124,8 @@ fn tokens_are_those_of_the_published_tokenizer() {
         // Somebody who writes the name of a special token writes brackets.
         ("[CLS]", &[1031, 18856, 2015, 1033]),
     ];
-    let pieces = &embedder().pieces;
+    let loaded = embedder().loaded().unwrap();
+    let pieces = &loaded.pieces;
     for (text, expected) in table {
         let expected = [&[101], expected, &[102]].concat();
         assert_eq!(pieces.tokens(text), expected, "{text}");
@@ -132,7 +133,7 @@ fn tokens_are_those_of_the_published_tokenizer() {
     assert_eq!(pieces.tokens(&format!("{} tail", "x".repeat(101))), [101, 100, 5725, 102]);
     let long = pieces.tokens(&long_text());
     assert_eq!((long.len(), &long[251..]), (256, &[6404, 20786, 1010, 2330, 102][..]));
-    assert_eq!(embedder().count_tokens(&long_text()), embedder().most_tokens());
+    assert_eq!(embedder().count_tokens(&long_text()).unwrap(), embedder().most_tokens());
 }
 
 #[test]
@@ -196,10 +197,14 @@ fn a_model_comes_back_from_its_file_and_damage_is_found() {
     let model = small_model();
     let whole = model.write();
     assert_eq!(Model::read(&whole), Ok(model));
+    let head = Head::read(&*whole).unwrap();
+    assert_eq!(head, Head { id: "small".to_owned(), most_tokens: 8, dimension: 4 });
     for place in 0..whole.len() {
         let mut flipped = whole.clone();
         flipped[place] ^= 1;
         assert!(Model::read(&flipped).is_err(), "{place}");
+        assert!(Head::read(&*flipped).is_err(), "{place}");
+        assert!(Head::read(&whole[..place]).is_err(), "{place}");
         assert!(Model::read(&whole[..place]).is_err(), "{place}");
     }
     let folder = tempfile::tempdir().unwrap();
@@ -207,8 +212,13 @@ fn a_model_comes_back_from_its_file_and_damage_is_found() {
     assert!(matches!(Embedder::open(&file, 1), Err(IndexError::Damaged(_))));
     fs::write(&file, &whole).unwrap();
     let embedder = Embedder::open(&file, 0).unwrap();
-    assert_eq!(embedder.pieces.tokens("ab a abc"), [1, 3, 4, 3, 0, 2]);
-    assert_eq!(embedder.embed(&["ab"], &|| true).unwrap()[0].len(), 4);
+    // It is loaded when it is first asked, and is the one that was opened, or nothing.
+    let embed = || embedder.embed(&["ab"], &|| true);
+    fs::write(&file, Model { id: "other".to_owned(), ..small_model() }.write()).unwrap();
+    assert!(matches!(embed(), Err(IndexError::Damaged(_))));
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(embed().unwrap()[0].len(), 4);
+    assert_eq!(embedder.loaded().unwrap().pieces.tokens("ab a abc"), [1, 3, 4, 3, 0, 2]);
 }
 
 #[test]

@@ -80,16 +80,18 @@ pub fn measure(folder: &Path, with_others: bool) -> Result<()> {
     if with_others {
         others(&answers, &index)?;
     }
-    let tokens = |texts: &[&str]| {
-        texts.iter().map(|text| embedder.count_tokens(text)).sum::<usize>() as f64 / texts.len() as f64
+    let tokens = |texts: &[&str]| -> Result<f64> {
+        let counts = texts.iter().map(|text| embedder.count_tokens(text));
+        let counts = counts.collect::<Result<Vec<_>, _>>()?;
+        Ok(counts.iter().sum::<usize>() as f64 / texts.len() as f64)
     };
     let each = |took: Duration, count: usize| took.as_secs_f64() * 1e3 / count as f64;
     println!(
         "embedding on one core: {:.1} ms a passage of {:.0} tokens, {:.1} ms a question of {:.0}\n",
         each(passages_took, texts.len()),
-        tokens(&texts),
+        tokens(&texts)?,
         each(questions_took, asked.len()),
-        tokens(&asked),
+        tokens(&asked)?,
     );
     Ok(())
 }
