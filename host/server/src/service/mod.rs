@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod billing;
+pub mod claims;
 pub mod completions;
 pub mod configured;
 pub mod destinations;

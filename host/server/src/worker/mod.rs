@@ -8,6 +8,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::state::{App, stopped};
 
 pub mod checkpoints;
+mod crew;
 pub mod destinations;
 pub mod drift;
 pub mod forgetting;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hardpoint_domain::time::Timestamp;
 
 use super::removals_dialect::CLAIM;
-use crate::columns::words;
+use crate::columns::{json_texts, words};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx};
 
@@ -48,6 +48,8 @@ pub struct Removal {
     pub number: Option<i64>,
     /// The change that told hosts of it; 0 where none needed to be told.
     pub seq: i64,
+    /// Who has to forget it too: a document's retriever.
+    pub retriever: Option<String>,
 }
 
 /// What wiping a batch came to.
@@ -72,6 +74,7 @@ impl Removal {
             document_id: None,
             number: None,
             seq,
+            retriever: None,
         }
     }
 
@@ -149,7 +152,7 @@ statements! {
 
 /// Has something wiped out from `due_at` on.
 pub(super) async fn queue(tx: &mut Tx, removal: &Removal, due_at: Timestamp) -> Result<(), StoreError> {
-    let Removal { id, kind, knowledge_base_id, document_id, number, seq } = removal;
+    let Removal { id, kind, knowledge_base_id, document_id, number, seq, .. } = removal;
     let (kind, document, due) = (kind.as_str(), document_id.as_deref(), due_at.micros());
     execute!(tx, QUEUE, id, kind, knowledge_base_id, document, *number, *seq, due).map(drop)
 }
@@ -189,16 +192,18 @@ pub async fn count_of_base(conn: &mut Conn, knowledge_base_id: &str) -> Result<i
     Ok(count)
 }
 
-/// Claims up to `batch` removals that are due and that nobody holds, oldest first. `claim_id` must be fresh.
+/// Claims up to `batch` removals that are due and that nobody holds, oldest first, and that none of the `busy` retrievers
+/// has to forget. `claim_id` must be fresh.
 pub async fn claim(
     tx: &mut Tx,
     claim_id: &str,
     batch: u32,
+    busy: &[String],
     now: Timestamp,
     lease: Duration,
 ) -> Result<Vec<Removal>, StoreError> {
     let (until, batch, now) = (now.plus(lease).micros(), i64::from(batch), now.micros());
-    fetch!(tx, fetch_all, Removal, CLAIM, now, batch, claim_id, until)
+    fetch!(tx, fetch_all, Removal, CLAIM, now, batch, claim_id, until, json_texts(busy))
 }
 
 /// Prolongs a claim. False where it no longer counts.

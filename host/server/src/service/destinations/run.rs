@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::{about, letters, make};
+use crate::service::claims::lost;
 use crate::service::events::Author;
 use crate::service::exporters::{Resolved, batch_limits, outgoing};
 use crate::state::{App, stopped};
@@ -124,7 +125,7 @@ pub(super) enum Turn {
 pub async fn deliver(app: &App, claim: &Claim, pace: &Pace) -> Result<(), StoreError> {
     let done = tokio::select! {
         done = take_turns(app, claim, pace) => done?,
-        () = lost(app, claim) => None,
+        () = lost(app, app.config.siem.lease.0, |now| renew(app, claim, now)) => None,
         () = ending(app) => Some(app.clock.now()),
     };
     match done {
@@ -184,24 +185,12 @@ async fn unpaid(app: &App, conn: &mut Conn, destination: &Destination) -> Result
     }))
 }
 
-/// Prolongs the claim; returns when it counts no more, or for all that is known here may count no more.
-async fn lost(app: &App, claim: &Claim) {
-    let lease = app.config.siem.lease.0;
-    let mut until = app.clock.now().plus(lease);
-    loop {
-        sleep(lease / 3).await;
-        let (now, held) = (app.clock.now(), claim.clone());
-        let write = app.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { destinations::renew(tx, &held.id, &held.claim_id, now, lease).await })
-        });
-        // What hangs tells no more than what fails.
-        match timeout(until.since(now), write).await {
-            Ok(Ok(true)) => until = now.plus(lease),
-            Ok(Ok(false)) => return,
-            _ if app.clock.now() >= until => return,
-            _ => {}
-        }
-    }
+async fn renew(app: &App, claim: &Claim, now: Timestamp) -> Result<bool, StoreError> {
+    let (held, lease) = (claim.clone(), app.config.siem.lease.0);
+    let write = app.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { destinations::renew(tx, &held.id, &held.claim_id, now, lease).await })
+    });
+    write.await
 }
 
 /// The server stops, and an attempt had its time to end.

@@ -1,17 +1,20 @@
-//! Wipes out what was removed: at the retriever, in the store, and among the blobs.
+//! Wipes out what was removed: at the retriever, in the store, and among the blobs. Each removal in its own time: a
+//! retriever that hangs holds up its own documents alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use hardpoint_domain::id;
+use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::CallContext;
 use hardpoint_store::blobs::BlobKey;
 use hardpoint_store::knowledge::bases;
 use hardpoint_store::knowledge::removals::{self, Kind, Removal, Wiped};
 use hardpoint_store::{Lane, StoreError};
-use tokio::time::sleep;
 
+use super::super::crew::Crew;
+use crate::service::claims::lost;
 use crate::service::knowledge::{repeat, retriever};
 use crate::state::{App, stopped};
 
@@ -19,9 +22,13 @@ use crate::state::{App, stopped};
 const PERIOD: Duration = Duration::from_secs(1);
 /// The same after the store failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
-/// Removals that are claimed together.
-const TOGETHER: u32 = 8;
-/// How long a claim holds; it is renewed with each step.
+/// Removals that are under way here at once …
+const PLACES: usize = 16;
+/// … and those of them that one retriever has to forget.
+const PLACES_OF_ONE: usize = 4;
+/// Removals after which the database's log is emptied, where there are always more.
+const TOGETHER: usize = 8;
+/// How long a claim holds that is not prolonged.
 const LEASE: Duration = Duration::from_secs(60);
 /// Rows that one write wipes out: who waits for the writer should not notice.
 const ROWS: u32 = 200;
@@ -34,46 +41,95 @@ const KEPT: Duration = Duration::from_secs(5);
 /// A host that was not seen for so long has gone; when it comes back it reads what was removed before it answers.
 const SEEN: Duration = Duration::from_secs(600);
 
-/// Wipes until the server stops.
+/// Removals that are under way, by the retriever that has to forget something, and how many wiped something out since the
+/// database's log was emptied.
+struct Wiping {
+    crew: Crew<Option<String>>,
+    wiped: Arc<AtomicUsize>,
+}
+
+/// Wipes until the server stops. What was under way then is given back.
 pub async fn run(app: Arc<App>) {
+    let mut wiping = Wiping { crew: Crew::new(), wiped: Arc::default() };
     let (mut stopping, mut bell) = (app.stop.subscribe(), app.knowledge.subscribe());
     while !app.stop.is_stopping() {
         bell.borrow_and_update();
-        let wait = match wipe_due(&app).await {
+        let wait = match wiping.turn(&app).await {
             Ok(()) => PERIOD,
             Err(error) => {
                 tracing::warn!(%error, "what was removed waits for the store");
                 AFTER_TROUBLE
             }
         };
-        tokio::select! {
-            _ = bell.changed() => {}
-            () = sleep(wait) => {}
-            () = stopped(&mut stopping) => {}
+        wiping.crew.rest(&mut bell, &mut stopping, wait).await;
+    }
+    wiping.crew.finish().await;
+}
+
+impl Wiping {
+    async fn turn(&mut self, app: &Arc<App>) -> Result<(), StoreError> {
+        let has_begun = self.fill(app).await?;
+        let wiped = self.wiped.load(Ordering::Relaxed);
+        if wiped >= TOGETHER || (wiped > 0 && !has_begun) {
+            // What was overwritten in the database is in its log still. Who reads may be in the way.
+            app.store.scrub().await?;
+            self.wiped.fetch_sub(wiped, Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    /// Claims as many removals as there are places for, and begins; whether there were any.
+    async fn fill(&mut self, app: &Arc<App>) -> Result<bool, StoreError> {
+        let mut has_begun = false;
+        while self.crew.running().len() < PLACES
+            && app.drift.is_right()
+            && removals::is_due(&mut app.store.read().await?, app.clock.now()).await?
+        {
+            let (now, busy) = (app.clock.now(), self.busy());
+            let claim_id = id::prefixed("claim", now, &*app.rng);
+            let fresh = claim_id.clone();
+            let write = app.store.write(Lane::Bulk, move |tx| {
+                Box::pin(async move { removals::claim(tx, &fresh, 1, &busy, now, LEASE).await })
+            });
+            // What is due may all have to wait for a retriever, or be claimed by others.
+            let Some(removal) = write.await?.pop() else { break };
+            self.begin(app, removal, claim_id);
+            has_begun = true;
+        }
+        Ok(has_begun)
+    }
+
+    /// Retrievers that have no place left.
+    fn busy(&mut self) -> Vec<String> {
+        let asked: Vec<&String> = self.crew.running().flatten().collect();
+        let places = |name: &String| asked.iter().filter(|asked| **asked == name).count();
+        let mut busy: Vec<String> =
+            asked.iter().filter(|name| places(name) >= PLACES_OF_ONE).map(|name| (*name).clone()).collect();
+        busy.sort();
+        busy.dedup();
+        busy
+    }
+
+    fn begin(&mut self, app: &Arc<App>, removal: Removal, claim_id: String) {
+        let (app, wiped) = (Arc::clone(app), Arc::clone(&self.wiped));
+        self.crew.begin(removal.retriever.clone(), async move {
+            match work(&app, &removal, &claim_id).await {
+                Ok(true) => drop(wiped.fetch_add(1, Ordering::Relaxed)),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, removal = removal.id, "a removal waits for the store"),
+            }
+        });
     }
 }
 
-async fn wipe_due(app: &App) -> Result<(), StoreError> {
-    while app.drift.is_right()
-        && !app.stop.is_stopping()
-        && removals::is_due(&mut app.store.read().await?, app.clock.now()).await?
-    {
-        let (now, claim_id) = (app.clock.now(), id::prefixed("claim", app.clock.now(), &*app.rng));
-        let fresh = claim_id.clone();
-        let write = app.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { removals::claim(tx, &fresh, TOGETHER, now, LEASE).await })
-        });
-        let claimed = write.await?;
-        // Together, so that one whose retriever is slow delays the others by one call at most.
-        let wiping = claimed.iter().map(|removal| wipe_out(app, removal, &claim_id));
-        let wiped: Vec<bool> = join_all(wiping).await.into_iter().collect::<Result<_, _>>()?;
-        if wiped.contains(&true) {
-            // What was overwritten in the database is in its log still. Who reads may be in the way.
-            app.store.scrub().await?;
-        }
+/// Works on a removal as long as its claim counts and the server runs; whether anything was wiped out.
+async fn work(app: &App, removal: &Removal, claim_id: &str) -> Result<bool, StoreError> {
+    let mut stopping = app.stop.subscribe();
+    tokio::select! {
+        done = wipe_out(app, removal, claim_id) => done,
+        () = lost(app, LEASE, |now| renew(app, removal, claim_id, now)) => Ok(true),
+        () = stopped(&mut stopping) => release(app, removal, claim_id, Duration::ZERO).await.map(|()| true),
     }
-    Ok(())
 }
 
 /// Takes one removal as far as it goes; whether anything was wiped out.
@@ -88,10 +144,7 @@ async fn wipe_out(app: &App, removal: &Removal, claim_id: &str) -> Result<bool, 
         let step = repeat(|| {
             let (removal, claim, now) = (removal.clone(), claim_id.to_owned(), app.clock.now());
             app.store.write(Lane::Bulk, move |tx| {
-                Box::pin(async move {
-                    removals::renew(tx, &removal.id, &claim, now, LEASE).await?;
-                    removals::wipe(tx, &removal, &claim, ROWS, now).await
-                })
+                Box::pin(async move { removals::wipe(tx, &removal, &claim, ROWS, now).await })
             })
         });
         match step.await? {
@@ -130,6 +183,14 @@ async fn forget_elsewhere(app: &App, removal: &Removal) -> Result<Result<(), Str
     let context = CallContext { request_id: removal.id.clone(), organization: base.organization_id.clone() };
     let forgotten = retriever.binding.remove(context, retriever.knowledge, &[document]).await;
     Ok(forgotten.map_err(|failure| failure.to_string()))
+}
+
+async fn renew(app: &App, removal: &Removal, claim_id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let (id, claim) = (removal.id.clone(), claim_id.to_owned());
+    let write = app.store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { removals::renew(tx, &id, &claim, now, LEASE).await })
+    });
+    write.await
 }
 
 async fn release(app: &App, removal: &Removal, claim_id: &str, wait: Duration) -> Result<(), StoreError> {

@@ -52,7 +52,7 @@ async fn a_thousand_uploads_of_the_same_bytes_are_one_document(db: Fixture) {
     }
     assert_eq!((new, kept.len()), (1, 1), "{kept:?}");
     assert_eq!((db.rows("documents").await, db.rows("ingestions").await), (1, 1));
-    let claimed = written!(db, |tx| removals::claim(tx, "all", 2_000, at(0), LEASE)).unwrap();
+    let claimed = written!(db, |tx| removals::claim(tx, "all", 2_000, &[], at(0), LEASE)).unwrap();
     assert!(claimed.iter().all(|removal| removal.kind == Kind::Blob && !kept.contains(&removal.id)));
     assert!(claimed.len() > 300, "what the others put is deleted: {}", claimed.len());
 }
@@ -96,7 +96,7 @@ async fn what_was_announced_and_never_kept_is_deleted(db: Fixture) {
         async |seconds| removals::is_due(&mut db.store.read().await.unwrap(), at(seconds)).await.unwrap();
     assert!(!due(3_599).await);
     assert!(due(3_600).await);
-    let claimed = written!(db, |tx| removals::claim(tx, "a", 10, at(3_600), LEASE)).unwrap();
+    let claimed = written!(db, |tx| removals::claim(tx, "a", 10, &[], at(3_600), LEASE)).unwrap();
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].blob_of(), Some("doc-1"));
     // Too late: its bytes may be gone by now.

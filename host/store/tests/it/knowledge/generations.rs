@@ -66,7 +66,7 @@ async fn another_embedder_takes_the_place_at_once(db: Fixture) {
     assert_eq!(get(&db, "doc-1").await.unwrap().embedded, 2);
     assert_eq!(switch(&db).await, None);
 
-    let removal = written!(db, |tx| removals::claim(tx, "r", 10, at(9), LEASE)).unwrap().remove(0);
+    let removal = written!(db, |tx| removals::claim(tx, "r", 10, &[], at(9), LEASE)).unwrap().remove(0);
     let mut rounds = 0;
     loop {
         let removal = removal.clone();

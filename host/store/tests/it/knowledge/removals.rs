@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use hardpoint_domain::id::BindingName;
 use hardpoint_store::Engine;
 use hardpoint_store::blobs::{BlobKey, Found};
 use hardpoint_store::knowledge::changes;
@@ -11,8 +12,8 @@ use hardpoint_store::knowledge::removals::{self, Kind, Removal, Wiped};
 use hardpoint_store::knowledge::{bases, vectors};
 
 use super::{
-    LEASE, chunk, claim, claim_at, indexed, keep, make_base, new_base, new_document, page, prepare, publish,
-    read_claimed, stage, upload, written,
+    LEASE, announce, chunk, claim, claim_at, indexed, keep, make_base, new_base, new_document, page, prepare,
+    publish, read_claimed, stage, upload, written,
 };
 use crate::support::{Fixture, at, on_both};
 
@@ -23,13 +24,14 @@ on_both!(
     what_a_lapsed_reading_left_is_wiped_out,
     a_lapsed_removal_is_anothers,
     hosts_tell_how_far_they_have_come,
+    who_waits_for_a_retriever_is_passed_over,
 );
 
 /// Wipes out everything that is due, as hosts do it; in how many rounds.
 pub(super) async fn wipe_all(db: &Fixture, seconds: i64, batch: u32) -> usize {
     let mut rounds = 0;
     loop {
-        let claimed = written!(db, |tx| removals::claim(tx, "wiping", 3, at(seconds), LEASE)).unwrap();
+        let claimed = written!(db, |tx| removals::claim(tx, "wiping", 3, &[], at(seconds), LEASE)).unwrap();
         if claimed.is_empty() {
             return rounds;
         }
@@ -265,7 +267,7 @@ async fn a_lapsed_removal_is_anothers(db: Fixture) {
     indexed(&db, "doc-1", 3).await;
     written!(db, |tx| documents::remove(tx, "org_1", "doc-1", at(3))).unwrap().unwrap();
     let claim = async |name: &'static str, time| {
-        written!(db, |tx| removals::claim(tx, name, 9, at(time), LEASE)).unwrap()
+        written!(db, |tx| removals::claim(tx, name, 9, &[], at(time), LEASE)).unwrap()
     };
     assert!(claim("a", 2).await.is_empty(), "not before it is due");
     let first = claim("a", 3).await.remove(0);
@@ -306,4 +308,30 @@ async fn hosts_tell_how_far_they_have_come(db: Fixture) {
     let told: Vec<_> = followers.iter().map(|one| (one.host_id.as_str(), one.seq, one.seen_at)).collect();
     assert_eq!(told, [("host 1", seq, at(10)), ("host 2", seq, at(21))]);
     assert_eq!(written!(db, |tx| changes::unfollow(tx, at(10))).unwrap(), 1);
+}
+
+async fn who_waits_for_a_retriever_is_passed_over(db: Fixture) {
+    prepare(&db).await;
+    let mut other = new_base("kb-2", "org_1");
+    other.settings.retriever = BindingName::parse("outside").unwrap();
+    make_base(&db, other).await.unwrap();
+    for (id, base) in [("doc-1", "kb-2"), ("doc-2", "kb-2"), ("doc-3", "kb-1")] {
+        upload(&db, new_document(id, base, id, 0)).await.unwrap();
+        written!(db, |tx| documents::remove(tx, "org_1", id, at(1))).unwrap().unwrap();
+    }
+    let never = new_document("doc-4", "kb-2", "doc-4", 2);
+    announce(&db, &never).await;
+    written!(db, |tx| documents::withdraw(tx, "doc-4", at(2))).unwrap();
+    let claim = async |name: &'static str, busy: &[&str]| {
+        let busy: Vec<String> = busy.iter().map(|name| (*name).to_owned()).collect();
+        let claimed = written!(db, |tx| removals::claim(tx, name, 1, &busy, at(2), LEASE)).unwrap();
+        claimed.into_iter().next().map(|removal| (removal.id, removal.retriever))
+    };
+    let of = |id: &str, retriever: Option<&str>| Some((id.to_owned(), retriever.map(str::to_owned)));
+    assert_eq!(claim("a", &["none such"]).await, of("doc-1", Some("outside")), "the oldest");
+    assert_eq!(claim("b", &["outside"]).await, of("doc-3", Some("hybrid")));
+    // Bytes that were never kept are nobody's to forget.
+    assert_eq!(claim("c", &["outside", "hybrid"]).await, of("doc-4", None));
+    assert_eq!(claim("d", &["outside", "hybrid"]).await, None);
+    assert_eq!(claim("e", &[]).await, of("doc-2", Some("outside")));
 }
