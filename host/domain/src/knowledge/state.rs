@@ -46,8 +46,12 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// From 0 to 1; 1 where there is nothing to cover. Never 1 while a chunk is missing.
+    /// From 0 to 1; 0 where there is nothing to cover: of a document that failed nothing is found. Never 1 while a chunk
+    /// is missing.
     pub fn share(self) -> f64 {
+        if self.chunks == 0 {
+            return 0.0;
+        }
         if self.is_complete() {
             return 1.0;
         }
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn a_share_is_whole_only_where_nothing_is_missing() {
         let share = |chunks, embedded| Coverage { chunks, embedded }.share();
-        assert_eq!([share(0, 0), share(4, 1), share(4, 4), share(4, 5)], [1.0, 0.25, 1.0, 1.0]);
+        assert_eq!([share(0, 0), share(4, 1), share(4, 4), share(4, 5)], [0.0, 0.25, 1.0, 1.0]);
         assert!(share(u64::MAX, u64::MAX - 1) < 1.0);
     }
 }

@@ -101,7 +101,7 @@ pub struct KnowledgeCoverage {
     chunks: u64,
     /// Those of them that have a vector.
     embedded: u64,
-    /// The same from 0 to 1; 1 only where none is missing.
+    /// The same from 0 to 1; 1 only where none is missing, 0 where there are none.
     share: f64,
 }
 

@@ -93,7 +93,7 @@ async fn the_life_of_a_document() {
       "coverage": {
         "chunks": 0,
         "embedded": 0,
-        "share": 1.0
+        "share": 0.0
       },
       "created_at": "…",
       "filename": "policies.txt",

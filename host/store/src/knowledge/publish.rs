@@ -20,12 +20,22 @@ pub struct Edition {
     pub chunks: u32,
 }
 
+macro_rules! units {
+    () => {
+        "CASE WHEN total > 0 THEN total WHEN CAST($3 AS BIGINT) > 0 THEN CAST($3 AS BIGINT) ELSE 1 END"
+    };
+}
+
 statements! {
     STAGED: "SELECT (SELECT COUNT(*) FROM pages WHERE document_id = $1 AND edition = $2), \
              (SELECT COUNT(*) FROM chunks WHERE document_id = $1 AND edition = $2), \
              (SELECT COALESCE(MAX(ordinal) + 1, 0) FROM chunks WHERE document_id = $1 AND edition = $2)";
-    PUBLISH: "UPDATE documents SET edition = $2, last_edition = $2, page_count = $3, chunk_count = $4, title = $5, \
-              state = 'indexed', reason = NULL, done = total, indexed_at = $6, updated_at = $6 WHERE id = $1";
+    // What was read in less time than it takes to say how far it is has its pages for units, or is one itself.
+    PUBLISH: concat!(
+        "UPDATE documents SET edition = $2, last_edition = $2, page_count = $3, chunk_count = $4, title = $5, \
+         state = 'indexed', reason = NULL, done = ", units!(), ", total = ", units!(), ", indexed_at = $6, \
+         updated_at = $6 WHERE id = $1"
+    );
     END_EMBEDDING: "DELETE FROM ingestions WHERE document_id = $1 AND generation > 0";
     EMBED: "INSERT INTO ingestions (id, document_id, knowledge_base_id, organization_id, generation, edition, cursor, \
             is_large, attempt, lapses, due_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, 0, $8, $8)";

@@ -19,6 +19,7 @@ on_both!(
     what_was_staged_is_read_back,
     a_new_edition_takes_the_place_of_the_old_one_at_once,
     vectors_follow_in_order,
+    what_is_read_is_read_to_its_end,
     what_nobody_could_read_is_told,
     text_with_a_nul_is_refused,
     changes_are_dense_and_in_order,
@@ -166,6 +167,29 @@ async fn vectors_follow_in_order(db: Fixture) {
     let expected = [4, 1].map(|at| (format!("doc-1-1-{at:06}"), bytes[at].clone()));
     assert_eq!(by_ids, expected);
     assert_eq!(vectors::by_ids(&mut conn, "kb-1", 2, &asked).await.unwrap(), []);
+}
+
+async fn what_is_read_is_read_to_its_end(db: Fixture) {
+    prepare(&db).await;
+    // Nobody had said how far it was, or somebody had; and one without a page is one thing.
+    for (id, told, pages, end) in
+        [("doc-1", None, 2, 2), ("doc-2", Some((3, 7)), 2, 7), ("doc-3", None, 0, 1)]
+    {
+        upload(&db, new_document(id, "kb-1", id, 0)).await.unwrap();
+        let first = claim(&db, id).await.unwrap();
+        if let Some(progress) = told {
+            let held = first.clone();
+            assert!(written!(db, |tx| jobs::progress(tx, &held, progress, None, at(1))).unwrap());
+        }
+        assert!(
+            stage(&db, &first, (1..=pages).map(|number| page(number, "text")).collect(), vec![])
+                .await
+                .unwrap()
+        );
+        publish(&db, &first, pages, 0).await.unwrap().unwrap();
+        let document = get(&db, id).await.unwrap();
+        assert_eq!((document.done, document.total), (end, end), "{id}");
+    }
 }
 
 async fn what_nobody_could_read_is_told(db: Fixture) {
