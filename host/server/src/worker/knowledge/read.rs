@@ -140,17 +140,29 @@ async fn give_back(app: &App, claim: &Claim, failure: &Failure) -> Result<(), St
             });
             write.await.map(drop)
         }
-        next => fail(app, claim, &reason_of(failure), next).await,
+        next => {
+            tracing::info!(document = claim.document_id, %failure, "a document was not read");
+            fail(app, claim, &reason_of(failure), next).await
+        }
     }
 }
 
-/// What people read.
+/// What people read. What the sandbox knows of a call that it stopped is for the log.
 fn reason_of(failure: &Failure) -> String {
     let text = match failure.kind {
-        FailureKind::Plugin => format!("its reader was stopped: {}", failure.message),
-        _ => failure.message.clone(),
+        FailureKind::Plugin => why_stopped(failure.code.as_deref().unwrap_or_default()),
+        _ => &failure.message,
     };
     text.chars().take(LONGEST_REASON).collect()
+}
+
+fn why_stopped(code: &str) -> &'static str {
+    match code {
+        "plugin_cpu" | "plugin_wall" => "reading it takes longer than a document may take",
+        "plugin_memory" => "reading it takes more memory than a document may take",
+        "plugin_stack" => "it is nested too deeply for its reader",
+        _ => "its reader failed over it",
+    }
 }
 
 /// Writes down a failure, with the event that tells of it where the document is given up.
@@ -174,4 +186,27 @@ pub(super) async fn fail(app: &App, claim: &Claim, reason: &str, next: Next) -> 
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_nothing_of_the_sandbox() {
+        let mut failure =
+            Failure::new(FailureKind::Plugin, "plugin hybrid was stopped: it trapped (in rust_panic)");
+        for (code, words) in [
+            ("plugin_cpu", "reading it takes longer than a document may take"),
+            ("plugin_memory", "reading it takes more memory than a document may take"),
+            ("plugin_trap", "its reader failed over it"),
+        ] {
+            failure.code = Some(code.into());
+            assert_eq!(reason_of(&failure), words);
+        }
+        let own = Failure::new(FailureKind::InvalidRequest, "it is encrypted: save it without a password");
+        assert_eq!(reason_of(&own), own.message);
+        let long = Failure::new(FailureKind::InvalidRequest, "☃".repeat(2_000));
+        assert_eq!(reason_of(&long).chars().count(), LONGEST_REASON);
+    }
 }
