@@ -42,7 +42,7 @@ pub struct Document {
     /// As the client named it, without folders.
     #[schema(example = "brake-pads-catalog-2026.pdf")]
     filename: String,
-    /// As the client declared it.
+    /// As the client declared it, or what its content and its name tell.
     #[schema(example = "application/pdf")]
     media_type: Option<String>,
     /// In bytes.

@@ -31,7 +31,7 @@ pub struct Document {
     pub knowledge_base_id: String,
     /// As the client named it.
     pub filename: String,
-    /// As the client declared it.
+    /// As the client declared it, or what its content and its name tell.
     pub media_type: Option<String>,
     /// In bytes.
     #[sqlx(try_from = "i64")]
@@ -97,7 +97,7 @@ pub struct NewDocument {
     pub knowledge_base_id: String,
     /// As the client named it.
     pub filename: String,
-    /// As the client declared it.
+    /// As the client declared it, or what its content and its name tell.
     pub media_type: Option<String>,
     /// In bytes.
     pub size: u64,

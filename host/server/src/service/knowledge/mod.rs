@@ -8,6 +8,7 @@ pub mod desk;
 pub mod documents;
 pub mod ground;
 pub mod library;
+mod media_type;
 pub mod retriever;
 pub mod search;
 pub mod told;

@@ -13,7 +13,7 @@ use hardpoint_store::knowledge::documents::{self, Document, NewDocument, Uploade
 use hardpoint_store::{Lane, StoreError};
 use sha2::{Digest, Sha256};
 
-use super::{bases, told};
+use super::{bases, media_type, told};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::events::Author;
@@ -107,11 +107,11 @@ impl Upload {
             return Err(ApiError::bad_field("file", "max_items", message));
         }
         let filename = filename::clean(name.unwrap_or_default());
-        let media_type = media_type.and_then(filename::media_type);
+        let declared = media_type.and_then(filename::media_type).filter(|it| !media_type::says_nothing(it));
         let limit = self.app.effective().config.knowledge.max_document.0;
         let id = self.announce().await?;
         let mut writer = self.app.store.blobs().writer(&BlobKey::document(&id)?).await?;
-        let (mut hash, mut size) = (Sha256::new(), 0_u64);
+        let (mut hash, mut size, mut head) = (Sha256::new(), 0_u64, Vec::new());
         while let Some(piece) = content.next().await {
             let piece = piece?;
             size += piece.len() as u64;
@@ -119,6 +119,7 @@ impl Upload {
                 return Err(ApiError::file_too_large(&filename, limit));
             }
             hash.update(&piece);
+            head.extend_from_slice(&piece[..piece.len().min(media_type::HEAD - head.len())]);
             writer.write(&piece).await?;
         }
         if size == 0 {
@@ -126,6 +127,7 @@ impl Upload {
             return Err(ApiError::impossible("file", "min_length", message));
         }
         writer.finish().await?;
+        let media_type = declared.or_else(|| media_type::of(&filename, &head));
         self.files.push(Put { id, filename, media_type, size, digest: hash.finalize().into() });
         Ok(())
     }
