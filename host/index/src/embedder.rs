@@ -9,7 +9,8 @@ pub mod model;
 mod tests;
 mod wordpiece;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,11 +29,9 @@ pub struct Embedder {
     file: PathBuf,
     pin: Pin,
     most_tokens: usize,
+    /// How many calls may run at once.
+    lanes: usize,
     loaded: Mutex<Option<Arc<Loaded>>>,
-    /// Threads that texts are embedded on, one for each call at a time: multiplying matrices would take every
-    /// core that it finds.
-    lanes: Vec<Mutex<ThreadPool>>,
-    next: AtomicUsize,
 }
 
 impl Embedder {
@@ -42,19 +41,13 @@ impl Embedder {
     /// # Errors
     /// [`IndexError::Damaged`] if the file is no model, or not as it was written.
     pub fn open(file: &Path, lanes: usize) -> Result<Self, IndexError> {
-        let head = Head::read(fs::File::open(file)?)?;
-        let lane = |number| {
-            let pool =
-                ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("embed-{number}"));
-            pool.build().map(Mutex::new).map_err(|error| IndexError::Unavailable(error.to_string()))
-        };
+        let head = Head::read(BufReader::new(File::open(file)?))?;
         Ok(Self {
             file: file.to_owned(),
             pin: Pin { model: head.id, dimension: head.dimension },
             most_tokens: head.most_tokens,
+            lanes: lanes.max(1),
             loaded: Mutex::new(None),
-            lanes: (0..lanes.max(1)).map(lane).collect::<Result<_, _>>()?,
-            next: AtomicUsize::new(0),
         })
     }
 
@@ -88,7 +81,7 @@ impl Embedder {
         goes_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Vec<f32>>, IndexError> {
         let loaded = self.loaded()?;
-        self.in_lane(|| {
+        loaded.in_lane(|| {
             let gemm = Gemm::new();
             let vector = |text: &T| match goes_on() {
                 true => Ok(loaded.vector(&gemm, text.as_ref())?),
@@ -104,7 +97,7 @@ impl Embedder {
         if let Some(loaded) = &*there {
             return Ok(Arc::clone(loaded));
         }
-        let loaded = Arc::new(Loaded::read(&self.file)?);
+        let loaded = Arc::new(Loaded::read(&self.file, self.lanes)?);
         let Model { id, .. } = &loaded.model;
         if (id, loaded.model.dimension()) != (&self.pin.model, self.pin.dimension) {
             let message = "the embedder's model: it was replaced by another one; restart to use that";
@@ -112,6 +105,34 @@ impl Embedder {
         }
         *there = Some(Arc::clone(&loaded));
         Ok(loaded)
+    }
+}
+
+/// A loaded encoder.
+struct Loaded {
+    pieces: WordPiece,
+    encoder: Encoder,
+    /// What is left of the model: words, positions, sizes.
+    model: Model,
+    /// Threads that texts are embedded on, one for each call at a time: multiplying matrices would take every
+    /// core that it finds.
+    lanes: Vec<Mutex<ThreadPool>>,
+    next: AtomicUsize,
+}
+
+impl Loaded {
+    fn read(file: &Path, lanes: usize) -> Result<Self, IndexError> {
+        let mut model = Model::read(&fs::read(file)?)?;
+        model.vocabulary.shrink_to_fit();
+        let pieces = WordPiece::of(&model)?;
+        model.vocabulary = Vec::new();
+        let lane = |number| {
+            let pool =
+                ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("embed-{number}"));
+            pool.build().map(Mutex::new).map_err(|error| IndexError::Unavailable(error.to_string()))
+        };
+        let lanes = (0..lanes).map(lane).collect::<Result<_, _>>()?;
+        Ok(Self { pieces, encoder: Encoder::take(&mut model), model, lanes, next: AtomicUsize::new(0) })
     }
 
     /// Runs `work` on a thread of its own that multiplies matrices on that one core.
@@ -122,24 +143,6 @@ impl Embedder {
             self.lanes[next].lock().unwrap_or_else(PoisonError::into_inner)
         });
         lane.install(work)
-    }
-}
-
-/// A loaded encoder.
-struct Loaded {
-    pieces: WordPiece,
-    encoder: Encoder,
-    /// What is left of the model: words, positions, sizes.
-    model: Model,
-}
-
-impl Loaded {
-    fn read(file: &Path) -> Result<Self, IndexError> {
-        let mut model = Model::read(&fs::read(file)?)?;
-        model.vocabulary.shrink_to_fit();
-        let pieces = WordPiece::of(&model)?;
-        model.vocabulary = Vec::new();
-        Ok(Self { pieces, encoder: Encoder::take(&mut model), model })
     }
 
     /// The mean of what the encoder makes of each token, brought to length 1.
