@@ -15,8 +15,9 @@ use crate::real_clients::{Package, command};
 const BINDING: &str =
     "[bindings.hybrid]\nplugin = \"hybrid\"\n[bindings.hybrid.grant]\nindex = true\nembed = true\n";
 
-fn options() -> Options {
-    Options::new().shipped("hybrid").shipped("extractive").config(BINDING)
+/// A host that reads and searches.
+pub(crate) fn options() -> Options {
+    Options::new().shipped("hybrid").config(BINDING)
 }
 
 /// A PDF of one of Debian's `-doc` packages.
@@ -27,18 +28,18 @@ fn manual() -> PathBuf {
     path
 }
 
-async fn make_base(client: &Client, body: &Value) -> String {
+pub(crate) async fn make_base(client: &Client, body: &Value) -> String {
     let made = client.post("/api/v1/knowledge", body).await.expect(201);
     made["id"].as_str().expect("an id").to_owned()
 }
 
 /// Uploads one file; its document.
-async fn upload(client: &Client, base: &str, filename: &str, bytes: &[u8]) -> Value {
+pub(crate) async fn upload(client: &Client, base: &str, filename: &str, bytes: &[u8]) -> Value {
     try_upload(client, base, filename, bytes).await.expect("the host is there")
 }
 
 /// The same where the host may go down meanwhile.
-async fn try_upload(client: &Client, base: &str, filename: &str, bytes: &[u8]) -> Option<Value> {
+pub(crate) async fn try_upload(client: &Client, base: &str, filename: &str, bytes: &[u8]) -> Option<Value> {
     const BORDER: &str = "border-of-this-form";
     let mut form = format!(
         "--{BORDER}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\
@@ -57,7 +58,7 @@ async fn try_upload(client: &Client, base: &str, filename: &str, bytes: &[u8]) -
 }
 
 /// The document once it is no longer read.
-async fn ended(client: &Client, base: &str, id: &str) -> Value {
+pub(crate) async fn ended(client: &Client, base: &str, id: &str) -> Value {
     let path = format!("/api/v1/knowledge/{base}/documents/{id}");
     until("the document to be read", || async {
         let document = client.get(&path).await.expect(200);
@@ -78,7 +79,8 @@ async fn embedded(client: &Client, base: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_document_is_read_asked_about_and_cited() {
-    let host = Host::start(options().env("HARDPOINT__KNOWLEDGE__EMBED", "true")).await;
+    let options = options().shipped("extractive").env("HARDPOINT__KNOWLEDGE__EMBED", "true");
+    let host = Host::start(options).await;
     let client = host.client();
     let base = make_base(&client, &json!({ "name": "Manuals" })).await;
     let bytes = std::fs::read(manual()).expect("a PDF");

@@ -27,6 +27,9 @@ mod hosts_money;
 mod hot_reload;
 mod idempotency;
 mod knowledge;
+mod knowledge_faults;
+mod knowledge_hostile;
+mod knowledge_sizes;
 mod lifecycle;
 mod limits;
 mod login;
@@ -45,3 +48,8 @@ mod splunk;
 mod ssrf;
 mod tools;
 mod webhooks;
+
+/// Those of the reader's own tests.
+#[path = "../../plugins/reading/tests/it/samples.rs"]
+#[allow(dead_code, reason = "not all are needed here")]
+mod samples;

@@ -1,4 +1,4 @@
-//! A disk that loses power or becomes full, under the database's files of a host.
+//! A disk that loses power or becomes full, under the database's files of a host; full, under its blobs and search data too.
 //!
 //! The host runs with a library before the system's own (`disk/shim.c`), which keeps a journal of what was written and
 //! what was synced. A power cut is a `kill -9` and then [`Disk::lose_power`]: the files are put back to what was synced,

@@ -2,7 +2,8 @@
  *
  * Every change of the database's files is written to a journal, in the order in which it happened in all processes, and
  * so is every sync; syncing itself is left out. What a power cut would have left is put together from the journal
- * afterwards: see disk.rs. While the file named by HARDPOINT_DISK_FULL is there, nothing can be written.
+ * afterwards: see disk.rs. While the file named by HARDPOINT_DISK_FULL is there, nothing can be written: neither these
+ * files nor blobs and search data.
  *
  * A record: what happened (w, t, s, u; d for a sync of their folder), the length of the name, the place, the length of the data; then name and data.
  */
@@ -86,6 +87,11 @@ static int is_full(void) {
     return path && syscall(SYS_faccessat, AT_FDCWD, path, F_OK) == 0;
 }
 
+/* Whether it is a file of blobs or search data that cannot be written now. */
+static int is_refused(const char *path) {
+    return (strstr(path, "/data/blobs/") || strstr(path, "/data/index/")) && is_full();
+}
+
 static ssize_t written(int fd, const char *name, const void *data, size_t length, off_t place, int moves) {
     if (is_full()) {
         errno = ENOSPC;
@@ -97,8 +103,12 @@ static ssize_t written(int fd, const char *name, const void *data, size_t length
 }
 
 ssize_t write(int fd, const void *data, size_t length) {
-    char path[4096];
+    char path[4096] = "";
     const char *name = watched(fd, path, sizeof path);
+    if (!name && is_refused(path)) {
+        errno = ENOSPC;
+        return -1;
+    }
     if (!name) return syscall(SYS_write, fd, data, length);
     pthread_mutex_lock(&one_at_a_time);
     ssize_t count = written(fd, name, data, length, lseek(fd, 0, SEEK_CUR), 1);
@@ -107,8 +117,12 @@ ssize_t write(int fd, const void *data, size_t length) {
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off_t place) {
-    char path[4096];
+    char path[4096] = "";
     const char *name = watched(fd, path, sizeof path);
+    if (!name && is_refused(path)) {
+        errno = ENOSPC;
+        return -1;
+    }
     if (!name) return syscall(SYS_pwrite64, fd, data, length, place);
     pthread_mutex_lock(&one_at_a_time);
     ssize_t count = written(fd, name, data, length, place, 0);
