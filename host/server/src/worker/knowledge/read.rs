@@ -140,14 +140,12 @@ async fn give_back(app: &App, claim: &Claim, failure: &Failure) -> Result<(), St
             });
             write.await.map(drop)
         }
-        next => {
-            tracing::info!(document = claim.document_id, %failure, "a document was not read");
-            fail(app, claim, &reason_of(failure), next).await
-        }
+        next => fail(app, claim, &reason_of(failure), next).await,
     }
 }
 
-/// What people read. What the sandbox knows of a call that it stopped is for the log.
+/// What people read. What the sandbox knows of a call that it stopped is in the plugin's log, under
+/// the claim's id.
 fn reason_of(failure: &Failure) -> String {
     let text = match failure.kind {
         FailureKind::Plugin => why_stopped(failure.code.as_deref().unwrap_or_default()),
