@@ -17,6 +17,13 @@ impl Bill {
         }
     }
 
+    /// Both together.
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sum = self.clone();
+        other.0.iter().for_each(|(prices, usage)| sum.add(*prices, *usage));
+        sum
+    }
+
     /// All tokens together.
     pub fn usage(&self) -> Usage {
         self.0.iter().fold(Usage::default(), |sum, (_, usage)| sum.plus(*usage))
@@ -49,5 +56,9 @@ mod tests {
         assert_eq!(bill.usage(), usage(13, 1));
         // Two halves of a micro-credit are one: the rounding is of the sum.
         assert_eq!(bill.cost().micros(), 110 + 20 + 1);
+        let (mut one, mut other) = (Bill::default(), Bill::default());
+        one.add(cheap, usage(1, 0));
+        other.add(cheap, usage(1, 0));
+        assert_eq!((one.plus(&other).usage(), one.plus(&other).cost().micros()), (usage(2, 0), 1));
     }
 }

@@ -36,7 +36,7 @@ pub struct Prices {
 }
 
 /// One `[[models]]` entry of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// The name that clients use.
@@ -55,6 +55,13 @@ pub struct Model {
     /// Tokens that it writes at most where a request does not say; of models that cost something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
+    /// How many numbers its vectors have where nobody asks for another length; of models that make some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<u32>,
+    /// The cosine of question and passage from which on the passage is relevant, between 0 and 1; of models that make
+    /// vectors. [`Calibration::USUAL`](crate::knowledge::score::Calibration::USUAL) where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relevant_cosine: Option<f64>,
     /// What it can do.
     #[serde(default)]
     pub capabilities: Vec<Capability>,
@@ -67,4 +74,11 @@ pub struct Model {
     /// Names of tools that the host itself calls for this model, in its own loop.
     #[serde(default)]
     pub tools: Vec<String>,
+}
+
+impl Model {
+    /// Whether it may be asked for vectors; one that names no capability may be asked for anything.
+    pub fn makes_vectors(&self) -> bool {
+        self.capabilities.is_empty() || self.capabilities.contains(&Capability::Embeddings)
+    }
 }

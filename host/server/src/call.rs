@@ -94,6 +94,8 @@ pub struct Facts {
     pub served: Option<Served>,
     /// Tokens, over all rounds.
     pub usage: Usage,
+    /// What was used beside what answers it: to find what the answer rests on.
+    pub beside: Bill,
     /// What is kept to pay for it; none where it costs nothing.
     pub purchase: Option<Purchase>,
     /// The tokens that it may use in this minute; none where they are not limited.
@@ -152,7 +154,7 @@ impl Facts {
             request_id: request_id.to_owned(),
             time: self.started,
             organization_id: Some(caller.organization_id.clone()),
-            key_id: Some(caller.key_id.clone()),
+            key_id: (!caller.is_host()).then(|| caller.key_id.clone()),
             method: take(&mut self.method),
             route: if self.route.is_empty() { "(none)".to_owned() } else { take(&mut self.route) },
             status: self.status,
@@ -248,6 +250,7 @@ impl CallNote {
             model: facts.model.clone(),
             served: facts.served.clone(),
             outcome: Some(Outcome::Failed),
+            beside: Bill::default(),
             purchase: None,
             tokens: None,
             token_standing: None,
@@ -272,12 +275,25 @@ impl CallNote {
         self.update(|facts| facts.deltas += 1);
     }
 
-    /// Notes what was used so far, over all rounds; replaces what was noted before.
+    /// Notes what was used so far, over all rounds; replaces what was noted before, and leaves what was used
+    /// [beside](Self::used_beside).
     pub fn used(&self, bill: Bill) {
         self.update(|facts| {
-            facts.usage = bill.usage();
+            let whole = facts.beside.plus(&bill);
+            facts.usage = whole.usage();
             if let Some(purchase) = &mut facts.purchase {
-                purchase.used(bill);
+                purchase.used(whole);
+            }
+        });
+    }
+
+    /// Notes what was used beside what answers the request, and before that; adds to what was noted so before.
+    pub fn used_beside(&self, bill: &Bill) {
+        self.update(|facts| {
+            facts.beside = facts.beside.plus(bill);
+            facts.usage = facts.beside.usage();
+            if let Some(purchase) = &mut facts.purchase {
+                purchase.used(facts.beside.clone());
             }
         });
     }

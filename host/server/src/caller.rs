@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 pub use hardpoint_domain::access::Role;
 use hardpoint_domain::access::{Powers, Refusal};
 use hardpoint_domain::plan::{Rates, Terms};
+use hardpoint_store::organizations::Organization;
 use http::request::Parts;
 
 use crate::call::CallNote;
@@ -20,7 +21,7 @@ use crate::service::login::Visitor;
 /// shared by them through the key cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `key_…`, or `ses_…` of somebody who logged in.
+    /// `key_…`, or `ses_…` of somebody who logged in; empty for the host itself.
     pub key_id: String,
     /// The key's label, for events.
     pub label: Option<String>,
@@ -58,6 +59,31 @@ pub struct SessionUser {
 }
 
 impl Identity {
+    /// The host itself, at work for an organisation that pays for it. What it may do in time is not limited: such work
+    /// waits for nobody's requests, and takes no tokens from them.
+    pub fn host(organization: Organization, terms: Terms) -> Self {
+        Self {
+            key_id: String::new(),
+            label: None,
+            user: None,
+            organization_id: organization.id,
+            plan: organization.plan,
+            workspace_id: None,
+            role: Role::Viewer,
+            workspaces: Vec::new(),
+            scopes: Vec::new(),
+            livemode: true,
+            terms,
+            own_rates: Rates::default(),
+            quota: Quota::default(),
+        }
+    }
+
+    /// Whether it is the host itself.
+    pub fn is_host(&self) -> bool {
+        self.key_id.is_empty()
+    }
+
     /// What it may do.
     pub fn powers(&self) -> Powers<'_> {
         Powers {

@@ -44,6 +44,29 @@ pub fn after(kind: FailureKind, attempt: u32, retry_after: Option<Duration>, uni
     }
 }
 
+/// The same for the making of its vectors. That the model's provider refuses this host or does not know the model says
+/// nothing about the document, and ends when somebody mends it: the vectors wait for that, however long.
+pub fn after_embedding(
+    kind: FailureKind,
+    attempt: u32,
+    retry_after: Option<Duration>,
+    unit_random: f64,
+) -> Next {
+    match kind {
+        FailureKind::Authentication | FailureKind::Denied | FailureKind::Unsupported => {
+            waits(attempt, unit_random)
+        }
+        kind => after(kind, attempt, retry_after, unit_random),
+    }
+}
+
+/// What follows where an attempt, counted from 1, failed for want of something that somebody may bring at any time: it is
+/// tried again for ever, ever more rarely.
+pub fn waits(attempt: u32, unit_random: f64) -> Next {
+    let patient = RetryPolicy { attempts: u32::MAX, ..POLICY };
+    patient.backoff(attempt, None, spread(unit_random)).map_or(Next::Again(POLICY.cap), Next::Again)
+}
+
 /// Whether a document whose claims lapsed so often is given up.
 pub const fn is_given_up(lapses: u32) -> bool {
     lapses >= LAPSES
@@ -87,6 +110,19 @@ mod tests {
             (1..=12).map(wait).sum::<Duration>().as_secs() / 60
         };
         assert_eq!((total(0.0), total(1.0)), (51, 102));
+    }
+
+    #[test]
+    fn vectors_wait_for_a_key_and_for_money_as_long_as_it_takes() {
+        use FailureKind::*;
+        for kind in [Authentication, Denied, Unsupported] {
+            assert_eq!(after_embedding(kind, 1_000, None, 1.0), Next::Again(POLICY.cap), "{kind:?}");
+        }
+        assert_eq!(waits(1, 1.0), Next::Again(POLICY.base));
+        for kind in [InvalidRequest, ContentFiltered, Plugin] {
+            assert_eq!(after_embedding(kind, 1, None, 0.5), Next::GiveUp, "{kind:?}");
+        }
+        assert_eq!(after_embedding(Upstream, 12, None, 0.5), Next::GiveUp);
     }
 
     #[test]

@@ -22,6 +22,9 @@ impl Calibration {
     /// all-MiniLM-L6-v2: 0.30 parted 225 questions on the topic from 20 off it.
     pub const MINILM: Self = Self { cut_off: 0.30 };
 
+    /// Of a model of which nobody said where its cut-off is.
+    pub const USUAL: Self = Self { cut_off: 0.30 };
+
     /// The scale of a model with this cut-off, a cosine; none where that is not between 0 and 1.
     pub fn new(cut_off: f64) -> Option<Self> {
         (cut_off > 0.0 && cut_off < 1.0).then_some(Self { cut_off })

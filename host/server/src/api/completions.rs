@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hardpoint_domain::id;
 use hardpoint_domain::message::CompletionRequest;
+use hardpoint_domain::quota::Meter;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::approval::Approval;
@@ -23,6 +24,7 @@ use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::JsonBytes;
 use crate::service::completions::{self, Run};
 use crate::service::knowledge::ground;
+use crate::service::knowledge::remote::Asker;
 use crate::service::knowledge::search::Ask;
 use crate::state::App;
 
@@ -62,7 +64,16 @@ pub async fn create(
     note.model(&request.model);
     let sources = match knowledge.is_empty() {
         true => None,
-        false => Some(grounded(&app, &caller, &mut request, &knowledge).await?),
+        false => {
+            let asker = Asker {
+                caller: caller.clone(),
+                note: note.clone(),
+                approval: approval.id().map(str::to_owned),
+                field: "messages",
+                meter: Meter::Completions,
+            };
+            Some(grounded(&asker, &mut request, &knowledge).await?)
+        }
     };
     let (streamed, include_usage) = (request.streamed, request.include_usage);
     let run = completions::start(&app, &caller, &note, request, approval.id()).await?;
@@ -75,19 +86,16 @@ const SOURCES: u32 = 5;
 
 /// Puts what knowledge bases say about the latest question before the conversation.
 async fn grounded(
-    app: &App,
-    caller: &Caller,
+    asker: &Asker,
     request: &mut CompletionRequest,
     knowledge: &[String],
 ) -> Result<Vec<SourceBody>, ApiError> {
-    let bases = ground::named(app, caller, Some(knowledge)).await?;
+    let app = asker.note.app();
+    let bases = ground::named(app, &asker.caller, Some(knowledge)).await?;
     let query = ground::question(&request.messages);
     let ask = Ask { query, top: SOURCES, threshold: None, hybrid: true, documents: None, metadata: None };
-    let sources = if ask.query.trim().is_empty() {
-        Vec::new()
-    } else {
-        ground::find(app, caller, &bases, &ask).await?
-    };
+    let sources =
+        if ask.query.trim().is_empty() { Vec::new() } else { ground::find(asker, &bases, &ask).await? };
     ground::ground(&mut request.messages, &sources, &*app.rng);
     Ok(sources.into_iter().map(SourceBody::from).collect())
 }

@@ -54,7 +54,7 @@ pub struct Document {
     /// `processing`, then `indexed` (the very next search finds it) or `failed`.
     #[schema(example = "indexed")]
     status: &'static str,
-    /// Why it failed; where it is indexed, why something of it is not as it should be.
+    /// Why it failed; where it is indexed, why something of it is not as it should be: why its vectors wait, for example.
     reason: Option<String>,
     /// How far its reading is.
     progress: DocumentProgress,

@@ -117,7 +117,8 @@ pub struct CreateKnowledgeBase {
     /// An enabled retriever; `hybrid` where left out.
     #[schema(example = "hybrid")]
     retriever: Option<String>,
-    /// The host's embedder where left out; null for full text alone.
+    /// The host's embedder where left out; null for full text alone. A model of `/models` that makes embeddings may be
+    /// one: its prices are charged to the organisation for documents, and to who asks for questions.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NamedEmbedder>)]
     embedder: Option<Option<NamedEmbedder>>,
@@ -144,7 +145,8 @@ pub struct UpdateKnowledgeBase {
     description: Option<String>,
     /// An enabled retriever. What is indexed stays as the one before read it until it is re-indexed.
     retriever: Option<String>,
-    /// The host's embedder. Vectors are made anew, and take the place of the others at once.
+    /// The host's embedder, or a model of `/models` that makes embeddings. Vectors are made anew, and take the place of the
+    /// others at once.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NamedEmbedder>)]
     embedder: Option<Option<NamedEmbedder>>,
@@ -168,7 +170,8 @@ pub struct NamedEmbedder {
     /// The model's id.
     #[schema(example = "all-MiniLM-L6-v2")]
     model: String,
-    /// Those of the model where left out.
+    /// Those of the model where left out; to be named where its entry in `/models` does not. A provider is asked for what
+    /// is not the model's own length.
     dimensions: Option<u32>,
 }
 
@@ -263,7 +266,7 @@ impl From<UpdateKnowledgeBase> for Change {
 #[utoipa::path(post, path = "/knowledge", tag = "knowledge", request_body = CreateKnowledgeBase,
     responses(
         (status = 201, description = "The knowledge base", body = KnowledgeBase),
-        (status = 403, description = "Not an administrator, a workspace that the key is not bound to, or a test key and the retriever may reach others", body = ErrorBody),
+        (status = 403, description = "Not an administrator, a workspace that the key is not bound to, or a test key and the retriever or the embedder may reach others", body = ErrorBody),
         (status = 409, description = "There are as many as there may be", body = ErrorBody),
         (status = 422, description = "No such retriever, embedder or workspace", body = ErrorBody),
     )
@@ -312,7 +315,7 @@ pub async fn get(
     request_body = UpdateKnowledgeBase,
     responses(
         (status = 200, description = "The knowledge base as it is now", body = KnowledgeBase),
-        (status = 403, description = "Not an administrator, a key that is bound to one of several workspaces, or a test key and the retriever may reach others", body = ErrorBody),
+        (status = 403, description = "Not an administrator, a key that is bound to one of several workspaces, or a test key and the retriever or the embedder may reach others", body = ErrorBody),
         (status = 404, description = "No such knowledge base", body = ErrorBody),
         (status = 422, description = "No such retriever, embedder or workspace; or the default one, for some alone", body = ErrorBody),
     )
@@ -331,7 +334,7 @@ pub async fn update(
 #[utoipa::path(delete, path = "/knowledge/{kb_id}", tag = "knowledge", params(("kb_id" = String, Path, description = "The knowledge base")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 403, description = "Not an administrator, a key that is bound to one of several workspaces, or a test key and the retriever may reach others", body = ErrorBody),
+        (status = 403, description = "Not an administrator, a key that is bound to one of several workspaces, or a test key and the retriever or the embedder may reach others", body = ErrorBody),
         (status = 404, description = "No such knowledge base", body = ErrorBody),
     )
 )]

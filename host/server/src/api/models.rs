@@ -33,6 +33,9 @@ pub struct ModelEntry {
     pub description: String,
     /// Tokens that fit, question and answer together.
     pub context_length: Option<u64>,
+    /// How many numbers its vectors have where nobody asks for another length; where it makes vectors and this is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<u32>,
     /// `chat`, `streaming`, `tools`, `vision`, `json`, `embeddings`.
     pub capabilities: Vec<&'static str>,
     /// Micro-credits per million tokens.
@@ -63,8 +66,8 @@ pub struct ModelList {
     /// In the order of the configuration.
     #[serde(flatten)]
     pub page: Page<ModelEntry>,
-    /// Who makes the vectors of new knowledge bases; null where no model is loaded for that: they are searched by words
-    /// alone then.
+    /// Who makes the vectors of new knowledge bases that name no embedder; null where no model is loaded for that: they
+    /// are searched by words alone then. Models with the capability `embeddings` can be named as one.
     pub knowledge_embedder: Option<KnowledgeEmbedder>,
 }
 
@@ -131,6 +134,7 @@ impl ModelEntry {
             owned_by: "hardpoint",
             description: model.description.clone(),
             context_length: model.context_length,
+            dimensions: model.dimensions,
             capabilities: model.capabilities.iter().map(|capability| models::word(*capability)).collect(),
             prices: ModelPrices { input, cached_input, output },
             status: if reason.is_none() { "available" } else { "unavailable" },

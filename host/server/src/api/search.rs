@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use hardpoint_domain::quota::Meter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::call::CallNote;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error::schema::FlatErrorBody;
 use crate::extract::JsonBytes;
 use crate::service::knowledge::ground::{self, LONGEST_QUESTION};
+use crate::service::knowledge::remote::Asker;
 use crate::service::knowledge::search::{Ask, ScoreKind, Source};
 use crate::state::App;
 
@@ -119,6 +122,7 @@ pub struct SearchResults {
     responses(
         (status = 200, description = "The passages, best first", body = SearchResults),
         (status = 400, description = "A member that is missing or out of its bounds", body = FlatErrorBody),
+        (status = 402, description = "No money for the vector of the question, where a model makes it that costs something", body = FlatErrorBody),
         (status = 404, description = "No such knowledge base", body = FlatErrorBody),
         (status = 422, description = "More knowledge bases than can be searched at once", body = FlatErrorBody),
         (status = 503, description = "The retriever does not serve, or is too busy", body = FlatErrorBody),
@@ -127,6 +131,7 @@ pub struct SearchResults {
 pub async fn search(
     State(app): State<Arc<App>>,
     caller: Caller,
+    note: CallNote,
     body: JsonBytes,
 ) -> Result<Json<SearchResults>, ApiError> {
     let began = app.clock.now();
@@ -142,7 +147,8 @@ pub async fn search(
         documents: wanted.document_ids,
         metadata: wanted.metadata,
     };
-    let found = ground::find(&app, &caller, &bases, &ask).await?;
+    let (field, meter) = ("query", Meter::Requests);
+    let found = ground::find(&Asker { caller, note, approval: None, field, meter }, &bases, &ask).await?;
     let results: Vec<SourceBody> = found.into_iter().map(SourceBody::from).collect();
     let took = app.clock.now().since(began);
     Ok(Json(SearchResults { count: results.len(), results, processing_time_ms: millis(took) }))

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::ToSocketAddrs;
 
 use hardpoint_domain::id::PluginId;
+use hardpoint_domain::knowledge::score::Calibration;
+use hardpoint_domain::knowledge::settings::MOST_DIMENSIONS;
 use hardpoint_domain::model::Model;
 use url::Url;
 
@@ -127,6 +129,12 @@ fn check_models(config: &Config, bindings: &BTreeSet<String>, problems: &mut Vec
         // plugins folder can tell.
         if !bindings.contains(binding) && PluginId::parse(binding).is_err() {
             problems.push(Problem::new(key("binding"), no_binding(binding, "")));
+        }
+        if model.dimensions.is_some_and(|number| !(1..=MOST_DIMENSIONS).contains(&number)) {
+            problems.push(Problem::new(key("dimensions"), format!("must be from 1 to {MOST_DIMENSIONS}")));
+        }
+        if model.relevant_cosine.is_some_and(|cosine| Calibration::new(cosine).is_none()) {
+            problems.push(Problem::new(key("relevant_cosine"), "must be more than 0 and less than 1"));
         }
         for fallback in &model.fallbacks {
             if config.model(fallback).is_none() {

@@ -17,7 +17,7 @@ pub struct KnowledgeConfig {
     pub at_once: usize,
     /// How long the others wait for a host that is at a document and is not heard of.
     pub lease: Span,
-    /// Whether this host makes vectors, and asks by them.
+    /// Whether this host loads a model of its own for vectors.
     pub embed: bool,
     /// The model file; where `cargo xtask model` leaves it where left out.
     pub model: Option<PathBuf>,

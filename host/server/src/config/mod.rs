@@ -267,6 +267,8 @@ pub(crate) fn built_in_model() -> Model {
         upstream: None,
         context_length: None,
         max_output_tokens: None,
+        dimensions: None,
+        relevant_cosine: None,
         capabilities: vec![Capability::Chat, Capability::Streaming],
         prices: Prices::default(),
         fallbacks: Vec::new(),

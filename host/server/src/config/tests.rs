@@ -56,6 +56,18 @@ fn hosts_whose_clocks_may_differ_hold_their_claims() {
 }
 
 #[test]
+fn what_is_said_of_vectors_is_checked() {
+    let found = problems("[[models]]\nid = \"e\"\nbinding = \"b\"\ndimensions = 0\nrelevant_cosine = 1\n");
+    assert!(found.contains("models.0.dimensions: must be from 1 to 4096 (FILE, line 4)"), "{found}");
+    assert!(
+        found.contains("models.0.relevant_cosine: must be more than 0 and less than 1 (FILE, line 5)"),
+        "{found}"
+    );
+    let config = load("[[models]]\nid = \"e\"\nbinding = \"b\"\nrelevant_cosine = 0.4\n").unwrap();
+    assert_eq!((config.models[0].relevant_cosine, config.models[0].dimensions), (Some(0.4), None));
+}
+
+#[test]
 fn every_key_of_the_example_exists() {
     let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest,

@@ -93,6 +93,9 @@ impl Author {
 
 impl From<&Caller> for Author {
     fn from(caller: &Caller) -> Self {
+        if caller.is_host() {
+            return Self { request_id: Some(caller.request_id.to_string()), ..Self::system() };
+        }
         let key = || Actor::key(&caller.key_id, caller.label.clone());
         Self {
             actor: caller.user.as_ref().map_or_else(key, |user| of_user(&user.id, &user.email)),

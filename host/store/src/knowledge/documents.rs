@@ -132,7 +132,8 @@ pub struct Published {
 macro_rules! columns {
     () => {
         "d.id, d.organization_id, d.knowledge_base_id, d.filename, d.media_type, d.size, d.digest, d.title, d.state, \
-         d.reason, d.done, d.total, d.edition, d.page_count, d.chunk_count, \
+         COALESCE(d.reason, (SELECT w.last_error FROM ingestions w WHERE w.document_id = d.id AND w.generation > 0 \
+         AND w.last_error IS NOT NULL ORDER BY w.generation LIMIT 1)) AS reason, d.done, d.total, d.edition, d.page_count, d.chunk_count, \
          CAST(COALESCE(c.embedded, 0) AS BIGINT) AS embedded, d.created_by, d.created_at, d.updated_at, d.indexed_at"
     };
 }

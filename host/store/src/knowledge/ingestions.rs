@@ -12,8 +12,9 @@ use hardpoint_domain::knowledge::ingestion;
 use hardpoint_domain::knowledge::state::State;
 use hardpoint_domain::time::Timestamp;
 
+use super::ingestions_dialect::{CANDIDATES, IS_DUE};
 use super::{bases, documents, removals};
-use crate::columns::Micros;
+use crate::columns::{Micros, json_texts};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx};
 
@@ -69,37 +70,7 @@ struct Candidate {
     is_large: bool,
 }
 
-/// The first job in turn of the organisation `t`, of large documents or of others.
-macro_rules! first {
-    ($is_large:literal) => {
-        concat!(
-            "(SELECT f.id FROM ingestions f WHERE f.organization_id = t.organization_id AND f.is_large = ",
-            $is_large,
-            " AND ($3 OR f.generation = 0) AND f.due_at <= $1 AND (f.lease_until IS NULL OR f.lease_until <= $1) \
-             ORDER BY f.organization_id, f.is_large, f.due_at, f.id LIMIT 1)"
-        )
-    };
-}
-
-macro_rules! candidate {
-    ($is_large:literal) => {
-        concat!(
-            "SELECT i.id, i.organization_id, t.turn_at AS last_turn, (SELECT COUNT(*) FROM ingestions u \
-             WHERE u.organization_id = t.organization_id AND u.lease_until > $1) AS under_way, i.due_at, i.is_large \
-             FROM waiting t JOIN ingestions i ON i.id = ",
-            first!($is_large)
-        )
-    };
-}
-
 statements! {
-    // The two firsts of each organisation that has a job that is due.
-    CANDIDATES: concat!(
-        "WITH waiting AS (SELECT t.organization_id, t.turn_at FROM ingestion_turns t WHERE EXISTS (\
-         SELECT 1 FROM ingestions e WHERE e.organization_id = t.organization_id AND ($3 OR e.generation = 0) AND e.due_at <= $1 \
-         AND (e.lease_until IS NULL OR e.lease_until <= $1)) ORDER BY t.turn_at, t.organization_id LIMIT $2) ",
-        candidate!("FALSE"), " UNION ALL ", candidate!("TRUE")
-    );
     // A claim that was neither completed nor given back has lapsed.
     CLAIM: "UPDATE ingestions SET lapses = lapses + CASE WHEN claim_id IS NULL THEN 0 ELSE 1 END, claim_id = $2, \
             lease_until = $3, edition = edition + CASE WHEN generation = 0 THEN 1 ELSE 0 END \
@@ -119,8 +90,6 @@ statements! {
     PROGRESS: "UPDATE documents SET done = $2, total = $3, title = COALESCE($4, title), updated_at = $5 WHERE id = $1";
     FAIL: "UPDATE documents SET state = $2, reason = $3, updated_at = $4, \
            last_edition = CASE WHEN $5 > last_edition THEN $5 ELSE last_edition END WHERE id = $1";
-    IS_DUE: "SELECT id FROM ingestions WHERE ($2 OR generation = 0) AND due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
-             ORDER BY due_at, id LIMIT 1";
     // Who forgets waits for who just came, and then finds that they did.
     TAKE_TURNS: "INSERT INTO ingestion_turns (organization_id, turn_at, came_at) VALUES ($1, 0, $2) \
                  ON CONFLICT (organization_id) DO UPDATE SET came_at = excluded.came_at";
@@ -128,23 +97,24 @@ statements! {
                    SELECT 1 FROM ingestions i WHERE i.organization_id = ingestion_turns.organization_id)";
 }
 
-/// Whether there is a job that is due and that nobody holds, for a host that embeds or one that only reads. Asking is
+/// Whether there is a job that is due and that nobody holds, for a host that makes vectors of these models. Asking is
 /// cheaper than claiming in vain.
-pub async fn is_due(conn: &mut Conn, embeds: bool, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE, now.micros(), embeds)?.is_some())
+pub async fn is_due(conn: &mut Conn, models: &[String], now: Timestamp) -> Result<bool, StoreError> {
+    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE, now.micros(), json_texts(models))?.is_some())
 }
 
-/// Claims the next job in turn of those that a host with this desk may take up; one that does not embed leaves the making
-/// of vectors to others. `claim_id` must be fresh. None where
-/// there is none, or others were just as quick: who finds [`is_due`] asks again.
+/// Claims the next job in turn of those that a host with this desk may take up; the vectors of other models than these it
+/// leaves to others. `claim_id` must be fresh. None where there is none, or others were just as quick: who finds [`is_due`]
+/// asks again.
 pub async fn claim(
     tx: &mut Tx,
-    (desk, embeds): (&Desk, bool),
+    (desk, models): (&Desk, &[String]),
     claim_id: &str,
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<Claim>, StoreError> {
-    let found = fetch!(tx, fetch_all, Candidate, CANDIDATES, now.micros(), ORGANIZATIONS, embeds)?;
+    let found =
+        fetch!(tx, fetch_all, Candidate, CANDIDATES, now.micros(), ORGANIZATIONS, json_texts(models))?;
     let waiting: Vec<Waiting> = found.iter().map(Candidate::waiting).collect();
     for next in fairness::in_turn(&waiting, desk) {
         let (id, until) = (&found[next].id, now.plus(lease).micros());

@@ -15,6 +15,7 @@ pub mod documents;
 mod documents_dialect;
 pub mod generations;
 pub mod ingestions;
+mod ingestions_dialect;
 pub mod passages;
 mod passages_dialect;
 pub mod publish;
@@ -35,6 +36,7 @@ pub(crate) fn statements() -> Vec<crate::db::Statement> {
         documents_dialect::ALL,
         generations::ALL,
         ingestions::ALL,
+        ingestions_dialect::ALL,
         passages::ALL,
         passages_dialect::ALL,
         publish::ALL,

@@ -33,7 +33,7 @@ pub struct Vector {
 }
 
 statements! {
-    ADVANCE: "UPDATE ingestions SET cursor = cursor + $4, attempt = 0, lapses = 0 \
+    ADVANCE: "UPDATE ingestions SET cursor = cursor + $4, attempt = 0, lapses = 0, last_error = NULL \
               WHERE id = $1 AND claim_id = $2 AND cursor = $3";
     CHUNKS: "SELECT chunk_count FROM documents WHERE id = $1 AND edition = $2 AND removed_at IS NULL";
     COVER: "INSERT INTO vector_coverage (document_id, generation, knowledge_base_id, edition, embedded) \

@@ -53,7 +53,8 @@ pub struct Purchase {
     pub(crate) noted: bool,
 }
 
-/// Reserves what a request may cost, and puts that into its note. What is free, or a test key's, is not charged.
+/// Reserves what a request may cost, beside what was reserved for it before, and puts that into its note. What is free,
+/// or a test key's, is not charged.
 ///
 /// # Errors
 /// 402 where there is not so much, or somebody must approve it first; 503 where what it costs could not be written.
@@ -77,7 +78,15 @@ pub async fn purchase(
     }
     // An approval is used once, and by nobody who has no money: the reservation comes first.
     let reservation = app.billing.reserve(app, caller, most).await?;
-    let ceiling = app.billing.approve(app, caller, most, approval).await?;
+    let mut before = None;
+    note.update(|facts| {
+        before = facts.purchase.as_ref().map(|purchase| (purchase.reserved, purchase.ceiling))
+    });
+    let whole = before.map_or(most, |(reserved, _)| reserved + most);
+    let ceiling = match before.and_then(|(_, ceiling)| ceiling).filter(|ceiling| whole <= *ceiling) {
+        Some(approved) => Some(approved),
+        None => app.billing.approve(app, caller, whole, approval).await?,
+    };
     let purchase = Purchase {
         reservation,
         reserved: most,
@@ -87,7 +96,10 @@ pub async fn purchase(
         rates: Arc::clone(&app.rates.version),
         noted: false,
     };
-    note.update(|facts| facts.purchase = Some(purchase));
+    note.update(|facts| match &mut facts.purchase {
+        Some(before) => before.join(purchase),
+        none => *none = Some(purchase),
+    });
     app.billing.watch(&caller.request_id, note.clone());
     Ok(())
 }
@@ -98,7 +110,10 @@ pub async fn purchase(
 /// 402 where there is not so much, or it would be more than was approved.
 pub async fn extend(note: &CallNote, used: &Bill, next: Bound) -> Result<(), ApiError> {
     let mut lack = None;
-    note.update(|facts| lack = facts.purchase.as_ref().map(|purchase| purchase.lacks(used, next)));
+    note.update(|facts| {
+        let whole = facts.beside.plus(used);
+        lack = facts.purchase.as_ref().map(|purchase| purchase.lacks(&whole, next));
+    });
     let Some((more, ceiling)) = lack.filter(|(more, _)| more.is_positive()) else { return Ok(()) };
     if let Some((whole, ceiling)) = ceiling.filter(|(whole, ceiling)| whole > ceiling) {
         return Err(super::approval_required(super::NEEDS_APPROVAL, whole, ceiling));
@@ -116,6 +131,14 @@ pub async fn extend(note: &CallNote, used: &Bill, next: Bound) -> Result<(), Api
 }
 
 impl Purchase {
+    /// Takes in what was bought later for the same request.
+    fn join(&mut self, mut later: Self) {
+        self.reservation.parts.append(&mut later.reservation.parts);
+        self.reserved += later.reserved;
+        self.ceiling = later.ceiling;
+        self.prices = later.prices;
+    }
+
     /// What is missing for another round; and what all of it may cost then, with the ceiling that it must keep to.
     fn lacks(&self, used: &Bill, next: Bound) -> (Credits, Option<(Credits, Credits)>) {
         let most = self.prices.iter().map(|prices| prices.most(next.input, next.output)).max();

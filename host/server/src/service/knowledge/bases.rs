@@ -14,7 +14,7 @@ use hardpoint_store::plugins::State;
 use hardpoint_store::{Lane, StoreError, Tx, Window, organizations, plugins, workspaces};
 use serde_json::Value;
 
-use super::told;
+use super::{embedder, told};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::service::accounts::shown;
@@ -119,11 +119,12 @@ pub async fn create(app: &App, caller: &Caller, wanted: Change) -> Result<Stocke
     usual.sharing = caller.workspace_id.clone().map_or(Sharing::Organization, only);
     let settings = settled(&usual, &wanted)?;
     check_sharing(app, caller, &settings.sharing).await?;
-    stays_inside(app, caller, &settings.retriever)?;
+    searches_inside(app, caller, &settings.retriever)?;
     let embedder = match wanted.embedder {
         None => app.knowledge.local_embedder(),
-        Some(named) => named.map(|named| embedder_of(app, &named)).transpose()?,
+        Some(named) => named.map(|named| embedder::named(app, caller, &named)).transpose()?,
     };
+    embedder.iter().try_for_each(|embedder| embeds_inside(app, caller, embedder))?;
     let new = new(app, caller, settings, embedder, false);
     let base = add(app, caller, new).await?;
     Ok(Stocked { base, contents: Contents::default() })
@@ -139,7 +140,7 @@ pub async fn default(app: &App, caller: &Caller) -> Result<KnowledgeBase, ApiErr
         return Ok(there);
     }
     let settings = Settings::new(DEFAULT_NAME, retriever(app, caller, RETRIEVER).await?);
-    stays_inside(app, caller, &settings.retriever)?;
+    searches_inside(app, caller, &settings.retriever)?;
     let new = new(app, caller, settings, app.knowledge.local_embedder(), true);
     add(app, caller, new).await
 }
@@ -161,10 +162,11 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
     if after.sharing != before.settings.sharing {
         check_sharing(app, caller, &after.sharing).await?;
     }
-    stays_inside(app, caller, &before.settings.retriever)?;
-    stays_inside(app, caller, &after.retriever)?;
+    stays_inside(app, caller, &before)?;
+    searches_inside(app, caller, &after.retriever)?;
     let embedder = change.embedder.as_ref().and_then(Option::as_ref);
-    let embedder = embedder.map(|named| embedder_of(app, named)).transpose()?;
+    let embedder = embedder.map(|named| embedder::named(app, caller, named)).transpose()?;
+    embedder.iter().try_for_each(|embedder| embeds_inside(app, caller, embedder))?;
     let written = write_change(app, caller, before.id, change, embedder).await?;
     app.knowledge.ring();
     get(app, caller, &written.id).await
@@ -231,7 +233,7 @@ fn changed(
 pub async fn remove(app: &App, caller: &Caller, id: &str) -> Result<(), ApiError> {
     let base = find(app, caller, id).await?;
     may_change(caller, &base)?;
-    stays_inside(app, caller, &base.settings.retriever)?;
+    stays_inside(app, caller, &base)?;
     let now = app.clock.now();
     let told = (told::base(&base), Value::Null);
     let event = told::of_base(&Author::from(caller), &base, "knowledge_base.deleted", told, (now, &*app.rng));
@@ -257,8 +259,20 @@ pub(super) fn sees(caller: &Caller, base: &KnowledgeBase) -> bool {
 /// Test keys never have an outside service called: only what stays on this host is done for them.
 ///
 /// # Errors
-/// 403 for a test key where the retriever may go out, or cannot be asked.
-pub(super) fn stays_inside(app: &App, caller: &Caller, retriever: &BindingName) -> Result<(), ApiError> {
+/// 403 for a test key where the retriever may go out, or cannot be asked, and where vectors are made elsewhere.
+pub(super) fn stays_inside(app: &App, caller: &Caller, base: &KnowledgeBase) -> Result<(), ApiError> {
+    searches_inside(app, caller, &base.settings.retriever)?;
+    base.generations().try_for_each(|generation| embeds_inside(app, caller, &generation.embedder))
+}
+
+fn embeds_inside(app: &App, caller: &Caller, embedder: &Embedder) -> Result<(), ApiError> {
+    if caller.livemode || !embedder::goes_out(app, embedder) {
+        return Ok(());
+    }
+    Err(ApiError::test_key("changes nothing in a knowledge base whose vectors are made elsewhere"))
+}
+
+fn searches_inside(app: &App, caller: &Caller, retriever: &BindingName) -> Result<(), ApiError> {
     let catalogue = app.runtime.snapshot();
     let binding = catalogue.binding_for(&caller.organization_id, retriever.as_str());
     let is_inside = binding.is_some_and(|binding| binding.permissions().http.is_empty());
@@ -370,25 +384,6 @@ fn no_retriever(name: &str, open: &[&str]) -> ApiError {
     let there = if open.is_empty() { String::new() } else { format!("; there are {}", open.join(", ")) };
     let message = format!("There is no retriever `{}`{there}.", shown(name));
     ApiError::impossible("retriever", "exists", message)
-}
-
-/// The embedder that is meant: of this host's there is one at most.
-fn embedder_of(app: &App, named: &WantedEmbedder) -> Result<Embedder, ApiError> {
-    let local = app.knowledge.local_embedder();
-    let there = local.as_ref().map_or_else(
-        || "none is loaded".to_owned(),
-        |local| format!("there is `{}` with {} dimensions", local.model, local.dimensions),
-    );
-    let is_it = |local: &Embedder| {
-        local.model == named.model && named.dimensions.is_none_or(|number| number == local.dimensions)
-    };
-    local.filter(is_it).ok_or_else(|| {
-        let message = format!(
-            "There is no such embedder as `{}`: {there}. With `null` documents are found by full text alone.",
-            shown(&named.model)
-        );
-        ApiError::impossible("embedder.model", "exists", message)
-    })
 }
 
 fn new(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hardpoint_domain::event::{Event, Target};
 use hardpoint_domain::id;
 use hardpoint_domain::message::{CompletionRequest, Delta, Message, Role, Usage};
+use hardpoint_domain::quota::Meter;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::knowledge::bases::KnowledgeBase;
 use hardpoint_store::knowledge::conversations::{self, Conversation, Source as Cited};
@@ -14,6 +15,7 @@ use hardpoint_store::{Lane, Window};
 use serde_json::{Value, json};
 
 use super::ground::{find, ground, said};
+use super::remote::Asker;
 use super::repeat;
 use super::search::{Ask, Source};
 use crate::call::CallNote;
@@ -94,8 +96,14 @@ pub async fn answer(
         earlier = remembered(app, &conversation.id).await?;
         asked.conversation_id = Some(conversation.id);
     }
-    let sources =
-        if asked.grounded { find(app, caller, &asked.bases, &ask(&asked)).await? } else { Vec::new() };
+    let asker = Asker {
+        caller: caller.clone(),
+        note: note.clone(),
+        approval: approval.map(str::to_owned),
+        field: "message",
+        meter: Meter::Completions,
+    };
+    let sources = if asked.grounded { find(&asker, &asked.bases, &ask(&asked)).await? } else { Vec::new() };
     let is_fallback = asked.grounded && sources.is_empty();
     let (message, usage) = if is_fallback {
         (fallback(&asked.bases), Usage::default())

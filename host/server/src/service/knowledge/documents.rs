@@ -88,7 +88,7 @@ pub async fn read_again(
     id: &str,
 ) -> Result<Document, ApiError> {
     let (document, home) = look_up(app, caller, base, id).await?;
-    bases::stays_inside(app, caller, &home.settings.retriever)?;
+    bases::stays_inside(app, caller, &home)?;
     let (author, rng, now) = (Author::from(caller), app.rng.clone(), app.clock.now());
     let write = app.store.write(Lane::Request, move |tx| {
         Box::pin(async move {
@@ -120,7 +120,7 @@ pub async fn remove(
     id: &str,
 ) -> Result<(), ApiError> {
     let (document, home) = look_up(app, caller, base, id).await?;
-    bases::stays_inside(app, caller, &home.settings.retriever)?;
+    bases::stays_inside(app, caller, &home)?;
     let now = app.clock.now();
     let event = told::of_document(&Author::from(caller), &document, "document.deleted", now, &*app.rng);
     let write = app.store.write(Lane::Request, move |tx| {

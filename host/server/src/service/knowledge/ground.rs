@@ -5,10 +5,11 @@ use hardpoint_domain::time::Rng;
 use hardpoint_domain::{hex, id};
 use hardpoint_store::knowledge::bases::{self, KnowledgeBase};
 
+use super::embedder;
+use super::remote::Asker;
 use super::search::{Ask, Source, search};
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::service::completions::context;
 use crate::state::App;
 
 /// The longest question that is looked for, in characters: what is longer is looked for by its end.
@@ -67,24 +68,23 @@ pub fn is_seen(caller: &Caller, base: &KnowledgeBase) -> bool {
 /// Finds for a caller.
 ///
 /// # Errors
-/// 403 for a test key where a retriever may reach others; else as [`search`].
-pub async fn find(
-    app: &App,
-    caller: &Caller,
-    bases: &[KnowledgeBase],
-    ask: &Ask,
-) -> Result<Vec<Source>, ApiError> {
+/// 403 for a test key where a retriever may reach others, or the question would leave the host; else as [`search`].
+pub async fn find(asker: &Asker, bases: &[KnowledgeBase], ask: &Ask) -> Result<Vec<Source>, ApiError> {
+    let (app, caller) = (asker.note.app(), &asker.caller);
     if !caller.livemode {
         let catalogue = app.runtime.snapshot();
+        let embeds_out = |base: &KnowledgeBase| {
+            base.current.as_ref().is_some_and(|current| embedder::goes_out(app, &current.embedder))
+        };
         let reaches_out = |base: &KnowledgeBase| {
             let found = catalogue.binding_for(&caller.organization_id, base.settings.retriever.as_str());
             found.is_some_and(|binding| !binding.permissions().http.is_empty())
         };
-        if bases.iter().any(reaches_out) {
+        if bases.iter().any(|base| reaches_out(base) || embeds_out(base)) {
             return Err(ApiError::test_key("searches nothing outside"));
         }
     }
-    search(app, &context(caller), bases, ask).await
+    search(asker, bases, ask).await
 }
 
 /// Puts sources before a conversation, behind the instructions that it begins with.

@@ -9,7 +9,8 @@ use hardpoint_runtime::{Embedder, Knowledge};
 use hardpoint_store::knowledge::bases::KnowledgeBase;
 use serde_json::{Map, Value, json};
 
-use super::bound::BoundIndex;
+use super::bound::{BoundIndex, Payer, RemoteEmbedder};
+use super::embedder::{self, Maker};
 use super::library::Opened;
 use crate::state::App;
 
@@ -21,16 +22,17 @@ pub struct Retriever {
     pub knowledge: Knowledge,
     /// The index among that, which remembers what it answered.
     pub index: Arc<BoundIndex>,
+    /// The embedder among that, where it is a model of `/models`.
+    pub remote: Option<Arc<RemoteEmbedder>>,
 }
 
 /// The retriever that a knowledge base names, with its index as it is now.
 ///
 /// # Errors
 /// `Paused` where no live retriever of that name is open to the organisation; `Busy` where the search data cannot be used.
-pub async fn of(app: &App, base: &KnowledgeBase) -> Result<Retriever, Failure> {
-    let opened = app.knowledge.library.shelf(&base.id).await;
-    let opened = opened.map_err(|error| Failure::new(FailureKind::Busy, error.to_string()))?;
-    over(app, base, Some(opened))
+pub async fn of(app: &Arc<App>, base: &KnowledgeBase) -> Result<Retriever, Failure> {
+    let payer = Payer::Organization(Arc::clone(app), base.organization_id.clone());
+    over(app, base, Some(opened(app, base).await?), Some(payer))
 }
 
 /// The same for who has it forget documents: of a knowledge base that was removed there is no index any more.
@@ -38,14 +40,25 @@ pub async fn of(app: &App, base: &KnowledgeBase) -> Result<Retriever, Failure> {
 /// # Errors
 /// As for [`of`].
 pub async fn to_forget(app: &App, base: &KnowledgeBase) -> Result<Retriever, Failure> {
-    if base.removed_at.is_some() { over(app, base, None) } else { of(app, base).await }
+    let opened = if base.removed_at.is_some() { None } else { Some(opened(app, base).await?) };
+    over(app, base, opened, None)
 }
 
-/// The same over what is open of its search data.
+async fn opened(app: &App, base: &KnowledgeBase) -> Result<Arc<Opened>, Failure> {
+    let opened = app.knowledge.library.shelf(&base.id).await;
+    opened.map_err(|error| Failure::new(FailureKind::Busy, error.to_string()))
+}
+
+/// The same over what is open of its search data. A model of `/models` is asked where somebody pays for it.
 ///
 /// # Errors
 /// `Paused` where no live retriever of that name is open to the organisation.
-pub fn over(app: &App, base: &KnowledgeBase, opened: Option<Arc<Opened>>) -> Result<Retriever, Failure> {
+pub fn over(
+    app: &App,
+    base: &KnowledgeBase,
+    opened: Option<Arc<Opened>>,
+    payer: Option<Payer>,
+) -> Result<Retriever, Failure> {
     let catalogue = app.runtime.snapshot();
     let name = base.settings.retriever.as_str();
     let found = catalogue.binding_for(&base.organization_id, name);
@@ -57,13 +70,20 @@ pub fn over(app: &App, base: &KnowledgeBase, opened: Option<Arc<Opened>>) -> Res
     let generation = base.current.as_ref().map(|current| current.number);
     let index = Arc::new(BoundIndex::new(&app.store, &base.id, opened, generation));
     let pinned = base.current.as_ref().map(|current| &current.embedder);
-    let embedder = pinned.and_then(|pinned| app.knowledge.embedder_for(pinned)).cloned();
+    let (mut embedder, mut remote) = (None, None);
+    match pinned.and_then(|pinned| embedder::maker(app, pinned)) {
+        Some(Maker::Local(local)) => embedder = Some(Arc::new(local.clone()) as Arc<dyn Embedder>),
+        Some(Maker::Remote(_)) => remote = pinned.cloned().zip(payer),
+        None => {}
+    }
+    let remote = remote.map(|(pinned, payer)| Arc::new(RemoteEmbedder::new(pinned, payer)));
+    let asked = remote.clone().map(|remote| remote as Arc<dyn Embedder>);
     let knowledge = Knowledge {
         settings: settings(&binding, base),
         index: Arc::clone(&index) as Arc<_>,
-        embedder: embedder.map(|embedder| Arc::new(embedder) as Arc<dyn Embedder>),
+        embedder: embedder.or(asked),
     };
-    Ok(Retriever { binding, knowledge, index })
+    Ok(Retriever { binding, knowledge, index, remote })
 }
 
 /// The binding's settings, with those of the knowledge base laid over them that its manifest has a word for.

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hardpoint_domain::failure::Failure;
-use hardpoint_domain::knowledge::score::Calibration;
-use hardpoint_runtime::CallContext;
 use hardpoint_runtime::{Filter, Hit, SearchRequest};
 use hardpoint_store::knowledge::bases::{self, KnowledgeBase};
 use hardpoint_store::knowledge::{documents, passages};
 use serde_json::{Map, Value};
 
+use super::bound::Payer;
+use super::embedder;
 use super::library::{LibraryError, Opened};
+use super::remote::Asker;
 use super::retriever::{self, Retriever};
 use crate::error::ApiError;
+use crate::service::completions::context;
 use crate::state::App;
 
 /// What is looked for.
@@ -83,16 +85,12 @@ pub struct Place {
 /// The sources of an answer, best first: of each knowledge base in its retriever's order, those of several by score.
 ///
 /// # Errors
-/// 503 where a retriever does not serve, or its search data cannot be used; whatever else it failed with.
-pub async fn search(
-    app: &App,
-    context: &CallContext,
-    bases: &[KnowledgeBase],
-    ask: &Ask,
-) -> Result<Vec<Source>, ApiError> {
+/// 503 where a retriever does not serve, or its search data cannot be used; whatever else it failed with, or the model that
+/// a knowledge base is pinned to: 402 where there is no money for the question's vector.
+pub async fn search(asker: &Asker, bases: &[KnowledgeBase], ask: &Ask) -> Result<Vec<Source>, ApiError> {
     let mut found = Vec::new();
     for base in bases {
-        found.extend(search_in(app, context, base, ask).await?);
+        found.extend(search_in(asker, base, ask).await?);
     }
     if bases.len() > 1 {
         found.sort_by(|a, b| b.similarity_score.total_cmp(&a.similarity_score));
@@ -101,27 +99,32 @@ pub async fn search(
     Ok(found)
 }
 
-async fn search_in(
-    app: &App,
-    context: &CallContext,
-    base: &KnowledgeBase,
-    ask: &Ask,
-) -> Result<Vec<Source>, ApiError> {
+async fn search_in(asker: &Asker, base: &KnowledgeBase, ask: &Ask) -> Result<Vec<Source>, ApiError> {
+    let app = asker.note.app();
     let Some((base, opened)) = opened(app, base).await? else { return Ok(Vec::new()) };
     let base = &base;
     let generation = base.current.as_ref().map(|current| current.number);
     // What was just indexed has words, and its vectors follow.
     let is_covered = generation.is_some_and(|generation| opened.is_covered(generation));
-    let Retriever { binding, knowledge, index } = retriever::over(app, base, Some(opened)).map_err(failed)?;
+    // A question costs nothing as long as there is no vector that it could be compared with.
+    let is_comparable = generation.is_some_and(|generation| opened.has_vectors(generation));
+    let payer = is_comparable.then(|| Payer::Asker(asker.clone()));
+    let Retriever { binding, knowledge, index, remote } =
+        retriever::over(app, base, Some(opened), payer).map_err(failed)?;
     let request = SearchRequest {
         query: ask.query.clone(),
         top: ask.top,
         filter: Filter { document_ids: ask.documents.clone(), metadata: ask.metadata.clone() },
         hybrid: ask.hybrid || !is_covered,
     };
-    let hits = binding.search(context.clone(), knowledge, request).await.map_err(failed)?;
+    let hits = binding.search(context(&asker.caller), knowledge, request).await;
+    if let Some(error) = remote.and_then(|remote| remote.refused()) {
+        return Err(error);
+    }
+    let hits = hits.map_err(failed)?;
     let threshold = ask.threshold.unwrap_or(base.settings.similarity_threshold);
-    let calibration = calibration(base);
+    let pinned = base.current.as_ref().map(|current| &current.embedder);
+    let calibration = pinned.map(|pinned| embedder::calibration(app, pinned));
     let scored = hits.into_iter().filter_map(|hit| {
         let (score, kind) = match hit.cosine.zip(calibration) {
             Some((cosine, calibration)) => (calibration.similarity(f64::from(cosine)), ScoreKind::Semantic),
@@ -146,12 +149,6 @@ async fn opened(app: &App, base: &KnowledgeBase) -> Result<Option<(KnowledgeBase
     };
     let base = bases::get(&mut app.store.read().await?, &base.organization_id, &base.id).await?;
     Ok(base.map(|base| (base, opened)))
-}
-
-/// The scale of the model that a knowledge base is pinned to.
-fn calibration(base: &KnowledgeBase) -> Option<Calibration> {
-    // There is one model so far; others are to bring theirs.
-    base.current.as_ref().map(|_| Calibration::MINILM)
 }
 
 /// Adds what a citation shows. What was removed since it was found is left out.

@@ -70,7 +70,7 @@ impl Upload {
         most: usize,
     ) -> Result<Self, ApiError> {
         if let Some(base) = &base {
-            bases::stays_inside(&app, &caller, &base.settings.retriever)?;
+            bases::stays_inside(&app, &caller, base)?;
         }
         let announced = Announced { app: app.clone(), ids: Vec::new() };
         Ok(Self { app, caller, base, announced, files: Vec::new(), most })
@@ -86,7 +86,7 @@ impl Upload {
             return Err(ApiError::bad_field("knowledge_base_id", "once", message));
         }
         let base = bases::find(&self.app, &self.caller, id).await?;
-        bases::stays_inside(&self.app, &self.caller, &base.settings.retriever)?;
+        bases::stays_inside(&self.app, &self.caller, &base)?;
         self.base = Some(base);
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Upload {
             Some(base) => base,
             None => bases::default(&self.app, &self.caller).await?,
         };
-        bases::stays_inside(&self.app, &self.caller, &base.settings.retriever)?;
+        bases::stays_inside(&self.app, &self.caller, &base)?;
         let kept = self.keep(base.id).await?;
         self.announced.ids.clear();
         self.app.knowledge.ring();

@@ -13,6 +13,7 @@ use hardpoint_store::{Lane, StoreError};
 use super::super::crew::Crew;
 use super::{embed, read};
 use crate::service::claims::lost;
+use crate::service::knowledge::embedder;
 use crate::state::{App, stopped};
 
 /// How often the store is asked for what other hosts queued, and for what is due again.
@@ -40,16 +41,16 @@ pub async fn run(app: Arc<App>) {
 
 /// Claims as many jobs as there are places for, and begins.
 async fn fill(app: &Arc<App>, crew: &mut Crew<UnderWay>) -> Result<(), StoreError> {
-    let (places, embeds) = (app.config.knowledge.at_once, app.knowledge.local_embedder().is_some());
+    let places = app.config.knowledge.at_once;
     while crew.running().len() < places && app.drift.is_right() {
-        let now = app.clock.now();
-        if !ingestions::is_due(&mut app.store.read().await?, embeds, now).await? {
+        let (now, models) = (app.clock.now(), embedder::makes(app));
+        if !ingestions::is_due(&mut app.store.read().await?, &models, now).await? {
             return Ok(());
         }
         let desk = Desk { places, under_way: crew.running().cloned().collect() };
         let (fresh, lease) = (id::prefixed("claim", now, &*app.rng), app.config.knowledge.lease.0);
         let write = app.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { ingestions::claim(tx, (&desk, embeds), &fresh, now, lease).await })
+            Box::pin(async move { ingestions::claim(tx, (&desk, &models), &fresh, now, lease).await })
         });
         match write.await {
             Ok(Some(claim)) => begin(app, crew, claim),
@@ -72,7 +73,7 @@ fn begin(app: &Arc<App>, crew: &mut Crew<UnderWay>, claim: Claim) {
 }
 
 /// Works on a job as long as its claim counts and the server runs.
-async fn work(app: &App, claim: Claim) -> Result<(), StoreError> {
+async fn work(app: &Arc<App>, claim: Claim) -> Result<(), StoreError> {
     let (mut stopping, lease) = (app.stop.subscribe(), app.config.knowledge.lease.0);
     let working = async {
         if claim.is_reading() {

@@ -29,7 +29,7 @@ const LONGEST_REASON: usize = 500;
 ///
 /// # Errors
 /// The store's; the claim lapses then.
-pub async fn read(app: &App, claim: &Claim) -> Result<(), StoreError> {
+pub async fn read(app: &Arc<App>, claim: &Claim) -> Result<(), StoreError> {
     let mut conn = app.store.read().await?;
     let base = bases::find(&mut conn, &claim.knowledge_base_id).await?;
     let document = documents::get(&mut conn, &claim.organization_id, &claim.document_id).await?;
@@ -56,7 +56,7 @@ pub async fn read(app: &App, claim: &Claim) -> Result<(), StoreError> {
 }
 
 async fn ingest(
-    app: &App,
+    app: &Arc<App>,
     claim: &Claim,
     base: &KnowledgeBase,
     document: &Document,

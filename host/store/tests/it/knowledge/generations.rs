@@ -1,17 +1,25 @@
+use std::time::Duration;
+
+use hardpoint_domain::knowledge::fairness::Desk;
+use hardpoint_domain::knowledge::ingestion::Next;
 use hardpoint_domain::knowledge::settings::Embedder;
+use hardpoint_domain::knowledge::state::State;
 use hardpoint_store::knowledge::bases;
 use hardpoint_store::knowledge::changes::{self, Kind};
 use hardpoint_store::knowledge::generations;
+use hardpoint_store::knowledge::ingestions as jobs;
 use hardpoint_store::knowledge::removals::{self, Wiped};
 use hardpoint_store::knowledge::vectors;
 
-use super::{LEASE, claim_at, get, indexed, keep, minilm, prepare, written};
+use super::{LEASE, claim_at, get, indexed, keep, minilm, models, prepare, written};
 use crate::support::{Fixture, at, on_both};
 
 on_both!(
     another_embedder_takes_the_place_at_once,
     what_was_begun_may_be_given_up,
     a_document_that_comes_meanwhile_has_both,
+    each_host_makes_the_vectors_of_its_own_models,
+    why_vectors_wait_is_told,
 );
 
 fn other(dimensions: u32) -> Embedder {
@@ -105,4 +113,36 @@ async fn a_document_that_comes_meanwhile_has_both(db: Fixture) {
     embed_all(&db, 4).await;
     assert_eq!(db.rows("vectors").await, 2);
     assert!(switch(&db).await.is_some());
+}
+
+async fn each_host_makes_the_vectors_of_its_own_models(db: Fixture) {
+    prepare(&db).await;
+    indexed(&db, "doc-1", 2).await;
+    begin(&db, other(8)).await.unwrap();
+    let due = async |models: &[String]| {
+        jobs::is_due(&mut db.store.read().await.unwrap(), models, at(4)).await.unwrap()
+    };
+    let claim = async |models: Vec<String>| {
+        written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &models), "a", at(4), LEASE)).unwrap()
+    };
+    let [minilm, other] = models();
+    assert!(!due(&[]).await && !due(&["another".into()]).await, "others have to");
+    assert_eq!((claim(vec![]).await, claim(vec!["another".into()]).await), (None, None));
+    assert!(due(std::slice::from_ref(&minilm)).await && due(std::slice::from_ref(&other)).await);
+    assert_eq!(claim(vec!["another".into(), other]).await.unwrap().generation, 2);
+    assert_eq!(claim(vec![minilm]).await.unwrap().generation, 1);
+}
+
+async fn why_vectors_wait_is_told(db: Fixture) {
+    prepare(&db).await;
+    indexed(&db, "doc-1", 2).await;
+    let first = claim_at(&db, "a", 1).await.unwrap();
+    let again = Next::Again(Duration::from_secs(5));
+    assert!(written!(db, |tx| jobs::fail(tx, &first, "no money", again, at(1))).unwrap());
+    let waits = get(&db, "doc-1").await.unwrap();
+    assert_eq!((waits.state, waits.reason.as_deref()), (State::Indexed, Some("no money")));
+    let mut second = claim_at(&db, "b", 6).await.unwrap();
+    assert_eq!(second.attempt, 1);
+    keep(&db, &mut second, 1).await.unwrap().unwrap();
+    assert_eq!(get(&db, "doc-1").await.unwrap().reason, None, "it goes on");
 }

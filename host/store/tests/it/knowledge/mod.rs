@@ -50,6 +50,11 @@ fn minilm() -> Embedder {
     Embedder { model: "all-MiniLM-L6-v2".into(), dimensions: 384 }
 }
 
+/// Those that the vectors of these tests are of.
+fn models() -> [String; 2] {
+    ["all-MiniLM-L6-v2", "text-embedding-3-small"].map(str::to_owned)
+}
+
 fn new_base(id: &str, organization: &str) -> NewKnowledgeBase {
     NewKnowledgeBase {
         id: id.into(),
@@ -104,7 +109,7 @@ async fn get(db: &Fixture, id: &str) -> Option<Document> {
 /// Claims the next job; the name is that of the claim.
 async fn claim_at(db: &Fixture, name: &str, seconds: i64) -> Option<Claim> {
     let name = name.to_owned();
-    written!(db, |tx| jobs::claim(tx, (&Desk::new(8), true), &name, at(seconds), LEASE)).unwrap()
+    written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &models()), &name, at(seconds), LEASE)).unwrap()
 }
 
 /// When everything is due that was uploaded, and what follows when it was read.

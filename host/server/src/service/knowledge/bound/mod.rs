@@ -3,6 +3,7 @@
 mod content;
 mod embedder;
 mod index;
+mod remote;
 mod sink;
 
 use hardpoint_index::IndexError;
@@ -14,6 +15,7 @@ use super::library::LibraryError;
 pub use content::BlobContent;
 pub use embedder::LocalEmbedder;
 pub use index::BoundIndex;
+pub use remote::{Payer, RemoteEmbedder};
 pub use sink::Draft;
 
 fn away(error: StoreError) -> KnowledgeError {

@@ -1,0 +1,93 @@
+//! Whose job is next, for a host that makes vectors of some models: the two databases read lists out of JSON in ways of
+//! their own.
+
+use crate::db::Statement;
+
+/// Whether the job `i` is to be done by a host that makes vectors of the models in the list: it is a reading, or its
+/// generation is one of these.
+macro_rules! own {
+    ($engine:ident, $job:literal, $list:literal) => {
+        concat!(
+            "(",
+            $job,
+            ".generation = 0 OR EXISTS (SELECT 1 FROM knowledge_bases b WHERE b.id = ",
+            $job,
+            ".knowledge_base_id AND ",
+            among!(
+                $engine,
+                concat!(
+                    "CASE ",
+                    $job,
+                    ".generation WHEN b.generation THEN b.model WHEN b.next_generation THEN b.next_model END"
+                ),
+                $list
+            ),
+            "))"
+        )
+    };
+}
+
+macro_rules! among {
+    (sqlite, $text:expr, $list:literal) => {
+        concat!($text, " IN (SELECT value FROM json_each(", $list, "))")
+    };
+    (postgres, $text:expr, $list:literal) => {
+        concat!("jsonb_exists(CAST(", $list, " AS JSONB), ", $text, ")")
+    };
+}
+
+/// The first job in turn of the organisation `t`, of large documents or of others.
+macro_rules! candidate {
+    ($engine:ident, $is_large:literal) => {
+        concat!(
+            "SELECT i.id, i.organization_id, t.turn_at AS last_turn, (SELECT COUNT(*) FROM ingestions u \
+             WHERE u.organization_id = t.organization_id AND u.lease_until > $1) AS under_way, i.due_at, i.is_large \
+             FROM waiting t JOIN ingestions i ON i.id = (SELECT f.id FROM ingestions f \
+             WHERE f.organization_id = t.organization_id AND f.is_large = ",
+            $is_large,
+            " AND f.due_at <= $1 AND (f.lease_until IS NULL OR f.lease_until <= $1) AND ",
+            own!($engine, "f", "$3"),
+            " ORDER BY f.organization_id, f.is_large, f.due_at, f.id LIMIT 1)"
+        )
+    };
+}
+
+macro_rules! candidates {
+    ($engine:ident) => {
+        concat!(
+            "WITH waiting AS (SELECT t.organization_id, t.turn_at FROM ingestion_turns t WHERE EXISTS (\
+             SELECT 1 FROM ingestions e WHERE e.organization_id = t.organization_id AND e.due_at <= $1 \
+             AND (e.lease_until IS NULL OR e.lease_until <= $1) AND ",
+            own!($engine, "e", "$3"),
+            ") ORDER BY t.turn_at, t.organization_id LIMIT $2) ",
+            candidate!($engine, "FALSE"),
+            " UNION ALL ",
+            candidate!($engine, "TRUE")
+        )
+    };
+}
+
+macro_rules! is_due {
+    ($engine:ident) => {
+        concat!(
+            "SELECT i.id FROM ingestions i WHERE i.due_at <= $1 AND (i.lease_until IS NULL OR i.lease_until <= $1) AND ",
+            own!($engine, "i", "$2"),
+            " ORDER BY i.due_at, i.id LIMIT 1"
+        )
+    };
+}
+
+/// The two firsts of each organisation that has a job that is due.
+pub(super) const CANDIDATES: Statement = Statement {
+    name: "ingestions_dialect::CANDIDATES",
+    sqlite: candidates!(sqlite),
+    postgres: candidates!(postgres),
+};
+
+/// A job that is due.
+pub(super) const IS_DUE: Statement =
+    Statement { name: "ingestions_dialect::IS_DUE", sqlite: is_due!(sqlite), postgres: is_due!(postgres) };
+
+/// Every statement of this file.
+#[cfg_attr(not(feature = "testing"), allow(dead_code))]
+pub(super) const ALL: &[Statement] = &[CANDIDATES, IS_DUE];
