@@ -170,7 +170,7 @@ const HOT: &[&str] = &[
     "documents::BY_DIGEST",
     "documents::LIST",
     "changes::AFTER",
-    "ingestions::IS_DUE",
+    "ingestions_dialect::IS_DUE",
     "ingestions::CLAIM",
     "ingestions::HOLD",
     "passages::CHUNKS",
