@@ -27,6 +27,7 @@ mod hostile;
 mod idempotency;
 mod knowledge;
 mod knowledge_found;
+mod knowledge_remote;
 mod limits;
 mod login;
 mod looking;
