@@ -290,7 +290,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Server> {
         refusals,
         audit_keys,
         integrity: Checks::default(),
-        drift: Drift::within(config.database.clock_tolerance.0),
+        drift: Drift::beside(store.engine(), config.database.clock_tolerance.0),
         log: Log::default(),
         config,
         latest: ArcSwap::from_pointee(effective),

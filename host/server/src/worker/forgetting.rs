@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hardpoint_domain::login::DAY;
+use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{Lane, StoreError, call_records, logins, mails, payments};
 
 use super::{Rounds, drift};
@@ -38,16 +39,13 @@ pub async fn run(app: Arc<App>) {
 /// # Errors
 /// The store's.
 pub async fn forget_all(app: &App) -> Result<(), StoreError> {
-    if !drift::may_end(app).await? {
-        return Ok(());
-    }
+    let Some(now) = drift::may_end(app).await? else { return Ok(()) };
     // What is wrong with the one keeps nothing of the other.
-    let (ended, refused) = (forget(app).await, forget_refused(app).await);
+    let (ended, refused) = (forget(app, now).await, forget_refused(app, now).await);
     ended.and(refused)
 }
 
-async fn forget(app: &App) -> Result<(), StoreError> {
-    let now = app.clock.now();
+async fn forget(app: &App, now: Timestamp) -> Result<(), StoreError> {
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move {
             logins::forget(tx, now, now.minus(DAY)).await?;
@@ -65,9 +63,9 @@ async fn forget(app: &App) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// The store's.
-pub async fn forget_refused(app: &App) -> Result<(), StoreError> {
+pub async fn forget_refused(app: &App, now: Timestamp) -> Result<(), StoreError> {
+    let before = now.minus(REFUSED);
     loop {
-        let before = app.clock.now().minus(REFUSED);
         let write =
             app.store.write(Lane::Bulk, move |tx| Box::pin(call_records::forget_refused(tx, before, BATCH)));
         // Who is to stop leaves the rest to the next.

@@ -66,11 +66,8 @@ async fn prolong(app: &App) -> Result<(), StoreError> {
 /// # Errors
 /// The store's.
 pub async fn sweep(app: &App) -> Result<(), StoreError> {
-    if !drift::may_end(app).await? {
-        return Ok(());
-    }
+    let Some(now) = drift::may_end(app).await? else { return Ok(()) };
     loop {
-        let now = app.clock.now();
         let write =
             app.store.write(Lane::Bulk, move |tx| Box::pin(idempotency::sweep(tx, now, SWEPT_AT_ONCE)));
         if write.await? < u64::from(SWEPT_AT_ONCE) {

@@ -41,16 +41,14 @@ pub async fn run(app: Arc<App>) {
 
 /// Once, by a clock that is right: of every organisation, and of who belongs to none.
 pub async fn purge_all(app: &App) -> anyhow::Result<()> {
-    if !drift::may_end(app).await? {
-        return Ok(());
-    }
-    purge(app, None, OF_STRANGERS).await?;
+    let Some(now) = drift::may_end(app).await? else { return Ok(()) };
+    purge(app, None, now, OF_STRANGERS).await?;
     let mut window = Window { limit: PAGE, offset: 0 };
     loop {
         let page = organizations::list(&mut app.store.read().await?, window).await?;
         for organization in &page {
             // What is wrong with one keeps none of the others.
-            if let Err(error) = purge_one(app, organization).await {
+            if let Err(error) = purge_one(app, organization, now).await {
                 let error = format!("{error:#}");
                 tracing::warn!(error, organization = organization.id, "old events of one were not purged");
             }
@@ -62,25 +60,29 @@ pub async fn purge_all(app: &App) -> anyhow::Result<()> {
     }
 }
 
-async fn purge_one(app: &App, organization: &Organization) -> anyhow::Result<()> {
+async fn purge_one(app: &App, organization: &Organization, now: Timestamp) -> anyhow::Result<()> {
     let retention = held(app, organization).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     match retention.days() {
-        Some(days) => Ok(purge(app, Some(&organization.id), days).await?),
+        Some(days) => Ok(purge(app, Some(&organization.id), now, days).await?),
         None => Ok(()),
     }
 }
 
 /// What is older than so many days, by whole days: one purge a day tells of what would be many.
-async fn purge(app: &App, organization_id: Option<&str>, days: i64) -> Result<(), StoreError> {
-    let today = app.clock.now().micros().div_euclid(DAY);
+async fn purge(
+    app: &App,
+    organization_id: Option<&str>,
+    now: Timestamp,
+    days: i64,
+) -> Result<(), StoreError> {
+    let today = now.micros().div_euclid(DAY);
     let before = Timestamp::from_micros((today - days).saturating_mul(DAY));
     while is_due(app, organization_id, before).await? {
-        let now = app.clock.now();
         let target = organization_id.map_or_else(
             || Target::new("audit_log", "platform"),
             |organization| Target::new("organization", organization),
         );
-        let event = Author::system().event(now, &*app.rng, PURGED, target, json!(null));
+        let event = Author::system().event(app.clock.now(), &*app.rng, PURGED, target, json!(null));
         let event = Event { organization_id: organization_id.map(str::to_owned), ..event };
         let write = app.store.write(Lane::Bulk, move |tx| Box::pin(purge_some(tx, event, before, days)));
         let count = write.await?;

@@ -237,9 +237,9 @@ async fn what_was_refused_is_forgotten_after_a_month() {
         .store
         .write(Lane::Request, move |tx| Box::pin(async move { call_records::insert(tx, &old).await }));
     write.await.unwrap();
-    forgetting::forget_refused(app.app()).await.unwrap();
+    forgetting::forget_refused(app.app(), app.clock().now()).await.unwrap();
     assert_eq!(by_status(&app).await, [(200, 11), (429, 2)]);
     app.clock().advance(2 * DAY);
-    forgetting::forget_refused(app.app()).await.unwrap();
+    forgetting::forget_refused(app.app(), app.clock().now()).await.unwrap();
     assert_eq!(by_status(&app).await, [(200, 11), (429, 1)]);
 }

@@ -45,10 +45,7 @@ async fn switch(app: &App) -> Result<(), StoreError> {
 }
 
 async fn forget(app: &App) -> Result<(), StoreError> {
-    if !drift::may_end(app).await? {
-        return Ok(());
-    }
-    let now = app.clock.now();
+    let Some(now) = drift::may_end(app).await? else { return Ok(()) };
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move {
             changes::forget(tx, now.minus(CHANGES), BATCH).await?;

@@ -33,10 +33,7 @@ pub async fn run(app: Arc<App>) {
 /// # Errors
 /// The store's.
 pub async fn sweep(app: &App) -> Result<(), StoreError> {
-    if !drift::may_end(app).await? {
-        return Ok(());
-    }
-    let now = app.clock.now();
+    let Some(now) = drift::may_end(app).await? else { return Ok(()) };
     // Who is to stop leaves the rest to the next.
     while step(app, now).await? && !app.stop.is_stopping() {}
     Ok(())
