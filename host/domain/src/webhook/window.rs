@@ -1,13 +1,15 @@
 //! How many deliveries to one endpoint are under way at once: more as long as it answers well and soon, few to one
 //! that is slow or fails.
 
+use std::time::Duration;
+
 use super::answer::Outcome;
 
 const FIRST: usize = 4;
 const LEAST: usize = 2;
 const MOST: usize = 32;
-/// Answers that take longer are slow, in milliseconds.
-const SOON: u64 = 1_000;
+/// Answers that take longer are slow.
+pub const SOON: Duration = Duration::from_secs(1);
 
 /// A number of deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Window {
     /// An attempt ended: one more after a good one, half as many after one that failed or took long.
     pub fn learn(&mut self, outcome: Outcome, duration_ms: u64) {
         self.0 = match outcome {
-            Outcome::Delivered if duration_ms <= SOON => (self.0 + 1).min(MOST),
+            Outcome::Delivered if Duration::from_millis(duration_ms) <= SOON => (self.0 + 1).min(MOST),
             _ => (self.0 / 2).max(LEAST),
         };
     }

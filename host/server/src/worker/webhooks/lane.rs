@@ -3,7 +3,6 @@
 //! What is sent and what is written down go beside each other: while a round is committed, deliveries go on that were
 //! claimed before, and what they come to is written down together in the next round. After a failure they wait for it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -66,9 +65,7 @@ impl Lane {
 pub(super) async fn run(app: Arc<App>, lane: Arc<Lane>, places: Arc<Places>, pace: Window) -> Window {
     let mut work = Work {
         stock: places.stock(),
-        asked: 0,
         letter: Letter { url: "".into(), secrets: Arc::default(), body: None },
-        ready: VecDeque::new(),
         under_way: JoinSet::new(),
         place: None,
         wait: None,
@@ -97,12 +94,9 @@ struct Work {
     pace: Window,
     /// Where to, and signed with what, as it was when something was last claimed.
     letter: Letter,
-    /// Claimed, and not sent yet.
-    ready: VecDeque<Claimed>,
+    /// Claimed, and not sent yet; and what the present round asks for.
+    stock: Stock<Claimed>,
     under_way: JoinSet<Tried>,
-    /// How much that is, with what the present round asks for.
-    stock: Stock,
-    asked: usize,
     /// For the next delivery, where none is under way; or the wait for it.
     place: Option<Place>,
     wait: Option<BoxFuture<'static, Option<Place>>>,
@@ -124,7 +118,6 @@ impl Work {
         loop {
             self.send();
             self.write_down();
-            self.stock.set(self.ready.len() + self.asked);
             if self.is_over() {
                 return Ok(());
             }
@@ -151,9 +144,9 @@ impl Work {
         if self.is_closing() {
             self.give_back();
         }
-        while !self.is_in_doubt && self.under_way.len() < self.pace.size() && !self.ready.is_empty() {
+        while !self.is_in_doubt && self.under_way.len() < self.pace.size() && !self.stock.is_empty() {
             let Some(place) = self.place.take().or_else(|| self.places.free(self.pace)) else { break };
-            let Some(Claimed { delivery, body }) = self.ready.pop_front() else { return };
+            let Some(Claimed { delivery, body }) = self.stock.next() else { return };
             // An attempt must not outlast its claim, by whichever host's clock.
             let latest = self.app.clock.now().plus(LIMIT).plus(APART);
             if delivery.lease_until.is_none_or(|until| until < latest) {
@@ -179,14 +172,14 @@ impl Work {
 
     /// Begins the next round, if it is time for one: what was tried is written down, and more is claimed.
     fn write_down(&mut self) {
-        let is_idle = self.under_way.is_empty() && (self.ready.is_empty() || self.is_in_doubt);
+        let is_idle = self.under_way.is_empty() && (self.stock.is_empty() || self.is_in_doubt);
         if !self.round.is_empty() || !self.has_news() || !(is_idle || self.next_round <= Instant::now()) {
             return;
         }
         // What is queued from here on may be missed by this round's claim: that wakes the lane once more.
         self.has_more |= self.lane.was_woken();
         let (app, endpoint_id, room) = (Arc::clone(&self.app), self.lane.endpoint_id.clone(), self.room());
-        self.asked = room;
+        self.stock.ask(room);
         let (tried, unsent) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.unsent));
         self.round.spawn(async move { (room, round(&app, &endpoint_id, tried, unsent, room).await) });
     }
@@ -209,7 +202,7 @@ impl Work {
             return 0;
         }
         let most = self.pace.size() + self.pace.ahead();
-        self.stock.room(most.saturating_sub(self.under_way.len() + self.ready.len()))
+        self.stock.room(most.saturating_sub(self.under_way.len() + self.stock.len()))
     }
 
     /// Whether nothing more is claimed.
@@ -218,7 +211,7 @@ impl Work {
     }
 
     fn is_over(&self) -> bool {
-        let is_done = self.round.is_empty() && self.under_way.is_empty() && self.ready.is_empty();
+        let is_done = self.round.is_empty() && self.under_way.is_empty() && self.stock.is_empty();
         let has_more = self.may_have_more() && !self.is_closing();
         is_done && self.tried.is_empty() && self.unsent.is_empty() && !has_more
     }
@@ -234,7 +227,6 @@ impl Work {
 
     /// What a round came to that had this room.
     fn take(&mut self, room: usize, next: Next) {
-        self.asked = 0;
         self.app.metrics.deliveries.webhooks_given_up(next.given_up);
         self.next_round = Instant::now() + GATHER;
         self.is_in_doubt = self.tried.iter().any(|tried| tried.outcome != Outcome::Delivered);
@@ -246,13 +238,13 @@ impl Work {
         }
         if !next.claimed.is_empty() {
             self.letter = Letter { url: next.url.into(), secrets: next.secrets.into(), body: None };
-            self.ready.extend(next.claimed);
         }
+        self.stock.take(next.claimed);
     }
 
     /// Nothing more is sent of what is ready.
     fn give_back(&mut self) {
-        self.unsent.extend(self.ready.drain(..).map(|claimed| claimed.delivery));
+        self.unsent.extend(self.stock.give_back().into_iter().map(|claimed| claimed.delivery));
     }
 }
 

@@ -4,21 +4,19 @@
 //! Endpoints that are slow or fail have places of their own, so that however many of them there are, none that is well
 //! waits for them. Who turns out to be slow in a place of the others leaves it as soon as that is known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use hardpoint_domain::webhook::window::Window;
+use hardpoint_domain::webhook::window::{SOON, Window};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// To endpoints that are well, and to the others.
 const PLACES: [usize; 2] = [512, 256];
-/// Deliveries that are claimed and not sent yet, to all endpoints together: each has a body in memory.
+/// Deliveries that are claimed and not sent yet, to all endpoints together: each has a body in memory. What an endpoint
+/// begins with it gets beyond that, or others that go well would take everything ahead of it.
 const CLAIMED: usize = 8_192;
-/// A delivery that takes longer is slow.
-const SOON: Duration = Duration::from_secs(1);
 /// Slow endpoints that are remembered between two deliveries; when there are more, all are met anew.
 const REMEMBERED: usize = 10_000;
 
@@ -33,31 +31,72 @@ pub(super) struct Places {
     claimed: Arc<AtomicUsize>,
 }
 
-/// What one endpoint's lane has claimed and not sent yet.
+/// What one endpoint's lane has claimed and not sent yet. A lane has nowhere else to keep it, so that all of them together
+/// keep no more than they may.
 #[derive(Debug)]
-pub(super) struct Stock {
+pub(super) struct Stock<T> {
     claimed: Arc<AtomicUsize>,
-    count: usize,
+    ready: VecDeque<T>,
+    /// What it is claiming now.
+    asked: usize,
 }
 
-impl Stock {
-    /// It has so many now.
-    pub(super) fn set(&mut self, count: usize) {
-        self.claimed.fetch_add(count, Ordering::Relaxed);
-        self.claimed.fetch_sub(self.count, Ordering::Relaxed);
-        self.count = count;
-    }
-
-    /// How many of `wanted` more it may have: one at least, if it has none.
+impl<T> Stock<T> {
+    /// How many of `wanted` more it may have: those that every endpoint begins with at least.
     pub(super) fn room(&self, wanted: usize) -> usize {
         let free = CLAIMED.saturating_sub(self.claimed.load(Ordering::Relaxed));
-        wanted.min(free.max(usize::from(self.count == 0)))
+        wanted.min(free.max(Window::default().size().saturating_sub(self.count())))
+    }
+
+    /// So many are claimed now.
+    pub(super) fn ask(&mut self, room: usize) {
+        self.change(|stock| stock.asked = room);
+    }
+
+    /// What came of that.
+    pub(super) fn take(&mut self, claimed: Vec<T>) {
+        self.change(|stock| {
+            stock.asked = 0;
+            stock.ready.extend(claimed);
+        });
+    }
+
+    /// The next one to send.
+    pub(super) fn next(&mut self) -> Option<T> {
+        self.change(|stock| stock.ready.pop_front())
+    }
+
+    /// All that is not sent.
+    pub(super) fn give_back(&mut self) -> VecDeque<T> {
+        self.change(|stock| std::mem::take(&mut stock.ready))
+    }
+
+    /// How many wait to be sent.
+    pub(super) fn len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Whether none does.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    fn count(&self) -> usize {
+        self.ready.len() + self.asked
+    }
+
+    fn change<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.count();
+        let outcome = change(self);
+        self.claimed.fetch_add(self.count(), Ordering::Relaxed);
+        self.claimed.fetch_sub(before, Ordering::Relaxed);
+        outcome
     }
 }
 
-impl Drop for Stock {
+impl<T> Drop for Stock<T> {
     fn drop(&mut self) {
-        self.set(0);
+        self.claimed.fetch_sub(self.count(), Ordering::Relaxed);
     }
 }
 
@@ -78,8 +117,8 @@ impl Places {
     }
 
     /// Nothing, of a lane that begins.
-    pub(super) fn stock(&self) -> Stock {
-        Stock { claimed: Arc::clone(&self.claimed), count: 0 }
+    pub(super) fn stock<T>(&self) -> Stock<T> {
+        Stock { claimed: Arc::clone(&self.claimed), ready: VecDeque::new(), asked: 0 }
     }
 
     /// Those for an endpoint that goes at this pace.
@@ -206,13 +245,28 @@ mod tests {
     #[test]
     fn all_lanes_together_claim_so_many() {
         let places = Places::new([2, 1]);
-        let (mut one, other) = (places.stock(), places.stock());
-        one.set(CLAIMED - 3);
-        assert_eq!((one.room(128), other.room(128)), (3, 3));
-        one.set(CLAIMED);
-        assert_eq!((one.room(128), other.room(128), other.room(0)), (0, 1, 0), "each gets on");
+        let (mut one, mut other) = (places.stock(), places.stock());
+        one.ask(CLAIMED - 5);
+        assert_eq!((one.room(128), other.room(128)), (5, 5));
+        one.take(vec!['d'; CLAIMED - 5]);
+        assert_eq!((one.len(), one.room(128), other.room(128)), (CLAIMED - 5, 5, 5));
+        one.ask(5);
+        assert_eq!(
+            (one.room(128), other.room(128), other.room(0)),
+            (0, 4, 0),
+            "each gets what it begins with"
+        );
+        other.ask(3);
+        assert_eq!((other.room(128), other.room(1)), (1, 1));
+        other.take(vec!['e']);
+        assert_eq!(other.room(128), 3);
+        assert_eq!((other.next(), other.next(), other.is_empty()), (Some('e'), None, true));
+        assert_eq!(
+            (other.room(128), one.give_back().len(), other.room(9_000)),
+            (4, CLAIMED - 5, CLAIMED - 5)
+        );
         drop(one);
-        assert_eq!(other.room(128), 128);
+        assert_eq!(other.room(9_000), CLAIMED);
     }
 
     #[test]
