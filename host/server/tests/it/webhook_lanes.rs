@@ -9,9 +9,11 @@ use hardpoint_domain::event::{Actor, Event, Target};
 use hardpoint_domain::time::Timestamp;
 use hardpoint_server::worker::webhooks::sweep;
 use hardpoint_store::outbox::{self, Delivery, State};
+use hardpoint_store::testing::{damage, raw};
 use hardpoint_store::{Lane, Window};
 use http::{Method, StatusCode};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::support::TestApp;
 
@@ -22,19 +24,26 @@ struct Scene {
     app: TestApp,
     endpoint: String,
     arrived: Arc<AtomicUsize>,
+    /// So many answers it may still give.
+    answers: Arc<Semaphore>,
+    happened: AtomicUsize,
 }
 
 impl Scene {
     async fn start(accepts: usize) -> Self {
-        let arrived = Arc::new(AtomicUsize::new(0));
-        let count = arrived.clone();
+        Self::answering(accepts, Semaphore::MAX_PERMITS).await
+    }
+
+    /// One that answers so many deliveries, and then hangs.
+    async fn answering(accepts: usize, answers: usize) -> Self {
+        let (arrived, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(answers)));
+        let (count, may_answer) = (arrived.clone(), answers.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = Router::new().fallback(move || async move {
-            match count.fetch_add(1, Ordering::SeqCst) < accepts {
-                true => StatusCode::NO_CONTENT,
-                false => StatusCode::INTERNAL_SERVER_ERROR,
-            }
+            let is_accepted = count.fetch_add(1, Ordering::SeqCst) < accepts;
+            may_answer.acquire().await.unwrap().forget();
+            if is_accepted { StatusCode::NO_CONTENT } else { StatusCode::INTERNAL_SERVER_ERROR }
         });
         tokio::spawn(crate::exports::axum_serve(listener, service));
         let allowed = format!("[egress]\nallow_internal_webhooks = [\"{address}\"]\n");
@@ -42,7 +51,7 @@ impl Scene {
         let wanted = json!({ "url": format!("http://{address}/"), "events": ["workspace.updated"] });
         let made = app.post("/api/v1/webhook_endpoints", &wanted).await.expect(201);
         let endpoint = made["id"].as_str().unwrap().to_owned();
-        Self { app, endpoint, arrived }
+        Self { app, endpoint, arrived, answers, happened: AtomicUsize::new(0) }
     }
 
     /// So many events, in one transaction.
@@ -59,7 +68,8 @@ impl Scene {
                 Target::new("workspace", "ws_1"),
             )
         };
-        let all: Vec<Event> = (0..events).map(event).collect();
+        let first = self.happened.fetch_add(events, Ordering::SeqCst);
+        let all: Vec<Event> = (first..first + events).map(event).collect();
         let write = self.app.app().store.write(Lane::Request, move |tx| {
             Box::pin(async move {
                 for event in &all {
@@ -69,6 +79,16 @@ impl Scene {
             })
         });
         write.await.unwrap();
+    }
+
+    /// Waits until so many were sent.
+    async fn arrive(&self, sent: usize) {
+        let arrived = async {
+            while self.arrived.load(Ordering::SeqCst) < sent {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, arrived).await.expect("it is sent");
     }
 
     /// Deliveries that are so far, once all of them are as they should be.
@@ -145,4 +165,40 @@ async fn nothing_is_given_up_by_a_host_whose_clock_is_far_off() {
     drift.note(Timestamp::from_micros(0), Timestamp::from_micros(0));
     sweep::sweep(app.app()).await.unwrap();
     scene.deliveries(State::Dropped, |dropped| dropped.len() == 3).await;
+}
+
+/// Its clock stepped by days while an attempt went on, and that fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_not_given_up_by_a_clock_that_is_far_off() {
+    let scene = Scene::answering(0, 0).await;
+    scene.happen(1).await;
+    let before = scene.deliveries(State::Open, |open| open.len() == 1).await.remove(0);
+    scene.arrive(1).await;
+    scene.app.app().drift.note(Timestamp::from_micros(0), Timestamp::from_micros(i64::MAX));
+    scene.app.clock().advance(Duration::from_secs(80 * 3_600));
+    scene.answers.add_permits(1);
+    let open = scene.deliveries(State::Open, |open| open[0].claim_id.is_none()).await.remove(0);
+    assert_eq!((open.due_at, open.attempt, open.attempts.len()), (before.due_at, 0, 0));
+}
+
+/// What is under way may have arrived: it is not cut off because nothing more can be claimed. (That it is not only time can
+/// show.)
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_goes_on_though_nothing_can_be_claimed() {
+    let scene = Scene::answering(usize::MAX, 0).await;
+    let sql = async |text: &'static str| {
+        let write =
+            scene.app.app().store.write(Lane::Bulk, move |tx| Box::pin(async move { raw(tx, text).await }));
+        write.await.unwrap();
+    };
+    scene.happen(1).await;
+    scene.arrive(1).await;
+    sql(damage::NO_SECRETS).await;
+    scene.happen(1).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    sql(damage::SECRETS_AGAIN).await;
+    scene.answers.add_permits(2);
+    let made = scene.deliveries(State::Delivered, |made| made.len() == 2).await;
+    assert!(made.iter().all(|one| one.attempt == 1), "{made:?}");
+    assert_eq!(scene.arrived.load(Ordering::SeqCst), 2);
 }

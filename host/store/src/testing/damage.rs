@@ -33,6 +33,11 @@ pub const READ_OVER: &str = "COMMIT";
 pub const KEPT_MAILS: &str =
     "CREATE TRIGGER kept BEFORE DELETE ON mails BEGIN SELECT RAISE(ABORT, 'refused'); END";
 
+/// Secrets cannot be read from here on …
+pub const NO_SECRETS: &str = "ALTER TABLE secrets RENAME TO secrets_of_nobody";
+/// … until here.
+pub const SECRETS_AGAIN: &str = "ALTER TABLE secrets_of_nobody RENAME TO secrets";
+
 /// SQLite refuses to change any plugin's row.
 pub const REFUSED_PLUGINS: &str =
     "CREATE TRIGGER refused BEFORE UPDATE ON plugins BEGIN SELECT RAISE(ABORT, 'refused'); END";

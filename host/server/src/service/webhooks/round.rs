@@ -41,6 +41,9 @@ pub struct Round {
     pub unsent: Vec<Delivery>,
     /// So many may be claimed.
     pub room: usize,
+    /// The present by which what failed is put off or given up, as compared with the database's clock. None where this
+    /// host's is not known to be right: then what failed is given back.
+    pub judged: Option<Timestamp>,
     /// The present.
     pub now: Timestamp,
     /// For jitter and ids.
@@ -74,20 +77,31 @@ impl Round {
             return Ok(Next::default());
         };
         let before = Breaker::from(&endpoint.health);
-        let (mut breaker, mut lost) = (before, Vec::new());
+        // By a clock that was ahead it recovered only later, and all that fails until then would be pulled forward.
+        let recovered_at = before.recovered_at.map(|at| at.min(self.now));
+        let (mut breaker, mut lost) = (Breaker { recovered_at, ..before }, Vec::new());
+        let mut given_back = self.unsent.clone();
         let delivered = self.settle_delivered(tx).await?;
         for tried in &self.tried {
             // What was not sent, or came from the address before this one, says nothing of the endpoint.
             let is_its_own = !tried.is_lost && *tried.url == *endpoint.url;
             if tried.outcome != Outcome::Delivered {
-                lost.extend(self.settle_failed(tx, &mut endpoint, &mut breaker, tried, is_its_own).await?);
+                match settlement(tried, self.judged, self.rng.unit()) {
+                    Some(settlement) => {
+                        let (endpoint, breaker) = (&mut endpoint, &mut breaker);
+                        lost.extend(
+                            self.settle_failed(tx, endpoint, breaker, tried, settlement, is_its_own).await?,
+                        );
+                    }
+                    None => given_back.push(tried.delivery.clone()),
+                }
             } else if is_its_own && delivered.contains(&tried.delivery.id) {
                 breaker.succeeded(self.now);
             }
         }
         losses::tell(tx, &endpoint, &lost, self.now, &*self.rng).await?;
-        if !self.unsent.is_empty() {
-            outbox::unclaim(tx, &self.unsent).await?;
+        if !given_back.is_empty() {
+            outbox::unclaim(tx, &given_back).await?;
         }
         let (is_open, given_up) = (endpoint.is_enabled && !breaker.is_open(), lost.len() as u64);
         let next = Next { is_open, given_up, ..self.next(tx, &endpoint, &mut breaker).await? };
@@ -136,11 +150,12 @@ impl Round {
         endpoint: &mut Endpoint,
         breaker: &mut Breaker,
         tried: &Tried,
+        settlement: Settlement,
         is_its_own: bool,
     ) -> Result<Option<GivenUp>, StoreError> {
-        let settlement = settlement(tried, self.now, self.rng.unit());
+        let now = self.judged.unwrap_or(self.now);
         let attempt = tried.attempt.clone();
-        if !outbox::settle(tx, &tried.delivery, attempt, settlement, self.now).await? {
+        if !outbox::settle(tx, &tried.delivery, attempt, settlement, now).await? {
             // The claim lapsed: this was long ago, and another host has tried since.
             return Ok(None);
         }
@@ -148,7 +163,7 @@ impl Round {
             self.append(tx, endpoint, "webhook.refused", EventOutcome::Refused, tried).await?;
         }
         if is_its_own {
-            breaker.failed(self.now, self.rng.unit());
+            breaker.failed(now, self.rng.unit());
         }
         if is_its_own && tried.outcome == Outcome::Gone && endpoint.is_enabled {
             endpoint.is_enabled = false;
@@ -217,12 +232,66 @@ fn given_up(tried: &Tried) -> GivenUp {
     GivenUp { id, destination, event_id, kind, last_error: tried.attempt.error.clone() }
 }
 
-/// What becomes of a delivery after an attempt that failed.
-fn settlement(tried: &Tried, now: Timestamp, unit_random: f64) -> Settlement {
+/// What becomes of a delivery after an attempt that failed; nothing where no time is known to tell that by. The attempt may
+/// have begun by a clock that was ahead until then.
+fn settlement(tried: &Tried, judged: Option<Timestamp>, unit_random: f64) -> Option<Settlement> {
     if tried.is_lost {
-        return Settlement::Dropped;
+        return Some(Settlement::Dropped);
     }
     let Tried { delivery, attempt, retry_after, .. } = tried;
-    let next = schedule::next(delivery.accepted_at, attempt.at, now, *retry_after, unit_random);
-    next.map_or(Settlement::Dropped, Settlement::Again)
+    let now = judged?;
+    let next = schedule::next(delivery.accepted_at, attempt.at.min(now), now, *retry_after, unit_random);
+    Some(next.map_or(Settlement::Dropped, Settlement::Again))
+}
+
+#[cfg(test)]
+mod tests {
+    use hardpoint_store::outbox::{Attempt, State};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    /// It was accepted at 0, and the first attempt at it failed that began then.
+    fn failed(began: i64) -> Tried {
+        let delivery = Delivery {
+            id: "dlv_1".into(),
+            event_id: "evt_1".into(),
+            destination: "whe_1".into(),
+            kind: "key.created".into(),
+            created_at: at(0),
+            state: State::Open,
+            accepted_at: at(0),
+            due_at: at(0),
+            attempt: 1,
+            claim_id: Some("claim_1".into()),
+            lease_until: Some(at(40)),
+            ended_at: None,
+            last_error: None,
+            attempts: Vec::new(),
+        };
+        Tried {
+            delivery,
+            attempt: Attempt { at: at(began), status: Some(500), error: None, duration_ms: 1 },
+            outcome: Outcome::Failed,
+            retry_after: None,
+            is_refused: false,
+            is_lost: false,
+            url: "https://example.com/".into(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_put_off_or_given_up_by_a_clock_that_is_wrong() {
+        let days = 80 * 3_600;
+        assert_eq!(settlement(&failed(0), Some(at(1)), 0.5), Some(Settlement::Again(at(5))));
+        assert_eq!(settlement(&failed(days), Some(at(days)), 0.5), Some(Settlement::Dropped));
+        assert_eq!(settlement(&failed(days), None, 0.5), None, "it is not known to be right");
+        let mended = settlement(&failed(days), Some(at(1)), 0.5);
+        assert_eq!(mended, Some(Settlement::Again(at(5))), "it was put right while the attempt went on");
+        let lost = Tried { is_lost: true, ..failed(days) };
+        assert_eq!(settlement(&lost, None, 0.5), Some(Settlement::Dropped), "whatever the time");
+    }
 }

@@ -14,16 +14,17 @@ use hardpoint_store::outbox::{Claimed, Delivery};
 use hardpoint_store::{Lane as Queue, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use super::super::drift;
 use super::places::{Place, Places, Stock};
 use crate::service::webhooks::round::{APART, Next, Round};
 use crate::service::webhooks::send::{self, LIMIT, Letter, Tried};
 use crate::state::{App, stopped};
 
-/// How long a lane waits for the store before it tries to write down again what became of its deliveries.
+/// How long a lane waits for the store before it tries a round again.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
-/// How often it tries. The deliveries are made again when their claims have lapsed.
+/// How often it tries, once nothing is under way. The deliveries are made again when their claims have lapsed.
 const TRIES: usize = 10;
 /// The least time between two rounds of a lane that is busy: a round is as much work for one delivery as for many.
 const GATHER: Duration = Duration::from_millis(5);
@@ -73,6 +74,7 @@ pub(super) async fn run(app: Arc<App>, lane: Arc<Lane>, places: Arc<Places>, pac
         unsent: Vec::new(),
         round: JoinSet::new(),
         next_round: Instant::now(),
+        failures: 0,
         has_more: true,
         is_in_doubt: false,
         app,
@@ -84,6 +86,14 @@ pub(super) async fn run(app: Arc<App>, lane: Arc<Lane>, places: Arc<Places>, pac
         tracing::warn!(%error, endpoint = work.lane.endpoint_id, "webhooks wait for the store");
     }
     work.pace
+}
+
+/// What a round writes down: attempts, and claims that were not used; and how many more it may claim.
+#[derive(Clone)]
+struct Batch {
+    tried: Vec<Tried>,
+    unsent: Vec<Delivery>,
+    room: usize,
 }
 
 /// A lane at work.
@@ -103,9 +113,11 @@ struct Work {
     /// What the next round writes down: attempts, and claims that were not used.
     tried: Vec<Tried>,
     unsent: Vec<Delivery>,
-    /// The round that is being written, if any: for so many more, and what there is to send next.
-    round: JoinSet<(usize, Result<Next, StoreError>)>,
+    /// The round that is being written, if any, and what there is to send next.
+    round: JoinSet<(Batch, Result<Next, StoreError>)>,
     next_round: Instant,
+    /// Rounds in a row that were not written.
+    failures: usize,
     /// Whether more may be due than was claimed, as far as the last round can tell.
     has_more: bool,
     /// Whether an attempt failed that is not written down yet: the endpoint's breaker is asked before the next one.
@@ -125,7 +137,8 @@ impl Work {
             tokio::select! {
                 Some(ended) = self.under_way.join_next() => self.note(ended.ok()),
                 Some(written) = self.round.join_next() => match written {
-                    Ok((room, next)) => self.take(room, next?),
+                    Ok((batch, Ok(next))) => self.take(batch.room, next),
+                    Ok((batch, Err(error))) => self.wait_for_store(batch, error)?,
                     Err(_) => return Err(StoreError::Undone("a round of webhooks ended badly")),
                 },
                 place = placed(&mut self.wait) => (self.place, self.wait) = (place, None),
@@ -172,7 +185,8 @@ impl Work {
 
     /// Begins the next round, if it is time for one: what was tried is written down, and more is claimed.
     fn write_down(&mut self) {
-        let is_idle = self.under_way.is_empty() && (self.stock.is_empty() || self.is_in_doubt);
+        let is_idle =
+            self.failures == 0 && self.under_way.is_empty() && (self.stock.is_empty() || self.is_in_doubt);
         if !self.round.is_empty() || !self.has_news() || !(is_idle || self.next_round <= Instant::now()) {
             return;
         }
@@ -181,7 +195,11 @@ impl Work {
         let (app, endpoint_id, room) = (Arc::clone(&self.app), self.lane.endpoint_id.clone(), self.room());
         self.stock.ask(room);
         let (tried, unsent) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.unsent));
-        self.round.spawn(async move { (room, round(&app, &endpoint_id, tried, unsent, room).await) });
+        let batch = Batch { tried, unsent, room };
+        self.round.spawn(async move {
+            let next = round(&app, endpoint_id, batch.clone()).await;
+            (batch, next)
+        });
     }
 
     fn is_waiting_to_write(&self) -> bool {
@@ -227,6 +245,7 @@ impl Work {
 
     /// What a round came to that had this room.
     fn take(&mut self, room: usize, next: Next) {
+        self.failures = 0;
         self.app.metrics.deliveries.webhooks_given_up(next.given_up);
         self.next_round = Instant::now() + GATHER;
         self.is_in_doubt = self.tried.iter().any(|tried| tried.outcome != Outcome::Delivered);
@@ -240,6 +259,23 @@ impl Work {
             self.letter = Letter { url: next.url.into(), secrets: next.secrets.into(), body: None };
         }
         self.stock.take(next.claimed);
+    }
+
+    /// A round was not written. What is under way goes on, and may have arrived already; the round is tried again after a
+    /// while. Who has nothing to write down leaves that to its keeper.
+    fn wait_for_store(&mut self, batch: Batch, error: StoreError) -> Result<(), StoreError> {
+        self.stock.ask(0);
+        self.failures += 1;
+        let is_idle = self.tried.is_empty() && batch.tried.is_empty() && self.stock.is_empty();
+        let is_in_vain = is_idle || self.failures >= TRIES || self.app.stop.is_stopping();
+        if self.under_way.is_empty() && is_in_vain {
+            return Err(error);
+        }
+        tracing::debug!(%error, endpoint = self.lane.endpoint_id, "a round of webhooks waits for the store");
+        self.tried.splice(0..0, batch.tried);
+        self.unsent.splice(0..0, batch.unsent);
+        self.next_round = Instant::now() + AFTER_TROUBLE;
+        Ok(())
     }
 
     /// Nothing more is sent of what is ready.
@@ -256,33 +292,23 @@ async fn placed(wait: &mut Option<BoxFuture<'static, Option<Place>>>) -> Option<
     }
 }
 
-/// A round in one transaction, tried again while the store is away.
-async fn round(
-    app: &App,
-    endpoint_id: &str,
-    tried: Vec<Tried>,
-    unsent: Vec<Delivery>,
-    room: usize,
-) -> Result<Next, StoreError> {
-    let mut tries = 0;
-    loop {
-        let round = Round {
-            endpoint_id: endpoint_id.to_owned(),
-            tried: tried.clone(),
-            unsent: unsent.clone(),
-            room,
-            now: app.clock.now(),
-            rng: app.rng.clone(),
-            post: app.post.clone(),
-        };
-        tries += 1;
-        match app.store.write(Queue::Bulk, |tx| Box::pin(round.run(tx))).await {
-            Err(_) if tries < TRIES && !tried.is_empty() && !app.stop.is_stopping() => {
-                sleep(AFTER_TROUBLE).await;
-            }
-            outcome => return outcome,
-        }
+/// A round in one transaction.
+async fn round(app: &App, endpoint_id: String, batch: Batch) -> Result<Next, StoreError> {
+    let Batch { tried, unsent, mut room } = batch;
+    let mut judged = None;
+    if tried.iter().any(|tried| tried.outcome != Outcome::Delivered) {
+        judged = drift::may_end(app).await?;
+        room = judged.map_or(0, |_| room);
     }
+    let (clock, rng, post) = (app.clock.clone(), app.rng.clone(), app.post.clone());
+    let write = app.store.write(Queue::Bulk, move |tx| {
+        Box::pin(async move {
+            // Not before: where many write, this may have waited for longer than what is claimed may wait.
+            let now = clock.now();
+            Round { endpoint_id, tried, unsent, room, judged, now, rng, post }.run(tx).await
+        })
+    });
+    write.await
 }
 
 #[cfg(test)]
