@@ -5,6 +5,7 @@ use hardpoint_domain::time::Timestamp;
 
 use crate::columns::{Micros, words};
 use crate::db::{execute, fetch, statements};
+use crate::destinations::Present;
 use crate::{Conn, StoreError, Tx, Window};
 
 words! {
@@ -38,7 +39,7 @@ pub struct DeadLetter {
     /// Since when it is one.
     #[sqlx(try_from = "Micros")]
     pub created_at: Timestamp,
-    /// Where it is offered again: not before then.
+    /// Where it is offered again: not before then; 0 where that is at once.
     #[sqlx(try_from = "Micros")]
     pub due_at: Timestamp,
 }
@@ -62,8 +63,8 @@ statements! {
     COUNT: "SELECT COUNT(*) FROM dead_letters WHERE destination_id = $1";
     ANY: "SELECT event_id FROM dead_letters WHERE destination_id = $1 LIMIT 1";
     BETWEEN: select!("AND seq >= $2 AND seq <= $3 ORDER BY seq, event_id");
-    NEXT: select!("AND state = 'again' AND due_at <= $2 ORDER BY due_at, seq LIMIT 1");
-    REPLAY: "UPDATE dead_letters SET state = 'again', attempt = 0, due_at = $3 WHERE destination_id = $1 \
+    NEXT: select!("AND state = 'again' AND (due_at <= $2 OR due_at > $3) ORDER BY due_at, seq LIMIT 1");
+    REPLAY: "UPDATE dead_letters SET state = 'again', attempt = 0, due_at = 0 WHERE destination_id = $1 \
              AND (CAST($2 AS TEXT) IS NULL OR event_id = $2)";
 }
 
@@ -112,21 +113,17 @@ pub async fn between(
     fetch!(conn, fetch_all, DeadLetter, BETWEEN, destination_id, first, last)
 }
 
-/// The one that is to be offered again and has waited longest, of those that are due; the earliest event first.
+/// The one that is to be offered again and has waited longest, of those that are due; the earliest event first. One that is
+/// due later than anything is put off was written by a clock that was wrong, and is due too.
 pub async fn next(
     conn: &mut Conn,
     destination_id: &str,
-    now: Timestamp,
+    Present { now, due_until, .. }: Present,
 ) -> Result<Option<DeadLetter>, StoreError> {
-    fetch!(conn, fetch_optional, DeadLetter, NEXT, destination_id, now.micros())
+    fetch!(conn, fetch_optional, DeadLetter, NEXT, destination_id, now.micros(), due_until.micros())
 }
 
-/// Has one dead letter offered again, or all of them, from now on; says how many.
-pub async fn replay(
-    tx: &mut Tx,
-    destination_id: &str,
-    event_id: Option<&str>,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    execute!(tx, REPLAY, destination_id, event_id, now.micros())
+/// Has one dead letter offered again, or all of them, at once; says how many.
+pub async fn replay(tx: &mut Tx, destination_id: &str, event_id: Option<&str>) -> Result<u64, StoreError> {
+    execute!(tx, REPLAY, destination_id, event_id)
 }

@@ -62,7 +62,7 @@ pub struct Destination {
     pub saved: Option<Vec<u8>>,
     /// Attempts in a row that settled nothing.
     pub failures: i64,
-    /// When it is tried next, if there is anything.
+    /// When it is tried next, if there is anything; 0 where that is at once.
     #[sqlx(try_from = "Micros")]
     pub due_at: Timestamp,
     /// What was wrong last.
@@ -188,7 +188,7 @@ statements! {
              state, cursor, progress, failures, due_at, delivered, created_by, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, 0, $11, 0, $12, $13, $13)";
     UPDATE: "UPDATE destinations SET name = $2, kinds = $3, workspace_id = $4, options = $5, updated_at = $6, \
-             saved = $7, due_at = CASE WHEN due_at < $6 THEN due_at ELSE $6 END, \
+             saved = $7, due_at = 0, \
              claim_id = NULL, lease_until = NULL WHERE id = $1";
     HOLD: "UPDATE destinations SET name = name WHERE id = $1";
     COUNT_OF_OWNER: "SELECT COUNT(*) FROM destinations WHERE owner_id = $1";
@@ -198,16 +198,17 @@ statements! {
     LIST: concat!(select!("WHERE "), whose!(), " ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4");
     COUNT: concat!("SELECT COUNT(*) FROM destinations WHERE ", whose!());
     // Whoever holds it loses the claim: what they write from now on is about another state of things.
-    SWITCH: "UPDATE destinations SET state = $2, reason = NULL, due_at = $3, failures = 0, progress = $4, \
+    SWITCH: "UPDATE destinations SET state = $2, reason = NULL, due_at = 0, failures = 0, progress = $3, \
              claim_id = NULL, lease_until = NULL WHERE id = $1";
     // What an exporter keeps is of what was sent before, and would settle some of what is to be sent again.
-    REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = $4, failures = 0, saved = NULL, \
+    REPLAY: "UPDATE destinations SET cursor = $2, progress = $3, due_at = 0, failures = 0, saved = NULL, \
              claim_id = NULL, lease_until = NULL WHERE id = $1";
-    // Whoever holds it goes on, and does not put it off when they let go of it: 0 stays, and is there only from here on
-    // until the next claim.
+    // 0 is at once, by whatever clock. Whoever holds it goes on, and does not put it off when they let go of it: 0 stays, and
+    // is there only from here on until the next claim.
     WAKE: "UPDATE destinations SET due_at = 0 WHERE id = $1";
     RENEW: "UPDATE destinations SET lease_until = $3 WHERE id = $1 AND claim_id = $2";
-    RELEASE: "UPDATE destinations SET due_at = CASE WHEN due_at = 0 THEN 0 ELSE $3 END, \
+    RELEASE: "UPDATE destinations SET due_at = CASE WHEN due_at = 0 THEN 0 \
+              ELSE COALESCE(CAST($3 AS BIGINT), due_at) END, \
               claim_id = NULL, lease_until = NULL WHERE id = $1 AND claim_id = $2";
     RELEASE_ALL: "UPDATE destinations SET claim_id = NULL, lease_until = NULL WHERE claim_id IS NOT NULL";
     ADVANCE: "UPDATE destinations SET cursor = $3, progress = $4, saved = $5, failures = $6, \
@@ -319,16 +320,16 @@ pub async fn count(
 }
 
 /// Pauses or resumes a destination, as if nothing had failed before; whoever holds it does so no longer.
-pub async fn switch(tx: &mut Tx, id: &str, state: State, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn switch(tx: &mut Tx, id: &str, state: State) -> Result<bool, StoreError> {
     let Some(held) = hold(tx, id).await? else { return Ok(false) };
     let progress = Progress { failures: 0, ..held.progress() }.text();
-    Ok(execute!(tx, SWITCH, id, state.as_str(), now.micros(), progress)? == 1)
+    Ok(execute!(tx, SWITCH, id, state.as_str(), progress)? == 1)
 }
 
 /// Goes on from another place of the log; whoever holds it does so no longer.
-pub async fn replay(tx: &mut Tx, id: &str, cursor: i64, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn replay(tx: &mut Tx, id: &str, cursor: i64) -> Result<bool, StoreError> {
     let progress = Progress::from(cursor).text();
-    Ok(execute!(tx, REPLAY, id, cursor, progress, now.micros())? == 1)
+    Ok(execute!(tx, REPLAY, id, cursor, progress)? == 1)
 }
 
 /// Has it tried at once if there is anything; where somebody holds it, as soon as they let go of it.
@@ -370,9 +371,14 @@ pub async fn renew(
     Ok(execute!(tx, RENEW, id, claim_id, now.plus(lease).micros())? == 1)
 }
 
-/// Lets go of a claim; the destination may be tried again from `due_at` on. False where it no longer counts.
-pub async fn release(tx: &mut Tx, id: &str, claim_id: &str, due_at: Timestamp) -> Result<bool, StoreError> {
-    Ok(execute!(tx, RELEASE, id, claim_id, due_at.micros())? == 1)
+/// Lets go of a claim; the destination may be tried again from `due_at` on, or at once. False where it no longer counts.
+pub async fn release(
+    tx: &mut Tx,
+    id: &str,
+    claim_id: &str,
+    due_at: Option<Timestamp>,
+) -> Result<bool, StoreError> {
+    Ok(execute!(tx, RELEASE, id, claim_id, due_at.map(Timestamp::micros))? == 1)
 }
 
 /// Ends all claims: for the only host, when it starts.

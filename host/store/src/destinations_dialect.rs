@@ -19,20 +19,24 @@ macro_rules! due {
          AND (d.lease_until IS NULL OR d.lease_until <= $1 OR d.lease_until > $4) AND (\
          (d.organization_id IS NULL AND EXISTS (SELECT 1 FROM events AS e WHERE e.seq > d.cursor)) \
          OR EXISTS (SELECT 1 FROM events AS e WHERE e.organization_id = d.organization_id AND e.seq > d.cursor) \
-         OR EXISTS (SELECT 1 FROM dead_letters AS l WHERE l.destination_id = d.id AND l.state = 'again' AND l.due_at <= $1))\
+         OR EXISTS (SELECT 1 FROM dead_letters AS l WHERE l.destination_id = d.id AND l.state = 'again' \
+         AND (l.due_at <= $1 OR l.due_at > $3)))\
          ) AS due) AS due WHERE place <= $2 ORDER BY turn, due_at, id"
     };
 }
 
 macro_rules! claim {
-    ($list:literal, $lock:literal) => {
+    ($list:literal, $least:literal, $lock:literal) => {
         concat!(
             "WITH due AS (SELECT id FROM destinations WHERE id ",
             $list,
             " AND state = 'active' AND (due_at <= $2 OR due_at > $5) \
              AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $6)",
             $lock,
-            ") UPDATE destinations SET claim_id = $3, lease_until = $4, due_at = $2 FROM due WHERE destinations.id = due.id \
+            ") UPDATE destinations SET claim_id = $3, lease_until = $4, due_at = ",
+            $least,
+            "($2, (SELECT COALESCE(MAX(waiting.due_at), 0) + 1 FROM destinations AS waiting \
+             WHERE waiting.state = 'active' AND waiting.due_at <= $2)) FROM due WHERE destinations.id = due.id \
              RETURNING destinations.id"
         )
     };
@@ -42,11 +46,16 @@ pub(crate) const DUE: Statement =
     Statement { name: "destinations_dialect::DUE", sqlite: due!(), postgres: due!() };
 
 /// Claims those in the list `$1`, a JSON array of ids, that are still due at `$2`, as `$3`, until `$4`; `$5` and `$6` as
-/// `$3` and `$4` of [`DUE`]. They are due since now: what is 0 once they are let go of was asked for meanwhile.
+/// `$3` and `$4` of [`DUE`]. They are put behind all others that are due, and not at `$2` itself: a
+/// clock that is ahead would put them off. What is 0 once they are let go of was asked for meanwhile.
 pub(crate) const CLAIM: Statement = Statement {
     name: "destinations_dialect::CLAIM",
-    sqlite: claim!("IN (SELECT value FROM json_each($1))", ""),
-    postgres: claim!("= ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))", " FOR UPDATE SKIP LOCKED"),
+    sqlite: claim!("IN (SELECT value FROM json_each($1))", "MIN", ""),
+    postgres: claim!(
+        "= ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+        "LEAST",
+        " FOR UPDATE SKIP LOCKED"
+    ),
 };
 
 /// Every statement of this file.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use hardpoint_domain::time::Timestamp;
 use hardpoint_store::dead_letters::{DeadLetter, State as Fate};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -31,7 +32,7 @@ pub struct SiemDeadLetter {
     reason: String,
     /// Whether it is to be offered again.
     is_replayed: bool,
-    /// Not before then, where it is; RFC 3339.
+    /// Not before then, where it waits for that; RFC 3339.
     next_attempt_at: Option<String>,
     /// Since when it is a dead letter, RFC 3339.
     created_at: String,
@@ -46,7 +47,8 @@ impl From<DeadLetter> for SiemDeadLetter {
             cursor: letter.seq,
             reason: letter.reason,
             is_replayed,
-            next_attempt_at: is_replayed.then(|| letter.due_at.to_rfc3339()),
+            next_attempt_at: (is_replayed && letter.due_at > Timestamp::from_micros(0))
+                .then(|| letter.due_at.to_rfc3339()),
             created_at: letter.created_at.to_rfc3339(),
         }
     }

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use hardpoint_domain::destination::places::{self, Party};
 use hardpoint_domain::id;
-use hardpoint_domain::time::Timestamp;
-use hardpoint_store::destinations::{self, Due, Present};
+use hardpoint_store::destinations::{self, Due};
 use hardpoint_store::{Lane, StoreError};
 
 use super::crew::Crew;
-use crate::service::destinations::run::{Claim, Pace, deliver};
+use crate::service::destinations::run::{Claim, Pace, deliver, present};
 use crate::state::App;
 
 /// How often the store is asked for what other hosts numbered, and for what is due again.
@@ -51,8 +50,7 @@ async fn fill(app: &Arc<App>, crew: &mut Crew<Running>) -> Result<(), StoreError
     if !places::any_free(&running) || !app.drift.is_right() {
         return Ok(());
     }
-    let (now, lease) = (app.clock.now(), app.config.siem.lease.0);
-    let present = present(app, now);
+    let (present, lease) = (present(app), app.config.siem.lease.0);
     let due = destinations::due(&mut app.store.read().await?, present, LOOKED_AT).await?;
     let waiting: Vec<Party> = due.iter().map(|due| party(due, due.is_slow)).collect();
     let chosen = places::chosen(&running, &waiting);
@@ -61,7 +59,7 @@ async fn fill(app: &Arc<App>, crew: &mut Crew<Running>) -> Result<(), StoreError
     }
     let ids: Vec<String> =
         chosen.into_iter().filter_map(|at| due.get(at)).map(|due| due.id.clone()).collect();
-    let claim_id = id::prefixed("claim", now, &*app.rng);
+    let claim_id = id::prefixed("claim", present.now, &*app.rng);
     let fresh = claim_id.clone();
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move { destinations::claim(tx, &ids, &fresh, present, lease).await })
@@ -88,12 +86,6 @@ impl Running {
     fn party(&self) -> Party {
         party(&self.destination, self.pace.is_slow())
     }
-}
-
-/// Hosts' clocks may differ: by less than a lease, or they claim nothing.
-fn present(app: &App, now: Timestamp) -> Present {
-    let siem = &app.config.siem;
-    Present::at(now, siem.patience().at_most(), siem.lease.0)
 }
 
 fn party(destination: &Due, is_slow: bool) -> Party {

@@ -203,7 +203,7 @@ async fn what_was_asked_for_waits_for_no_attempt() {
                 now,
             };
             destinations::advance(tx, &failed, "claim_1", &attempt).await?;
-            destinations::release(tx, &failed, "claim_1", now.plus(PATIENCE)).await
+            destinations::release(tx, &failed, "claim_1", Some(now.plus(PATIENCE))).await
         })
     });
     assert!(write.await.unwrap());

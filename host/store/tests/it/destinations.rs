@@ -16,6 +16,8 @@ on_both!(
     an_expired_lease_may_be_claimed_again,
     what_a_wrong_clock_wrote_holds_nothing_up,
     what_is_held_under_another_configuration_is_held,
+    a_clock_that_is_ahead_puts_nothing_off_that_is_to_go_on,
+    who_was_claimed_is_behind_the_others,
     whoever_holds_it_loses_it_to_who_decides,
     what_was_mended_waits_no_longer,
     what_is_asked_for_is_not_put_off,
@@ -139,7 +141,7 @@ async fn one_with_nothing_to_do_is_not_claimed(db: Fixture) {
     assert_eq!(claim(&db, "c2", 0).await, [""; 0], "somebody has it");
     assert!(advance(&db, "c1", step(1)).await);
     let write = db.store.write(Lane::Bulk, |tx| {
-        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(0)).await })
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", Some(at(0))).await })
     });
     assert!(write.await.unwrap());
     assert_eq!(claim(&db, "c3", 60).await, [""; 0], "it is at the end");
@@ -150,7 +152,7 @@ async fn what_was_mended_waits_no_longer(db: Fixture) {
     happen(&db, "evt_1", Some("org_1"), 0).await;
     assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
     let write = db.store.write(Lane::Bulk, |tx| {
-        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(3_600)).await })
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", Some(at(3_600))).await })
     });
     assert!(write.await.unwrap());
     assert_eq!(claim(&db, "c2", 10).await, [""; 0], "it waits");
@@ -168,7 +170,7 @@ async fn wake(db: &Fixture) {
 
 async fn release(db: &Fixture, claim_id: &'static str, seconds: i64) -> bool {
     let write = db.store.write(Lane::Bulk, move |tx| {
-        Box::pin(async move { destinations::release(tx, "dst_1", claim_id, at(seconds)).await })
+        Box::pin(async move { destinations::release(tx, "dst_1", claim_id, Some(at(seconds))).await })
     });
     write.await.unwrap()
 }
@@ -203,9 +205,8 @@ async fn a_replay_sends_again_what_an_exporter_remembers(db: Fixture) {
     assert_eq!(claim(&db, "c1", 0).await, ["dst_1"]);
     assert!(advance(&db, "c1", step(1)).await);
     assert_eq!(get(&db).await.saved, Some(vec![1, 2]));
-    let write = db
-        .store
-        .write(Lane::Bulk, |tx| Box::pin(async move { destinations::replay(tx, "dst_1", 0, at(9)).await }));
+    let write =
+        db.store.write(Lane::Bulk, |tx| Box::pin(async move { destinations::replay(tx, "dst_1", 0).await }));
     assert!(write.await.unwrap());
     assert_eq!((get(&db).await.saved, get(&db).await.cursor), (None, 0));
 }
@@ -300,10 +301,42 @@ async fn what_a_wrong_clock_wrote_holds_nothing_up(db: Fixture) {
     assert_eq!(claim(&db, "c1", 86_400).await, ["dst_1"]);
     assert_eq!(claim(&db, "c2", 0).await, ["dst_1"], "nobody holds it that long");
     let write = db.store.write(Lane::Bulk, |tx| {
-        Box::pin(async move { destinations::release(tx, "dst_1", "c2", at(86_400)).await })
+        Box::pin(async move { destinations::release(tx, "dst_1", "c2", Some(at(86_400))).await })
     });
     assert!(write.await.unwrap());
     assert_eq!(claim(&db, "c3", 0).await, ["dst_1"], "nor puts it off that long");
+}
+
+/// It claimed and let go of it half an hour ahead, which is no longer than it may be put off.
+async fn a_clock_that_is_ahead_puts_nothing_off_that_is_to_go_on(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    assert_eq!(claim(&db, "c1", 1_800).await, ["dst_1"]);
+    let write = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", None).await })
+    });
+    assert!(write.await.unwrap());
+    assert_eq!(claim(&db, "c2", 1).await, ["dst_1"]);
+}
+
+/// Those that always have something to do take turns.
+async fn who_was_claimed_is_behind_the_others(db: Fixture) {
+    prepare(&db).await;
+    for number in 2..4 {
+        insert(&db, destination(&format!("dst_{number}"), Some("org_1"))).await.unwrap();
+    }
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    let mut first = Vec::new();
+    for _ in 0..6 {
+        let next = due(&db, 10, 1).await.remove(0).id;
+        assert_eq!(claim_these(&db, vec![next.clone()], "c1", 10).await, [next.clone()]);
+        first.push(next.clone());
+        let write = db.store.write(Lane::Bulk, move |tx| {
+            Box::pin(async move { destinations::release(tx, &next, "c1", None).await })
+        });
+        assert!(write.await.unwrap());
+    }
+    assert_eq!(first, ["dst_1", "dst_2", "dst_3", "dst_1", "dst_2", "dst_3"]);
 }
 
 async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {
@@ -312,7 +345,7 @@ async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {
     for (claim_id, to) in [("c1", State::Paused), ("c2", State::Active)] {
         db.store
             .write(Lane::Bulk, move |tx| {
-                Box::pin(async move { destinations::switch(tx, "dst_1", State::Active, at(0)).await })
+                Box::pin(async move { destinations::switch(tx, "dst_1", State::Active).await })
             })
             .await
             .unwrap();
@@ -320,8 +353,8 @@ async fn whoever_holds_it_loses_it_to_who_decides(db: Fixture) {
         let write = db.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move {
                 match to {
-                    State::Paused => destinations::switch(tx, "dst_1", to, at(0)).await,
-                    _ => destinations::replay(tx, "dst_1", 0, at(0)).await,
+                    State::Paused => destinations::switch(tx, "dst_1", to).await,
+                    _ => destinations::replay(tx, "dst_1", 0).await,
                 }
             })
         });
@@ -344,7 +377,7 @@ async fn is_slow_after(db: &Fixture, attempt: Advance) -> bool {
     claim(db, "c1", 0).await;
     assert!(advance(db, "c1", attempt).await);
     let write = db.store.write(Lane::Bulk, |tx| {
-        Box::pin(async move { destinations::release(tx, "dst_1", "c1", at(0)).await })
+        Box::pin(async move { destinations::release(tx, "dst_1", "c1", Some(at(0))).await })
     });
     write.await.unwrap();
     due(db, 0, 1).await[0].is_slow
@@ -388,7 +421,7 @@ async fn those_in_trouble_hide_none_that_is_well(db: Fixture) {
                 let slow = Advance { is_slow: true, ..step(0) };
                 let id = format!("dst_{number}");
                 assert!(destinations::advance(tx, &id, "c1", &slow).await?);
-                destinations::release(tx, &id, "c1", at(0)).await?;
+                destinations::release(tx, &id, "c1", Some(at(0))).await?;
             }
             Ok(())
         })
@@ -417,7 +450,7 @@ async fn those_in_trouble_are_told_apart(db: Fixture) {
     assert!(is_slow_after(&db, Advance { progress: failed, ..step(0) }).await);
     assert_eq!(get(&db).await.progress().failures, 2);
     let write = db.store.write(Lane::Bulk, |tx| {
-        Box::pin(async move { destinations::switch(tx, "dst_1", State::Active, at(10)).await })
+        Box::pin(async move { destinations::switch(tx, "dst_1", State::Active).await })
     });
     write.await.unwrap();
     assert_eq!(
@@ -456,13 +489,13 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
     let listed = dead_letters::list(&mut conn, "dst_1", ALL).await.unwrap();
     assert_eq!(listed.iter().map(|letter| letter.seq).collect::<Vec<_>>(), [2, 1]);
     assert_eq!((listed[0].reason.as_str(), listed[0].state), ("no t taken", dead_letters::State::Dead));
-    assert_eq!(dead_letters::next(&mut conn, "dst_1", at(99)).await.unwrap(), None);
+    assert_eq!(dead_letters::next(&mut conn, "dst_1", present(99)).await.unwrap(), None);
     let between = dead_letters::between(&mut conn, "dst_1", 2, 9).await.unwrap();
     assert_eq!(between, listed[..1]);
     assert_eq!(claim(&db, "c1", 0).await, [""; 0]);
     let replay = |event_id: Option<&'static str>| {
         db.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { dead_letters::replay(tx, "dst_1", event_id, at(0)).await })
+            Box::pin(async move { dead_letters::replay(tx, "dst_1", event_id).await })
         })
     };
     assert_eq!(replay(Some("evt_9")).await.unwrap(), 0);
@@ -471,7 +504,7 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
     assert_eq!(replay(None).await.unwrap(), 2);
     let next = async |seconds| {
         let mut conn = db.store.read().await.unwrap();
-        dead_letters::next(&mut conn, "dst_1", at(seconds)).await.unwrap().map(|letter| letter.seq)
+        dead_letters::next(&mut conn, "dst_1", present(seconds)).await.unwrap().map(|letter| letter.seq)
     };
     assert_eq!(next(0).await, Some(1));
     // What is put off keeps the others waiting no longer than itself.
@@ -480,7 +513,7 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
         let late = DeadLetter { due_at: at(seconds), state: again, ..letter(&format!("evt_{seq}"), seq) };
         db.store.write(Lane::Bulk, move |tx| {
             Box::pin(async move {
-                destinations::release(tx, "dst_1", "c1", at(0)).await?;
+                destinations::release(tx, "dst_1", "c1", Some(at(0))).await?;
                 dead_letters::put(tx, &late).await
             })
         })
@@ -490,6 +523,11 @@ async fn dead_letters_are_offered_again_and_forgotten(db: Fixture) {
     put_off(2, 60).await.unwrap();
     assert_eq!((next(49).await, next(60).await), (None, Some(1)));
     assert_eq!((claim(&db, "c1", 49).await.len(), claim(&db, "c1", 50).await.len()), (0, 1));
+    // By a clock that was wrong.
+    put_off(1, 86_400).await.unwrap();
+    assert_eq!((next(0).await, claim(&db, "c1", 0).await.len()), (Some(1), 1));
+    assert_eq!(replay(None).await.unwrap(), 2);
+    assert_eq!(next(-9).await, Some(1), "by whatever clock");
     let write = db.store.write(Lane::Bulk, |tx| {
         Box::pin(async move {
             assert!(dead_letters::delete(tx, "dst_1", "evt_1").await?);

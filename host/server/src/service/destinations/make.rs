@@ -141,7 +141,7 @@ async fn begun(app: &App, caller: &Caller, by: &Principal, wanted: &Wanted) -> R
         kept: Progress::from(end).text(),
         saved: None,
         failures: 0,
-        due_at: now,
+        due_at: Timestamp::from_micros(0),
         last_error: None,
         last_error_at: None,
         delivered: 0,

@@ -148,7 +148,7 @@ impl Destinations {
             Box::pin(async move {
                 let Some(before) = destinations::hold(tx, &theirs.id).await? else { return Ok(()) };
                 event.before = Some(json!({ "state": before.state, "reason": before.reason }));
-                destinations::switch(tx, &before.id, to, now).await?;
+                destinations::switch(tx, &before.id, to).await?;
                 tx.append(&event, &[]).await
             })
         });
@@ -177,7 +177,6 @@ impl Destinations {
             Since::Time(time) => destinations::place_at(&mut conn, time).await?.map_or(end, |seq| seq - 1),
         };
         drop(conn);
-        let now = self.clock.now();
         let after = json!({ "cursor": cursor });
         let mut event = self.event(&by.author(), &theirs, "siem_destination.replayed", after);
         let write = self.store.write(Lane::Request, move |tx| {
@@ -187,7 +186,7 @@ impl Destinations {
                     return Ok(Some(before.cursor));
                 }
                 event.before = Some(json!({ "cursor": before.cursor }));
-                destinations::replay(tx, &before.id, cursor, now).await?;
+                destinations::replay(tx, &before.id, cursor).await?;
                 tx.append(&event, &[]).await?;
                 Ok(None)
             })
@@ -226,12 +225,12 @@ impl Destinations {
         event_id: Option<&str>,
     ) -> Result<u64, ApiError> {
         let destination = self.theirs(by, id).await?;
-        let (now, wanted) = (self.clock.now(), event_id.map(str::to_owned));
+        let wanted = event_id.map(str::to_owned);
         let kind = "siem_destination.dead_letters_replayed";
         let event = self.event(&by.author(), &destination, kind, json!({ "event_id": event_id }));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let count = dead_letters::replay(tx, &destination.id, wanted.as_deref(), now).await?;
+                let count = dead_letters::replay(tx, &destination.id, wanted.as_deref()).await?;
                 if count > 0 {
                     destinations::wake(tx, &destination.id).await?;
                     tx.append(&event, &[]).await?;

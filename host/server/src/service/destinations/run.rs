@@ -13,7 +13,7 @@ use hardpoint_domain::id;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Binding, CallContext, Delivery, DeliveryReport, OutgoingEvent};
 use hardpoint_store::dead_letters::{self, DeadLetter};
-use hardpoint_store::destinations::{self, Advance, Destination};
+use hardpoint_store::destinations::{self, Advance, Destination, Present};
 use hardpoint_store::events::{self, StoredEvent};
 use hardpoint_store::{Conn, Lane, StoreError, chain, organizations, secrets};
 use serde_json::json;
@@ -111,10 +111,17 @@ pub(super) struct Letters {
 pub(super) enum Turn {
     /// Another one.
     Again,
-    /// Others; this destination from then on.
-    From(Timestamp),
+    /// Others; this destination from then on, or at once: that is no time by this host's clock, or where that is ahead others
+    /// would wait for it.
+    From(Option<Timestamp>),
     /// Nothing: the claim does not count any more, or there is nothing to go on with.
     Over,
+}
+
+/// The present of destinations. Hosts' clocks may differ: by less than a lease, or they claim nothing.
+pub fn present(app: &App) -> Present {
+    let siem = &app.config.siem;
+    Present::at(app.clock.now(), siem.patience().at_most(), siem.lease.0)
 }
 
 /// Delivers what waits for a destination, for a few turns. Another host may go on as soon as this one is not heard of
@@ -125,17 +132,17 @@ pub(super) enum Turn {
 pub async fn deliver(app: &App, claim: &Claim, pace: &Pace) -> Result<(), StoreError> {
     let done = tokio::select! {
         done = take_turns(app, claim, pace) => done?,
-        () = lost(app, app.config.siem.lease.0, |now| renew(app, claim, now)) => None,
-        () = ending(app) => Some(app.clock.now()),
+        () = lost(app, app.config.siem.lease.0, |now| renew(app, claim, now)) => Turn::Over,
+        () = ending(app) => Turn::From(None),
     };
     match done {
-        Some(due) => give_back(app, claim, due).await,
-        None => Ok(()),
+        Turn::From(due) => give_back(app, claim, due).await,
+        Turn::Again | Turn::Over => Ok(()),
     }
 }
 
 /// Lets go of a destination, which is to be tried again from then on.
-async fn give_back(app: &App, claim: &Claim, due: Timestamp) -> Result<(), StoreError> {
+async fn give_back(app: &App, claim: &Claim, due: Option<Timestamp>) -> Result<(), StoreError> {
     let claim = claim.clone();
     let write = app.store.write(Lane::Bulk, move |tx| {
         Box::pin(async move { destinations::release(tx, &claim.id, &claim.claim_id, due).await })
@@ -143,11 +150,11 @@ async fn give_back(app: &App, claim: &Claim, due: Timestamp) -> Result<(), Store
     write.await.map(drop)
 }
 
-/// Gives when the destination is to be tried next, if the claim still counts.
-async fn take_turns(app: &App, claim: &Claim, pace: &Pace) -> Result<Option<Timestamp>, StoreError> {
+/// Gives what comes after its turns.
+async fn take_turns(app: &App, claim: &Claim, pace: &Pace) -> Result<Turn, StoreError> {
     let mut conn = app.store.read().await?;
     let Some(destination) = destinations::held(&mut conn, &claim.id, &claim.claim_id).await? else {
-        return Ok(None);
+        return Ok(Turn::Over);
     };
     let secrets = secrets::list(&mut conn, &destination.id).await?;
     let unpaid = unpaid(app, &mut conn, &destination).await?;
@@ -156,19 +163,17 @@ async fn take_turns(app: &App, claim: &Claim, pace: &Pace) -> Result<Option<Time
     let mut run = Run { app, claim, pace, destination, progress, secrets };
     if let Some(reason) = unpaid {
         let step = run.progress.parked(reason);
-        run.conclude(step, None, Letters::default()).await?;
-        return Ok(None);
+        return run.conclude(step, None, Letters::default()).await;
     }
     let until = app.clock.now().plus(LONGEST_RUN);
     for turn in 0..TURNS {
         match run.turn(turn).await? {
             Turn::Again if app.stop.is_stopping() || app.clock.now() >= until => break,
             Turn::Again => {}
-            Turn::From(due) => return Ok(Some(due)),
-            Turn::Over => return Ok(None),
+            over => return Ok(over),
         }
     }
-    Ok(Some(app.clock.now()))
+    Ok(Turn::From(None))
 }
 
 /// Why the plan of the organisation whose events it gets does not let it go on, if it does not. What operators have for
@@ -224,8 +229,8 @@ impl Run<'_> {
         };
         // What somebody asked for again goes in turn with the log: neither waits for the other's end.
         if turn.is_multiple_of(2) {
-            let (mut conn, now) = (self.app.store.read().await?, self.app.clock.now());
-            let next = dead_letters::next(&mut conn, &self.claim.id, now).await?;
+            let mut conn = self.app.store.read().await?;
+            let next = dead_letters::next(&mut conn, &self.claim.id, present(self.app)).await?;
             drop(conn);
             if let Some(letter) = next {
                 return letters::offer(self, &exporter, letter).await;
@@ -252,7 +257,7 @@ impl Run<'_> {
                 turn = self.conclude(step, None, Letters::default()).await?;
             }
             return Ok(match turn {
-                Turn::Again if page.is_last => Turn::From(self.app.clock.now()),
+                Turn::Again if page.is_last => Turn::From(None),
                 turn => turn,
             });
         }
@@ -399,7 +404,7 @@ impl Run<'_> {
         self.progress = step.progress;
         Ok(match step.next {
             Next::Go => Turn::Again,
-            Next::Wait(pause) => Turn::From(now.plus(pause)),
+            Next::Wait(pause) => Turn::From(Some(now.plus(pause))),
             Next::Park(_) => Turn::Over,
         })
     }
