@@ -179,9 +179,11 @@ statements! {
     COUNT_IN_STATE: "SELECT COUNT(*) FROM outbox WHERE destination = $1 AND state = $2";
     REPLAY: "UPDATE outbox SET state = 'open', accepted_at = $3, due_at = $3, attempted_at = NULL, ended_at = NULL, \
              last_error = NULL WHERE id = $1 AND destination = $2 AND state <> 'open'";
+    // What was begun anew at $3 and given up at once is told by that. Others may have been accepted after $3, by a host whose
+    // clock is ahead of this one's.
     REPLAY_SINCE: "UPDATE outbox SET state = 'open', accepted_at = $3, due_at = $3, attempted_at = NULL, \
                    ended_at = NULL, last_error = NULL WHERE id IN (SELECT id FROM outbox WHERE destination = $1 \
-                   AND created_at >= $2 AND state = 'dropped' AND accepted_at < $3 ORDER BY created_at, id LIMIT $4) \
+                   AND created_at >= $2 AND state = 'dropped' AND accepted_at <> $3 ORDER BY created_at, id LIMIT $4) \
                    AND state = 'dropped'";
     EXPIRE: "UPDATE outbox SET state = 'dropped', ended_at = $2, claim_id = NULL, lease_until = NULL, \
              last_error = COALESCE(last_error, $3) WHERE id IN (SELECT id FROM outbox WHERE ended_at IS NULL \

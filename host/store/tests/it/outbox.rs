@@ -19,6 +19,7 @@ on_both!(
     what_failed_waits_for_its_time_unless_it_is_pulled_forward,
     a_dropped_delivery_stays_dropped_until_it_is_replayed,
     what_was_given_up_is_replayed_since_a_time,
+    what_was_given_up_by_a_clock_ahead_is_replayed_too,
     what_is_given_up_again_at_once_is_not_replayed_again,
     the_latest_attempts_are_kept,
     what_is_too_old_is_given_up_and_forgotten,
@@ -241,6 +242,20 @@ async fn what_was_given_up_is_replayed_since_a_time(db: Fixture) {
     }
     assert_eq!(replay_since(&db, 100).await, 2, "neither the older one nor the one that was made");
     assert_eq!(ids(&claim(&db.store, "c2", 10, 900).await), ["dlv_1", "dlv_2"]);
+}
+
+/// By a host whose clock is ahead of who replays.
+async fn what_was_given_up_by_a_clock_ahead_is_replayed_too(db: Fixture) {
+    append(&db, 1).await;
+    let again = db.store.write(Lane::Bulk, |tx| {
+        Box::pin(async move { outbox::replay(tx, "whe_1", "dlv_0000", at(902)).await })
+    });
+    let claimed = claim(&db.store, "c1", 1, 900).await.remove(0);
+    assert!(settle(&db, &claimed, tried(900, None), Settlement::Dropped).await);
+    assert!(again.await.unwrap());
+    let claimed = claim(&db.store, "c2", 1, 902).await.remove(0);
+    assert!(settle(&db, &claimed, tried(902, None), Settlement::Dropped).await);
+    assert_eq!(replay_since(&db, 0).await, 1);
 }
 
 async fn what_is_given_up_again_at_once_is_not_replayed_again(db: Fixture) {
