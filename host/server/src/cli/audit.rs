@@ -163,7 +163,7 @@ async fn sign(config: &Config) -> Result<(), Failure> {
     let store = open_store(config, &clock).await?;
     let signed = async {
         audit::number_all(&store, |_| {}).await?;
-        signing::checkpoint(&store, &keys, &config.server.data, clock.now()).await
+        signing::checkpoint(&store, &keys, config, clock.now()).await
     };
     let signed = signed.await;
     store.close().await;

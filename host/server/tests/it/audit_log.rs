@@ -375,15 +375,15 @@ async fn a_log_that_was_linked_anew_is_not_signed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_sign_is_signed_by_the_host_too() {
     let app = TestApp::start().await;
-    let (state, data) = (app.app(), &app.app().config.server.data);
+    let (state, config) = (app.app(), &app.app().config);
     for number in 0..20 {
         app.tenant(&format!("Tenant {number}")).await;
         sequencer::number_all(state).await.unwrap();
         app.clock().advance(Duration::from_secs(60));
-        signing::checkpoint(&state.store, &state.audit_keys, data, state.clock.now()).await.unwrap();
+        signing::checkpoint(&state.store, &state.audit_keys, config, state.clock.now()).await.unwrap();
         checkpoints::sign_due(state).await.unwrap();
     }
-    let signed = signing::last(data).unwrap().unwrap();
+    let signed = signing::last(&config.server.data).unwrap().unwrap();
     assert!(state.clock.now().since(signed.time) < Duration::from_secs(300), "{signed:?}");
     assert!(signed.seq > 2);
     sql(&app, damage::CUT_AFTER_2).await;
@@ -391,12 +391,31 @@ async fn what_others_sign_is_signed_by_the_host_too() {
     assert!(refused.is::<Broken>(), "{refused:#}");
 }
 
+/// It signed an hour ahead, and its clock was put right.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_clock_ahead_signed_puts_off_no_other_checkpoint() {
+    let app = TestApp::start().await;
+    let state = app.app();
+    app.tenant("One").await;
+    sequencer::number_all(state).await.unwrap();
+    let ahead = state.clock.now().plus(Duration::from_secs(3_600));
+    signing::go_on(state, ahead).await.unwrap();
+    app.tenant("Two").await;
+    sequencer::number_all(state).await.unwrap();
+    let head = chain::head(&mut state.store.read().await.unwrap()).await.unwrap();
+    checkpoints::sign_due(state).await.unwrap();
+    let signed = signing::last(&state.config.server.data).unwrap().unwrap();
+    assert!(signed.seq == head.seq && signed.time < ahead, "{signed:?}");
+}
+
 /// Signs what is due until the host remembers all that is in the log: whoever reads at that moment puts it off.
 async fn signed(app: &TestApp) -> Checkpoint {
     let state = app.app();
     let remembered = async {
         loop {
-            checkpoints::sign_due(state).await.unwrap();
+            if let Err(error) = checkpoints::sign_due(state).await {
+                assert!(!error.is::<Broken>(), "{error:#}");
+            }
             let head = chain::head(&mut state.store.read().await.unwrap()).await.unwrap();
             match signing::last(&state.config.server.data).unwrap() {
                 Some(signed) if signed.seq >= head.seq => return signed,
@@ -408,7 +427,7 @@ async fn signed(app: &TestApp) -> Checkpoint {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_on_the_disk_yet_is_remembered_later() {
+async fn what_is_not_on_the_disk_yet_is_signed_later() {
     let app = TestApp::with("[database]\ndurability = \"process\"\n", &[]).await;
     let mut reader = app.app().store.read().await.unwrap();
     raw(&mut reader, damage::READ_ON).await.unwrap();
@@ -416,9 +435,15 @@ async fn what_is_not_on_the_disk_yet_is_remembered_later() {
     sequencer::number_all(app.app()).await.unwrap();
     let head = chain::head(&mut app.app().store.read().await.unwrap()).await.unwrap();
     app.clock().advance(Duration::from_secs(301));
-    checkpoints::sign_due(app.app()).await.unwrap();
-    let before = signing::last(&app.app().config.server.data).unwrap();
-    assert!(before.is_none_or(|before| before.seq < head.seq), "somebody is in the way");
+    let put_off = checkpoints::sign_due(app.app()).await.unwrap_err();
+    assert!(!put_off.is::<Broken>(), "{put_off:#}");
+    let state = app.app();
+    // Nor by the command, whose checkpoint is kept elsewhere.
+    signing::checkpoint(&state.store, &state.audit_keys, &state.config, state.clock.now()).await.unwrap_err();
+    let mut conn = state.store.read().await.unwrap();
+    let kept = hardpoint_store::checkpoints::after(&mut conn, 0, i64::MAX, 100).await.unwrap();
+    assert!(kept.iter().all(|kept| kept.seq < head.seq), "somebody is in the way");
+    drop(conn);
     raw(&mut reader, damage::READ_OVER).await.unwrap();
     drop(reader);
     assert!(signed(&app).await.seq >= head.seq);

@@ -9,6 +9,7 @@ use hardpoint_domain::chain::checkpoint::{PublicKey, Signer};
 use hardpoint_domain::event::Event;
 use hardpoint_domain::seal::Keyring;
 use hardpoint_store::{Lane, Store, StoreError, chain};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// The kind of the events that tell of exports.
 pub const EXPORTED: &str = "audit_log.exported";
@@ -42,17 +43,23 @@ pub async fn number_all(store: &Store, mut is_at: impl FnMut(i64)) -> Result<(),
 #[derive(Debug)]
 pub struct AuditKeys {
     signers: Vec<Signer>,
+    signing: Mutex<()>,
 }
 
 impl AuditKeys {
     /// Those that come from these keys of the host.
     pub fn of(keyring: &Keyring) -> Self {
-        Self { signers: keyring.iter().filter_map(Signer::of).collect() }
+        Self { signers: keyring.iter().filter_map(Signer::of).collect(), signing: Mutex::default() }
     }
 
     /// What signatures are checked with, oldest first.
     pub fn known(&self) -> Vec<PublicKey> {
         self.signers.iter().map(Signer::public_key).collect()
+    }
+
+    /// Waits for who else signs for this host: what is signed goes on from what it signed before.
+    async fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.signing.lock().await
     }
 
     fn newest(&self) -> Option<&Signer> {

@@ -12,12 +12,14 @@ use hardpoint_domain::time::Timestamp;
 use hardpoint_store::{Lane, Store, StoreError, chain, checkpoints, integrity};
 
 use super::AuditKeys;
-use crate::config::DurabilityConfig;
+use crate::config::{Config, DurabilityConfig};
 use crate::replaced;
 use crate::state::App;
 
 /// The file's name in the data folder.
 const FILE: &str = "signed.json";
+/// How often it is tried to empty the store's log: others cannot write for a tenth of a second each time.
+const TRIES: usize = 3;
 
 /// The chain does not go on from what was signed last, and so is not signed.
 #[derive(Debug)]
@@ -50,35 +52,36 @@ impl std::error::Error for Broken {}
 /// # Errors
 /// As for [`checkpoint`]; or if it cannot be kept in the data folder.
 pub async fn go_on(app: &App, now: Timestamp) -> anyhow::Result<Option<Checkpoint>> {
-    let data = &app.config.server.data;
-    let Some(signed) = checkpoint(&app.store, &app.audit_keys, data, now).await? else { return Ok(None) };
-    // What a power cut leaves of the store must not be behind the file, or it would look cut off.
-    let is_on_disk = match app.config.database.durability {
-        DurabilityConfig::Power => true,
-        DurabilityConfig::Process => app.store.scrub().await?,
-    };
-    if is_on_disk {
-        let file = data.join(FILE);
-        replaced::write(&file, &signed).with_context(|| format!("{} cannot be written", file.display()))?;
+    let _alone = app.audit_keys.one_at_a_time().await;
+    let signed = checkpoint(&app.store, &app.audit_keys, &app.config, now).await?;
+    if let Some(signed) = &signed {
+        let file = app.config.server.data.join(FILE);
+        replaced::write(&file, signed).with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    Ok(Some(signed))
+    Ok(signed)
 }
 
 /// The same for anybody else, who may run beside that host and as another user: the file in the data folder stays the
 /// host's.
 ///
 /// # Errors
-/// [`Broken`]; or if there is no key to sign with, what was signed last cannot be read, or the store fails.
+/// [`Broken`]; or if there is no key to sign with, what was signed last cannot be read, what is to be signed does not come
+/// to the disk, or the store fails.
 pub async fn checkpoint(
     store: &Store,
     keys: &AuditKeys,
-    data: &Path,
+    config: &Config,
     now: Timestamp,
 ) -> anyhow::Result<Option<Checkpoint>> {
+    let data = &config.server.data;
     let file = data.join(FILE);
     let head = follow(store, last(data)?, &file).await?;
     if head.seq == 0 {
         return Ok(None);
+    }
+    // What a power cut leaves of the store must not be behind what was signed, or it would look cut off.
+    if config.database.durability == DurabilityConfig::Process {
+        to_disk(store).await?;
     }
     let hash = head.hash.try_into().ok().context("the end of the audit log's chain is no hash")?;
     let signer = keys.newest().context("there is no key to sign the audit log with")?;
@@ -106,6 +109,18 @@ async fn follow(store: &Store, last: Option<Checkpoint>, file: &Path) -> anyhow:
         None => Ok(head),
         Some(found) => Err(Broken { found, signed, file: file.to_owned() }.into()),
     }
+}
+
+/// Puts all that is in the store on the disk, where only what others do brings it there otherwise.
+async fn to_disk(store: &Store) -> anyhow::Result<()> {
+    for _ in 0..TRIES {
+        if store.scrub().await? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!(
+        "somebody reads or writes in the database all the time, and keeps it from the disk; try again"
+    )
 }
 
 async fn keep(store: &Store, checkpoint: Checkpoint) -> Result<(), StoreError> {
