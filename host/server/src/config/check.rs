@@ -25,15 +25,19 @@ pub(super) fn check(config: &Config, bindings: &BTreeSet<String>) -> Vec<Problem
     problems
 }
 
-/// Claims are leases in time: two hosts' clocks may be apart by twice the tolerance.
+/// Claims are leases in time: two hosts' clocks may be apart by twice the tolerance, and who holds one has to prolong it in
+/// what is left. Beside SQLite there is no other host.
 fn check_clocks(config: &Config, problems: &mut Vec<Problem>) {
     let (tolerance, lease) = (config.database.clock_tolerance, config.siem.lease);
     let key = "database.clock_tolerance";
     if tolerance.0 > MOST_TOLERATED {
         problems.push(Problem::new(key, format!("must be {} at most", Span(MOST_TOLERATED))));
     }
-    if lease.0 < 3 * tolerance.0 {
-        let message = format!("must be a third of siem.lease, {lease}, at most");
+    if tolerance.0.is_zero() {
+        problems.push(Problem::new(key, "must be longer than nothing"));
+    }
+    if config.database.url.is_some() && lease.0 < 4 * tolerance.0 {
+        let message = format!("must be a quarter of siem.lease, {lease}, at most");
         problems.push(Problem::new(key, message));
     }
 }

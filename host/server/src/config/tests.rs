@@ -47,12 +47,17 @@ fn the_example_is_the_defaults() {
 fn hosts_whose_clocks_may_differ_hold_their_claims() {
     let found = problems("[database]\nclock_tolerance = \"6s\"\n");
     assert!(found.contains("database.clock_tolerance: must be 5s at most"), "{found}");
-    let found = problems("[siem]\nlease = \"5s\"\n");
+    // Nothing would ever be delivered.
+    let found = problems("[database]\nclock_tolerance = \"0s\"\n");
+    assert!(found.contains("database.clock_tolerance: must be longer than nothing"), "{found}");
+    let shared = "[database]\nurl = \"postgres://127.0.0.1/hardpoint\"\n";
+    let found = problems(&format!("{shared}[siem]\nlease = \"7s\"\n"));
     assert!(
-        found.contains("database.clock_tolerance: must be a third of siem.lease, 5s, at most"),
+        found.contains("database.clock_tolerance: must be a quarter of siem.lease, 7s, at most"),
         "{found}"
     );
-    load("[database]\nclock_tolerance = \"1s\"\n[siem]\nlease = \"3s\"\n").unwrap();
+    load(&format!("{shared}[siem]\nlease = \"8s\"\n")).unwrap();
+    load("[siem]\nlease = \"3s\"\n").unwrap();
 }
 
 #[test]
