@@ -249,7 +249,8 @@ async fn whoever_lost_the_claim_says_nothing_of_the_endpoint() {
     let after = async |outcomes: &[Outcome]| {
         let tried = outcomes.iter().map(|outcome| unclaimed(&app, &endpoint_id, url, *outcome)).collect();
         let (endpoint_id, now, rng, post) = (endpoint_id.clone(), clock.now(), rng.clone(), post.clone());
-        let round = Round { endpoint_id, tried, unsent: Vec::new(), room: 0, now, rng, post };
+        let round =
+            Round { endpoint_id, tried, unsent: Vec::new(), room: 0, judged: Some(now), now, rng, post };
         store.write(Lane::Bulk, |tx| Box::pin(round.run(tx))).await.unwrap();
         let shown = app.get(&one).await.expect(200);
         (shown["status"].clone(), shown["consecutive_failures"].clone())

@@ -142,7 +142,6 @@ impl Destinations {
         kind: &'static str,
     ) -> Result<Standing, ApiError> {
         let theirs = self.theirs(by, id).await?;
-        let now = self.clock.now();
         let mut event = self.event(&by.author(), &theirs, kind, json!({ "state": to }));
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
