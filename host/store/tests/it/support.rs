@@ -201,7 +201,7 @@ pub(crate) fn event(id: &str, organization_id: Option<&str>, seconds: i64) -> Ev
         time: at(seconds),
         organization_id: organization_id.map(str::to_owned),
         workspace_id: None,
-        kind: "plugin.approved".into(),
+        kind: "workspace.created".into(),
         actor: Actor { kind: "key".into(), id: Some("key_1".into()), name: Some("laptop".into()) },
         target: Target { kind: "plugin".into(), id: "openai".into() },
         outcome: Outcome::Success,
