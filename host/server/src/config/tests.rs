@@ -247,7 +247,7 @@ fn everything_wrong_is_reported_at_once() {
       plugins.settle: -1 is below zero; write a duration such as "500ms", "30s" or "5m" (FILE, line 9)
       bindings.b.grant.disk: unknown key; there are http, secrets, kv, index, embed, scratch (FILE, line 32)
       bindings.b.grant.http.0: `POST api.example.com` is no HTTP rule: the scheme is missing (write `POST https://host/path` or `GET,POST https://*.example.com:8443`) (FILE, line 32)
-      models.1.colour: unknown key; there are id, description, binding, upstream, context_length, max_output_tokens, capabilities, prices, fallbacks, tools (FILE, line 41)
+      models.1.colour: unknown key; there are id, description, binding, upstream, context_length, max_output_tokens, dimensions, relevant_cosine, capabilities, prices, fallbacks, tools (FILE, line 41)
       models.2.id: is missing (FILE, line 42)
       sevrer: unknown section; there are server, database, storage, plugins, plugins.ID, egress, completions, log, mail, siem, knowledge, billing.stripe, plans.NAME, secrets.NAME, bindings.NAME, models (FILE, line 2)
       secrets.gone.file: cannot be read: No such file or directory (os error 2) (FILE, line 25)

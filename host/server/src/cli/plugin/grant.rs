@@ -154,7 +154,7 @@ pub(super) async fn revoke(
         }
         confirm("Revoke?")?;
     }
-    let Revoked { bindings, stopped, declared } = desk.revoke(&Author::cli(), id, binding).await?;
+    let Revoked { bindings, stopped, again, declared } = desk.revoke(&Author::cli(), id, binding).await?;
     desk.store.close().await;
     if arguments.json {
         return hints.print_json(
@@ -169,8 +169,8 @@ pub(super) async fn revoke(
     for (binding, place) in &declared {
         println!("What binding {binding} may do stands under {place}, and stays.");
     }
-    if stopped {
-        println!("{}", hints.text(&format!("It serves again after `hardpoint plugin grant {id}`.")));
+    if let Some(again) = again {
+        println!("{}", hints.text(&format!("It serves again after `{again}`.")));
     }
     Ok(())
 }

@@ -119,6 +119,8 @@ pub struct Revoked {
     pub bindings: Vec<String>,
     /// Whether versions were taken out of service that would serve all the same.
     pub stopped: bool,
+    /// The command that brings back the version that served, of those that were stopped.
+    pub again: Option<String>,
     /// The bindings that the configuration allows something, and where: that stays.
     pub declared: BTreeMap<String, String>,
 }
@@ -288,6 +290,10 @@ impl Desk {
                     grants::put(tx, &row).await?;
                 }
                 plugins::approve(tx, &version.id, &version.digest, &by, now).await?;
+                if state == State::PendingApproval {
+                    // What it waited for it waits for no more.
+                    plugins::set_reason(tx, &version.id, &version.digest, None).await?;
+                }
                 if !matches!(state, State::Active | State::Paused | State::PendingApproval) {
                     plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now)
                         .await?;
@@ -312,13 +318,11 @@ impl Desk {
         id: &str,
         binding: Option<&str>,
     ) -> Result<Revoked, DeskError> {
-        let version = self.version(id, None).await?;
+        let version = self.serving(id).await?;
         if let Some(binding) = binding {
             self.check_revocable(id, binding).await?;
         }
         let now = self.clock.now();
-        let reason =
-            format!("{REVOKED} {}; allow it again with `hardpoint plugin grant {id}`", author.name());
         let declared = if binding.is_none() { self.declared_grants(id) } else { BTreeMap::new() };
         let (id, binding) = (id.to_owned(), binding.map(str::to_owned));
         let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
@@ -333,12 +337,24 @@ impl Desk {
                     }
                 }
                 let ungranted = Arranged::read(tx).await?.without_grants();
-                for row in plugins::versions(tx, &id).await? {
+                let mut versions = plugins::versions(tx, &id).await?;
+                versions.retain(|row| row.state != State::Removed);
+                // Of several that are stopped none is meant more than another.
+                let digest = |row: &Plugin| match &*versions {
+                    [_] => String::new(),
+                    _ => format!(" --digest {}", row.digest),
+                };
+                for row in &versions {
                     let is_meant = binding.is_none()
                         && matches!(row.state, State::Active | State::Paused | State::PendingApproval);
-                    if is_meant && may_serve(&config, &ungranted, &row) {
+                    if is_meant && may_serve(&config, &ungranted, row) {
+                        let again = format!("hardpoint plugin grant {id}{}", digest(row));
+                        let reason = format!("{REVOKED} {}; allow it again with `{again}`", author.name());
                         plugins::set_state(tx, &id, &row.digest, State::Rejected, Some(&reason), now).await?;
                         revoked.stopped = true;
+                        if row.digest == version.digest {
+                            revoked.again = Some(again);
+                        }
                     }
                 }
                 let after = json!({ "version": version.version, "bindings": revoked.bindings });

@@ -84,6 +84,15 @@ impl Planned {
         }
     }
 
+    /// Whether this binding is lost to who had it by what was planned before: it was live, or would have been but for
+    /// what this host lacks, and elsewhere is; and now it waits for something else.
+    pub fn loses(&self, before: &[Self]) -> bool {
+        let is_lost = |before: &Self| {
+            before.is_ready() || (before.is_held_up_here() && before.readiness != self.readiness)
+        };
+        !self.is_ready() && before.iter().any(|before| before.name == self.name && is_lost(before))
+    }
+
     /// The exact way to allow what is missing. `digest` names the version, where without it another would be meant.
     pub fn remedy(&self, plugin: &str, digest: Option<&str>) -> Option<String> {
         let digest = digest.map(|digest| format!(" --digest {digest}")).unwrap_or_default();

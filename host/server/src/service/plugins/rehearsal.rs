@@ -202,9 +202,7 @@ fn verdict(
     is_known: bool,
     changed: Option<&Plugin>,
 ) -> String {
-    let live: BTreeSet<&str> =
-        before.iter().filter(|planned| planned.is_ready()).map(|planned| planned.name.as_str()).collect();
-    let lost = planned.iter().filter(|planned| !planned.is_ready() && live.contains(planned.name.as_str()));
+    let lost = planned.iter().filter(|planned| planned.loses(before));
     let obstacle = |planned: &Planned| planned.obstacle_once_published(&manifest.id);
     let mut obstacles: Vec<String> = lost.filter_map(obstacle).collect();
     if obstacles.is_empty() && !planned.iter().any(Planned::is_ready) {

@@ -98,7 +98,9 @@ impl Desk {
             Box::pin(async move {
                 begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
-                let Some(present) = meant(&versions).cloned() else { return Ok(None) };
+                let serves = |row: &&Plugin| matches!(row.state, State::Active | State::Paused);
+                let present = versions.iter().find(serves).or_else(|| meant(&versions));
+                let Some(present) = present.cloned() else { return Ok(None) };
                 let found = match &wanted {
                     Some(wanted) => versions.iter().find(|row| row.digest == *wanted && has_served(row)),
                     None => versions_before(&versions).first().copied(),

@@ -93,7 +93,7 @@ struct Scene<'a> {
 impl Scene<'_> {
     /// Of those that wait, the newest that may takes over. What needs somebody's word, or lacks something, waits beside
     /// it.
-    fn decide_waiting(&self, live: &[String], decision: &mut Decision) {
+    fn decide_waiting(&self, live: &[Planned], decision: &mut Decision) {
         let mut waiting: Vec<&Plugin> =
             self.versions.iter().filter(|version| version.state == State::PendingApproval).collect();
         waiting.sort_by_key(|version| std::cmp::Reverse(version.updated_at));
@@ -108,16 +108,14 @@ impl Scene<'_> {
     }
 
     /// The configuration names the only bytes that serve. That is this host's own matter: where the store has another
-    /// version as the active one, or has this one as one that waits no more, nothing is written, since another host may
-    /// have another configuration.
+    /// version as the active one, nothing is written, since another host may have another configuration.
     fn decide_pinned(&self, digest: &str, decision: &mut Decision) {
         let usable = |version: &&Plugin| !matches!(version.state, State::Rejected | State::Removed);
         let Some(pinned) = self.versions.iter().filter(usable).find(|version| version.digest == digest)
         else {
             return;
         };
-        let is_first = self.versions.iter().all(|version| version.state != State::Active);
-        if pinned.state == State::PendingApproval && is_first {
+        if self.versions.iter().all(|version| version.state != State::Active) {
             match self.unapproved(pinned) {
                 Some(reason) => wait(pinned, reason, decision),
                 None => drop(self.consider(pinned, &[], decision)),
@@ -127,9 +125,9 @@ impl Scene<'_> {
         }
     }
 
-    /// The active version serves with those of its bindings that are allowed. Gives the names of those that it has, were
-    /// it not for what this host alone lacks: elsewhere they are live.
-    fn serve_on(&self, active: &Plugin, decision: &mut Decision) -> Vec<String> {
+    /// The active version serves with those of its bindings that are allowed. Gives all that it has, where it can be
+    /// loaded.
+    fn serve_on(&self, active: &Plugin, decision: &mut Decision) -> Vec<Planned> {
         let known = (self.loaded)(&active.digest);
         let Ok(manifest) = manifest(active, &known) else {
             let reason = "this host does not understand its manifest".to_owned();
@@ -137,11 +135,9 @@ impl Scene<'_> {
             return Vec::new();
         };
         let planned = plan(self.config, self.arranged, &manifest);
-        let has = |planned: &&Planned| planned.is_ready() || planned.is_held_up_here();
-        let live = planned.iter().filter(has).map(|planned| planned.name.clone()).collect();
         if !planned.iter().any(Planned::is_ready) {
             decision.idle = Some((active.digest.clone(), self.obstacles(active, &manifest, &planned)));
-            return live;
+            return planned;
         }
         match &known {
             Loaded::Ready(generation) => {
@@ -154,7 +150,7 @@ impl Scene<'_> {
                 return Vec::new();
             }
         }
-        live
+        planned
     }
 
     /// What served before goes on until the version that another host made active is loaded here too. Where that one is
@@ -212,7 +208,7 @@ impl Scene<'_> {
 
     /// A candidate becomes active if no binding that is live would be lost by it, and if it loads. Whether it is, or will
     /// be as soon as it is loaded, here or on a host that has its bytes.
-    fn consider(&self, candidate: &Plugin, live: &[String], decision: &mut Decision) -> bool {
+    fn consider(&self, candidate: &Plugin, live: &[Planned], decision: &mut Decision) -> bool {
         let digest = &candidate.digest;
         let known = (self.loaded)(digest);
         let manifest = match manifest(candidate, &known) {
@@ -223,8 +219,7 @@ impl Scene<'_> {
             }
         };
         let planned = plan(self.config, self.arranged, &manifest);
-        let is_lost = |planned: &&Planned| !planned.is_ready() && live.contains(&planned.name);
-        let lost: Vec<Planned> = planned.iter().filter(is_lost).cloned().collect();
+        let lost: Vec<Planned> = planned.iter().filter(|planned| planned.loses(live)).cloned().collect();
         if !lost.is_empty() {
             wait(candidate, self.obstacles(candidate, &manifest, &lost), decision);
             return false;

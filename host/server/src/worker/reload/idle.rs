@@ -8,30 +8,41 @@ use super::Keeper;
 use super::decide::Decision;
 use crate::service::events::{self, Author};
 
+/// A version that ceased to serve, for this reason; or that does not wait for anything any more.
+pub(super) type Turned = (Plugin, Option<String>);
+
 impl Keeper {
-    /// Tells which active versions ceased to serve since it was last told, and which serve again. What cannot be
-    /// written down now is told with the next tick.
-    pub(super) async fn tell_idle(&mut self, decisions: &[(&Vec<Plugin>, Decision)]) {
-        let mut before = std::mem::take(&mut self.idle);
+    /// What ceased to serve here since it was last told, and what serves again or is not the active one any more.
+    pub(super) fn turned(&self, decisions: &[(&Vec<Plugin>, Decision)]) -> Vec<Turned> {
+        let mut turned = Vec::new();
         for (versions, decision) in decisions {
+            let serves = decision.serve.as_ref().map(|(generation, _)| &generation.inspection().digest);
             for row in versions.iter() {
-                let was_idle = before.remove(&row.digest);
-                let is_idle = decision.idle.as_ref().filter(|(digest, _)| *digest == row.digest);
-                let told = match (&was_idle, is_idle) {
-                    (None, Some((_, reason))) => self.tell("plugin.suspended", row, Some(reason)).await,
-                    (Some(_), None) if row.state == State::Active => {
-                        self.tell("plugin.activated", row, None).await
+                let idle = decision.idle.as_ref().filter(|(digest, _)| *digest == row.digest);
+                match (self.idle.contains(&row.digest), idle) {
+                    (false, Some((_, reason))) => turned.push((row.clone(), Some(reason.clone()))),
+                    (true, None) if serves == Some(&row.digest) || row.state != State::Active => {
+                        turned.push((row.clone(), None));
                     }
-                    _ => Ok(()),
-                };
-                let idle = match told {
-                    Ok(()) => is_idle.map(|(_, reason)| reason.clone()),
-                    Err(error) => {
-                        self.store_trouble("telling which plugins do not serve", &error);
-                        was_idle
-                    }
-                };
-                self.idle.extend(idle.map(|reason| (row.digest.clone(), reason)));
+                    _ => {}
+                }
+            }
+        }
+        turned
+    }
+
+    /// Tells it. What cannot be written down now is told with the next tick.
+    pub(super) async fn tell_idle(&mut self, turned: Vec<Turned>) {
+        for (row, reason) in turned {
+            let told = match &reason {
+                Some(reason) => self.tell("plugin.suspended", &row, Some(reason)).await,
+                None if row.state == State::Active => self.tell("plugin.activated", &row, None).await,
+                None => Ok(()),
+            };
+            match (told, reason) {
+                (Ok(()), Some(_)) => drop(self.idle.insert(row.digest)),
+                (Ok(()), None) => drop(self.idle.remove(&row.digest)),
+                (Err(error), _) => return self.store_trouble("telling which plugins do not serve", &error),
             }
         }
     }

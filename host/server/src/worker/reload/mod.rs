@@ -237,8 +237,8 @@ struct Keeper {
     places: Arc<Semaphore>,
     /// What was published last.
     published: Option<Published>,
-    /// Why active versions do not serve, by their digests, as it was told.
-    idle: BTreeMap<String, String>,
+    /// Digests of active versions that do not serve, as it was told.
+    idle: BTreeSet<String>,
     /// The store's revision when it was last read.
     revision: Option<i64>,
     /// Whether something failed that another attempt may mend.
@@ -266,7 +266,7 @@ impl Keeper {
             loads: JoinSet::new(),
             places: Arc::new(Semaphore::new(LOADS)),
             published: None,
-            idle: BTreeMap::new(),
+            idle: BTreeSet::new(),
             revision: None,
             dirty: false,
             ready: false,

@@ -58,9 +58,9 @@ impl Keeper {
                 decisions.push((versions, decision));
             }
             if changes.is_empty() {
-                self.tell_idle(&decisions).await;
+                let turned = self.turned(&decisions);
                 self.load_and_publish(decisions, desired.arranged.openings(&config));
-                return;
+                return self.tell_idle(turned).await;
             }
             for (row, change) in changes {
                 if let Err(error) = self.write(row, change).await {

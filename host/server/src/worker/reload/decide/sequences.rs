@@ -60,6 +60,8 @@ struct World {
     stays: Option<String>,
     /// By whose file a version is here.
     publishers: BTreeMap<String, usize>,
+    /// What was tried again after a start, and may have been rejected before the active version took over.
+    again: BTreeSet<String>,
     /// When each took over, or did last.
     took_over: BTreeMap<String, Timestamp>,
     /// Those that served, the last one last.
@@ -113,7 +115,7 @@ impl World {
         let (allowed, approved) = Default::default();
         let (files, publishers, served, back) = Default::default();
         let (writes, speaking, broken, stays) = Default::default();
-        let took_over = BTreeMap::new();
+        let (took_over, again) = Default::default();
         Self {
             desk,
             rng,
@@ -130,6 +132,7 @@ impl World {
             stays,
             publishers,
             took_over,
+            again,
             served,
             back,
             _folder: folder,

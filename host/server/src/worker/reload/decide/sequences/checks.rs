@@ -31,12 +31,18 @@ impl World {
         assert!(matches!(row.state, State::Active | State::Paused), "{row:?} had to stay: {versions:?}");
     }
 
-    /// Nothing takes over that waited already when the version that is active took over.
+    /// Nothing takes over that waited already when the version that is active took over; of what is tried again nothing
+    /// that was published or approved before it was.
     pub(super) fn check_order(&self, row: &Plugin, change: &Change, versions: &[Plugin]) {
         let active = versions.iter().find(|row| row.state == State::Active);
         if let (Change::Activate, Some(active)) = (change, active) {
             let since = self.took_over[&active.digest];
-            assert!(row.updated_at > since, "{row:?} takes over from {active:?}, active since {since:?}");
+            let word = |row: &Plugin| row.approved_at.unwrap_or(row.created_at);
+            let is_later = match self.again.contains(&row.digest) {
+                true => word(row) >= word(active),
+                false => row.updated_at > since,
+            };
+            assert!(is_later, "{row:?} takes over from {active:?}, active since {since:?}");
         }
     }
 

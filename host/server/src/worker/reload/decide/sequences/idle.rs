@@ -162,3 +162,20 @@ async fn hosts_with_different_configurations_come_to_rest() {
     }
     assert_eq!(world.row(0).await.state, State::Active);
 }
+
+/// A binding that what serves does not have here either holds no other version up.
+#[tokio::test]
+async fn what_is_held_up_here_anyway_is_no_loss() {
+    let bytes = (0..2).map(|number| Bytes::new(number, ["1.0.0", "2.0.0"][number], &["kv = true\n"]));
+    let mut world = World::new(true, bytes.collect()).await;
+    let mut here = Config::clone(&world.desk.config);
+    let faulty = here.bindings.get_mut("three").unwrap();
+    faulty.settings.insert("base".to_owned(), json!(1));
+    world.desk.config = Arc::new(here);
+    world.take(&Step::Publish(0, Published::File(0))).await;
+    world.take(&Step::Grant(None, None)).await;
+    assert!(world.settle().await.idle.is_none());
+    world.take(&Step::Publish(1, Published::File(0))).await;
+    world.settle().await;
+    assert_eq!((world.row(0).await.state, world.row(1).await.state), (State::Superseded, State::Active));
+}

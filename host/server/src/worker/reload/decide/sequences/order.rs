@@ -122,3 +122,46 @@ async fn a_grant_for_what_serves_takes_nothing_from_the_next() {
     let arranged = world.desk.arranged().await.unwrap();
     assert!(arranged.grants[MADE].1.scratch);
 }
+
+/// What is said to bring back what was revoked brings back nothing else, however many were stopped with it.
+#[tokio::test]
+async fn what_is_said_to_allow_it_again_means_what_served() {
+    let bytes = ["1.0.0", "2.0.0"].into_iter().enumerate();
+    let bytes = bytes.map(|(number, version)| Bytes::new(number, version, &[])).collect();
+    let mut world = World::new(false, bytes).await;
+    world.take_all(&[Step::Publish(0, Published::File(0))]).await;
+    world.take_all(&[Step::Publish(1, UPLOAD)]).await;
+    let revoked = world.desk.revoke(&Author::cli(), ID, None).await.unwrap();
+    let digest = world.bytes[0].digest.clone();
+    assert_eq!(revoked.again, Some(format!("hardpoint plugin grant {ID} --digest {digest}")));
+    assert_eq!(world.told("plugin.revoked").await["version"], "1.0.0");
+    world.take_all(&[Step::Grant(Some(0), None)]).await;
+    assert_eq!(world.serves_now().await, (Some(0), vec![State::Active, State::Rejected]));
+}
+
+/// It comes before what was approved since, though it is tried again at the same time.
+#[tokio::test]
+async fn what_is_tried_again_stays_behind_what_was_approved_since() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Break(1), Step::Publish(1, UPLOAD), Step::Grant(Some(1), None)]).await;
+    assert_eq!(world.row(1).await.state, State::Rejected);
+    for step in [Step::Publish(2, UPLOAD), Step::Grant(Some(2), None), Step::Restart(0)] {
+        world.take(&step).await;
+    }
+    let states = vec![State::Superseded, State::Superseded, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+}
+
+/// What was approved last, and could not be loaded when one before it was, is tried again and comes.
+#[tokio::test]
+async fn what_was_approved_last_comes_once_it_can_be_loaded() {
+    let mut world = the_first_serves().await;
+    let published = [1, 2].map(|which| [Step::Publish(which, UPLOAD), Step::Grant(Some(which), None)]);
+    world.take(&Step::Break(2)).await;
+    world.take_all(&published.concat()).await;
+    let states = vec![State::Superseded, State::Active, State::Rejected];
+    assert_eq!(world.serves_now().await, (Some(1), states));
+    world.take_all(&[Step::Pause, Step::Resume, Step::Restart(0)]).await;
+    let states = vec![State::Superseded, State::Superseded, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+}

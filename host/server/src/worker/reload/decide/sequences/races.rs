@@ -49,7 +49,7 @@ impl World {
     }
 
     /// What the newest event of this kind tells.
-    async fn told(&self, kind: &str) -> Value {
+    pub(super) async fn told(&self, kind: &str) -> Value {
         let mut conn = self.desk.store.read().await.unwrap();
         let all = events::list(&mut conn, None, None, 100).await.unwrap();
         let found = all.into_iter().find(|stored| stored.event.kind == kind).unwrap();
@@ -184,10 +184,10 @@ async fn the_keeper_locks_before_it_looks() {
     let before = world.revision().await;
     world.take(&Step::Publish(0, Published::File(0))).await;
     assert_eq!(world.revision().await, before + 1);
-    let now = world.desk.clock.now();
-    let again = world.desk.store.write(Lane::Request, move |tx| {
-        Box::pin(async move { try_again(tx, None, &HashSet::new(), now).await })
-    });
+    let again = world
+        .desk
+        .store
+        .write(Lane::Request, move |tx| Box::pin(async move { try_again(tx, None, &HashSet::new()).await }));
     again.await.unwrap();
     assert_eq!(world.revision().await, before + 2);
 }
