@@ -4,6 +4,7 @@
 //! text on, about 50 MB of memory.
 
 mod encoder;
+mod head;
 pub mod model;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use rten_gemm::GemmError;
 use crate::IndexError;
 use crate::vectors::Pin;
 use encoder::{Encoder, Gemm};
-use model::{Head, Model, NoModel, ReadError};
+use head::{Head, ReadError};
+use model::{Model, NoModel};
 use wordpiece::WordPiece;
 
 /// A model file, and what is loaded of it once somebody asks for a vector: until then it takes no memory.

@@ -324,8 +324,9 @@ impl Store {
     }
 
     /// Empties the write-ahead log of SQLite, so that what was deleted before, and overwritten in the database file, is in
-    /// no file any more; and what was written before survives a power cut, whatever the durability. False where somebody who reads or writes was in the way: to be tried again. PostgreSQL has no
-    /// such promise: what its vacuum freed is overwritten by what comes next, and its own log is the operator's.
+    /// no file any more; and what was written before survives a power cut, whatever the durability. False where somebody
+    /// who reads or writes was in the way: to be tried again. PostgreSQL has no such promise: what its vacuum freed is
+    /// overwritten by what comes next, and its own log is the operator's.
     pub async fn scrub(&self) -> Result<bool, StoreError> {
         match &self.db {
             Db::Sqlite { writer: Some(writer), .. } => writer.empty_log().await,

@@ -4,7 +4,6 @@
 //! what [`Model::write`] does, in order; numbers are little-endian, a CRC-32 of all before it is the end.
 
 use std::env;
-use std::io::{self, BufRead, ErrorKind};
 use std::path::PathBuf;
 
 /// The name of the file of all-MiniLM-L6-v2.
@@ -19,7 +18,7 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// What the file is, and the version of its layout.
-const MAGIC: &[u8; 8] = b"HPEMBED1";
+pub(super) const MAGIC: &[u8; 8] = b"HPEMBED1";
 
 /// Why a file is no model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,86 +46,6 @@ pub struct Model {
     pub norm: Norm,
     /// From the first to the last.
     pub layers: Vec<Layer>,
-}
-
-/// What is known of a model whose weights are not loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// As in [`Model`].
-    pub id: String,
-    /// As in [`Model`].
-    pub most_tokens: usize,
-    /// Components of a vector.
-    pub dimension: usize,
-}
-
-/// The longest text before the weights, in bytes.
-const LONGEST: usize = 4_096;
-
-impl Head {
-    /// Reads a file that [`Model::write`] wrote to its end, and keeps what says whose vectors it makes.
-    ///
-    /// # Errors
-    /// If it cannot be read; is something else, or of another version; or is damaged.
-    pub fn read(mut file: impl BufRead) -> Result<Self, ReadError> {
-        let mut sum = crc32fast::Hasher::new();
-        let mut bytes = |length: usize| {
-            let mut bytes = vec![0; length.min(LONGEST)];
-            file.read_exact(&mut bytes)?;
-            sum.update(&bytes);
-            if length > LONGEST {
-                Err(ReadError::NoModel(NoModel("a text in it is too long")))
-            } else {
-                Ok(bytes)
-            }
-        };
-        if bytes(MAGIC.len())? != MAGIC {
-            return Err(NoModel("it is of another kind or version").into());
-        }
-        let length = Reader(&bytes(4)?).size()?;
-        let id = String::from_utf8(bytes(length)?).map_err(|_| NoModel("its id is no UTF-8"))?;
-        let mut size = || Ok::<_, ReadError>(Reader(&bytes(4)?).size()?);
-        let (_heads, most_tokens, pieces, _layers) = (size()?, size()?, size()?, size()?);
-        for _ in 0..pieces {
-            let length = Reader(&bytes(4)?).size()?;
-            bytes(length)?;
-        }
-        let dimension = Reader(&bytes(4)?).size()?;
-        check_rest(file, sum)?;
-        Ok(Self { id, most_tokens, dimension })
-    }
-}
-
-/// That what follows up to the last four bytes has, with what came before, the sum that these say.
-fn check_rest(mut file: impl BufRead, mut sum: crc32fast::Hasher) -> Result<(), ReadError> {
-    let (mut piece, mut last) = (vec![0; 64 << 10], Vec::new());
-    loop {
-        let length = match file.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.into()),
-        };
-        last.extend_from_slice(&piece[..length]);
-        let body = last.len().saturating_sub(4);
-        sum.update(&last[..body]);
-        last.drain(..body);
-    }
-    let stored = last.try_into().map_err(|_| NoModel("it is too short"))?;
-    if sum.finalize() == u32::from_le_bytes(stored) {
-        return Ok(());
-    }
-    Err(NoModel("it is not as it was written").into())
-}
-
-/// Why the head of a model was not read.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub enum ReadError {
-    /// The file cannot be read.
-    File(#[from] io::Error),
-    /// It is no model.
-    NoModel(#[from] NoModel),
 }
 
 /// Rows of components of one byte; each row has a scale.

@@ -108,8 +108,8 @@ impl SimdOp for Products<'_> {
                 products[number] = product(question, row(number));
             }
         }
-        for number in STREAMS * apart..products.len() {
-            products[number] = product(question, row(number));
+        for (number, last) in products.iter_mut().enumerate().skip(STREAMS * apart) {
+            *last = product(question, row(number));
         }
     }
 }

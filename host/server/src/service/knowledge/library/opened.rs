@@ -163,7 +163,7 @@ impl Opened {
 
     /// Whether any passage has a vector of a generation: there is nothing to compare a question with otherwise.
     pub fn has_vectors(&self, generation: i64) -> bool {
-        self.vectors().get(&generation).is_some_and(|own| own.len() > 0)
+        self.vectors().get(&generation).is_some_and(|own| !own.is_empty())
     }
 
     /// The nearest vectors of a generation, nearest first; none where it has none yet.
