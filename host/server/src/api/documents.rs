@@ -293,7 +293,7 @@ pub async fn get(
 /// A document's bytes as they were uploaded, to be saved and not to be shown.
 #[utoipa::path(get, path = "/documents/{id}/content", tag = "knowledge", params(("id" = String, Path, description = "The document")),
     responses(
-        (status = 200, description = "The bytes, of the media type that was declared", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "The bytes, of the media type that was declared, or found out", content_type = "*/*", body = Vec<u8>),
         (status = 404, description = "No such document", body = ErrorBody),
     )
 )]
