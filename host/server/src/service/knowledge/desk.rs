@@ -25,7 +25,8 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    /// Opens the search data in the data folder, and loads the model file where there is one.
+    /// Opens the search data in the data folder, and looks at the model file where there is one: it is loaded with the
+    /// first text.
     ///
     /// # Errors
     /// If either is there and cannot be used.
@@ -86,7 +87,7 @@ async fn embedder(config: &Config) -> Result<Option<LocalEmbedder>, LibraryError
     };
     let lanes = config.knowledge.at_once + 1;
     let opened = blocking(move || load(&file, lanes)).await?;
-    tracing::info!(model = opened.pin().model, "an embedding model is loaded");
+    tracing::info!(model = opened.pin().model, "there is an embedding model");
     Ok(Some(opened))
 }
 
