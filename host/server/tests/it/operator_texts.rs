@@ -355,6 +355,25 @@ async fn revoking_what_the_file_allows_names_the_file() {
     assert_eq!(app.call("mine").await, 200);
 }
 
+/// What serves and lacks something is named beside what waits: a command without a digest would mean that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_call_says_to_allow_is_what_was_called() {
+    let toml = "[bindings.mine]\nplugin = \"echo\"\n";
+    let app = TestApp::with(toml, &[("echo.wasm", echo("1.0.0", "kv = true\n"))]).await;
+    run(&app, &["grant", "echo", "--yes"]);
+    app.settle().await;
+    let serves = app.plugin("echo").await["digest"].as_str().unwrap().to_owned();
+    run(&app, &["revoke", "echo", "--binding", "mine", "--yes"]);
+    std::fs::write(app.folder().join("next.wasm"), echo("2.0.0", "kv = true\n")).unwrap();
+    run(&app, &["publish", "next.wasm"]);
+    let remedy = format!("hardpoint plugin grant echo --binding mine --digest {serves}");
+    let data = ["--config", "hardpoint.toml", "--data", "data"];
+    for command in [&["plugin", "call", "echo"][..], &["config", "check"]] {
+        let told = said(&hardpoint(app.folder(), &[command, &data].concat()));
+        assert!(told.contains(&remedy), "{command:?}: {told}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_stays_is_named_to_programs_too() {
     let app = TestApp::with("", &[("echo.wasm", echo("1.0.0", ""))]).await;

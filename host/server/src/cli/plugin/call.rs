@@ -22,6 +22,7 @@ use crate::service::plugins::Desk;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, Readiness, plan};
 use crate::start::open_runtime;
+use crate::worker::reload::decide::named;
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -67,12 +68,14 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
         }
         None => return Err(no_store(&config)),
     };
-    let bytes: Bytes = if is_file(&arguments.target) {
-        component::read(Path::new(&arguments.target))?
+    let (bytes, named) = if is_file(&arguments.target) {
+        (component::read(Path::new(&arguments.target))?, None)
     } else {
         let target = &arguments.target;
         let version = desk.serving(target).await.map_err(|error| component::missing(target, error))?;
-        blob(&desk, &version).await.map_err(|lack| anyhow!("{lack}"))?
+        let versions = desk.kept(target).await.map_err(anyhow::Error::from)?;
+        let bytes = blob(&desk, &version).await.map_err(|lack| anyhow!("{lack}"))?;
+        (bytes, named(&versions, &version).map(str::to_owned))
     };
     let keeps = inspect(&bytes).is_ok_and(|inspection| inspection.manifest.kv);
     if keeps && temporary.is_none() {
@@ -80,7 +83,7 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
         desk.store.close().await;
         desk = self::desk(config).await?;
     }
-    let binding = bind(&desk, bytes, arguments, settings).await?;
+    let binding = bind(&desk, bytes, named.as_deref(), arguments, settings).await?;
     let context = CallContext { request_id: "call".to_owned(), organization: "cli".to_owned() };
     let outcome = if let Some(document) = &arguments.document {
         let called = retriever::call(&binding, context, document, arguments.query.as_deref()).await;
@@ -125,10 +128,11 @@ pub(super) async fn run(config: Config, data: Option<&Path>, arguments: &Argumen
     }
 }
 
-/// Loads the component and binds it as a server would.
+/// Loads the component and binds it as a server would. `named` is the digest that a command about it has to name.
 async fn bind(
     desk: &Desk,
     bytes: Bytes,
+    named: Option<&str>,
     arguments: &Arguments,
     settings: Option<Map<String, Value>>,
 ) -> Result<Arc<Binding>, Failure> {
@@ -161,7 +165,7 @@ async fn bind(
     };
     // No leave makes them fit.
     if let Readiness::Unfit(reason) = &one.readiness {
-        let obstacle = one.obstacle(&manifest.id, None).unwrap_or_default();
+        let obstacle = one.obstacle(&manifest.id, named).unwrap_or_default();
         return Err(match given {
             true => Failure::Misuse(format!("--settings: {reason}")),
             false => Failure::Other(anyhow!("{obstacle}")),
@@ -171,7 +175,7 @@ async fn bind(
         one.permissions = one.asked.clone();
         one.readiness = Readiness::Ready;
     }
-    if let Some(remedy) = refused(one, &manifest.id, is_file(&arguments.target)) {
+    if let Some(remedy) = refused(one, &manifest.id, named, is_file(&arguments.target)) {
         return Err(Failure::Other(anyhow!("{remedy}")));
     }
     let binding = runtime.bind_aside(generation, one.spec(&config, &manifest));
@@ -198,14 +202,14 @@ fn check_kind(manifest: &Manifest, arguments: &Arguments) -> Result<(), Failure>
 
 /// Why a binding may not be called, and what would allow it. What is called from a file need not be published, so no
 /// command about what is would help.
-fn refused(planned: &Planned, plugin: &str, from_file: bool) -> Option<String> {
+fn refused(planned: &Planned, plugin: &str, named: Option<&str>, from_file: bool) -> Option<String> {
     let for_this_call = "allow it for this call with --allow";
     match &planned.readiness {
         Readiness::Pending(missing) if from_file => {
             let (name, missing) = (&planned.name, missing.join(", nor to "));
             Some(format!("binding {name} is not allowed to {missing}; {for_this_call}"))
         }
-        _ => planned.obstacle(plugin, None).map(|obstacle| format!("{obstacle}; or {for_this_call}")),
+        _ => planned.obstacle(plugin, named).map(|obstacle| format!("{obstacle}; or {for_this_call}")),
     }
 }
 

@@ -16,6 +16,7 @@ use super::near::{but, near};
 use super::plan::{Planned, Readiness, misdirected, plan, unfit, unnamed_secrets};
 use crate::config::{Binding, Config, DeclaredPlugin, Problem, Written};
 use crate::service::models::with_fallbacks;
+use crate::worker::reload::decide::{meant, named};
 
 mod names;
 
@@ -23,7 +24,7 @@ mod names;
 #[derive(Debug, Default)]
 pub struct Known {
     /// What judges settings.
-    manifests: Vec<Manifest>,
+    judges: Vec<Judge>,
     /// Every version that was not removed: the plugin's id and its digest.
     versions: BTreeSet<(String, String)>,
     /// Versions that were: their files may still lie in the folder.
@@ -35,6 +36,14 @@ pub struct Known {
     /// Those that an operator paused.
     paused: BTreeSet<String>,
     arranged: Arranged,
+}
+
+/// What a version asks for.
+#[derive(Debug)]
+struct Judge {
+    manifest: Manifest,
+    /// The digest that a command about it has to name, where without it another one would be meant.
+    named: Option<String>,
 }
 
 /// What was found.
@@ -66,8 +75,8 @@ impl Known {
         Ok(known)
     }
 
-    /// Adds the versions of one plugin, newest first. The one that serves judges settings, or else the newest
-    /// that may come to serve.
+    /// Adds the versions of one plugin, newest first. The one that serves judges settings, or else the one that a
+    /// command means.
     fn add_stored(&mut self, versions: &[Plugin]) {
         for row in versions {
             let known = if row.state == State::Removed { &mut self.removed } else { &mut self.versions };
@@ -75,9 +84,12 @@ impl Known {
         }
         self.paused.extend(versions.iter().find(|row| row.state == State::Paused).map(|row| row.id.clone()));
         let serving = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
-        let coming = || versions.iter().find(|row| !matches!(row.state, State::Removed | State::Rejected));
+        let coming = || meant(versions).filter(|row| row.state != State::Rejected);
         let judge = serving.or_else(coming);
-        self.manifests.extend(judge.and_then(|row| Manifest::from_toml(&row.manifest).ok()));
+        self.judges.extend(judge.and_then(|row| {
+            let manifest = Manifest::from_toml(&row.manifest).ok()?;
+            Some(Judge { manifest, named: named(versions, row).map(str::to_owned) })
+        }));
         let there = judge.or_else(|| versions.iter().find(|row| row.state != State::Removed));
         self.kinds.extend(there.map(|row| (row.id.clone(), row.kind)));
     }
@@ -91,19 +103,19 @@ impl Known {
         }
         self.kinds.insert(manifest.id.clone(), manifest.kind);
         self.versions.insert(version);
-        if !self.manifests.contains(&manifest) {
-            self.manifests.push(manifest);
+        if !self.judges.iter().any(|judge| judge.manifest == manifest) {
+            self.judges.push(Judge { manifest, named: None });
         }
     }
 
     /// Judges the configuration.
     pub fn review(&self, config: &Config) -> Review {
         let mut review = Review::default();
-        for manifest in &self.manifests {
+        for Judge { manifest, named } in &self.judges {
             for planned in plan(config, &self.arranged, manifest) {
                 review.problems.extend(misfits(config, manifest, &planned));
                 review.problems.extend(secrets(config, manifest, &planned));
-                review.warnings.extend(waits(config, manifest, &planned));
+                review.warnings.extend(waits(config, manifest, &planned, named.as_deref()));
                 review.warnings.extend(withheld(config, manifest, &planned));
                 review.warnings.extend(unnamed(config, manifest, &planned));
             }
@@ -132,7 +144,7 @@ impl Known {
             return Vec::new();
         };
         let plugin = binding.plugin.as_str();
-        let of_it = self.manifests.iter().filter(|manifest| manifest.id == plugin);
+        let of_it = self.judges.iter().map(|judge| &judge.manifest).filter(|manifest| manifest.id == plugin);
         let planned: Vec<(&Manifest, Planned)> = of_it
             .flat_map(|manifest| {
                 plan(config, &self.arranged, manifest).into_iter().map(move |one| (manifest, one))
@@ -276,7 +288,7 @@ fn granted_items(grant: &Permissions) -> Vec<GrantedItem> {
 
 /// What a binding of the configuration waits for: what its grant there leaves out, which nobody can allow by command,
 /// or what nobody allowed where it has none.
-fn waits(config: &Config, manifest: &Manifest, planned: &Planned) -> Option<Problem> {
+fn waits(config: &Config, manifest: &Manifest, planned: &Planned, named: Option<&str>) -> Option<Problem> {
     let (Some(table), Readiness::Pending(missing)) = (planned.table(), &planned.readiness) else {
         return None;
     };
@@ -286,7 +298,7 @@ fn waits(config: &Config, manifest: &Manifest, planned: &Planned) -> Option<Prob
         return Some(config.problem(format!("{table}.grant"), format!("{waits}; add it here")));
     }
     // One that is switched off waits for nothing.
-    let remedy = planned.remedy(id, None).filter(|_| config.declared_off(id).is_none())?;
+    let remedy = planned.remedy(id, named).filter(|_| config.declared_off(id).is_none())?;
     Some(config.problem(table, format!("{waits}; allow it with `{remedy}`, or under [{table}.grant]")))
 }
 
