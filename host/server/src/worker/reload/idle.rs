@@ -8,40 +8,53 @@ use super::Keeper;
 use super::decide::Decision;
 use crate::service::events::{self, Author};
 
-/// A version that ceased to serve, for this reason; or that does not wait for anything any more.
-pub(super) type Turned = (Plugin, Option<String>);
+/// What became of a version at this host.
+pub(super) enum Turned {
+    /// It ceased to serve, for this reason.
+    Idle(String),
+    /// It serves again.
+    Serves,
+    /// It is not the one that is to serve any more.
+    Gone,
+}
 
 impl Keeper {
     /// What ceased to serve here since it was last told, and what serves again or is not the active one any more.
-    pub(super) fn turned(&self, decisions: &[(&Vec<Plugin>, Decision)]) -> Vec<Turned> {
+    pub(super) fn turned(&self, decisions: &[(&Vec<Plugin>, Decision)]) -> Vec<(Plugin, Turned)> {
         let mut turned = Vec::new();
         for (versions, decision) in decisions {
-            let serves = decision.serve.as_ref().map(|(generation, _)| &generation.inspection().digest);
             for row in versions.iter() {
-                let idle = decision.idle.as_ref().filter(|(digest, _)| *digest == row.digest);
-                match (self.idle.contains(&row.digest), idle) {
-                    (false, Some((_, reason))) => turned.push((row.clone(), Some(reason.clone()))),
-                    (true, None) if serves == Some(&row.digest) || row.state != State::Active => {
-                        turned.push((row.clone(), None));
-                    }
-                    _ => {}
-                }
+                let is_told = self.idle.contains(&row.digest);
+                turned.extend(self.turn(row, decision, is_told).map(|turn| (row.clone(), turn)));
             }
         }
         turned
     }
 
+    fn turn(&self, row: &Plugin, decision: &Decision, is_told: bool) -> Option<Turned> {
+        let idle = decision.idle.as_ref().filter(|(digest, _)| *digest == row.digest);
+        let serves = decision.serve.as_ref().map(|(generation, _)| &generation.inspection().digest);
+        let pin = self.app.config.declared.get(&row.id).and_then(|declared| declared.digest.as_ref());
+        let is_to_serve = pin.map_or(row.state == State::Active, |pin| *pin == row.digest);
+        match (is_told, idle) {
+            (false, Some((_, reason))) => Some(Turned::Idle(reason.clone())),
+            (true, None) if serves == Some(&row.digest) => Some(Turned::Serves),
+            (true, None) if !is_to_serve => Some(Turned::Gone),
+            _ => None,
+        }
+    }
+
     /// Tells it. What cannot be written down now is told with the next tick.
-    pub(super) async fn tell_idle(&mut self, turned: Vec<Turned>) {
-        for (row, reason) in turned {
-            let told = match &reason {
-                Some(reason) => self.tell("plugin.suspended", &row, Some(reason)).await,
-                None if row.state == State::Active => self.tell("plugin.activated", &row, None).await,
-                None => Ok(()),
+    pub(super) async fn tell_idle(&mut self, turned: Vec<(Plugin, Turned)>) {
+        for (row, turn) in turned {
+            let told = match &turn {
+                Turned::Idle(reason) => self.tell("plugin.suspended", &row, Some(reason)).await,
+                Turned::Serves => self.tell("plugin.activated", &row, None).await,
+                Turned::Gone => Ok(()),
             };
-            match (told, reason) {
-                (Ok(()), Some(_)) => drop(self.idle.insert(row.digest)),
-                (Ok(()), None) => drop(self.idle.remove(&row.digest)),
+            match (told, turn) {
+                (Ok(()), Turned::Idle(_)) => drop(self.idle.insert(row.digest)),
+                (Ok(()), Turned::Serves | Turned::Gone) => drop(self.idle.remove(&row.digest)),
                 (Err(error), _) => return self.store_trouble("telling which plugins do not serve", &error),
             }
         }
