@@ -346,7 +346,7 @@ async fn revoking_what_the_file_allows_names_the_file() {
     insta::assert_snapshot!(run(&app, &["revoke", "echo", "--yes"]), @r"
     echo is out of service. A running server follows within a second.
     What binding mine may do stands under [bindings.mine.grant] (hardpoint.toml, line 3), and stays.
-    It serves again after `hardpoint plugin grant echo`.
+    It serves again after `hardpoint plugin grant echo --digest sha256:…`.
     ");
     app.settle().await;
     assert_eq!(app.call("mine").await, 404);

@@ -157,9 +157,9 @@ pub(super) async fn revoke(
     let Revoked { bindings, stopped, again, declared } = desk.revoke(&Author::cli(), id, binding).await?;
     desk.store.close().await;
     if arguments.json {
-        return hints.print_json(
-            &json!({ "id": id, "bindings": bindings, "stopped": stopped, "declared": declared }),
-        );
+        return hints.print_json(&json!({
+            "id": id, "bindings": bindings, "stopped": stopped, "again": again, "declared": declared,
+        }));
     }
     match bindings.as_slice() {
         [] if !stopped => println!("Nothing was allowed that could be taken back."),

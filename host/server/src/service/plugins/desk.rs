@@ -18,7 +18,7 @@ use super::plan::{Planned, Readiness, plan};
 use crate::config::{Binding, Config, Written};
 use crate::service::events::{self, Author};
 use crate::state::App;
-use crate::worker::reload::decide::meant;
+use crate::worker::reload::decide::{meant, word};
 
 /// What the desk needs.
 #[derive(Clone)]
@@ -289,13 +289,14 @@ impl Desk {
                     };
                     grants::put(tx, &row).await?;
                 }
-                plugins::approve(tx, &version.id, &version.digest, &by, now).await?;
+                let since = word(&rows, now);
+                plugins::approve(tx, &version.id, &version.digest, &by, since).await?;
                 if state == State::PendingApproval {
                     // What it waited for it waits for no more.
                     plugins::set_reason(tx, &version.id, &version.digest, None).await?;
                 }
                 if !matches!(state, State::Active | State::Paused | State::PendingApproval) {
-                    plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, now)
+                    plugins::set_state(tx, &version.id, &version.digest, State::PendingApproval, None, since)
                         .await?;
                     plugins::set_host(tx, &version.id, &version.digest, None).await?;
                 }
@@ -339,16 +340,16 @@ impl Desk {
                 let ungranted = Arranged::read(tx).await?.without_grants();
                 let mut versions = plugins::versions(tx, &id).await?;
                 versions.retain(|row| row.state != State::Removed);
-                // Of several that are stopped none is meant more than another.
-                let digest = |row: &Plugin| match &*versions {
-                    [_] => String::new(),
-                    _ => format!(" --digest {}", row.digest),
-                };
+                // By this host's configuration, whatever is active.
+                let serves_here =
+                    |row: &Plugin| row.digest == version.digest && row.state == State::Superseded;
                 for row in &versions {
                     let is_meant = binding.is_none()
-                        && matches!(row.state, State::Active | State::Paused | State::PendingApproval);
+                        && (matches!(row.state, State::Active | State::Paused | State::PendingApproval)
+                            || serves_here(row));
                     if is_meant && may_serve(&config, &ungranted, row) {
-                        let again = format!("hardpoint plugin grant {id}{}", digest(row));
+                        // It is kept, and others may have come by the time somebody follows it.
+                        let again = format!("hardpoint plugin grant {id} --digest {}", row.digest);
                         let reason = format!("{REVOKED} {}; allow it again with `{again}`", author.name());
                         plugins::set_state(tx, &id, &row.digest, State::Rejected, Some(&reason), now).await?;
                         revoked.stopped = true;
@@ -482,7 +483,7 @@ pub(super) fn as_text(permissions: &Permissions) -> Result<String, StoreError> {
 }
 
 /// What either allows.
-fn union(one: &Permissions, other: &Permissions) -> Permissions {
+pub(super) fn union(one: &Permissions, other: &Permissions) -> Permissions {
     let mut both = one.clone();
     both.http.extend(other.http.iter().filter(|rule| !one.http.contains(rule)).cloned());
     both.secrets.extend(other.secrets.iter().filter(|rule| !one.secrets.contains(rule)).cloned());

@@ -4,7 +4,7 @@ use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Lane, begin_change};
 use serde_json::json;
 
-use super::narrow::{TakenBack, narrow};
+use super::narrow::{TakenBack, approved_since, narrow};
 use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
 use crate::worker::reload::decide::candidate;
@@ -69,7 +69,9 @@ impl Desk {
                     plugins::set_state(tx, &plugin, &row.digest, State::Removed, Some(&reason), now).await?;
                     plugins::disapprove(tx, &plugin, &row.digest, now).await?;
                 }
-                let taken_back = narrow(tx, &config, serving).await?;
+                let mut next = approved_since(&versions, serving);
+                next.retain(|next| next.digest != row.digest);
+                let taken_back = narrow(tx, &config, serving, &next).await?;
                 let gone = json!({ "version": row.version, "digest": row.digest, "taken_back": taken_back });
                 let event = author.event(now, &*rng, "plugin.discarded", events::plugin(&plugin), gone);
                 tx.append(&event, &[]).await?;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::Manifest;
-use hardpoint_store::plugins::Plugin;
+use hardpoint_store::plugins::{Plugin, State};
 use hardpoint_store::{StoreError, Tx, grants};
 
 use super::arranged::Arranged;
-use super::desk::{as_text, stored};
+use super::desk::{as_text, stored, union};
 use super::plan::{Readiness, plan};
 use crate::config::Config;
 
@@ -24,14 +24,19 @@ struct TooWide {
     narrowed: Permissions,
 }
 
-/// Takes back what this version, which becomes active, does not ask for, and what bindings were allowed that there
-/// are no more. Gives what was taken back, for the event.
+/// Takes back what this version, which becomes active or goes on, does not ask for, nor any of those that are `next`,
+/// and what bindings were allowed that there are no more. Gives what was taken back, for the event.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn narrow(tx: &mut Tx, config: &Config, active: &Plugin) -> Result<TakenBack, StoreError> {
+pub(crate) async fn narrow(
+    tx: &mut Tx,
+    config: &Config,
+    active: &Plugin,
+    next: &[&Plugin],
+) -> Result<TakenBack, StoreError> {
     let mut taken_back = TakenBack::new();
-    for TooWide { row, allowed, narrowed } in too_wide(tx, config, active).await? {
+    for TooWide { row, allowed, narrowed } in too_wide(tx, config, active, next).await? {
         taken_back.insert(row.binding.clone(), allowed.missing_from(&narrowed));
         if narrowed.is_empty() {
             grants::revoke(tx, &row.binding).await?;
@@ -51,23 +56,38 @@ pub(super) async fn would_narrow(
     config: &Config,
     coming: &Plugin,
 ) -> Result<TakenBack, StoreError> {
-    let grants = too_wide(tx, config, coming).await?.into_iter();
+    let grants = too_wide(tx, config, coming, &[]).await?.into_iter();
     Ok(grants.map(|grant| (grant.row.binding, grant.allowed.missing_from(&grant.narrowed))).collect())
 }
 
-async fn too_wide(tx: &mut Tx, config: &Config, version: &Plugin) -> Result<Vec<TooWide>, StoreError> {
+/// Those that wait, approved since a version was, and are to serve after it: what they were allowed is theirs.
+pub(crate) fn approved_since<'a>(versions: &'a [Plugin], since: &Plugin) -> Vec<&'a Plugin> {
+    let is_next = |row: &&Plugin| row.state == State::PendingApproval && row.approved_by.is_some();
+    let is_other = |row: &&Plugin| row.digest != since.digest && row.updated_at > since.updated_at;
+    versions.iter().filter(is_next).filter(is_other).collect()
+}
+
+async fn too_wide(
+    tx: &mut Tx,
+    config: &Config,
+    version: &Plugin,
+    next: &[&Plugin],
+) -> Result<Vec<TooWide>, StoreError> {
     // One whose manifest is not understood does not become active.
     let Ok(manifest) = Manifest::from_toml(&version.manifest) else { return Ok(Vec::new()) };
-    let planned = plan(config, &Arranged::read(tx).await?.without_grants(), &manifest);
+    let ungranted = Arranged::read(tx).await?.without_grants();
+    let mut planned = plan(config, &ungranted, &manifest);
+    for next in next.iter().filter_map(|next| Manifest::from_toml(&next.manifest).ok()) {
+        planned.extend(plan(config, &ungranted, &next));
+    }
     let judged = |row: grants::Grant| {
         let allowed = stored(&row, &version.id)?;
-        let narrowed = match planned.iter().find(|planned| planned.name == row.binding) {
-            None => Permissions::default(),
-            Some(planned) if planned.declared || matches!(planned.readiness, Readiness::Unfit(_)) => {
-                return None;
-            }
-            Some(planned) => planned.asked.intersect(&allowed),
-        };
+        let of_it = || planned.iter().filter(|planned| planned.name == row.binding);
+        if of_it().any(|planned| planned.declared || matches!(planned.readiness, Readiness::Unfit(_))) {
+            return None;
+        }
+        let asked = of_it().map(|planned| planned.asked.intersect(&allowed));
+        let narrowed = asked.reduce(|one, other| union(&one, &other)).unwrap_or_default();
         (narrowed != allowed).then_some(TooWide { row, allowed, narrowed })
     };
     Ok(grants::list(tx).await?.into_iter().filter_map(judged).collect())

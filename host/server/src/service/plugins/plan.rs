@@ -87,9 +87,12 @@ impl Planned {
     /// Whether this binding is lost to who had it by what was planned before: it was live, or would have been but for
     /// what this host lacks, and elsewhere is; and now it waits for something else.
     pub fn loses(&self, before: &[Self]) -> bool {
-        let is_lost = |before: &Self| {
-            before.is_ready() || (before.is_held_up_here() && before.readiness != self.readiness)
-        };
+        // Where a secret is lacking, more may be missing than that.
+        let missing = |planned: &Self| planned.asked.missing_from(&planned.permissions);
+        let is_held_up_alike =
+            |before: &Self| before.readiness == self.readiness && missing(before) == missing(self);
+        let is_lost =
+            |before: &Self| before.is_ready() || (before.is_held_up_here() && !is_held_up_alike(before));
         !self.is_ready() && before.iter().any(|before| before.name == self.name && is_lost(before))
     }
 

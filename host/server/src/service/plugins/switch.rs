@@ -7,9 +7,10 @@ use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
 use super::narrow::{TakenBack, would_narrow};
-use super::{Desk, DeskError, is_revoked};
+use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
-use crate::worker::reload::decide::{has_served, meant, versions_before};
+use crate::worker::reload::carry_out::set_aside;
+use crate::worker::reload::decide::{has_served, meant, versions_before, word};
 
 /// A version that was gone back to.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ impl Desk {
     /// It needs what it asks for to be allowed, like any version; the present one serves until then.
     ///
     /// # Errors
-    /// There is no such plugin, or no such version to go back to.
+    /// There is no such plugin, or no such version to go back to, or the configuration lets only another one serve.
     pub async fn roll_back(
         &self,
         author: &Author,
@@ -87,9 +88,15 @@ impl Desk {
         digest: Option<&str>,
     ) -> Result<RolledBack, DeskError> {
         let named = self.version(id, digest).await?;
-        if let Some(digest) = digest {
-            self.check_pin(id, digest)?;
-            check_served(&named)?;
+        match digest {
+            Some(digest) => {
+                self.check_pin(id, digest)?;
+                check_served(&named)?;
+            }
+            None => {
+                let versions = self.kept(id).await?;
+                versions_before(&versions).first().map_or(Ok(()), |row| self.check_pin(id, &row.digest))?;
+            }
         }
         let now = self.clock.now();
         let (author, rng, config) = (author.clone(), self.rng.clone(), self.config.clone());
@@ -106,12 +113,13 @@ impl Desk {
                     None => versions_before(&versions).first().copied(),
                 };
                 let Some(row) = found.cloned() else { return Ok(None) };
-                plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, now).await?;
+                let since = word(&versions, now);
+                plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, since).await?;
                 // It is here by an operator's word, whatever becomes of files.
                 plugins::set_host(tx, &plugin, &row.digest, None).await?;
-                overtake(tx, &versions, &row, &author.name(), now).await?;
+                overtake(tx, &versions, &row, &author.name(), since).await?;
                 // Other bytes may have come under the same version since: these are the ones that are meant.
-                plugins::approve(tx, &plugin, &row.digest, &author.name(), now).await?;
+                plugins::approve(tx, &plugin, &row.digest, &author.name(), since).await?;
                 let taken_back = would_narrow(tx, &config, &row).await?;
                 let after = json!({
                     "from": { "version": present.version, "digest": present.digest },
@@ -138,16 +146,9 @@ async fn overtake(
     by: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for other in versions.iter().filter(|row| row.digest != back.digest && !is_revoked(row)) {
-        let reason = match other.state {
-            State::PendingApproval => format!("{by} went back to version {} while it waited", back.version),
-            State::Rejected => {
-                let why = other.reason.as_deref().unwrap_or("it was rejected");
-                format!("{by} went back to version {}; before that: {why}", back.version)
-            }
-            _ => continue,
-        };
-        plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
+    let reason = format!("{by} went back to version {}", back.version);
+    for other in versions.iter().filter(|row| row.digest != back.digest) {
+        set_aside(tx, other, &reason, now).await?;
     }
     Ok(())
 }

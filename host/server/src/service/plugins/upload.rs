@@ -2,16 +2,17 @@
 //! the plugins folder by the command line, before a server has seen them.
 
 use bytes::Bytes;
+use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Inspection, LoadError, inspect};
 use hardpoint_store::blobs::BlobKey;
-use hardpoint_store::plugins::{self, Plugin, Source, State};
-use hardpoint_store::{Lane, StoreError};
+use hardpoint_store::plugins::{self, NewPlugin, Plugin, Source, State};
+use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
 use super::Desk;
 use crate::config::Config;
 use crate::service::events::{self, Author};
-use crate::worker::reload::decide::has_served;
+use crate::worker::reload::decide::{has_served, word};
 use crate::worker::reload::{host, new_plugin};
 
 /// Why an upload was not kept.
@@ -50,9 +51,41 @@ pub fn next(kept: &Plugin) -> Option<String> {
     }
 }
 
+/// Keeps a version; false where it is there already.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn keep(
+    tx: &mut Tx,
+    new: &NewPlugin,
+    host: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    begin_change(tx).await?;
+    let versions = plugins::versions(tx, &new.id).await?;
+    let since = word(&versions, now);
+    let known = versions.iter().find(|row| row.digest == new.digest);
+    // A file in the folder may speak for them already.
+    if known.is_some_and(|known| known.state != State::Removed) {
+        return Ok(false);
+    }
+    plugins::upsert(tx, new, State::PendingApproval, None, since).await?;
+    if known.is_some() {
+        plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, since).await?;
+        // The approval was given for what came by a file, and went with that.
+        if new.source == Source::Upload {
+            plugins::disapprove(tx, &new.id, &new.digest, since).await?;
+        }
+    }
+    if let Some(host) = host {
+        plugins::set_host(tx, &new.id, &new.digest, Some(host)).await?;
+    }
+    Ok(true)
+}
+
 impl Desk {
     /// Keeps bytes as a version that waits for approval. Bytes that are known keep their state,
-    /// unless they were removed: then they wait again. What is in this host's folder is here by its file, and goes
+    /// unless they were removed: then they wait again, and what is uploaded for a new approval. What is in this host's folder is here by its file, and goes
     /// with it, whether or not a server has seen it yet.
     pub async fn upload(
         &self,
@@ -74,20 +107,11 @@ impl Desk {
         let event = author.event(now, &*self.rng, "plugin.uploaded", events::plugin(&new.id), after);
         let write = self.store.write(Lane::Request, move |tx| {
             Box::pin(async move {
-                let known = plugins::get(tx, &new.id, &new.digest).await?;
-                let kept = match &known {
-                    // A file in the folder speaks for them already.
-                    Some(known) if known.state != State::Removed => return Ok(known.clone()),
-                    _ => plugins::upsert(tx, &new, State::PendingApproval, None, now).await?,
-                };
-                if known.is_some() {
-                    plugins::set_state(tx, &kept.id, &kept.digest, State::PendingApproval, None, now).await?;
+                if keep(tx, &new, host.as_deref(), now).await? {
+                    tx.append(&event, &[]).await?;
                 }
-                if let Some(host) = host {
-                    plugins::set_host(tx, &kept.id, &kept.digest, Some(&host)).await?;
-                }
-                tx.append(&event, &[]).await?;
-                Ok(plugins::get(tx, &kept.id, &kept.digest).await?.unwrap_or(kept))
+                let kept = plugins::get(tx, &new.id, &new.digest).await?;
+                kept.ok_or_else(|| StoreError::Unavailable("the version is not there any more".to_owned()))
             })
         });
         Ok(write.await?)

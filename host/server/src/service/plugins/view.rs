@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::arranged::Arranged;
 use super::plan::{Planned, Readiness, plan};
 use super::standing::Standing;
-use super::{Desk, meanwhile};
+use super::{Desk, is_revoked, meanwhile};
 use crate::config::{Config, Written};
 use crate::worker::reload::Status;
 use crate::worker::reload::decide::{candidate, named};
@@ -359,12 +359,13 @@ impl Desk {
         let active = || versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
         let active = pinned.or_else(active);
         let rejected = || {
-            let newest = versions
-                .iter()
-                .filter(|row| row.state == State::Rejected)
-                .max_by_key(|row| row.updated_at)?;
-            // What was refused before the present version came is history.
-            active.is_none_or(|active| newest.updated_at > active.updated_at).then_some(newest)
+            // What was revoked before the present version came is history; what could not be loaded would have been set
+            // aside with that.
+            let is_news = |row: &&Plugin| {
+                !is_revoked(row) || active.is_none_or(|active| row.updated_at > active.updated_at)
+            };
+            let rejected = versions.iter().filter(|row| row.state == State::Rejected);
+            rejected.filter(is_news).max_by_key(|row| row.updated_at)
         };
         let waiting = candidate(versions).or_else(rejected);
         let row = active.or(waiting)?;

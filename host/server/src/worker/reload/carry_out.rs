@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use hardpoint_domain::time::{Rng, Timestamp};
-use hardpoint_store::plugins::{self, Plugin, Source, State};
+use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{StoreError, Tx, begin_change};
 use serde_json::json;
 
-use super::decide::Change;
+use super::decide::{Change, needs_a_word, word};
 use crate::config::Config;
 use crate::service::events::{self, Author};
-use crate::service::plugins::narrow::narrow;
+use crate::service::plugins::is_revoked;
+use crate::service::plugins::narrow::{approved_since, narrow};
+
+/// Who approved bytes that the configuration names.
+const NAMED: &str = "hardpoint.toml";
 
 impl Change {
     /// The state that it leads to.
@@ -65,19 +69,32 @@ pub(super) async fn carry_out(
         return Ok(false);
     }
     let (row, state, reason) = (decided_on, change.state(), change.reason());
-    if state == row.state {
-        // It waits on: what came first stays first.
-        plugins::set_reason(tx, &row.id, &row.digest, reason).await?;
-    } else {
-        plugins::set_state(tx, &row.id, &row.digest, state, reason, now).await?;
-    }
     let mut taken_back = BTreeMap::new();
-    if state == State::Active {
-        pass_over(tx, &versions, row, now).await?;
-        taken_back = narrow(tx, config, row).await?;
+    let mut is_named = false;
+    match change {
+        // It waits on: what came first stays first.
+        Change::Wait(_) => drop(plugins::set_reason(tx, &row.id, &row.digest, reason).await?),
+        // It keeps its place, should it be tried again.
+        Change::Reject(_) => {
+            plugins::set_state(tx, &row.id, &row.digest, state, reason, row.updated_at).await?;
+        }
+        Change::Activate => {
+            let since = word(&versions, now);
+            // Who names the bytes in hardpoint.toml approves them: they serve at the other hosts too.
+            is_named = needs_a_word(row);
+            if is_named {
+                plugins::approve(tx, &row.id, &row.digest, NAMED, since).await?;
+            }
+            plugins::set_state(tx, &row.id, &row.digest, state, reason, since).await?;
+            pass_over(tx, &versions, row, since).await?;
+            taken_back = narrow(tx, config, row, &approved_since(&versions, row)).await?;
+        }
     }
     let Some(kind) = change.event() else { return Ok(true) };
     let mut after = json!({ "version": row.version, "digest": row.digest, "reason": reason });
+    if is_named {
+        after["approved_by"] = json!(NAMED);
+    }
     if !taken_back.is_empty() {
         after["taken_back"] = json!(taken_back);
     }
@@ -85,8 +102,9 @@ pub(super) async fn carry_out(
     Ok(true)
 }
 
-/// What waited when the version that is active now was published or approved waits no more, as far as it would take
-/// over by itself: once this one serves, and what it asks for is allowed, an older one would come in its place.
+/// What waited when the version that is active now was published or approved, or could not be loaded, waits no more,
+/// as far as it would take over by itself: once this one serves, and what it asks for is allowed or a host starts anew,
+/// an older one would come in its place.
 async fn pass_over(
     tx: &mut Tx,
     versions: &[Plugin],
@@ -94,12 +112,33 @@ async fn pass_over(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let reason = format!("version {} was made active, which came after it", active.version);
-    let waits_for_nobody = |row: &&Plugin| row.approved_by.is_some() || row.source == Source::Folder;
     let older =
-        versions.iter().filter(|row| row.state == State::PendingApproval && row.digest != active.digest);
-    for row in older.filter(waits_for_nobody).filter(|row| row.updated_at <= active.updated_at) {
-        plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await?;
+        versions.iter().filter(|row| row.digest != active.digest && row.updated_at <= active.updated_at);
+    for row in older.filter(|row| !needs_a_word(row)) {
+        set_aside(tx, row, &reason, now).await?;
     }
+    Ok(())
+}
+
+/// Lets a version that waits, or that could not be loaded, wait and be tried no more. What an operator revoked stays
+/// revoked.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn set_aside(
+    tx: &mut Tx,
+    row: &Plugin,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let reason = match (row.state, &row.reason) {
+        (State::PendingApproval, _) => reason.to_owned(),
+        (State::Rejected, _) if is_revoked(row) => return Ok(()),
+        (State::Rejected, Some(why)) => format!("{reason}; before that: {why}"),
+        (State::Rejected, None) => reason.to_owned(),
+        _ => return Ok(()),
+    };
+    plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hardpoint_domain::manifest::{Manifest, ManifestError};
+use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{BindingSpec, Generation};
 use hardpoint_store::plugins::{Plugin, Source, State};
 
@@ -107,26 +108,24 @@ impl Scene<'_> {
         }
     }
 
-    /// The configuration names the only bytes that serve. That is this host's own matter: where the store has another
-    /// version as the active one, nothing is written, since another host may have another configuration.
+    /// The configuration names the only bytes that serve. That is this host's own matter: but for a candidate where
+    /// nothing is active nothing is written, since another host may have another configuration.
     fn decide_pinned(&self, digest: &str, decision: &mut Decision) {
         let usable = |version: &&Plugin| !matches!(version.state, State::Rejected | State::Removed);
         let Some(pinned) = self.versions.iter().filter(usable).find(|version| version.digest == digest)
         else {
             return;
         };
-        if self.versions.iter().all(|version| version.state != State::Active) {
-            match self.unapproved(pinned) {
-                Some(reason) => wait(pinned, reason, decision),
-                None => drop(self.consider(pinned, &[], decision)),
-            }
+        let is_next = self.versions.iter().all(|version| version.state != State::Active)
+            && pinned.state == State::PendingApproval;
+        if is_next {
+            self.consider(pinned, &[], decision);
         } else {
             self.serve_on(pinned, decision);
         }
     }
 
-    /// The active version serves with those of its bindings that are allowed. Gives all that it has, where it can be
-    /// loaded.
+    /// The active version serves with those of its bindings that are allowed. Gives all that it has.
     fn serve_on(&self, active: &Plugin, decision: &mut Decision) -> Vec<Planned> {
         let known = (self.loaded)(&active.digest);
         let Ok(manifest) = manifest(active, &known) else {
@@ -143,11 +142,10 @@ impl Scene<'_> {
             Loaded::Ready(generation) => {
                 decision.serve = Some((Arc::clone(generation), specs(self.config, &manifest, &planned)))
             }
-            Loaded::NotYet | Loaded::Missing(_) => decision.load.push(active.digest.clone()),
-            // The row stays: another host may do better, and so may this one once somebody says `reload`.
-            Loaded::Failed(_) => {
+            // The row stays, and so does what others would lose: another host may do better, and so may this one once
+            // somebody says `reload`.
+            Loaded::NotYet | Loaded::Missing(_) | Loaded::Failed(_) => {
                 decision.load.push(active.digest.clone());
-                return Vec::new();
             }
         }
         planned
@@ -196,7 +194,7 @@ impl Scene<'_> {
             return None;
         }
         let command = format!("hardpoint plugin grant {id} --digest {digest}");
-        if version.source == Source::Upload {
+        if needs_a_word(version) {
             return Some(format!("uploaded bytes need an operator's approval: `{command}`"));
         }
         let Plugin { digest: known, .. } = other_bytes(self.versions, number, digest)?;
@@ -299,6 +297,18 @@ pub fn versions_before(versions: &[Plugin]) -> Vec<&Plugin> {
 /// Whether a version served, and another one does in its place.
 pub fn has_served(version: &Plugin) -> bool {
     version.state == State::Superseded && version.served_at.is_some()
+}
+
+/// Whether nothing but an operator's word ever lets a version serve: uploaded bytes that nobody approved.
+pub fn needs_a_word(version: &Plugin) -> bool {
+    version.source == Source::Upload && version.approved_by.is_none()
+}
+
+/// When a word is given for a version of a plugin: now, and after all that was said of the others, whosever clock
+/// that was said by. What was published, approved or gone back to last is the last by this.
+pub fn word(versions: &[Plugin], now: Timestamp) -> Timestamp {
+    let last = versions.iter().map(|version| version.updated_at).max();
+    last.map_or(now, |last| now.max(Timestamp::from_micros(last.micros() + 1)))
 }
 
 /// The bytes that this version had before, where these are others and no operator has approved exactly these:

@@ -8,6 +8,7 @@ use hardpoint_store::{Engine, Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
 use super::Keeper;
+use super::decide::{needs_a_word, word};
 use super::files::FileState;
 use super::folder::Entry;
 use super::scan::held;
@@ -100,10 +101,7 @@ impl Place {
     /// another host had the last word, the file that went had none to leave.
     fn steps_in(&self, versions: &[Plugin]) -> bool {
         let waits = |row: &Plugin| row.state == State::PendingApproval && !self.is_ours(row);
-        if versions
-            .iter()
-            .any(|row| waits(row) && (row.source != Source::Upload || row.approved_by.is_some()))
-        {
+        if versions.iter().any(|row| waits(row) && !needs_a_word(row)) {
             return false;
         }
         if let Some(serving) = versions.iter().find(|row| matches!(row.state, State::Active | State::Paused))
@@ -255,6 +253,7 @@ pub(super) async fn take_in(
 ) -> Result<Arrival, StoreError> {
     begin_change(tx).await?;
     let versions = plugins::versions(tx, &new.id).await?;
+    let since = word(&versions, now);
     let arrival = place.arrival(&versions, new.file_name.as_deref().unwrap_or_default(), &new.digest);
     if arrival == Arrival::Copy {
         return Ok(arrival);
@@ -263,16 +262,16 @@ pub(super) async fn take_in(
         Arrival::Passed => (State::Superseded, Some(PASSED)),
         _ => (State::PendingApproval, None),
     };
-    plugins::upsert(tx, new, state, reason, now).await?;
+    plugins::upsert(tx, new, state, reason, since).await?;
     plugins::set_host(tx, &new.id, &new.digest, Some(&place.host)).await?;
     if arrival == Arrival::Moved {
         return Ok(arrival);
     }
     if matches!(arrival, Arrival::Again | Arrival::Return) {
-        plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
+        plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, since).await?;
     }
     if arrival != Arrival::Passed {
-        supersede_waiting(tx, &versions, new, now).await?;
+        supersede_waiting(tx, &versions, new, since).await?;
     }
     let after = json!({ "version": new.version, "digest": new.digest, "file": new.file_name });
     let event = Author::system().event(now, rng, "plugin.published", events::plugin(&new.id), after);
@@ -313,7 +312,8 @@ pub(super) async fn take_away(
     begin_change(tx).await?;
     let reason = format!("the file {file} was removed from the plugins folder");
     for row in plugins::versions(tx, id).await? {
-        if !is_here_by(&row, host) {
+        // What was revoked is still so when its file comes again.
+        if !is_here_by(&row, host) || is_revoked(&row) {
             continue;
         }
         plugins::set_state(tx, id, &row.digest, State::Removed, Some(&reason), now).await?;

@@ -315,8 +315,7 @@ impl Keeper {
 }
 
 /// Makes those versions candidates again that could not be loaded, of one plugin or of all: uploaded ones, and those
-/// that a file here speaks for. What came first stays first; what an operator revoked stays revoked, and what was
-/// published or approved before the version that serves does not come in the place of that one.
+/// that a file here speaks for. What came first stays first, and what an operator revoked stays revoked.
 pub(super) async fn try_again(
     tx: &mut Tx,
     only: Option<&str>,
@@ -324,16 +323,11 @@ pub(super) async fn try_again(
 ) -> Result<(), StoreError> {
     begin_change(tx).await?;
     let rows = plugins::list(tx).await?;
-    let word = |row: &Plugin| row.approved_at.unwrap_or(row.created_at);
-    let serves = |row: &&Plugin| matches!(row.state, State::Active | State::Paused);
-    let since: HashMap<&str, Timestamp> =
-        rows.iter().filter(serves).map(|row| (&*row.id, word(row))).collect();
     for row in &rows {
         let is_meant = only.is_none_or(|id| row.id == id);
         let failed = row.state == State::Rejected && !is_revoked(row);
         let is_wanted = spoken_for.contains(&row.digest) || row.source == Source::Upload;
-        let is_passed = since.get(&*row.id).is_some_and(|since| word(row) < *since);
-        if is_meant && failed && is_wanted && !is_passed {
+        if is_meant && failed && is_wanted {
             let (since, waits) = (row.updated_at, State::PendingApproval);
             plugins::set_state(tx, &row.id, &row.digest, waits, None, since).await?;
         }

@@ -30,6 +30,7 @@ mod folders;
 mod idle;
 mod life;
 mod order;
+mod pins;
 mod races;
 mod steps;
 
@@ -60,9 +61,7 @@ struct World {
     stays: Option<String>,
     /// By whose file a version is here.
     publishers: BTreeMap<String, usize>,
-    /// What was tried again after a start, and may have been rejected before the active version took over.
-    again: BTreeSet<String>,
-    /// When each took over, or did last.
+    /// When the word was given by which each took over, or did last.
     took_over: BTreeMap<String, Timestamp>,
     /// Those that served, the last one last.
     served: Vec<String>,
@@ -115,7 +114,6 @@ impl World {
         let (allowed, approved) = Default::default();
         let (files, publishers, served, back) = Default::default();
         let (writes, speaking, broken, stays) = Default::default();
-        let (took_over, again) = Default::default();
         Self {
             desk,
             rng,
@@ -131,8 +129,7 @@ impl World {
             broken,
             stays,
             publishers,
-            took_over,
-            again,
+            took_over: BTreeMap::new(),
             served,
             back,
             _folder: folder,
@@ -198,18 +195,28 @@ impl World {
             let gone: Vec<_> =
                 self.bindings.iter().map(|(name, _)| *name).filter(|name| !self.is_there(name)).collect();
             self.allowed.retain(|name, _| !gone.contains(name));
-            let asks = self.bytes.iter().find(|bytes| bytes.digest == row.digest).unwrap();
+            let versions = self.versions().await;
+            // Those that were approved since, and wait, need theirs.
+            let is_next = |other: &&Plugin| {
+                let is_approved = other.state == State::PendingApproval && other.approved_by.is_some();
+                is_approved && other.updated_at > row.updated_at
+            };
+            let digests: Vec<String> =
+                versions.iter().filter(is_next).map(|row| row.digest.clone()).collect();
+            let has_a_say = |bytes: &&Bytes| bytes.digest == row.digest || digests.contains(&bytes.digest);
             for (name, settings) in &self.bindings {
-                let asked = asks.asks(settings);
+                let asks = self.bytes.iter().filter(has_a_say);
+                let asked: BTreeSet<Power> = asks.flat_map(|bytes| bytes.asks(settings)).collect();
                 self.allowed.entry(name).or_default().retain(|power| asked.contains(power));
             }
         }
+        let word = row.updated_at;
         let write = self.desk.store.write(Lane::Request, move |tx| {
             Box::pin(async move { carry_out(tx, &config, &row, &change, now, &*rng).await })
         });
         let is_written = write.await?;
         if is_written && let Some(digest) = activated {
-            self.took_over.insert(digest.clone(), now);
+            self.took_over.insert(digest.clone(), word);
             self.serves(digest);
         }
         Ok(is_written)

@@ -10,7 +10,7 @@ use super::life::{Power, powers};
 use crate::service::plugins::desk::may_serve;
 use crate::service::plugins::is_revoked;
 use crate::service::plugins::plan::{Planned, plan};
-use crate::worker::reload::decide::{Change, Decision, candidate, specs};
+use crate::worker::reload::decide::{Change, Decision, candidate, needs_a_word, other_bytes, specs};
 
 impl World {
     /// Bytes that were uploaded, or are others than their version had, serve once they were approved.
@@ -31,18 +31,13 @@ impl World {
         assert!(matches!(row.state, State::Active | State::Paused), "{row:?} had to stay: {versions:?}");
     }
 
-    /// Nothing takes over that waited already when the version that is active took over; of what is tried again nothing
-    /// that was published or approved before it was.
+    /// Nothing takes over that was published, approved or gone back to before the version that is active was when it
+    /// took over, whether or not it is tried again after a start.
     pub(super) fn check_order(&self, row: &Plugin, change: &Change, versions: &[Plugin]) {
         let active = versions.iter().find(|row| row.state == State::Active);
         if let (Change::Activate, Some(active)) = (change, active) {
             let since = self.took_over[&active.digest];
-            let word = |row: &Plugin| row.approved_at.unwrap_or(row.created_at);
-            let is_later = match self.again.contains(&row.digest) {
-                true => word(row) >= word(active),
-                false => row.updated_at > since,
-            };
-            assert!(is_later, "{row:?} takes over from {active:?}, active since {since:?}");
+            assert!(row.updated_at > since, "{row:?} takes over from {active:?}, whose word is of {since:?}");
         }
     }
 
@@ -61,7 +56,8 @@ impl World {
             assert_eq!(serves, decision.idle.is_none(), "{decision:?}");
         }
         for row in versions.iter().filter(|row| row.state == State::PendingApproval) {
-            let needs_nobody = row.approved_by.is_some();
+            let others = other_bytes(&versions, &row.version, &row.digest);
+            let needs_nobody = !needs_a_word(row) && others.is_none();
             assert!(!(needs_nobody && self.has_all_it_needs(row).await), "{row:?} waits: {versions:?}");
         }
     }

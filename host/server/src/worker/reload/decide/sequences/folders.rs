@@ -84,16 +84,10 @@ impl World {
         self.broken.clear();
         let spoken_for: HashSet<String> =
             self.speaking[host].iter().map(|(_, digest)| digest.clone()).collect();
-        let rejected = |row: &Plugin| row.state == State::Rejected;
-        let before = self.versions().await;
         let written = self
             .desk
             .store
             .write(Lane::Request, move |tx| Box::pin(async move { try_again(tx, None, &spoken_for).await }));
         written.await.unwrap();
-        let after = self.versions().await;
-        let still = |row: &&Plugin| after.iter().any(|now| now.digest == row.digest && rejected(now));
-        let again = before.iter().filter(|row| rejected(row)).filter(|row| !still(row));
-        self.again.extend(again.map(|row| row.digest.clone()));
     }
 }

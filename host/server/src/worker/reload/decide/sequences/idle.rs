@@ -179,3 +179,25 @@ async fn what_is_held_up_here_anyway_is_no_loss() {
     world.settle().await;
     assert_eq!((world.row(0).await.state, world.row(1).await.state), (State::Superseded, State::Active));
 }
+
+/// A secret that only this host lacks does not hide what nobody allowed: elsewhere the binding would be lost.
+#[tokio::test]
+async fn what_is_not_allowed_is_lost_though_a_secret_is_lacking_too() {
+    let asks = [&[WISHES[4]][..], &["scratch = true\n", WISHES[4]]];
+    let bytes = ["1.0.0", "2.0.0"].into_iter().enumerate();
+    let bytes = bytes.map(|(number, version)| Bytes::new(number, version, asks[number])).collect();
+    let mut world = World::new(true, bytes).await;
+    let mut sound = Config::clone(&world.desk.config);
+    sound.bindings.remove("three");
+    let mut lacking = sound.clone();
+    lacking.bindings.get_mut("one").unwrap().secrets.insert("k".to_owned(), "key".to_owned());
+    world.desk.config = Arc::new(sound);
+    world.take(&Step::Publish(0, Published::File(0))).await;
+    world.take(&Step::Grant(None, None)).await;
+    world.settle().await;
+    world.desk.config = Arc::new(lacking);
+    world.take(&Step::Publish(1, Published::File(0))).await;
+    world.take(&Step::Grant(Some(1), Some(1))).await;
+    world.settle().await;
+    assert_eq!((world.row(0).await.state, world.row(1).await.state), (State::Active, State::PendingApproval));
+}

@@ -80,7 +80,7 @@ async fn what_was_rejected_before_does_not_come_after_a_start() {
     world.take_all(&[Step::Break(1), Step::Publish(1, UPLOAD), Step::Grant(Some(1), None)]).await;
     world.take_all(&[Step::Publish(2, UPLOAD), Step::Grant(Some(2), None)]).await;
     world.take_all(&[Step::Restart(0)]).await;
-    let states = vec![State::Superseded, State::Rejected, State::Active];
+    let states = vec![State::Superseded, State::Superseded, State::Active];
     assert_eq!(world.serves_now().await, (Some(2), states));
     // What came since is tried.
     world.take_all(&[Step::Break(1), Step::Grant(Some(1), None)]).await;
@@ -162,6 +162,110 @@ async fn what_was_approved_last_comes_once_it_can_be_loaded() {
     let states = vec![State::Superseded, State::Active, State::Rejected];
     assert_eq!(world.serves_now().await, (Some(1), states));
     world.take_all(&[Step::Pause, Step::Resume, Step::Restart(0)]).await;
+    let states = vec![State::Superseded, State::Superseded, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+}
+
+/// Of two that could not be loaded the one that was approved last comes, whichever was tried first.
+#[tokio::test]
+async fn of_two_that_are_tried_again_the_later_one_serves() {
+    let mut world = the_first_serves().await;
+    for step in [Step::Break(1), Step::Break(2)] {
+        world.take(&step).await;
+    }
+    let published = [1, 2].map(|which| [Step::Publish(which, UPLOAD), Step::Grant(Some(which), None)]);
+    world.take_all(&published.concat()).await;
+    assert_eq!(world.serves_now().await, (Some(0), vec![State::Active, State::Rejected, State::Rejected]));
+    world.take_all(&[Step::Restart(0)]).await;
+    let states = vec![State::Superseded, State::Superseded, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+}
+
+/// A file that was copied back is the last word, over what could not be loaded before.
+#[tokio::test]
+async fn what_could_not_be_loaded_does_not_come_after_a_file_that_was_copied_back() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Publish(1, Published::File(0))]).await;
+    world.take_all(&[Step::Break(2), Step::Publish(2, UPLOAD), Step::Grant(Some(2), None)]).await;
+    assert_eq!(world.row(2).await.state, State::Rejected);
+    world.take_all(&[Step::Publish(0, Published::File(0))]).await;
+    world.take_all(&[Step::Restart(0)]).await;
+    let states = vec![State::Active, State::Superseded, State::Superseded];
+    assert_eq!(world.serves_now().await, (Some(0), states));
+}
+
+/// A grant for what serves is not the last word on what comes.
+#[tokio::test]
+async fn what_could_not_be_loaded_comes_though_what_serves_was_allowed_something() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Break(1), Step::Publish(1, UPLOAD), Step::Grant(Some(1), None)]).await;
+    world.take_all(&[Step::Grant(Some(0), None), Step::Restart(0)]).await;
+    let states = vec![State::Superseded, State::Active, State::Removed];
+    assert_eq!(world.serves_now().await, (Some(1), states));
+}
+
+/// What was revoked stays so when its file goes and comes again.
+#[tokio::test]
+async fn what_was_revoked_does_not_come_back_with_its_file() {
+    let bytes = vec![Bytes::new(0, "1.0.0", &[])];
+    let mut world = World::new(false, bytes).await;
+    world.take_all(&[Step::Publish(0, Published::File(0)), Step::Revoke(None)]).await;
+    world.take_all(&[Step::Unpublish(0)]).await;
+    world.take_all(&[Step::Publish(0, Published::File(0))]).await;
+    assert_eq!(world.serves_now().await, (None, vec![State::Rejected]));
+}
+
+/// What is approved, and waits for leave for another binding, keeps what it was allowed when a third version goes, or
+/// comes before it.
+#[tokio::test]
+async fn what_is_next_keeps_what_it_was_allowed() {
+    const SCRATCH: &str = "scratch = true\n";
+    let asks = [&[KV][..], &[KV, SCRATCH], &[KV]];
+    let bytes = ["1.0.0", "2.0.0", "3.0.0"].into_iter().enumerate();
+    let bytes: Vec<Bytes> =
+        bytes.map(|(number, version)| Bytes::new(number, version, asks[number])).collect();
+    let serves = [Step::Publish(0, Published::File(0)), Step::Bind(0), Step::Grant(None, None)];
+    let third = [Step::Publish(2, UPLOAD), Step::Discard];
+    let mut world = World::new(false, bytes.clone()).await;
+    world.take_all(&serves).await;
+    world.take_all(&[Step::Publish(1, UPLOAD), Step::Grant(Some(1), Some(1))]).await;
+    world.take_all(&third).await;
+    assert!(world.desk.arranged().await.unwrap().grants[MADE].1.scratch);
+    // One that was approved before it, and could not be loaded yet.
+    let mut world = World::new(false, bytes).await;
+    world.take_all(&serves).await;
+    world.take_all(&[Step::Publish(1, UPLOAD), Step::Publish(2, UPLOAD)]).await;
+    for step in [Step::Grant(Some(2), None), Step::Grant(Some(1), Some(1))] {
+        world.take(&step).await;
+    }
+    world.settle().await;
+    assert_eq!(world.row(2).await.state, State::Active);
+    assert!(world.desk.arranged().await.unwrap().grants[MADE].1.scratch);
+    world.take_all(&[Step::Grant(Some(1), None)]).await;
+    assert_eq!(world.row(1).await.state, State::Active);
+}
+
+/// The approval of what came by a file is none of what somebody uploads once that went.
+#[tokio::test]
+async fn an_upload_brings_no_old_approval_along() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Unpublish(0)]).await;
+    world.take_all(&[Step::Publish(1, UPLOAD), Step::Grant(Some(1), None)]).await;
+    world.take_all(&[Step::Publish(0, UPLOAD)]).await;
+    let states = vec![State::PendingApproval, State::Active, State::Removed];
+    assert_eq!(world.serves_now().await, (Some(1), states));
+    assert_eq!(world.row(0).await.approved_by, None);
+}
+
+/// The last word is the last one, also by a clock that is behind.
+#[tokio::test]
+async fn what_was_approved_last_serves_whatever_the_clock_says() {
+    let mut world = the_first_serves().await;
+    for step in [Step::Publish(1, UPLOAD), Step::Publish(2, UPLOAD), Step::Grant(Some(1), None)] {
+        world.take(&step).await;
+    }
+    world.desk.clock = Arc::new(Ticks(AtomicI64::new(1_600_000_000_000_000)));
+    world.take_all(&[Step::Grant(Some(2), None)]).await;
     let states = vec![State::Superseded, State::Superseded, State::Active];
     assert_eq!(world.serves_now().await, (Some(2), states));
 }

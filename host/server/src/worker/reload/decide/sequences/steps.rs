@@ -2,7 +2,7 @@
 
 use hardpoint_domain::manifest::Kind;
 use hardpoint_store::Lane;
-use hardpoint_store::plugins::{self, NewPlugin, Source, State};
+use hardpoint_store::plugins::{NewPlugin, Source, State};
 use serde_json::{Value, json};
 
 use super::life::{BASES, MADE, Published, Step};
@@ -10,6 +10,7 @@ use super::{ID, World};
 use crate::service::events::Author;
 use crate::service::plugins::DeskError;
 use crate::service::plugins::bind::NewBinding;
+use crate::service::plugins::upload::keep;
 
 impl World {
     /// Does it, if it can be done, and notes what the operator said by it.
@@ -111,21 +112,13 @@ impl World {
     async fn upload(&mut self, which: usize) {
         let new = self.new_version(which, Source::Upload);
         let (now, digest) = (self.desk.clock.now(), new.digest.clone());
-        let written = self.desk.store.write(Lane::Request, move |tx| {
-            Box::pin(async move {
-                let known = plugins::get(tx, &new.id, &new.digest).await?;
-                let is_there = known.as_ref().is_some_and(|known| known.state != State::Removed);
-                if !is_there {
-                    plugins::upsert(tx, &new, State::PendingApproval, None, now).await?;
-                }
-                if known.is_some_and(|known| known.state == State::Removed) {
-                    plugins::set_state(tx, &new.id, &new.digest, State::PendingApproval, None, now).await?;
-                }
-                Ok(is_there)
-            })
-        });
-        if !written.await.unwrap() {
+        let written = self
+            .desk
+            .store
+            .write(Lane::Request, move |tx| Box::pin(async move { keep(tx, &new, None, now).await }));
+        if written.await.unwrap() {
             self.publishers.remove(&digest);
+            self.approved.remove(&digest);
         }
     }
 
