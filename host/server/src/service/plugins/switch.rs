@@ -117,14 +117,17 @@ impl Desk {
                 plugins::set_state(tx, &plugin, &row.digest, State::PendingApproval, None, since).await?;
                 // It is here by an operator's word, whatever becomes of files.
                 plugins::set_host(tx, &plugin, &row.digest, None).await?;
-                overtake(tx, &versions, &row, &author.name(), since).await?;
+                let overtaken = overtake(tx, &versions, &row, &author.name(), since).await?;
                 // Other bytes may have come under the same version since: these are the ones that are meant.
                 plugins::approve(tx, &plugin, &row.digest, &author.name(), since).await?;
                 let taken_back = would_narrow(tx, &config, &row).await?;
-                let after = json!({
+                let mut after = json!({
                     "from": { "version": present.version, "digest": present.digest },
                     "to": { "version": row.version, "digest": row.digest },
                 });
+                if !overtaken.is_empty() {
+                    after["set_aside"] = json!(overtaken);
+                }
                 let event = author.event(now, &*rng, "plugin.rolled_back", events::plugin(&plugin), after);
                 tx.append(&event, &[]).await?;
                 Ok(Some(RolledBack { version: row, taken_back }))
@@ -138,19 +141,23 @@ impl Desk {
 }
 
 /// Whatever waits beside the version that was gone back to waits no more, and what could not be loaded is not tried
-/// again: either would take its place without anybody's word. What an operator revoked stays revoked.
+/// again: either would take its place without anybody's word. What an operator revoked stays revoked. Gives their
+/// digests, for the event.
 async fn overtake(
     tx: &mut Tx,
     versions: &[Plugin],
     back: &Plugin,
     by: &str,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<String>, StoreError> {
     let reason = format!("{by} went back to version {}", back.version);
+    let mut overtaken = Vec::new();
     for other in versions.iter().filter(|row| row.digest != back.digest) {
-        set_aside(tx, other, &reason, now).await?;
+        if set_aside(tx, other, &reason, now).await? {
+            overtaken.push(other.digest.clone());
+        }
     }
-    Ok(())
+    Ok(overtaken)
 }
 
 /// Refuses to go back to what is not behind.

@@ -314,18 +314,19 @@ impl Desk {
         }
         let shown =
             by_id.values().filter_map(|versions| self.plugin_view(versions, &arranged, running)).collect();
+        let standing = |row: &Plugin| self.standing(row, &by_id[&*row.id], &arranged, running);
         let files = match running {
             Some(running) => running
                 .status
                 .files
                 .iter()
-                .map(|(name, file)| file_view(name, file, running.status, &rows))
+                .map(|(name, file)| file_view(name, file, running.status, &rows, &standing))
                 .collect(),
             None => match host::known(&self.config, self.store.engine()).ok().flatten() {
                 Some(host) => plugin_files::list(&mut conn, &host)
                     .await?
                     .into_iter()
-                    .map(|file| remembered_file(file, &rows))
+                    .map(|file| remembered_file(file, &rows, &standing))
                     .collect(),
                 None => Vec::new(),
             },
@@ -503,11 +504,15 @@ impl From<LastError> for ErrorView {
     }
 }
 
+/// How a version stands.
+type Stands<'a> = &'a dyn Fn(&Plugin) -> Standing;
+
 fn file_view(
     name: &str,
     file: &crate::worker::reload::files::SeenFile,
     status: &Status,
     rows: &[Plugin],
+    standing: Stands<'_>,
 ) -> FileView {
     let mut view = FileView {
         name: name.to_owned(),
@@ -542,37 +547,32 @@ fn file_view(
                          speaks for it as long as it is there"
                     ));
                 }
-                None => of_version(&mut view, id, digest, rows),
+                None => of_version(&mut view, row, standing),
             }
         }
     }
     view
 }
 
-fn remembered_file(file: plugin_files::PluginFile, rows: &[Plugin]) -> FileView {
+fn remembered_file(file: plugin_files::PluginFile, rows: &[Plugin], standing: Stands<'_>) -> FileView {
     let digest = file.digest.filter(|_| file.state != State::Rejected);
-    let plugin = digest
-        .as_ref()
-        .and_then(|digest| rows.iter().find(|row| row.digest == *digest))
-        .map(|row| row.id.clone());
+    let row = digest.as_ref().and_then(|digest| rows.iter().find(|row| row.digest == *digest));
     let mut view = FileView {
         name: file.name,
         size: file.size,
         state: file.state.as_str().to_owned(),
         reason: file.reason,
-        plugin: plugin.clone(),
-        digest: digest.clone(),
+        plugin: row.map(|row| row.id.clone()),
+        digest,
     };
-    if let (Some(id), Some(digest)) = (plugin, digest) {
-        of_version(&mut view, &id, &digest, rows);
-    }
+    of_version(&mut view, row, standing);
     view
 }
 
 /// A file is as well off as the version that it holds.
-fn of_version(view: &mut FileView, id: &str, digest: &str, rows: &[Plugin]) {
-    if let Some(row) = rows.iter().find(|row| row.id == id && row.digest == digest) {
-        view.state = row.state.as_str().to_owned();
-        view.reason = row.reason.clone();
+fn of_version(view: &mut FileView, row: Option<&Plugin>, standing: Stands<'_>) {
+    if let Some(Standing { state, reason }) = row.map(standing) {
+        view.state = state;
+        view.reason = reason;
     }
 }

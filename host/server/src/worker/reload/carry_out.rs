@@ -69,7 +69,7 @@ pub(super) async fn carry_out(
         return Ok(false);
     }
     let (row, state, reason) = (decided_on, change.state(), change.reason());
-    let mut taken_back = BTreeMap::new();
+    let (mut taken_back, mut passed_over) = (BTreeMap::new(), Vec::new());
     let mut is_named = false;
     match change {
         // It waits on: what came first stays first.
@@ -86,7 +86,7 @@ pub(super) async fn carry_out(
                 plugins::approve(tx, &row.id, &row.digest, NAMED, since).await?;
             }
             plugins::set_state(tx, &row.id, &row.digest, state, reason, since).await?;
-            pass_over(tx, &versions, row, since).await?;
+            passed_over = pass_over(tx, &versions, row, since).await?;
             taken_back = narrow(tx, config, row, &approved_since(&versions, row)).await?;
         }
     }
@@ -98,30 +98,36 @@ pub(super) async fn carry_out(
     if !taken_back.is_empty() {
         after["taken_back"] = json!(taken_back);
     }
+    if !passed_over.is_empty() {
+        after["set_aside"] = json!(passed_over);
+    }
     tx.append(&Author::system().event(now, rng, kind, events::plugin(&row.id), after), &[]).await?;
     Ok(true)
 }
 
 /// What waited when the version that is active now was published or approved, or could not be loaded, waits no more,
 /// as far as it would take over by itself: once this one serves, and what it asks for is allowed or a host starts anew,
-/// an older one would come in its place.
+/// an older one would come in its place. Gives the digests of those, for the event.
 async fn pass_over(
     tx: &mut Tx,
     versions: &[Plugin],
     active: &Plugin,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<String>, StoreError> {
     let reason = format!("version {} was made active, which came after it", active.version);
     let older =
         versions.iter().filter(|row| row.digest != active.digest && row.updated_at <= active.updated_at);
+    let mut passed_over = Vec::new();
     for row in older.filter(|row| !needs_a_word(row)) {
-        set_aside(tx, row, &reason, now).await?;
+        if set_aside(tx, row, &reason, now).await? {
+            passed_over.push(row.digest.clone());
+        }
     }
-    Ok(())
+    Ok(passed_over)
 }
 
-/// Lets a version that waits, or that could not be loaded, wait and be tried no more. What an operator revoked stays
-/// revoked.
+/// Lets a version that waits, or that could not be loaded, wait and be tried no more. False, and nothing done, for all
+/// others, also for what an operator revoked.
 ///
 /// # Errors
 /// The store's.
@@ -130,16 +136,15 @@ pub(crate) async fn set_aside(
     row: &Plugin,
     reason: &str,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let reason = match (row.state, &row.reason) {
         (State::PendingApproval, _) => reason.to_owned(),
-        (State::Rejected, _) if is_revoked(row) => return Ok(()),
+        (State::Rejected, _) if is_revoked(row) => return Ok(false),
         (State::Rejected, Some(why)) => format!("{reason}; before that: {why}"),
         (State::Rejected, None) => reason.to_owned(),
-        _ => return Ok(()),
+        _ => return Ok(false),
     };
-    plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await?;
-    Ok(())
+    plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await
 }
 
 fn is_still_so(versions: &[Plugin], decided_on: &Plugin, change: &Change) -> bool {

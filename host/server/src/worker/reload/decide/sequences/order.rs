@@ -58,6 +58,7 @@ async fn of_two_that_are_approved_before_either_serves_the_later_one_does() {
     world.take_all(&published.concat()).await;
     let states = vec![State::Superseded, State::Superseded, State::Active];
     assert_eq!(world.serves_now().await, (Some(2), states));
+    assert_eq!(world.told("plugin.activated").await["set_aside"], json!([world.bytes[1].digest]));
 }
 
 /// A file that asked for more than was allowed does not come in the place of what was allowed it later.
