@@ -1,6 +1,7 @@
 //! `POST /audit-logs/siem/{exporter}/export`, by an exporter that somebody else wrote.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -50,10 +51,10 @@ impl Double {
 /// axum's own `serve` is behind a feature that the product does not need.
 pub(crate) async fn axum_serve(listener: TcpListener, router: Router) {
     let settings = hardpoint_server::serve::Connections {
-        header_timeout: std::time::Duration::from_secs(10),
-        stall_timeout: std::time::Duration::from_secs(10),
+        header_timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
         most: 100,
-        shutdown_grace: std::time::Duration::ZERO,
+        shutdown_grace: Duration::ZERO,
     };
     let (_stop, stopping) = tokio::sync::watch::channel(false);
     hardpoint_server::serve::serve(listener, router, settings, stopping).await;
@@ -77,6 +78,8 @@ async fn granted(address: &str) -> TestApp {
     app
 }
 
+const PAUSE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 const EXPORT: &str = "/api/v1/audit-logs/siem/elsewhere/export";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,6 +229,34 @@ async fn a_destination_that_refuses() {
     let [failed] = told["data"].as_array().unwrap().as_slice() else { panic!("{told}") };
     assert_eq!(failed["outcome"], "failure", "{failed}");
     assert_eq!(failed["after"], json!({"matched": 1, "delivered": 0}));
+}
+
+/// How much the destination has nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_nobody_waited_for_is_told_as_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = granted(&listener.local_addr().unwrap().to_string()).await;
+    {
+        let batch = json!({"events": [{"n": 1}, {"n": 2}]});
+        let export = app.post(EXPORT, &batch);
+        let hangs = async { listener.accept().await.unwrap() };
+        tokio::select! {
+            answer = export => panic!("{}", answer.text()),
+            _ = hangs => {}
+        }
+    }
+    let told = async {
+        loop {
+            let told = app.get("/api/v1/audit-logs?action=audit_log.export_failed").await.expect(200);
+            if let [failed] = told["data"].as_array().unwrap().as_slice() {
+                return failed.clone();
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let failed = tokio::time::timeout(PATIENCE, told).await.expect("it is told");
+    assert_eq!((&failed["outcome"], &failed["after"]["delivered"]), (&json!("failure"), &Value::Null));
+    assert_eq!(failed["after"]["matched"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,8 +15,10 @@ use hardpoint_domain::id;
 use hardpoint_domain::manifest::{BatchWish, Kind};
 use hardpoint_domain::time::Timestamp;
 use hardpoint_runtime::{Binding, OutgoingEvent};
+use hardpoint_store::Store;
 use hardpoint_store::events::{self, Cursor, StoredEvent};
 use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -111,15 +113,37 @@ pub async fn export(
     };
     // Events leave the house: who sent how many of which is written down before they do.
     audit::note(&app.store, told(audit::EXPORTED, asked)).await?;
+    let failed = |delivered: Option<usize>| {
+        let about = json!({ "matched": matched, "delivered": delivered });
+        Event { outcome: Outcome::Failure, ..told(audit::EXPORT_FAILED, about) }
+    };
+    let mut waited_for = WaitedFor { store: app.store.clone(), failed: Some(failed(None)) };
     let outcome = deliver::deliver(Arc::clone(binding), caller, events, resolved).await;
+    waited_for.failed = None;
     let delivered = outcome.as_ref().map_or(0, |outcome| outcome.delivered);
     if outcome.is_err() || delivered < matched {
-        let about = json!({ "matched": matched, "delivered": delivered });
-        let failed = told(audit::EXPORT_FAILED, about);
-        audit::note(&app.store, Event { outcome: Outcome::Failure, ..failed }).await?;
+        audit::note(&app.store, failed(Some(delivered))).await?;
     }
     let outcome = outcome?;
     Ok(Exported { matched, delivered, rejected: outcome.rejected, cursor })
+}
+
+/// An export that somebody waits for. If they leave it ends where it is, and that is told: it may have delivered anything.
+struct WaitedFor {
+    store: Store,
+    failed: Option<Event>,
+}
+
+impl Drop for WaitedFor {
+    fn drop(&mut self) {
+        let (Some(failed), Ok(runtime)) = (self.failed.take(), Handle::try_current()) else { return };
+        let store = self.store.clone();
+        runtime.spawn(async move {
+            if let Err(error) = audit::note(&store, failed).await {
+                tracing::error!(%error, "that an export was left is not in the audit log");
+            }
+        });
+    }
 }
 
 /// Whose events, and of which workspace, of what was asked for.
