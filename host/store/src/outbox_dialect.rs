@@ -29,17 +29,17 @@ pub(crate) const CLAIM_DUE: Statement = Statement {
     postgres: claim!("due_at <= $1", "", " FOR UPDATE SKIP LOCKED"),
 };
 
-/// The same, also of those that were last tried at `$6` or before. They are due from now on: one that is not sent after
-/// all, by a host that stops or is lost, is found again by that.
+/// The same, also of those that were last tried at `$6` or before; or by a clock that was wrong, later than a claim of now
+/// ends. They are due from now on: one that is not sent after all, by a host that stops or is lost, is found again by that.
 pub(crate) const CLAIM_EARLY: Statement = Statement {
     name: "outbox_dialect::CLAIM_EARLY",
     sqlite: claim!(
-        "(due_at <= $1 OR attempted_at <= $6)",
+        "(due_at <= $1 OR attempted_at <= $6 OR attempted_at > $4)",
         ", due_at = CASE WHEN due_at < $1 THEN due_at ELSE $1 END",
         ""
     ),
     postgres: claim!(
-        "(due_at <= $1 OR attempted_at <= $6)",
+        "(due_at <= $1 OR attempted_at <= $6 OR attempted_at > $4)",
         ", due_at = CASE WHEN due_at < $1 THEN due_at ELSE $1 END",
         " FOR UPDATE SKIP LOCKED"
     ),

@@ -17,6 +17,7 @@ on_both!(
     many_are_settled_at_once,
     an_expired_lease_may_be_claimed_again,
     what_failed_waits_for_its_time_unless_it_is_pulled_forward,
+    what_a_clock_ahead_tried_is_pulled_forward_too,
     a_dropped_delivery_stays_dropped_until_it_is_replayed,
     what_was_given_up_is_replayed_since_a_time,
     what_was_given_up_by_a_clock_ahead_is_replayed_too,
@@ -205,6 +206,18 @@ async fn what_failed_waits_for_its_time_unless_it_is_pulled_forward(db: Fixture)
     // Its host was lost: what was pulled forward stays so.
     let again = claim(&db.store, "c3", 1, 50).await;
     assert_eq!((ids(&again), again[0].attempt), (vec!["dlv_0000"], 3));
+}
+
+/// A day ahead; and a host whose clock is right sees that the endpoint answers again.
+async fn what_a_clock_ahead_tried_is_pulled_forward_too(db: Fixture) {
+    append(&db, 1).await;
+    let claimed = claim(&db.store, "c1", 1, 86_400).await.remove(0);
+    assert!(settle(&db, &claimed, tried(1, Some("500")), Settlement::Again(at(100))).await);
+    assert_eq!(claim(&db.store, "c2", 1, 10).await, []);
+    assert_eq!(claim_early(&db, 10, 9).await[0].attempt, 2);
+    let claimed = first(&db).await;
+    assert!(settle(&db, &claimed, tried(10, Some("500")), Settlement::Again(at(100))).await);
+    assert_eq!(claim_early(&db, 11, 9).await, [], "once");
 }
 
 async fn a_dropped_delivery_stays_dropped_until_it_is_replayed(db: Fixture) {
