@@ -26,7 +26,7 @@ macro_rules! due {
 }
 
 macro_rules! claim {
-    ($list:literal, $least:literal, $lock:literal) => {
+    ($list:literal, $least:literal, $now:literal, $lock:literal) => {
         concat!(
             "WITH due AS (SELECT id FROM destinations WHERE id ",
             $list,
@@ -36,8 +36,9 @@ macro_rules! claim {
             ") UPDATE destinations SET claim_id = $3, lease_until = $4, due_at = ",
             $least,
             "($2, (SELECT COALESCE(MAX(waiting.due_at), 0) + 1 FROM destinations AS waiting \
-             WHERE waiting.state = 'active' AND waiting.due_at <= $2)) FROM due WHERE destinations.id = due.id \
-             RETURNING destinations.id"
+             WHERE waiting.state = 'active' AND waiting.due_at <= ",
+            $now,
+            ")) FROM due WHERE destinations.id = due.id RETURNING destinations.id"
         )
     };
 }
@@ -46,14 +47,16 @@ pub(crate) const DUE: Statement =
     Statement { name: "destinations_dialect::DUE", sqlite: due!(), postgres: due!() };
 
 /// Claims those in the list `$1`, a JSON array of ids, that are still due at `$2`, as `$3`, until `$4`; `$5` and `$6` as
-/// `$3` and `$4` of [`DUE`]. They are put behind all others that are due, and not at `$2` itself: a
-/// clock that is ahead would put them off. What is 0 once they are let go of was asked for meanwhile.
+/// `$3` and `$4` of [`DUE`]. They are put behind all others that are due, and not at `$2` itself: a clock that is ahead
+/// would put them off. Nor, for the same reason, behind those that are due by that clock alone: by the database's too. What is
+/// 0 once they are let go of was asked for meanwhile.
 pub(crate) const CLAIM: Statement = Statement {
     name: "destinations_dialect::CLAIM",
-    sqlite: claim!("IN (SELECT value FROM json_each($1))", "MIN", ""),
+    sqlite: claim!("IN (SELECT value FROM json_each($1))", "MIN", "$2", ""),
     postgres: claim!(
         "= ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
         "LEAST",
+        "LEAST($2, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT))",
         " FOR UPDATE SKIP LOCKED"
     ),
 };

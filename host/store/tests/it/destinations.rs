@@ -4,7 +4,7 @@ use hardpoint_domain::destination::Progress;
 use hardpoint_domain::time::Timestamp;
 use hardpoint_store::dead_letters::{self, DeadLetter};
 use hardpoint_store::destinations::{self, Advance, Destination, Due, Present, State};
-use hardpoint_store::{Lane, StoreError, Window, chain};
+use hardpoint_store::{Lane, StoreError, Window, chain, database_clock};
 use serde_json::json;
 
 use crate::support::{Fixture, at, event, on_both};
@@ -17,6 +17,7 @@ on_both!(
     what_a_wrong_clock_wrote_holds_nothing_up,
     what_is_held_under_another_configuration_is_held,
     a_clock_that_is_ahead_puts_nothing_off_that_is_to_go_on,
+    a_clock_that_is_ahead_puts_none_behind_who_is_put_off,
     who_was_claimed_is_behind_the_others,
     whoever_holds_it_loses_it_to_who_decides,
     what_was_mended_waits_no_longer,
@@ -317,6 +318,22 @@ async fn a_clock_that_is_ahead_puts_nothing_off_that_is_to_go_on(db: Fixture) {
     });
     assert!(write.await.unwrap());
     assert_eq!(claim(&db, "c2", 1).await, ["dst_1"]);
+}
+
+/// SQLite has no clock but its host's.
+async fn a_clock_that_is_ahead_puts_none_behind_who_is_put_off(db: Fixture) {
+    prepare(&db).await;
+    happen(&db, "evt_1", Some("org_1"), 0).await;
+    let Some(now) = database_clock::now(&mut db.store.read().await.unwrap()).await.unwrap() else { return };
+    let put_off = now.plus(Duration::from_secs(600));
+    insert(&db, Destination { due_at: put_off, ..destination("dst_2", Some("org_1")) }).await.unwrap();
+    let ahead = Present::at(now.plus(Duration::from_secs(1_800)), Duration::from_secs(4_000), LEASE);
+    let write = db.store.write(Lane::Bulk, move |tx| {
+        let ids = ["dst_1".to_owned()];
+        Box::pin(async move { destinations::claim(tx, &ids, "c1", ahead, LEASE).await })
+    });
+    assert_eq!(write.await.unwrap(), ["dst_1"]);
+    assert!(get(&db).await.due_at < now);
 }
 
 /// Those that always have something to do take turns.
