@@ -50,8 +50,8 @@ async fn fill(app: &Arc<App>, crew: &mut Crew<Running>) -> Result<(), StoreError
     if !places::any_free(&running) || !app.drift.is_right() {
         return Ok(());
     }
-    let (present, lease) = (present(app), app.config.siem.lease.0);
-    let due = destinations::due(&mut app.store.read().await?, present, LOOKED_AT).await?;
+    let (now, lease) = (present(app), app.config.siem.lease.0);
+    let due = destinations::due(&mut app.store.read().await?, now, LOOKED_AT).await?;
     let waiting: Vec<Party> = due.iter().map(|due| party(due, due.is_slow)).collect();
     let chosen = places::chosen(&running, &waiting);
     if chosen.is_empty() {
@@ -59,10 +59,11 @@ async fn fill(app: &Arc<App>, crew: &mut Crew<Running>) -> Result<(), StoreError
     }
     let ids: Vec<String> =
         chosen.into_iter().filter_map(|at| due.get(at)).map(|due| due.id.clone()).collect();
-    let claim_id = id::prefixed("claim", present.now, &*app.rng);
-    let fresh = claim_id.clone();
+    let claim_id = id::prefixed("claim", now.now, &*app.rng);
+    let (fresh, host) = (claim_id.clone(), Arc::clone(app));
     let write = app.store.write(Lane::Bulk, move |tx| {
-        Box::pin(async move { destinations::claim(tx, &ids, &fresh, present, lease).await })
+        // By the time then: this may have waited for as long as a claim lasts.
+        Box::pin(async move { destinations::claim(tx, &ids, &fresh, present(&host), lease).await })
     });
     let claimed = write.await?;
     for destination in due.into_iter().filter(|due| claimed.contains(&due.id)) {

@@ -59,11 +59,11 @@ async fn send_due(app: &App) -> Result<(), StoreError> {
     }
     for key_id in app.post.key_ids() {
         while mails::is_due(&mut app.store.read().await?, &key_id, app.clock.now()).await? {
-            let now = app.clock.now();
-            let claim_id = id::prefixed("claim", now, &*app.rng);
-            let (claim, key) = (claim_id.clone(), key_id.clone());
+            let claim_id = id::prefixed("claim", app.clock.now(), &*app.rng);
+            let (claim, key, clock) = (claim_id.clone(), key_id.clone(), app.clock.clone());
             let claimed = app.store.write(Lane::Bulk, move |tx| {
-                Box::pin(async move { mails::claim(tx, &claim, &key, BATCH, now, LEASE).await })
+                // By the time then: this may have waited for longer than a claim lasts beyond what sending takes.
+                Box::pin(async move { mails::claim(tx, &claim, &key, BATCH, clock.now(), LEASE).await })
             });
             let claimed = claimed.await?;
             let all = join_all(claimed.into_iter().map(|mail| send_one(app, &claim_id, mail))).await;
