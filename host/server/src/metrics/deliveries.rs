@@ -23,6 +23,7 @@ use crate::service::webhooks::send::Tried;
 #[derive(Default)]
 pub struct Deliveries {
     attempts: Family<OutcomeLabels, Counter>,
+    rounds_failed: Counter,
     given_up: Counter,
     events: Counter,
     letters: Counter,
@@ -33,6 +34,8 @@ impl Deliveries {
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Attempts to deliver to webhook endpoints, by what came of them";
         registry.register("webhook_attempts", help, self.attempts.clone());
+        let help = "Times that what became of webhooks could not be written down, or no more be claimed; it is tried again";
+        registry.register("webhook_rounds_failed", help, self.rounds_failed.clone());
         let help = "Deliveries to webhook endpoints that were given up";
         registry.register("webhook_dead_letters", help, self.given_up.clone());
         let help = "Events that standing destinations took";
@@ -51,6 +54,11 @@ impl Deliveries {
             Outcome::Failed => "failed",
         };
         self.attempts.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts a round of webhooks that the store did not take.
+    pub fn round_failed(&self) {
+        self.rounds_failed.inc();
     }
 
     /// Counts webhooks that were given up.

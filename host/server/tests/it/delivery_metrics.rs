@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::TestApp;
 
 /// The value of a line of `/metrics`; none where there is no such line.
-async fn metric(app: &TestApp, name: &str) -> Option<f64> {
+pub(crate) async fn metric(app: &TestApp, name: &str) -> Option<f64> {
     let text = app.get("/metrics").await.text();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("hardpoint_{name} ")))?;
     Some(line.parse().unwrap())

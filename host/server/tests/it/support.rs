@@ -1,6 +1,7 @@
 //! The real router over a real store and a real sandbox, in folders of their own, with a clock that moves
 //! when it is told to.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -515,8 +516,20 @@ impl FakeClock {
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.fetch_add(1, Ordering::SeqCst))
+        let now = Timestamp::from_micros(self.0.fetch_add(1, Ordering::SeqCst));
+        let turned = TURNED.try_with(Cell::take).unwrap_or_default();
+        self.advance(turned);
+        now
     }
+}
+
+tokio::task_local! {
+    static TURNED: Cell<Duration>;
+}
+
+/// Turns the clock by so much as soon as this has read it once.
+pub async fn turned<T>(by: Duration, work: impl Future<Output = T>) -> T {
+    TURNED.scope(Cell::new(by), work).await
 }
 
 /// Never the same bytes twice, and the same bytes in every run.

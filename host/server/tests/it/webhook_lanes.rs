@@ -5,17 +5,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::poll;
 use hardpoint_domain::event::{Actor, Event, Target};
-use hardpoint_domain::time::Timestamp;
+use hardpoint_domain::time::{Clock, Timestamp};
+use hardpoint_domain::webhook::answer::Outcome;
+use hardpoint_domain::webhook::breaker::{Breaker, THRESHOLD};
+use hardpoint_domain::webhook::schedule::LIFE;
+use hardpoint_server::service::webhooks::round::LEASE;
+use hardpoint_server::service::webhooks::send::Tried;
+use hardpoint_server::worker::webhooks::round::{self, Batch};
 use hardpoint_server::worker::webhooks::sweep;
-use hardpoint_store::outbox::{self, Delivery, State};
+use hardpoint_store::outbox::{self, Attempt, Claimed, Delivery, State};
 use hardpoint_store::testing::{damage, raw};
-use hardpoint_store::{Lane, Window};
+use hardpoint_store::{Lane, Window, webhooks};
 use http::{Method, StatusCode};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
-use crate::support::TestApp;
+use crate::delivery_metrics::metric;
+use crate::support::{TestApp, turned};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -91,6 +99,24 @@ impl Scene {
         tokio::time::timeout(PATIENCE, arrived).await.expect("it is sent");
     }
 
+    /// So that nothing is sent but what a test sends itself; or everything again.
+    fn is_left_alone(&self, is_so: bool) {
+        let database = if is_so { Timestamp::from_micros(i64::MAX) } else { Timestamp::from_micros(0) };
+        self.app.app().drift.note(Timestamp::from_micros(0), database);
+    }
+
+    /// From here on nothing more is sent.
+    async fn switch_off(&self) {
+        let endpoint = format!("/api/v1/webhook_endpoints/{}", self.endpoint);
+        let off = json!({ "enabled": false });
+        self.app.ask(self.app.key(), Method::PUT, &endpoint, Some(&off)).await.expect(200);
+    }
+
+    /// Has a round written, as a lane does.
+    async fn round(&self, batch: Batch) -> Vec<Claimed> {
+        round::write(self.app.app(), self.endpoint.clone(), batch).await.unwrap().claimed
+    }
+
     /// Deliveries that are so far, once all of them are as they should be.
     async fn deliveries(&self, state: State, is_so: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
         let asked = async {
@@ -157,8 +183,7 @@ async fn nothing_is_given_up_by_a_host_whose_clock_is_far_off() {
     let (app, drift) = (&scene.app, &scene.app.app().drift);
     drift.note(Timestamp::from_micros(0), Timestamp::from_micros(i64::MAX));
     scene.happen(3).await;
-    let endpoint = format!("/api/v1/webhook_endpoints/{}", scene.endpoint);
-    app.ask(app.key(), Method::PUT, &endpoint, Some(&json!({ "enabled": false }))).await.expect(200);
+    scene.switch_off().await;
     app.clock().advance(Duration::from_secs(75 * 3_600));
     sweep::sweep(app.app()).await.unwrap();
     scene.deliveries(State::Open, |open| open.len() == 3).await;
@@ -181,8 +206,7 @@ async fn what_fails_is_not_given_up_by_a_clock_that_is_far_off() {
     assert_eq!((open.due_at, open.attempt, open.attempts.len()), (before.due_at, 0, 0));
 }
 
-/// What is under way may have arrived: it is not cut off because nothing more can be claimed. (That it is not only time can
-/// show.)
+/// What is under way may have arrived: it is not cut off because nothing more can be claimed.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_under_way_goes_on_though_nothing_can_be_claimed() {
     let scene = Scene::answering(usize::MAX, 0).await;
@@ -195,10 +219,114 @@ async fn what_is_under_way_goes_on_though_nothing_can_be_claimed() {
     scene.arrive(1).await;
     sql(damage::NO_SECRETS).await;
     scene.happen(1).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let failed = async {
+        while metric(&scene.app, "webhook_rounds_failed_total").await < Some(1.0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, failed).await.expect("a round fails");
     sql(damage::SECRETS_AGAIN).await;
     scene.answers.add_permits(2);
     let made = scene.deliveries(State::Delivered, |made| made.len() == 2).await;
     assert!(made.iter().all(|one| one.attempt == 1), "{made:?}");
     assert_eq!(scene.arrived.load(Ordering::SeqCst), 2);
+}
+
+/// Else nothing of it could be sent any more, again and again: an attempt must not outlast its claim.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_waited_long_begins_when_it_is_made() {
+    let scene = Scene::start(usize::MAX).await;
+    scene.is_left_alone(true);
+    scene.happen(1).await;
+    let ((begin, begun), (end, ended)) = (oneshot::channel(), oneshot::channel());
+    let store = scene.app.app().store.clone();
+    let before_it = tokio::spawn(async move {
+        let write = store.write(Lane::Bulk, move |_| {
+            Box::pin(async move {
+                begin.send(()).unwrap();
+                ended.await.unwrap();
+                Ok(())
+            })
+        });
+        write.await
+    });
+    begun.await.unwrap();
+    let mut waits = Box::pin(scene.round(Batch { room: 1, ..Batch::default() }));
+    assert!(poll!(&mut waits).is_pending());
+    scene.app.clock().advance(Duration::from_secs(60));
+    let least = scene.app.clock().now().plus(LEASE);
+    end.send(()).unwrap();
+    let claimed = waits.await;
+    before_it.await.unwrap().unwrap();
+    assert!(claimed[0].delivery.lease_until >= Some(least), "{:?}", claimed[0].delivery.lease_until);
+}
+
+/// The clock was right when it was compared, and days ahead when what failed was written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_judged_by_the_time_that_was_compared() {
+    let scene = Scene::start(0).await;
+    scene.is_left_alone(true);
+    scene.happen(1).await;
+    let delivery = scene.round(Batch { room: 1, ..Batch::default() }).await.remove(0).delivery;
+    let (id, accepted) = (delivery.id.clone(), delivery.accepted_at);
+    let attempt = Attempt { at: accepted, status: Some(500), error: None, duration_ms: 1 };
+    let tried = Tried {
+        delivery,
+        attempt,
+        outcome: Outcome::Failed,
+        retry_after: None,
+        is_refused: false,
+        is_lost: false,
+        url: "http://127.0.0.1:1/".into(),
+    };
+    scene.switch_off().await;
+    scene.is_left_alone(false);
+    turned(2 * LIFE, scene.round(Batch { tried: vec![tried], ..Batch::default() })).await;
+    assert!(scene.app.clock().now().since(accepted) > LIFE);
+    let mut conn = scene.app.app().store.read().await.unwrap();
+    let after = outbox::get(&mut conn, &scene.endpoint, &id).await.unwrap().unwrap();
+    assert_eq!((after.state, after.attempts.len()), (State::Open, 1));
+    assert!(after.due_at.since(accepted) < Duration::from_secs(10), "{after:?}");
+}
+
+/// The same of what is swept.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_is_told_by_the_time_that_was_compared() {
+    let scene = Scene::start(0).await;
+    scene.is_left_alone(true);
+    scene.happen(3).await;
+    scene.switch_off().await;
+    scene.is_left_alone(false);
+    turned(2 * LIFE, sweep::sweep(scene.app.app())).await.unwrap();
+    scene.deliveries(State::Open, |open| open.len() == 3).await;
+    sweep::sweep(scene.app.app()).await.unwrap();
+    scene.deliveries(State::Dropped, |dropped| dropped.len() == 3).await;
+}
+
+/// By a clock that was ahead. All that fails until then would be sent again at once, and five times in a row.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_recovered_later_recovered_now() {
+    let scene = Scene::start(0).await;
+    let store = &scene.app.app().store;
+    let ahead = scene.app.clock().now().plus(Duration::from_secs(3_600));
+    let recovered = Breaker { recovered_at: Some(ahead), ..Breaker::default() };
+    let id = scene.endpoint.clone();
+    let write = store.write(Lane::Bulk, move |tx| {
+        Box::pin(async move { webhooks::set_health(tx, &id, &recovered).await })
+    });
+    write.await.unwrap();
+    scene.happen(1).await;
+    let over = async {
+        loop {
+            let mut conn = store.read().await.unwrap();
+            let endpoint = webhooks::get(&mut conn, &scene.endpoint).await.unwrap().unwrap();
+            let breaker = Breaker::from(&endpoint.health);
+            if breaker.recovered_at.is_none() {
+                return breaker;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let breaker = tokio::time::timeout(PATIENCE, over).await.expect("all that failed before was tried");
+    assert!(!breaker.is_open() && (1..THRESHOLD).contains(&breaker.failures), "{breaker:?}");
 }

@@ -10,15 +10,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hardpoint_domain::webhook::answer::Outcome;
 use hardpoint_domain::webhook::window::Window;
+use hardpoint_store::StoreError;
 use hardpoint_store::outbox::{Claimed, Delivery};
-use hardpoint_store::{Lane as Queue, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::drift;
 use super::places::{Place, Places, Stock};
-use crate::service::webhooks::round::{APART, Next, Round};
+use super::round::{self, Batch};
+use crate::service::webhooks::round::{APART, Next};
 use crate::service::webhooks::send::{self, LIMIT, Letter, Tried};
 use crate::state::{App, stopped};
 
@@ -86,14 +86,6 @@ pub(super) async fn run(app: Arc<App>, lane: Arc<Lane>, places: Arc<Places>, pac
         tracing::warn!(%error, endpoint = work.lane.endpoint_id, "webhooks wait for the store");
     }
     work.pace
-}
-
-/// What a round writes down: attempts, and claims that were not used; and how many more it may claim.
-#[derive(Clone)]
-struct Batch {
-    tried: Vec<Tried>,
-    unsent: Vec<Delivery>,
-    room: usize,
 }
 
 /// A lane at work.
@@ -197,7 +189,7 @@ impl Work {
         let (tried, unsent) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.unsent));
         let batch = Batch { tried, unsent, room };
         self.round.spawn(async move {
-            let next = round(&app, endpoint_id, batch.clone()).await;
+            let next = round::write(&app, endpoint_id, batch.clone()).await;
             (batch, next)
         });
     }
@@ -266,6 +258,7 @@ impl Work {
     fn wait_for_store(&mut self, batch: Batch, error: StoreError) -> Result<(), StoreError> {
         self.stock.ask(0);
         self.failures += 1;
+        self.app.metrics.deliveries.round_failed();
         let is_idle = self.tried.is_empty() && batch.tried.is_empty() && self.stock.is_empty();
         let is_in_vain = is_idle || self.failures >= TRIES || self.app.stop.is_stopping();
         if self.under_way.is_empty() && is_in_vain {
@@ -290,25 +283,6 @@ async fn placed(wait: &mut Option<BoxFuture<'static, Option<Place>>>) -> Option<
         Some(wait) => wait.await,
         None => std::future::pending().await,
     }
-}
-
-/// A round in one transaction.
-async fn round(app: &App, endpoint_id: String, batch: Batch) -> Result<Next, StoreError> {
-    let Batch { tried, unsent, mut room } = batch;
-    let mut judged = None;
-    if tried.iter().any(|tried| tried.outcome != Outcome::Delivered) {
-        judged = drift::may_end(app).await?;
-        room = judged.map_or(0, |_| room);
-    }
-    let (clock, rng, post) = (app.clock.clone(), app.rng.clone(), app.post.clone());
-    let write = app.store.write(Queue::Bulk, move |tx| {
-        Box::pin(async move {
-            // Not before: where many write, this may have waited for longer than what is claimed may wait.
-            let now = clock.now();
-            Round { endpoint_id, tried, unsent, room, judged, now, rng, post }.run(tx).await
-        })
-    });
-    write.await
 }
 
 #[cfg(test)]

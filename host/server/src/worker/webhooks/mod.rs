@@ -2,6 +2,7 @@
 
 mod lane;
 mod places;
+pub mod round;
 pub mod sweep;
 
 use std::collections::{BTreeSet, HashMap};
