@@ -8,6 +8,9 @@ use super::answer::Outcome;
 const FIRST: usize = 4;
 const LEAST: usize = 2;
 const MOST: usize = 32;
+/// Deliveries that are claimed ahead for each that may be under way: more than go out while a round is written on a busy
+/// PostgreSQL, or that would be how fast deliveries go.
+pub const AHEAD: usize = 7;
 /// Answers that take longer are slow.
 pub const SOON: Duration = Duration::from_secs(1);
 
@@ -35,7 +38,7 @@ impl Window {
     /// Deliveries that are claimed before they can be sent, so that none waits until those before it are written down.
     /// None for an endpoint that has not shown yet that it answers soon: what waits here another host cannot send.
     pub const fn ahead(self) -> usize {
-        if self.0 > FIRST { 3 * self.0 } else { 0 }
+        if self.0 > FIRST { AHEAD * self.0 } else { 0 }
     }
 
     /// An attempt ended: one more after a good one, half as many after one that failed or took long.
@@ -57,7 +60,7 @@ mod tests {
         for _ in 0..100 {
             window.learn(Outcome::Delivered, 5);
         }
-        assert_eq!((window.size(), window.ahead(), window.is_least()), (MOST, 3 * MOST, false));
+        assert_eq!((window.size(), window.ahead(), window.is_least()), (MOST, AHEAD * MOST, false));
         window.learn(Outcome::Delivered, 5_000);
         assert_eq!(window.size(), MOST / 2);
         for _ in 0..100 {
