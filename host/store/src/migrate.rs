@@ -56,6 +56,7 @@ migrations! {
     22 "0022_deliveries.sql" "deliveries",
     23 "0023_events_found.sql" "events_found",
     24 "0024_knowledge.sql" "knowledge",
+    25 "0025_queues.sql" "queues",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

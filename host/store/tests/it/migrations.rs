@@ -11,6 +11,7 @@ on_both!(
     a_migration_that_fails_leaves_nothing,
     hosts_that_start_together_migrate_once,
     looking_changes_nothing,
+    queues_are_vacuumed_whatever_else_their_tables_keep,
 );
 
 #[test]
@@ -138,4 +139,15 @@ async fn looking_changes_nothing(db: Fixture) {
         assert!(Store::open_to_read(&nowhere).await.unwrap().is_none());
         assert!(!nowhere.data.exists());
     }
+}
+
+/// PostgreSQL's settings for them: that claims stay as fast as they were only a table of millions could show.
+async fn queues_are_vacuumed_whatever_else_their_tables_keep(db: Fixture) {
+    if db.store.engine() == Engine::Sqlite {
+        return;
+    }
+    let set = "SELECT COUNT(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace \
+               AND relname IN ('events', 'outbox') AND reloptions @> ARRAY['autovacuum_vacuum_scale_factor=0', \
+               'autovacuum_vacuum_threshold=100000', 'vacuum_index_cleanup=on']";
+    assert_eq!(db.direct().await.number(set).await, 2);
 }

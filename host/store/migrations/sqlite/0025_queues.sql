@@ -1,0 +1,2 @@
+-- SQLite removes entries of its indexes with what they are of: nothing is to be done here.
+SELECT 1;
