@@ -127,10 +127,15 @@ impl TestApp {
     /// Two hosts on one PostgreSQL of their own, with one clock; none where there is no PostgreSQL, which the store's
     /// tests tell.
     pub async fn pair(toml: &str, plugins: &[(&str, Bytes)]) -> Option<[Self; 2]> {
-        let toml = format!("{toml}\n[database]\nurl = \"{}\"\n", new_database()?);
+        let toml = on_postgres(toml)?;
         let first = Self::with(&toml, plugins).await;
         let second = Self::beside(&first, &toml, plugins).await;
         Some([first, second])
+    }
+
+    /// The same of one host.
+    pub async fn on_postgres(toml: &str) -> Option<Self> {
+        Some(Self::with(&on_postgres(toml)?, &[]).await)
     }
 
     /// Another host with a folder of its own, and the same clock and key.
@@ -450,6 +455,11 @@ fn prepared(toml: &str, plugins: &[(&str, Bytes)]) -> TempDir {
     let file = folder.path().join("hardpoint.toml");
     std::fs::write(&file, toml).unwrap();
     folder
+}
+
+/// With a PostgreSQL of its own; none where there is none.
+fn on_postgres(toml: &str) -> Option<String> {
+    Some(format!("{toml}\n[database]\nurl = \"{}\"\n", new_database()?))
 }
 
 /// The address of an empty database on the PostgreSQL of tests.

@@ -56,9 +56,15 @@ impl Scene {
         tokio::spawn(crate::exports::axum_serve(listener, service));
         let allowed = format!("[egress]\nallow_internal_webhooks = [\"{address}\"]\n");
         let app = TestApp::with(&allowed, &[]).await;
-        let wanted = json!({ "url": format!("http://{address}/"), "events": ["workspace.updated"] });
+        Self { arrived, answers, ..Self::of(app, &format!("http://{address}/")).await }
+    }
+
+    /// A host that sends to this address.
+    async fn of(app: TestApp, url: &str) -> Self {
+        let wanted = json!({ "url": url, "events": ["workspace.updated"] });
         let made = app.post("/api/v1/webhook_endpoints", &wanted).await.expect(201);
         let endpoint = made["id"].as_str().unwrap().to_owned();
+        let (arrived, answers) = (Arc::default(), Arc::new(Semaphore::new(0)));
         Self { app, endpoint, arrived, answers, happened: AtomicUsize::new(0) }
     }
 
@@ -115,6 +121,22 @@ impl Scene {
     /// Has a round written, as a lane does.
     async fn round(&self, batch: Batch) -> Vec<Claimed> {
         round::write(self.app.app(), self.endpoint.clone(), batch).await.unwrap().claimed
+    }
+
+    /// What was claimed and failed, of an endpoint that was switched off meanwhile.
+    async fn failed(&self) -> Tried {
+        let delivery = self.round(Batch { room: 1, ..Batch::default() }).await.remove(0).delivery;
+        self.switch_off().await;
+        self.is_left_alone(false);
+        Tried {
+            attempt: Attempt { at: delivery.accepted_at, status: Some(500), error: None, duration_ms: 1 },
+            delivery,
+            outcome: Outcome::Failed,
+            retry_after: None,
+            is_refused: false,
+            is_lost: false,
+            url: "http://127.0.0.1:1/".into(),
+        }
     }
 
     /// Deliveries that are so far, once all of them are as they should be.
@@ -267,26 +289,28 @@ async fn what_failed_is_judged_by_the_time_that_was_compared() {
     let scene = Scene::start(0).await;
     scene.is_left_alone(true);
     scene.happen(1).await;
-    let delivery = scene.round(Batch { room: 1, ..Batch::default() }).await.remove(0).delivery;
-    let (id, accepted) = (delivery.id.clone(), delivery.accepted_at);
-    let attempt = Attempt { at: accepted, status: Some(500), error: None, duration_ms: 1 };
-    let tried = Tried {
-        delivery,
-        attempt,
-        outcome: Outcome::Failed,
-        retry_after: None,
-        is_refused: false,
-        is_lost: false,
-        url: "http://127.0.0.1:1/".into(),
-    };
-    scene.switch_off().await;
-    scene.is_left_alone(false);
-    turned(2 * LIFE, scene.round(Batch { tried: vec![tried], ..Batch::default() })).await;
+    let failed = scene.failed().await;
+    let accepted = failed.delivery.accepted_at;
+    turned(2 * LIFE, scene.round(Batch { tried: vec![failed], ..Batch::default() })).await;
     assert!(scene.app.clock().now().since(accepted) > LIFE);
-    let mut conn = scene.app.app().store.read().await.unwrap();
-    let after = outbox::get(&mut conn, &scene.endpoint, &id).await.unwrap().unwrap();
+    let after = scene.deliveries(State::Open, |open| open.len() == 1).await.remove(0);
     assert_eq!((after.state, after.attempts.len()), (State::Open, 1));
     assert!(after.due_at.since(accepted) < Duration::from_secs(10), "{after:?}");
+}
+
+/// Given back it would be sent again at once, for as long as the database is slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_and_cannot_be_judged_keeps_its_claim() {
+    let Some(app) = TestApp::on_postgres("").await else { return };
+    let scene = Scene::of(app, "https://example.com/").await;
+    scene.is_left_alone(true);
+    scene.happen(1).await;
+    let failed = scene.failed().await;
+    let claim = failed.delivery.claim_id.clone();
+    // So long the database takes to tell the time.
+    turned(Duration::from_secs(2), scene.round(Batch { tried: vec![failed], ..Batch::default() })).await;
+    let after = scene.deliveries(State::Open, |open| open.len() == 1).await.remove(0);
+    assert_eq!((after.claim_id, after.attempts.len()), (claim, 0));
 }
 
 /// The same of what is swept.
