@@ -13,7 +13,8 @@ use super::units::{Size, Span};
 pub struct KnowledgeConfig {
     /// The largest document.
     pub max_document: Size,
-    /// Documents that this host reads, or makes vectors of, at once.
+    /// Documents that this host reads, or makes vectors of, at once; and for which it waits, beside them, for the vectors
+    /// of models of `/models`.
     pub at_once: usize,
     /// How long the others wait for a host that is at a document and is not heard of.
     pub lease: Span,

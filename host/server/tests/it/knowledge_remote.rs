@@ -19,17 +19,17 @@ use tokio::sync::watch;
 
 use crate::documents::form;
 use crate::exports::axum_serve;
-use crate::knowledge::{id, key, put};
+use crate::knowledge::{id, key};
 use crate::support::{Tenant, TestApp, shipped};
 
-const BASES: &str = "/api/v1/knowledge";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const BASES: &str = "/api/v1/knowledge";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Micro-credits for a token.
 const PRICE: i64 = 1_000;
 
 /// An answer in the place of vectors.
 #[derive(Clone, Copy)]
-enum Trouble {
+pub(crate) enum Trouble {
     /// 429, with so many seconds to wait.
     Limited(u64),
     /// A status.
@@ -40,29 +40,43 @@ enum Trouble {
 
 /// OpenAI's `/v1/embeddings`: a vector counts words that mean something, and each model has a length for the rest.
 #[derive(Clone)]
-struct Double {
+pub(crate) struct Double {
     seen: Arc<Mutex<Vec<Value>>>,
     troubles: Arc<Mutex<VecDeque<Trouble>>>,
     /// Whether `beta` answers; it alone is in trouble.
-    open: watch::Sender<bool>,
+    pub(crate) open: watch::Sender<bool>,
+    /// Whether questions that ask for patience are answered.
+    pub(crate) patience: watch::Sender<bool>,
 }
 
 impl Double {
-    async fn start() -> (Self, String) {
+    pub(crate) async fn start() -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let double = Self { seen: Arc::default(), troubles: Arc::default(), open: watch::Sender::new(true) };
+        let (open, patience) = (watch::Sender::new(true), watch::Sender::new(true));
+        let double = Self { seen: Arc::default(), troubles: Arc::default(), open, patience };
         let router = Router::new().route("/v1/embeddings", post(answer)).with_state(double.clone());
         tokio::spawn(async move { axum_serve(listener, router).await });
         (double, address)
     }
 
-    fn is_in_trouble(&self, trouble: Trouble) {
+    pub(crate) fn is_in_trouble(&self, trouble: Trouble) {
         self.troubles.lock().unwrap().push_back(trouble);
     }
 
-    fn seen(&self) -> Vec<Value> {
+    pub(crate) fn seen(&self) -> Vec<Value> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until a model was asked for such a text so often.
+    pub(crate) async fn is_asked(&self, model: &str, text: &str, times: usize) {
+        let is_it = |asked: &&Value| asked["model"] == model && asked["input"].to_string().contains(text);
+        let asked = async {
+            while self.seen().iter().filter(is_it).count() < times {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("it is asked for");
     }
 }
 
@@ -70,6 +84,9 @@ async fn answer(State(double): State<Double>, Json(asked): Json<Value>) -> Respo
     double.seen.lock().unwrap().push(asked.clone());
     if asked["model"] == "beta" {
         double.open.subscribe().wait_for(|open| *open).await.unwrap();
+    }
+    if asked["input"].to_string().contains("patience") {
+        double.patience.subscribe().wait_for(|patience| *patience).await.unwrap();
     }
     let is_beta = asked["model"] == "beta";
     let trouble = is_beta.then(|| double.troubles.lock().unwrap().pop_front()).flatten();
@@ -120,7 +137,7 @@ fn score(model: &str, cut_off: f64, question: &str, passage: &str) -> f64 {
     Calibration::new(cut_off).unwrap().similarity(cosine)
 }
 
-fn config(address: &str) -> String {
+pub(crate) fn config(address: &str) -> String {
     format!(
         r#"
 [egress]
@@ -164,71 +181,84 @@ prices = {{ input = 1_000_000_000, output = 1_000_000_000 }}
     )
 }
 
-fn plugins() -> Vec<(&'static str, bytes::Bytes)> {
+pub(crate) fn plugins() -> Vec<(&'static str, bytes::Bytes)> {
     let names = [("hybrid.wasm", "hybrid"), ("openai.wasm", "openai"), ("extractive.wasm", "extractive")];
     names.map(|(file, name)| (file, shipped(name))).to_vec()
 }
 
 /// A host, a customer that pays beforehand, and what it asks.
-struct Scene {
-    double: Double,
-    app: TestApp,
-    customer: Tenant,
+pub(crate) struct Scene {
+    pub(crate) double: Double,
+    pub(crate) app: TestApp,
+    pub(crate) customer: Tenant,
 }
 
-async fn scene(cents: i64) -> Scene {
+pub(crate) async fn scene(cents: i64) -> Scene {
+    scene_with(cents, "").await
+}
+
+/// The same, with more of `hardpoint.toml`.
+pub(crate) async fn scene_with(cents: i64, toml: &str) -> Scene {
     let (double, address) = Double::start().await;
-    let app = TestApp::with(&config(&address), &plugins()).await;
-    let customer = app.tenant("customer").await;
+    let app = TestApp::with(&(config(&address) + toml), &plugins()).await;
+    let customer = customer(&app, "customer", cents).await;
+    Scene { double, app, customer }
+}
+
+/// Who pays beforehand, and has paid so much.
+async fn customer(app: &TestApp, name: &str, cents: i64) -> Tenant {
+    let customer = app.tenant(name).await;
     let accounts = Accounts::of(app.app());
     accounts.set_plan(&Principal::Cli, &customer.organization, "professional").await.unwrap();
-    let scene = Scene { double, app, customer };
     if cents > 0 {
-        scene.credit(cents).await;
+        credit(app, &customer, cents).await;
     }
-    scene
+    customer
+}
+
+async fn credit(app: &TestApp, customer: &Tenant, cents: i64) {
+    let body = json!({"organizationId": customer.organization, "amountCents": cents, "reason": "a test"});
+    app.post("/api/v1/billing/credits", &body).await.expect(200);
 }
 
 impl Scene {
-    async fn credit(&self, cents: i64) {
-        let body =
-            json!({"organizationId": self.customer.organization, "amountCents": cents, "reason": "a test"});
-        self.app.post("/api/v1/billing/credits", &body).await.expect(200);
+    /// With the same host and provider, of another organisation.
+    async fn beside(&self, name: &str, cents: i64) -> Tenant {
+        customer(&self.app, name, cents).await
     }
 
-    async fn base(&self, embedder: Value) -> String {
-        let wanted = json!({ "name": "Handbook", "embedder": embedder });
-        id(&self.app.post_as(&self.customer.key, BASES, &wanted).await.expect(201))
+    pub(crate) async fn base(&self, embedder: Value) -> String {
+        base(&self.app, &self.customer, embedder).await
     }
 
-    async fn shown(&self, base: &str) -> Value {
+    pub(crate) async fn shown(&self, base: &str) -> Value {
         self.app.get_as(&self.customer.key, &format!("{BASES}/{base}")).await.expect(200)
     }
 
-    async fn upload(&self, base: &str, name: &str, text: &str) -> String {
+    pub(crate) async fn upload(&self, base: &str, name: &str, text: &str) -> String {
         upload(&self.app, &self.customer.key, base, name, text).await
     }
 
-    async fn document(&self, document: &str) -> Value {
+    pub(crate) async fn document(&self, document: &str) -> Value {
         let path = format!("/api/v1/documents/{document}");
         self.app.get_as(&self.customer.key, &path).await.expect(200)
     }
 
     /// A document once it is as it is to be.
-    async fn until(&self, document: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, document: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         until(&self.app, &self.customer.key, document, is_so).await
     }
 
-    async fn embedded(&self, document: &str) {
+    pub(crate) async fn embedded(&self, document: &str) {
         self.until(document, |it| it["status"] == "indexed" && it["coverage"]["share"] == 1.0).await;
     }
 
-    async fn found(&self, base: &str, query: &str) -> Vec<Value> {
+    pub(crate) async fn found(&self, base: &str, query: &str) -> Vec<Value> {
         found(&self.app, &self.customer.key, base, query).await
     }
 
     /// Requests and what they cost, by the model.
-    async fn used(&self, model: &str) -> (i64, i64) {
+    pub(crate) async fn used(&self, model: &str) -> (i64, i64) {
         let path = "/api/v1/usage?group_by=model";
         let usage = self.app.get_as(&self.customer.key, path).await.expect(200);
         let found = usage["data"].as_array().unwrap().iter().find(|one| one["model"] == model);
@@ -237,7 +267,12 @@ impl Scene {
     }
 }
 
-async fn upload(app: &TestApp, key: &str, base: &str, name: &str, text: &str) -> String {
+async fn base(app: &TestApp, customer: &Tenant, embedder: Value) -> String {
+    let wanted = json!({ "name": "Handbook", "embedder": embedder });
+    id(&app.post_as(&customer.key, BASES, &wanted).await.expect(201))
+}
+
+pub(crate) async fn upload(app: &TestApp, key: &str, base: &str, name: &str, text: &str) -> String {
     let path = format!("{BASES}/{base}/documents");
     let sent = app.send(form(app, key, &path, &[("file", Some(name), text.as_bytes())])).await;
     assert!(sent.status.is_success(), "{}", sent.text());
@@ -245,7 +280,7 @@ async fn upload(app: &TestApp, key: &str, base: &str, name: &str, text: &str) ->
     id(told["data"].get(0).unwrap_or(&told))
 }
 
-async fn until(app: &TestApp, key: &str, document: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(app: &TestApp, key: &str, document: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let path = format!("/api/v1/documents/{document}");
     let mut latest = Value::Null;
     let asked = async {
@@ -262,14 +297,14 @@ async fn until(app: &TestApp, key: &str, document: &str, is_so: impl Fn(&Value) 
     latest
 }
 
-async fn found(app: &TestApp, key: &str, base: &str, query: &str) -> Vec<Value> {
+pub(crate) async fn found(app: &TestApp, key: &str, base: &str, query: &str) -> Vec<Value> {
     let asked =
         json!({ "query": query, "knowledge": [base], "use_hybrid": true, "similarity_threshold": 0.0 });
     let found = app.post_as(key, "/api/v1/search", &asked).await.expect(200);
     found["results"].as_array().unwrap().clone()
 }
 
-fn assert_score(hit: &Value, model: &str, cut_off: f64, question: &str) {
+pub(crate) fn assert_score(hit: &Value, model: &str, cut_off: f64, question: &str) {
     let expected = score(model, cut_off, question, hit["text"].as_str().unwrap());
     let there = hit["similarity_score"].as_f64().unwrap();
     assert_eq!(hit["score_kind"], "semantic", "{hit}");
@@ -277,8 +312,8 @@ fn assert_score(hit: &Value, model: &str, cut_off: f64, question: &str) {
     assert!((there - expected).abs() < 0.02, "{there} is not {expected}: {hit}");
 }
 
-const TEXT: &str = "Unworn shoes can be returned, whales can not.";
-const QUESTION: &str = "Can shoes be returned?";
+pub(crate) const TEXT: &str = "Unworn shoes can be returned, whales can not.";
+pub(crate) const QUESTION: &str = "Can shoes be returned?";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vectors_of_documents_and_of_questions_are_charged_as_embeddings_are() {
@@ -344,7 +379,7 @@ async fn vectors_wait_for_money() {
     assert_eq!(scene.double.seen().len(), 0);
     assert_eq!(scene.used("alpha").await, (0, 0));
 
-    scene.credit(1_000).await;
+    credit(&scene.app, &scene.customer, 1_000).await;
     scene.app.clock().advance(Duration::from_secs(30));
     scene.embedded(&document).await;
     assert_eq!(scene.document(&document).await["reason"], Value::Null);
@@ -415,56 +450,6 @@ async fn what_a_provider_fails_with_is_told_and_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_model_takes_the_place_of_the_one_before_at_once() {
-    let scene = scene(1_000).await;
-    let base = scene.base(json!({ "model": "alpha", "dimensions": 3 })).await;
-    let first = scene.upload(&base, "returns.txt", TEXT).await;
-    let second = scene.upload(&base, "whales.txt", "Whales sing.").await;
-    scene.embedded(&first).await;
-    scene.embedded(&second).await;
-
-    scene.double.open.send_replace(false);
-    let change = json!({ "embedder": { "model": "beta" } });
-    let one = format!("{BASES}/{base}");
-    put(&scene.app, &scene.customer.key, &one, &change).await.expect(200);
-    let waiting = async {
-        while !scene.double.seen().iter().any(|asked| asked["model"] == "beta") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("new vectors are asked for");
-    let shown = scene.shown(&base).await;
-    assert_eq!(
-        (&shown["embedder"]["model"], &shown["next_embedder"]["model"]),
-        (&json!("alpha"), &json!("beta"))
-    );
-    assert_score(&scene.found(&base, QUESTION).await[0], "alpha", 0.30, QUESTION);
-
-    scene.double.open.send_replace(true);
-    let switched = async {
-        while scene.shown(&base).await["next_embedder"] != Value::Null {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, switched).await.expect("the new vectors are searched");
-    assert_eq!(scene.shown(&base).await["embedder"], json!({ "model": "beta", "dimensions": 3 }));
-    assert_score(&scene.found(&base, QUESTION).await[0], "beta", 0.8, QUESTION);
-    let paid = scene.used("alpha").await;
-
-    // And back.
-    let change = json!({ "embedder": { "model": "alpha", "dimensions": 3 } });
-    put(&scene.app, &scene.customer.key, &one, &change).await.expect(200);
-    let switched = async {
-        while scene.shown(&base).await["next_embedder"] != Value::Null {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, switched).await.expect("the first model's are searched again");
-    assert!(scene.used("alpha").await.0 >= paid.0 + 2, "made anew, and paid for");
-    assert_score(&scene.found(&base, QUESTION).await[0], "alpha", 0.30, QUESTION);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_is_indexed_at_one_host_is_found_by_the_very_next_search_at_another() {
     let (_double, address) = Double::start().await;
     let Some([one, other]) = TestApp::pair(&config(&address), &plugins()).await else { return };
@@ -491,4 +476,43 @@ async fn what_is_indexed_at_one_host_is_found_by_the_very_next_search_at_another
             "and gone by the very next"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_hangs_holds_up_nothing_that_is_done_here() {
+    let scene = scene(0).await;
+    scene.double.open.send_replace(false);
+    for name in ["one", "another"] {
+        let customer = scene.beside(name, 0).await;
+        let base = base(&scene.app, &customer, json!({ "model": "beta" })).await;
+        for number in 0..3 {
+            let text = format!("Whale {number} sings for {name}.");
+            upload(&scene.app, &customer.key, &base, &format!("{number}.txt"), &text).await;
+        }
+    }
+    // As many as a host has at once.
+    scene.double.is_asked("beta", "Whale", 2).await;
+    let words = scene.base(Value::Null).await;
+    let document = scene.upload(&words, "returns.txt", TEXT).await;
+    scene.until(&document, |it| it["status"] == "indexed").await;
+    scene.double.open.send_replace(true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_does_not_do_for_one_organisation_it_does_for_others() {
+    let scene = scene(1_000).await;
+    let unlucky = scene.beside("unlucky", 1_000).await;
+    let base_of = base(&scene.app, &unlucky, json!({ "model": "alpha", "dimensions": 7 })).await;
+    let longer = upload(&scene.app, &unlucky.key, &base_of, "returns.txt", TEXT).await;
+    let waits = until(&scene.app, &unlucky.key, &longer, |it| it["reason"].is_string()).await;
+    let told = "vectors of 3 numbers, and 7 are wanted";
+    assert!(waits["reason"].as_str().unwrap().contains(told), "{waits}");
+    let base = scene.base(json!({ "model": "alpha", "dimensions": 3 })).await;
+    scene.embedded(&scene.upload(&base, "returns.txt", TEXT).await).await;
+    // Nor is the next of its own tried.
+    let other = upload(&scene.app, &unlucky.key, &base_of, "whales.txt", "Whales sing.").await;
+    until(&scene.app, &unlucky.key, &other, |it| it["status"] == "indexed").await;
+    scene.embedded(&scene.upload(&base, "more.txt", "Shoes are sold.").await).await;
+    let sevens = scene.double.seen().iter().filter(|asked| asked["dimensions"] == 7).count();
+    assert_eq!(sevens, 1);
 }

@@ -28,6 +28,7 @@ mod idempotency;
 mod knowledge;
 mod knowledge_found;
 mod knowledge_remote;
+mod knowledge_switch;
 mod limits;
 mod login;
 mod looking;

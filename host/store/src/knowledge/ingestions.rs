@@ -50,6 +50,29 @@ pub struct Claim {
     pub lapses: u32,
 }
 
+/// The jobs that a host takes up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Takes {
+    /// Whether it reads documents.
+    pub readings: bool,
+    /// The models that it makes vectors of …
+    pub models: Vec<String>,
+    /// … and for whom it does not at present: an organisation, and one of the models.
+    pub except: Vec<(String, String)>,
+}
+
+impl Takes {
+    fn done(&self) -> String {
+        let reading = self.readings.then(String::new);
+        json_texts(&reading.into_iter().chain(self.models.iter().cloned()).collect::<Vec<_>>())
+    }
+
+    fn left(&self) -> String {
+        let left = self.except.iter().map(|(organization, model)| format!("{organization} {model}"));
+        json_texts(&left.collect::<Vec<_>>())
+    }
+}
+
 impl Claim {
     /// Whether the document is to be read.
     pub fn is_reading(&self) -> bool {
@@ -97,24 +120,23 @@ statements! {
                    SELECT 1 FROM ingestions i WHERE i.organization_id = ingestion_turns.organization_id)";
 }
 
-/// Whether there is a job that is due and that nobody holds, for a host that makes vectors of these models. Asking is
-/// cheaper than claiming in vain.
-pub async fn is_due(conn: &mut Conn, models: &[String], now: Timestamp) -> Result<bool, StoreError> {
-    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE, now.micros(), json_texts(models))?.is_some())
+/// Whether there is a job that is due and that nobody holds, of those that are taken up. Asking is cheaper than claiming in
+/// vain.
+pub async fn is_due(conn: &mut Conn, takes: &Takes, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE, now.micros(), takes.done(), takes.left())?.is_some())
 }
 
-/// Claims the next job in turn of those that a host with this desk may take up; the vectors of other models than these it
-/// leaves to others. `claim_id` must be fresh. None where there is none, or others were just as quick: who finds [`is_due`]
-/// asks again.
+/// Claims the next job in turn of those that are taken up at this desk; others are left to others. `claim_id` must be
+/// fresh. None where there is none, or others were just as quick: who finds [`is_due`] asks again.
 pub async fn claim(
     tx: &mut Tx,
-    (desk, models): (&Desk, &[String]),
+    (desk, takes): (&Desk, &Takes),
     claim_id: &str,
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<Claim>, StoreError> {
-    let found =
-        fetch!(tx, fetch_all, Candidate, CANDIDATES, now.micros(), ORGANIZATIONS, json_texts(models))?;
+    let (at, done, left) = (now.micros(), takes.done(), takes.left());
+    let found = fetch!(tx, fetch_all, Candidate, CANDIDATES, at, ORGANIZATIONS, done, left)?;
     let waiting: Vec<Waiting> = found.iter().map(Candidate::waiting).collect();
     for next in fairness::in_turn(&waiting, desk) {
         let (id, until) = (&found[next].id, now.plus(lease).micros());

@@ -1,35 +1,37 @@
-//! Whose job is next, for a host that makes vectors of some models: the two databases read lists out of JSON in ways of
-//! their own.
+//! Whose job is next, of those that a host takes up: the two databases read lists out of JSON in ways of their own.
 
 use crate::db::Statement;
 
-/// Whether the job `i` is to be done by a host that makes vectors of the models in the list: it is a reading, or its
-/// generation is one of these.
-macro_rules! own {
-    ($engine:ident, $job:literal, $list:literal) => {
+/// What a job is: a reading is nothing, vectors are the model that makes them.
+macro_rules! work {
+    ($job:literal) => {
         concat!(
-            "(",
+            "CASE ",
             $job,
-            ".generation = 0 OR EXISTS (SELECT 1 FROM knowledge_bases b WHERE b.id = ",
+            ".generation WHEN 0 THEN '' ELSE (SELECT CASE ",
             $job,
-            ".knowledge_base_id AND ",
-            among!(
-                $engine,
-                concat!(
-                    "CASE ",
-                    $job,
-                    ".generation WHEN b.generation THEN b.model WHEN b.next_generation THEN b.next_model END"
-                ),
-                $list
-            ),
-            "))"
+            ".generation WHEN b.generation THEN b.model WHEN b.next_generation THEN b.next_model END \
+             FROM knowledge_bases b WHERE b.id = ",
+            $job,
+            ".knowledge_base_id) END"
+        )
+    };
+}
+
+/// Whether a host takes a job up: it is among what it does, and not among what it leaves at present.
+macro_rules! own {
+    ($engine:ident, $job:literal, $done:literal, $left:literal) => {
+        concat!(
+            among!($engine, concat!("(", work!($job), ")"), $done),
+            " AND NOT ",
+            among!($engine, concat!("(", $job, ".organization_id || ' ' || ", work!($job), ")"), $left)
         )
     };
 }
 
 macro_rules! among {
     (sqlite, $text:expr, $list:literal) => {
-        concat!($text, " IN (SELECT value FROM json_each(", $list, "))")
+        concat!("(", $text, " IN (SELECT value FROM json_each(", $list, ")))")
     };
     (postgres, $text:expr, $list:literal) => {
         concat!("jsonb_exists(CAST(", $list, " AS JSONB), ", $text, ")")
@@ -46,7 +48,7 @@ macro_rules! candidate {
              WHERE f.organization_id = t.organization_id AND f.is_large = ",
             $is_large,
             " AND f.due_at <= $1 AND (f.lease_until IS NULL OR f.lease_until <= $1) AND ",
-            own!($engine, "f", "$3"),
+            own!($engine, "f", "$3", "$4"),
             " ORDER BY f.organization_id, f.is_large, f.due_at, f.id LIMIT 1)"
         )
     };
@@ -58,7 +60,7 @@ macro_rules! candidates {
             "WITH waiting AS (SELECT t.organization_id, t.turn_at FROM ingestion_turns t WHERE EXISTS (\
              SELECT 1 FROM ingestions e WHERE e.organization_id = t.organization_id AND e.due_at <= $1 \
              AND (e.lease_until IS NULL OR e.lease_until <= $1) AND ",
-            own!($engine, "e", "$3"),
+            own!($engine, "e", "$3", "$4"),
             ") ORDER BY t.turn_at, t.organization_id LIMIT $2) ",
             candidate!($engine, "FALSE"),
             " UNION ALL ",
@@ -71,7 +73,7 @@ macro_rules! is_due {
     ($engine:ident) => {
         concat!(
             "SELECT i.id FROM ingestions i WHERE i.due_at <= $1 AND (i.lease_until IS NULL OR i.lease_until <= $1) AND ",
-            own!($engine, "i", "$2"),
+            own!($engine, "i", "$2", "$3"),
             " ORDER BY i.due_at, i.id LIMIT 1"
         )
     };

@@ -1,26 +1,24 @@
 //! What this host has for knowledge bases: its search data, its embedder, and a bell for those who work on documents.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hardpoint_domain::knowledge::settings;
-use hardpoint_domain::time::Timestamp;
 use hardpoint_index::embedder::{Embedder, model};
 use hardpoint_store::Store;
 use tokio::sync::watch;
 
 use super::bound::LocalEmbedder;
 use super::library::{Library, LibraryError, blocking};
+use super::resting::Resting;
 use crate::config::Config;
 
 /// Shared by requests and workers.
 pub struct Knowledge {
     /// The search data.
     pub library: Library,
+    /// Models of `/models` that are given time.
+    pub resting: Resting,
     embedder: Option<LocalEmbedder>,
-    /// Models of `/models` that are given time, by their ids, and until when.
-    resting: Mutex<HashMap<String, Timestamp>>,
     bell: watch::Sender<u64>,
 }
 
@@ -33,7 +31,7 @@ impl Knowledge {
     pub async fn open(store: &Store, config: &Config) -> Result<Self, LibraryError> {
         let library = Library::open(store, &config.server.data.join("index")).await?;
         let embedder = embedder(config).await?;
-        Ok(Self { library, embedder, resting: Mutex::default(), bell: watch::Sender::new(0) })
+        Ok(Self { library, resting: Resting::default(), embedder, bell: watch::Sender::new(0) })
     }
 
     /// Tells who works on documents, or follows them, that something is to be done or was done.
@@ -54,23 +52,6 @@ impl Knowledge {
     /// The model that this host has loaded, where this is pinned to it.
     pub fn embedder_for(&self, pinned: &settings::Embedder) -> Option<&LocalEmbedder> {
         self.embedder.as_ref().filter(|embedder| embedder.pin() == *pinned)
-    }
-
-    /// Gives a model time: no document's vectors are tried by it before then. What it failed with for one document it
-    /// would fail with for the next.
-    pub fn rest(&self, model: &str, until: Timestamp) {
-        let mut resting = self.resting();
-        let known = resting.entry(model.to_owned()).or_insert(until);
-        *known = until.max(*known);
-    }
-
-    /// Whether a model is given time.
-    pub fn rests(&self, model: &str, now: Timestamp) -> bool {
-        self.resting().get(model).is_some_and(|until| now < *until)
-    }
-
-    fn resting(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,7 @@ use hardpoint_domain::knowledge::score::Calibration;
 use hardpoint_domain::knowledge::settings::{Embedder, Wrong};
 use hardpoint_domain::manifest::Kind;
 use hardpoint_domain::model::Model;
+use hardpoint_store::knowledge::ingestions::Takes;
 
 use super::bases::WantedEmbedder;
 use super::bound::LocalEmbedder;
@@ -32,17 +33,23 @@ pub fn goes_out(app: &App, pinned: &Embedder) -> bool {
     matches!(maker(app, pinned), Some(Maker::Remote(_)))
 }
 
-/// The models that this host makes vectors of now. One that nobody's document is to be tried with for a while is not
-/// among them, and one whose binding is not live here is left to others.
-pub fn makes(app: &App) -> Vec<String> {
+/// What this host does by itself: it reads, and makes the vectors of the model that it has loaded.
+pub fn done_here(app: &App) -> Takes {
+    let local = app.knowledge.local_embedder().map(|local| local.model);
+    Takes { readings: true, models: local.into_iter().collect(), ..Takes::default() }
+}
+
+/// The vectors that this host asks others for now. A model that no document is to be tried with for a while is not among
+/// theirs, and one whose binding is not live here is left to other hosts.
+pub fn asked_for(app: &App) -> Takes {
     let (catalogue, now) = (app.runtime.snapshot(), app.clock.now());
     let is_live = |model: &&Model| {
         catalogue.binding(&model.binding).is_some_and(|binding| binding.kind() == Kind::Model)
     };
     let able = app.config.models.iter().filter(|model| model.makes_vectors()).filter(is_live);
-    let awake = able.filter(|model| !app.knowledge.rests(&model.id, now));
-    let local = app.knowledge.local_embedder().map(|local| local.model);
-    local.into_iter().chain(awake.map(|model| model.id.clone())).collect()
+    let resting = &app.knowledge.resting;
+    let awake = able.filter(|model| !resting.rests(&model.id, now)).map(|model| model.id.clone());
+    Takes { models: awake.collect(), except: resting.except(now), ..Takes::default() }
 }
 
 /// The scale of what a knowledge base is pinned to.

@@ -11,6 +11,7 @@ pub mod ground;
 pub mod library;
 mod media_type;
 pub mod remote;
+pub mod resting;
 pub mod retriever;
 pub mod search;
 pub mod told;

@@ -10,6 +10,7 @@ use hardpoint_domain::message::EmbeddingRequest;
 use hardpoint_domain::quota::Meter;
 use hardpoint_domain::retry::RetryPolicy;
 use hardpoint_store::{StoreError, organizations};
+use http::StatusCode;
 
 use crate::call::{CallGuard, CallNote, Facts};
 use crate::caller::{Caller, Identity};
@@ -42,6 +43,8 @@ pub struct Asker {
 pub enum Unmade {
     /// There is no money for them, or may be none.
     Unpaid(ApiError),
+    /// The organisation may not use the model, or its knowledge base asks for a length that the model does not give.
+    Unfit(Failure),
     /// The model did not make them.
     Failed(Failure),
 }
@@ -98,7 +101,8 @@ pub async fn of_passages(
         Ok(_) => facts.status = 200,
         // Nothing was asked for.
         Err(Unmade::Unpaid(_)) => facts.unrecorded = true,
-        Err(Unmade::Failed(failure)) => {
+        Err(Unmade::Failed(failure)) if failure.kind == FailureKind::Busy => facts.unrecorded = true,
+        Err(Unmade::Failed(failure) | Unmade::Unfit(failure)) => {
             let error = ApiError::from(failure.clone());
             facts.status = error.status().as_u16();
             facts.error = Some(error.kind().to_owned());
@@ -118,15 +122,27 @@ async fn charged(
 ) -> Result<Vec<Vec<f32>>, Unmade> {
     let request = request(app, pinned, texts);
     let closed =
-        |error: ApiError| Unmade::Failed(Failure::new(FailureKind::Denied, error.message().to_owned()));
+        |error: ApiError| Unmade::Unfit(Failure::new(FailureKind::Denied, error.message().to_owned()));
     let plan = embeddings::plan(app, &caller.organization_id, &request).map_err(closed)?;
-    billing::purchase(app, caller, note, plan.offer(), None).await.map_err(Unmade::Unpaid)?;
+    billing::purchase(app, caller, note, plan.offer(), None).await.map_err(unpaid)?;
     let (policy, length) = (RetryPolicy { attempts: 1, ..RetryPolicy::default() }, Some(pinned.dimensions));
     let asked = plan.ask(&context(caller), &request, length, policy, &*app.rng).await;
-    let (Embedded { binding, embeddings, .. }, bill) = asked.map_err(Unmade::Failed)?;
+    let (Embedded { binding, embeddings, .. }, bill) = asked.map_err(|failure| match failure.kind {
+        // It may be the length that it does not give.
+        FailureKind::Unsupported if request.dimensions.is_some() => Unmade::Unfit(failure),
+        _ => Unmade::Failed(failure),
+    })?;
     note.used(bill);
     note.served_by(&binding);
     Ok(embeddings.vectors)
+}
+
+/// What keeps money from being counted is no lack of it.
+fn unpaid(error: ApiError) -> Unmade {
+    match error.status() {
+        StatusCode::PAYMENT_REQUIRED => Unmade::Unpaid(error),
+        _ => Unmade::Failed(Failure::new(FailureKind::Busy, error.message().to_owned())),
+    }
 }
 
 /// The host itself, for whose work an organisation pays.
@@ -161,7 +177,7 @@ impl From<Unmade> for ApiError {
     fn from(unmade: Unmade) -> Self {
         match unmade {
             Unmade::Unpaid(error) => error,
-            Unmade::Failed(failure) => failure.into(),
+            Unmade::Unfit(failure) | Unmade::Failed(failure) => failure.into(),
         }
     }
 }

@@ -28,7 +28,7 @@ const REMOTE_BYTES: usize = 256 << 10;
 const TURN: u32 = 8;
 /// How long a host that cannot make these vectors leaves the job to others.
 const TO_OTHERS: Duration = Duration::from_secs(30);
-/// How long no document is tried with a model that its provider refuses: the next one would be refused too.
+/// How long no document is tried with a model that its provider refuses, or is silent about: so would the next one be.
 const REST: Duration = Duration::from_secs(60);
 /// The longest reason that vectors are missing with, in characters.
 const LONGEST_REASON: usize = 500;
@@ -116,11 +116,17 @@ fn here(error: &dyn std::fmt::Display) -> Unmade {
 /// Writes down why the next vectors are not there, and when they are tried again, if they are.
 async fn wait(app: &App, claim: Claim, maker: &Maker<'_>, unmade: Unmade) -> Result<(), StoreError> {
     let (attempt, random) = (claim.attempt + 1, app.rng.unit());
-    let failure = match unmade {
+    let (organization, failure) = match unmade {
         Unmade::Unpaid(error) => {
-            return fail(app, &claim, &lack(&error), ingestion::waits(attempt, random)).await;
+            let next = ingestion::waits(attempt, random);
+            if let (Next::Again(wait), Maker::Remote(model)) = (next, maker) {
+                let until = app.clock.now().plus(wait.min(REST));
+                app.knowledge.resting.rest(Some(&claim.organization_id), &model.id, until);
+            }
+            return fail(app, &claim, &lack(&error), next).await;
         }
-        Unmade::Failed(failure) => failure,
+        Unmade::Unfit(failure) => (Some(&*claim.organization_id), failure),
+        Unmade::Failed(failure) => (None, failure),
     };
     // Some providers say by the status alone that there is no such model.
     let kind = if failure.status == Some(404) { FailureKind::Unsupported } else { failure.kind };
@@ -128,7 +134,7 @@ async fn wait(app: &App, claim: Claim, maker: &Maker<'_>, unmade: Unmade) -> Res
     if let (Next::Again(wait), Maker::Remote(model)) = (next, maker)
         && let Some(rest) = rest(kind, wait)
     {
-        app.knowledge.rest(&model.id, app.clock.now().plus(rest));
+        app.knowledge.resting.rest(organization, &model.id, app.clock.now().plus(rest));
     }
     match next {
         Next::Again(wait) if matches!(kind, FailureKind::Busy | FailureKind::Paused) => {
@@ -146,7 +152,7 @@ async fn wait(app: &App, claim: Claim, maker: &Maker<'_>, unmade: Unmade) -> Res
 fn rest(kind: FailureKind, wait: Duration) -> Option<Duration> {
     match kind {
         FailureKind::RateLimited | FailureKind::Overloaded => Some(wait),
-        FailureKind::Connect => Some(wait.min(REST)),
+        FailureKind::Connect | FailureKind::Timeout => Some(wait.min(REST)),
         FailureKind::Authentication | FailureKind::Denied | FailureKind::Unsupported => Some(REST),
         _ => None,
     }

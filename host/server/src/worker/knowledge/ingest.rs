@@ -1,5 +1,6 @@
 //! Reads documents and makes their vectors. Every host does; each job is held by one of them at a time. Whose job is next
-//! is decided in `domain/knowledge/fairness.rs`.
+//! is decided in `domain/knowledge/fairness.rs`. What waits for a provider has places of its own: one that hangs holds up
+//! nothing that is done here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use hardpoint_domain::id;
 use hardpoint_domain::knowledge::fairness::{Desk, UnderWay};
 use hardpoint_domain::time::Timestamp;
-use hardpoint_store::knowledge::ingestions::{self, Claim};
+use hardpoint_store::knowledge::ingestions::{self, Claim, Takes};
 use hardpoint_store::{Lane, StoreError};
 
 use super::super::crew::Crew;
@@ -23,11 +24,15 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
 /// Works until the server stops. What was under way then is given back, and goes on elsewhere or at the next start.
 pub async fn run(app: Arc<App>) {
+    tokio::join!(take_up(&app, embedder::done_here), take_up(&app, embedder::asked_for));
+}
+
+async fn take_up(app: &Arc<App>, what: fn(&App) -> Takes) {
     let mut crew = Crew::new();
     let (mut stopping, mut bell) = (app.stop.subscribe(), app.knowledge.subscribe());
     while !app.stop.is_stopping() {
         bell.borrow_and_update();
-        let wait = match fill(&app, &mut crew).await {
+        let wait = match fill(app, &mut crew, what).await {
             Ok(()) => PERIOD,
             Err(error) => {
                 tracing::warn!(%error, "documents wait for the store");
@@ -40,17 +45,17 @@ pub async fn run(app: Arc<App>) {
 }
 
 /// Claims as many jobs as there are places for, and begins.
-async fn fill(app: &Arc<App>, crew: &mut Crew<UnderWay>) -> Result<(), StoreError> {
+async fn fill(app: &Arc<App>, crew: &mut Crew<UnderWay>, what: fn(&App) -> Takes) -> Result<(), StoreError> {
     let places = app.config.knowledge.at_once;
     while crew.running().len() < places && app.drift.is_right() {
-        let (now, models) = (app.clock.now(), embedder::makes(app));
-        if !ingestions::is_due(&mut app.store.read().await?, &models, now).await? {
+        let (now, takes) = (app.clock.now(), what(app));
+        if !ingestions::is_due(&mut app.store.read().await?, &takes, now).await? {
             return Ok(());
         }
         let desk = Desk { places, under_way: crew.running().cloned().collect() };
         let (fresh, lease) = (id::prefixed("claim", now, &*app.rng), app.config.knowledge.lease.0);
         let write = app.store.write(Lane::Bulk, move |tx| {
-            Box::pin(async move { ingestions::claim(tx, (&desk, &models), &fresh, now, lease).await })
+            Box::pin(async move { ingestions::claim(tx, (&desk, &takes), &fresh, now, lease).await })
         });
         match write.await {
             Ok(Some(claim)) => begin(app, crew, claim),

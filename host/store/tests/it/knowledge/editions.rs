@@ -8,8 +8,8 @@ use hardpoint_store::knowledge::ingestions as jobs;
 use hardpoint_store::knowledge::{passages, vectors};
 
 use super::{
-    LEASE, chunk, claim, claim_at, get, indexed, keep, models, new_document, page, prepare, publish,
-    read_claimed, some_vectors, stage, upload, written,
+    LEASE, chunk, claim, claim_at, get, indexed, keep, new_document, page, prepare, publish, read_claimed,
+    some_vectors, stage, takes, upload, written,
 };
 use crate::support::{Fixture, at, on_both};
 
@@ -272,7 +272,7 @@ async fn changes_are_dense_and_in_order(db: Fixture) {
         let id = format!("doc-{number:02}");
         upload(&db, new_document(&id, "kb-1", &id, 0)).await.unwrap();
         let name = format!("claim {number}");
-        let claim = written!(db, |tx| jobs::claim(tx, (&Desk::new(99), &models()), &name, at(0), LEASE));
+        let claim = written!(db, |tx| jobs::claim(tx, (&Desk::new(99), &takes()), &name, at(0), LEASE));
         let claim = claim.unwrap().unwrap();
         assert!(stage(&db, &claim, vec![page(1, "a")], vec![chunk(&claim, 0)]).await.unwrap());
         claims.push(claim);

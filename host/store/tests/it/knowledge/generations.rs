@@ -7,11 +7,14 @@ use hardpoint_domain::knowledge::state::State;
 use hardpoint_store::knowledge::bases;
 use hardpoint_store::knowledge::changes::{self, Kind};
 use hardpoint_store::knowledge::generations;
-use hardpoint_store::knowledge::ingestions as jobs;
+use hardpoint_store::knowledge::ingestions::{self as jobs, Takes};
 use hardpoint_store::knowledge::removals::{self, Wiped};
 use hardpoint_store::knowledge::vectors;
 
-use super::{LEASE, claim_at, get, indexed, keep, minilm, models, prepare, written};
+use super::{
+    LEASE, claim_at, get, indexed, keep, make_base, minilm, models, new_base, new_document, prepare,
+    read_claimed, upload, written,
+};
 use crate::support::{Fixture, at, on_both};
 
 on_both!(
@@ -19,6 +22,7 @@ on_both!(
     what_was_begun_may_be_given_up,
     a_document_that_comes_meanwhile_has_both,
     each_host_makes_the_vectors_of_its_own_models,
+    one_organisation_is_left_out_and_no_other,
     why_vectors_wait_is_told,
 );
 
@@ -119,18 +123,51 @@ async fn each_host_makes_the_vectors_of_its_own_models(db: Fixture) {
     prepare(&db).await;
     indexed(&db, "doc-1", 2).await;
     begin(&db, other(8)).await.unwrap();
-    let due = async |models: &[String]| {
-        jobs::is_due(&mut db.store.read().await.unwrap(), models, at(4)).await.unwrap()
-    };
-    let claim = async |models: Vec<String>| {
-        written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &models), "a", at(4), LEASE)).unwrap()
-    };
     let [minilm, other] = models();
-    assert!(!due(&[]).await && !due(&["another".into()]).await, "others have to");
-    assert_eq!((claim(vec![]).await, claim(vec!["another".into()]).await), (None, None));
-    assert!(due(std::slice::from_ref(&minilm)).await && due(std::slice::from_ref(&other)).await);
-    assert_eq!(claim(vec!["another".into(), other]).await.unwrap().generation, 2);
-    assert_eq!(claim(vec![minilm]).await.unwrap().generation, 1);
+    assert!(!due(&db, &of(&[])).await && !due(&db, &of(&["another"])).await, "others have to");
+    assert_eq!((taken(&db, of(&[])).await, taken(&db, of(&["another"])).await), (None, None));
+    assert!(due(&db, &of(&[&minilm])).await && due(&db, &of(&[&other])).await);
+    assert!(!due(&db, &Takes { readings: true, ..Takes::default() }).await, "it is read");
+    assert_eq!(taken(&db, of(&["another", &other])).await.unwrap().generation, 2);
+    assert_eq!(taken(&db, of(&[&minilm])).await.unwrap().generation, 1);
+    upload(&db, new_document("doc-2", "kb-1", "b", 1)).await.unwrap();
+    assert!(!due(&db, &of(&[&minilm, &other])).await, "readings have places of their own");
+    assert!(due(&db, &Takes { readings: true, ..Takes::default() }).await);
+}
+
+fn of(models: &[&str]) -> Takes {
+    Takes { models: models.iter().map(|model| (*model).to_owned()).collect(), ..Takes::default() }
+}
+
+async fn due(db: &Fixture, takes: &Takes) -> bool {
+    jobs::is_due(&mut db.store.read().await.unwrap(), takes, at(4)).await.unwrap()
+}
+
+async fn taken(db: &Fixture, takes: Takes) -> Option<jobs::Claim> {
+    written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &takes), "a", at(4), LEASE)).unwrap()
+}
+
+async fn one_organisation_is_left_out_and_no_other(db: Fixture) {
+    prepare(&db).await;
+    db.organization("org_2").await;
+    make_base(&db, new_base("kb-2", "org_2")).await.unwrap();
+    for (id, base) in [("doc-1", "kb-1"), ("doc-2", "kb-2")] {
+        upload(&db, new_document(id, base, id, 0)).await.unwrap();
+        let reading = Takes { readings: true, ..Takes::default() };
+        read_claimed(&db, &taken(&db, reading).await.unwrap(), 1).await;
+    }
+    let [minilm, _] = models();
+    let but = |organizations: &[&str]| {
+        let except = organizations.iter().map(|one| ((*one).to_owned(), minilm.clone())).collect();
+        Takes { except, ..of(&[&minilm]) }
+    };
+    assert!(!due(&db, &but(&["org_1", "org_2"])).await);
+    assert_eq!(taken(&db, but(&["org_1", "org_2"])).await, None);
+    let mut other = but(&["org_1"]);
+    other.except.push(("org_2".into(), "another".into()));
+    assert!(due(&db, &other).await);
+    assert_eq!(taken(&db, other).await.unwrap().document_id, "doc-2");
+    assert_eq!(taken(&db, of(&[&minilm])).await.unwrap().document_id, "doc-1");
 }
 
 async fn why_vectors_wait_is_told(db: Fixture) {

@@ -8,7 +8,7 @@ use hardpoint_store::knowledge::documents::NewDocument;
 use hardpoint_store::knowledge::ingestions as jobs;
 
 use super::{
-    LEASE, claim, claim_at, indexed, keep, make_base, models, new_base, new_document, prepare, read_claimed,
+    LEASE, claim, claim_at, indexed, keep, make_base, new_base, new_document, prepare, read_claimed, takes,
     upload, written,
 };
 use crate::support::{Fixture, at, on_both};
@@ -62,7 +62,7 @@ async fn a_huge_document_holds_nobody_up(db: Fixture) {
     let two_places = |under_way: &[UnderWay]| Desk { places: 2, under_way: under_way.to_vec() };
     let claim = async |desk: Desk, name: &str, time| {
         let name = name.to_owned();
-        written!(db, |tx| jobs::claim(tx, (&desk, &models()), &name, at(time), LEASE)).unwrap()
+        written!(db, |tx| jobs::claim(tx, (&desk, &takes()), &name, at(time), LEASE)).unwrap()
     };
     let first = claim(two_places(&[]), "a", 10).await.unwrap();
     assert!(first.is_large && first.document_id == "doc-huge-0", "{first:?}");
@@ -101,8 +101,8 @@ async fn what_is_given_back_is_no_failure(db: Fixture) {
     upload(&db, new_document("doc-1", "kb-1", "a", 0)).await.unwrap();
     let first = claim(&db, "a").await.unwrap();
     assert!(written!(db, |tx| jobs::release(tx, &first, at(5))).unwrap());
-    assert!(!jobs::is_due(&mut db.store.read().await.unwrap(), &models(), at(4)).await.unwrap());
-    assert!(jobs::is_due(&mut db.store.read().await.unwrap(), &models(), at(5)).await.unwrap());
+    assert!(!jobs::is_due(&mut db.store.read().await.unwrap(), &takes(), at(4)).await.unwrap());
+    assert!(jobs::is_due(&mut db.store.read().await.unwrap(), &takes(), at(5)).await.unwrap());
     let second = claim_at(&db, "b", 5).await.unwrap();
     assert_eq!((second.attempt, second.lapses), (0, 0));
     written!(db, |tx| jobs::release_all(tx)).unwrap();
@@ -121,15 +121,15 @@ async fn no_job_is_claimed_twice(db: Fixture) {
         tokio::spawn(async move {
             let mut claimed = Vec::new();
             for number in 0.. {
-                let due = jobs::is_due(&mut store.read().await.unwrap(), &models(), at(1)).await.unwrap();
+                let due = jobs::is_due(&mut store.read().await.unwrap(), &takes(), at(1)).await.unwrap();
                 if !due {
                     return claimed;
                 }
                 let name = format!("{host} {number}");
                 let claim = store.write(Lane::Bulk, move |tx| {
-                    Box::pin(async move {
-                        jobs::claim(tx, (&Desk::new(99), &models()), &name, at(1), LEASE).await
-                    })
+                    Box::pin(
+                        async move { jobs::claim(tx, (&Desk::new(99), &takes()), &name, at(1), LEASE).await },
+                    )
                 });
                 match claim.await {
                     Ok(claim) => claimed.extend(claim),
@@ -161,6 +161,6 @@ async fn turns_of_who_has_nothing_are_forgotten(db: Fixture) {
     assert_eq!(forget(10).await, 1);
     upload(&db, new_document("doc-3", "kb-1", "c", 20)).await.unwrap();
     let lease = Duration::from_secs(1);
-    let next = written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &models()), "b", at(20), lease)).unwrap();
+    let next = written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &takes()), "b", at(20), lease)).unwrap();
     assert!(next.is_some(), "who was forgotten has turns again");
 }

@@ -17,7 +17,7 @@ use hardpoint_domain::knowledge::settings::{Embedder, Settings};
 use hardpoint_store::StoreError;
 use hardpoint_store::knowledge::bases::NewKnowledgeBase;
 use hardpoint_store::knowledge::documents::{Document, NewDocument, Uploaded};
-use hardpoint_store::knowledge::ingestions::{self as jobs, Claim};
+use hardpoint_store::knowledge::ingestions::{self as jobs, Claim, Takes};
 use hardpoint_store::knowledge::passages::{Chunk, Page};
 use hardpoint_store::knowledge::publish::{self, Edition};
 use hardpoint_store::knowledge::{bases as store_bases, documents as store_documents, passages, vectors};
@@ -53,6 +53,11 @@ fn minilm() -> Embedder {
 /// Those that the vectors of these tests are of.
 fn models() -> [String; 2] {
     ["all-MiniLM-L6-v2", "text-embedding-3-small"].map(str::to_owned)
+}
+
+/// All that these tests have to do.
+fn takes() -> Takes {
+    Takes { readings: true, models: models().into(), except: Vec::new() }
 }
 
 fn new_base(id: &str, organization: &str) -> NewKnowledgeBase {
@@ -109,7 +114,7 @@ async fn get(db: &Fixture, id: &str) -> Option<Document> {
 /// Claims the next job; the name is that of the claim.
 async fn claim_at(db: &Fixture, name: &str, seconds: i64) -> Option<Claim> {
     let name = name.to_owned();
-    written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &models()), &name, at(seconds), LEASE)).unwrap()
+    written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &takes()), &name, at(seconds), LEASE)).unwrap()
 }
 
 /// When everything is due that was uploaded, and what follows when it was read.

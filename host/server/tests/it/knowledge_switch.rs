@@ -1,0 +1,82 @@
+//! Another embedder takes the place of the one before: what is searched is whole, before, meanwhile and after.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::knowledge::put;
+use crate::knowledge_remote::{BASES, PATIENCE, QUESTION, Scene, TEXT, assert_score, scene};
+
+impl Scene {
+    async fn change(&self, base: &str, embedder: Value) -> Value {
+        let change = json!({ "embedder": embedder });
+        put(&self.app, &self.customer.key, &format!("{BASES}/{base}"), &change).await.expect(200)
+    }
+
+    /// Waits until other vectors are searched; what a question finds all the while is looked at.
+    async fn switched(&self, base: &str, look: impl Fn(&[Value])) {
+        let switched = async {
+            loop {
+                let is_over = self.shown(base).await["next_embedder"] == Value::Null;
+                look(&self.found(base, QUESTION).await);
+                if is_over {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, switched).await.expect("the new vectors are searched");
+    }
+
+    /// A knowledge base of `alpha` with two documents that have their vectors.
+    async fn stocked(&self, embedder: Option<Value>) -> String {
+        let wanted = json!({ "name": "Handbook" });
+        let base = match embedder {
+            Some(embedder) => self.base(embedder).await,
+            None => {
+                crate::knowledge::id(&self.app.post_as(&self.customer.key, BASES, &wanted).await.expect(201))
+            }
+        };
+        for (name, text) in [("returns.txt", TEXT), ("whales.txt", "Whales sing.")] {
+            self.embedded(&self.upload(&base, name, text).await).await;
+        }
+        base
+    }
+}
+
+fn alpha() -> Value {
+    json!({ "model": "alpha", "dimensions": 3 })
+}
+
+fn are_whole(hits: &[Value]) {
+    assert_eq!(hits.len(), 2, "{hits:?}");
+    assert!(hits.iter().all(|hit| hit["score_kind"] == "semantic"), "{hits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_model_takes_the_place_of_the_one_before_at_once() {
+    let scene = scene(1_000).await;
+    let base = scene.stocked(Some(alpha())).await;
+
+    scene.double.open.send_replace(false);
+    scene.change(&base, json!({ "model": "beta" })).await;
+    scene.double.is_asked("beta", "", 1).await;
+    let shown = scene.shown(&base).await;
+    assert_eq!(
+        (&shown["embedder"]["model"], &shown["next_embedder"]["model"]),
+        (&json!("alpha"), &json!("beta"))
+    );
+    assert_score(&scene.found(&base, QUESTION).await[0], "alpha", 0.30, QUESTION);
+
+    scene.double.open.send_replace(true);
+    scene.switched(&base, are_whole).await;
+    assert_eq!(scene.shown(&base).await["embedder"], json!({ "model": "beta", "dimensions": 3 }));
+    assert_score(&scene.found(&base, QUESTION).await[0], "beta", 0.8, QUESTION);
+    let paid = scene.used("alpha").await;
+
+    // And back.
+    scene.change(&base, alpha()).await;
+    scene.switched(&base, are_whole).await;
+    assert!(scene.used("alpha").await.0 >= paid.0 + 2, "made anew, and paid for");
+    assert_score(&scene.found(&base, QUESTION).await[0], "alpha", 0.30, QUESTION);
+}
