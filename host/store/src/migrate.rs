@@ -57,6 +57,7 @@ migrations! {
     23 "0023_events_found.sql" "events_found",
     24 "0024_knowledge.sql" "knowledge",
     25 "0025_queues.sql" "queues",
+    26 "0026_vectors_given_up.sql" "vectors_given_up",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -44,17 +44,19 @@ pub fn after(kind: FailureKind, attempt: u32, retry_after: Option<Duration>, uni
     }
 }
 
-/// The same for the making of its vectors. That the model's provider refuses this host or does not know the model says
-/// nothing about the document, and ends when somebody mends it: the vectors wait for that, however long.
+/// The same for the making of its vectors. That the model's provider is away, refuses this host or does not know the model
+/// says nothing about the document, and ends when somebody mends it: the vectors wait for that, however long.
 pub fn after_embedding(
     kind: FailureKind,
     attempt: u32,
     retry_after: Option<Duration>,
     unit_random: f64,
 ) -> Next {
+    use FailureKind::*;
     match kind {
-        FailureKind::Authentication | FailureKind::Denied | FailureKind::Unsupported => {
-            waits(attempt, unit_random)
+        Authentication | Denied | Unsupported => waits(attempt, unit_random),
+        RateLimited | Overloaded | Upstream | Connect | Timeout | Reset => {
+            patiently(attempt, retry_after, unit_random)
         }
         kind => after(kind, attempt, retry_after, unit_random),
     }
@@ -63,8 +65,13 @@ pub fn after_embedding(
 /// What follows where an attempt, counted from 1, failed for want of something that somebody may bring at any time: it is
 /// tried again for ever, ever more rarely.
 pub fn waits(attempt: u32, unit_random: f64) -> Next {
+    patiently(attempt, None, unit_random)
+}
+
+fn patiently(attempt: u32, retry_after: Option<Duration>, unit_random: f64) -> Next {
     let patient = RetryPolicy { attempts: u32::MAX, ..POLICY };
-    patient.backoff(attempt, None, spread(unit_random)).map_or(Next::Again(POLICY.cap), Next::Again)
+    let asked = retry_after.map(|asked| asked.min(POLICY.retry_after_cap));
+    patient.backoff(attempt, asked, spread(unit_random)).map_or(Next::Again(POLICY.cap), Next::Again)
 }
 
 /// Whether a document whose claims lapsed so often is given up.
@@ -113,16 +120,22 @@ mod tests {
     }
 
     #[test]
-    fn vectors_wait_for_a_key_and_for_money_as_long_as_it_takes() {
+    fn vectors_wait_for_a_provider_a_key_and_for_money_as_long_as_it_takes() {
         use FailureKind::*;
-        for kind in [Authentication, Denied, Unsupported] {
+        for kind in
+            [Authentication, Denied, Unsupported, RateLimited, Overloaded, Upstream, Connect, Timeout, Reset]
+        {
             assert_eq!(after_embedding(kind, 1_000, None, 1.0), Next::Again(POLICY.cap), "{kind:?}");
         }
+        let asked = |seconds| after_embedding(RateLimited, 1_000, Some(Duration::from_secs(seconds)), 0.0);
+        let jitter = POLICY.base / 2;
+        assert_eq!(asked(60), Next::Again(Duration::from_secs(60) + jitter));
+        assert_eq!(asked(86_400), Next::Again(POLICY.retry_after_cap + jitter));
         assert_eq!(waits(1, 1.0), Next::Again(POLICY.base));
         for kind in [InvalidRequest, ContentFiltered, Plugin] {
             assert_eq!(after_embedding(kind, 1, None, 0.5), Next::GiveUp, "{kind:?}");
         }
-        assert_eq!(after_embedding(Upstream, 12, None, 0.5), Next::GiveUp);
+        assert_eq!(after_embedding(Protocol, 12, None, 0.5), Next::GiveUp, "what it answers is of no use");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::knowledge::put;
-use crate::knowledge_remote::{BASES, PATIENCE, QUESTION, Scene, TEXT, assert_score, scene};
+use crate::knowledge_remote::{BASES, PATIENCE, QUESTION, Scene, TEXT, Trouble, assert_score, scene};
 
 impl Scene {
     async fn change(&self, base: &str, embedder: Value) -> Value {
@@ -79,4 +79,38 @@ async fn another_model_takes_the_place_of_the_one_before_at_once() {
     scene.switched(&base, are_whole).await;
     assert!(scene.used("alpha").await.0 >= paid.0 + 2, "made anew, and paid for");
     assert_score(&scene.found(&base, QUESTION).await[0], "alpha", 0.30, QUESTION);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_refuses_takes_nothings_place() {
+    let scene = scene(1_000).await;
+    let base = scene.stocked(Some(alpha())).await;
+    scene.double.is_in_trouble(Trouble::Status(400));
+    scene.double.is_in_trouble(Trouble::Status(400));
+    scene.change(&base, json!({ "model": "beta" })).await;
+    let path = format!("{BASES}/{base}/documents");
+    let documents = async || {
+        let listed = scene.app.get_as(&scene.customer.key, &path).await.expect(200);
+        listed["data"].as_array().unwrap().clone()
+    };
+    let refused = async {
+        while !documents().await.iter().all(|it| it["reason"].is_string()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("it is told");
+    let shown = scene.shown(&base).await;
+    let models = (&shown["embedder"]["model"], &shown["next_embedder"]["model"]);
+    assert_eq!(models, (&json!("alpha"), &json!("beta")), "what is whole is searched");
+    let hits = scene.found(&base, QUESTION).await;
+    are_whole(&hits);
+    assert_score(&hits[0], "alpha", 0.30, QUESTION);
+
+    // Whoever goes back pays for nothing.
+    let paid = scene.used("alpha").await;
+    let back = scene.change(&base, alpha()).await;
+    assert_eq!((&back["embedder"], &back["next_embedder"]), (&alpha(), &Value::Null));
+    assert!(documents().await.iter().all(|it| it["reason"] == Value::Null));
+    are_whole(&scene.found(&base, QUESTION).await);
+    assert_eq!(scene.used("alpha").await.0, paid.0 + 1, "a question's alone");
 }

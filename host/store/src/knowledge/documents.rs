@@ -133,7 +133,10 @@ macro_rules! columns {
     () => {
         "d.id, d.organization_id, d.knowledge_base_id, d.filename, d.media_type, d.size, d.digest, d.title, d.state, \
          COALESCE(d.reason, (SELECT w.last_error FROM ingestions w WHERE w.document_id = d.id AND w.generation > 0 \
-         AND w.last_error IS NOT NULL ORDER BY w.generation LIMIT 1)) AS reason, d.done, d.total, d.edition, d.page_count, d.chunk_count, \
+         AND w.last_error IS NOT NULL ORDER BY w.generation LIMIT 1), (SELECT g.reason FROM vector_coverage g \
+         WHERE g.document_id = d.id AND g.edition = d.edition AND g.reason IS NOT NULL AND d.state = 'indexed' \
+         AND g.generation IN (k.generation, k.next_generation) ORDER BY g.generation LIMIT 1)) AS reason, \
+         d.done, d.total, d.edition, d.page_count, d.chunk_count, \
          CAST(COALESCE(c.embedded, 0) AS BIGINT) AS embedded, d.created_by, d.created_at, d.updated_at, d.indexed_at"
     };
 }
@@ -171,7 +174,6 @@ statements! {
                 WHERE d.knowledge_base_id = $1 AND d.removed_at IS NULL AND d.edition > 0 AND d.id > $2 \
                 ORDER BY d.id LIMIT $3";
     HOLDS: "SELECT id FROM documents WHERE knowledge_base_id = $1 AND id = $2 AND removed_at IS NULL";
-    STATE: "SELECT state FROM documents WHERE id = $1 AND removed_at IS NULL";
     END_JOBS: "DELETE FROM ingestions WHERE document_id = $1";
     END_READING: "DELETE FROM ingestions WHERE document_id = $1 AND generation = 0 RETURNING edition";
     AGAIN: "UPDATE documents SET state = 'processing', reason = NULL, done = 0, total = 0, updated_at = $2 \
@@ -348,10 +350,4 @@ pub async fn remove(
 /// can be found.
 pub(super) async fn hold(tx: &mut Tx, id: &str) -> Result<Option<i64>, StoreError> {
     Ok(fetch!(tx, fetch_optional, (i64,), HOLD, id)?.map(|(edition,)| edition))
-}
-
-/// How far a document is.
-pub(super) async fn state(conn: &mut Conn, id: &str) -> Result<Option<State>, StoreError> {
-    let found = fetch!(conn, fetch_optional, (String,), STATE, id)?;
-    Ok(found.and_then(|(word,)| State::parse(&word)))
 }

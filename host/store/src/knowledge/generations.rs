@@ -19,6 +19,11 @@ statements! {
            knowledge_base_id, organization_id, $3, edition, 0, size > $4, 0, 0, $5, $5 FROM documents \
            WHERE knowledge_base_id = $1 AND removed_at IS NULL AND chunk_count > 0";
     END_JOBS: "DELETE FROM ingestions WHERE knowledge_base_id = $1 AND generation = $2";
+    ABANDON: "UPDATE knowledge_bases SET next_model = NULL, next_dimensions = NULL, next_generation = NULL, \
+              updated_at = $2 WHERE id = $1";
+    MADE: "SELECT CAST(COALESCE(SUM(CASE WHEN c.reason IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT), COUNT(*) \
+           FROM vector_coverage c JOIN documents d ON d.id = c.document_id AND d.edition = c.edition \
+           WHERE c.knowledge_base_id = $1 AND c.generation = $2 AND d.removed_at IS NULL";
     LEFT: "SELECT COUNT(*) FROM ingestions WHERE knowledge_base_id = $1 AND generation = $2";
     SWITCHING: "SELECT id FROM knowledge_bases WHERE next_generation IS NOT NULL AND removed_at IS NULL \
                 ORDER BY id LIMIT $1";
@@ -28,8 +33,8 @@ statements! {
 }
 
 /// Begins to make vectors of another embedder, of every document that can be found and of those to come. What was begun
-/// before and is not searched yet is given up. None where there is no such knowledge base; what is there where it has
-/// this embedder already, or is at it.
+/// before and is not searched yet is given up; that is all where the vectors that are searched are this embedder's. None
+/// where there is no such knowledge base; what is there where it has this embedder already, or is at it.
 pub async fn begin(
     tx: &mut Tx,
     knowledge_base_id: &str,
@@ -46,6 +51,11 @@ pub async fn begin(
         execute!(tx, END_JOBS, &base.id, given_up.number)?;
         let removal = removals::Removal::vectors(&base.id, given_up.number, 0);
         removals::queue(tx, &removal, now).await?;
+        if let Some(current) = base.current.filter(|current| is_it(&current)) {
+            execute!(tx, ABANDON, &base.id, now.micros())?;
+            changes::append(tx, &Change::switched(&base.id, current.number), now).await?;
+            return Ok(Some(current));
+        }
     }
     let (model, dimensions, at) = (&embedder.model, i64::from(embedder.dimensions), now.micros());
     let (number,) = fetch!(tx, fetch_one, (i64,), BEGIN, &base.id, model, dimensions, at)?;
@@ -67,12 +77,17 @@ pub async fn switching(conn: &mut Conn, limit: u32) -> Result<Vec<String>, Store
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Lets the vectors that were made take the place of those that are searched, where every document has them (or it was
-/// given up to make them). Answers the change's number; none where there is nothing to switch to yet.
+/// Lets the vectors that were made take the place of those that are searched, where every document has them, or it was
+/// given up to make them; not where it was given up for most. Answers the change's number; none where there is nothing to
+/// switch to yet.
 pub async fn switch(tx: &mut Tx, knowledge_base_id: &str, now: Timestamp) -> Result<Option<i64>, StoreError> {
     let Some(base) = bases::hold(tx, knowledge_base_id).await? else { return Ok(None) };
     let Some(next) = &base.next else { return Ok(None) };
     if left(tx, &base.id, next.number).await? > 0 {
+        return Ok(None);
+    }
+    let (made, all): (i64, i64) = fetch!(tx, fetch_one, (i64, i64), MADE, &base.id, next.number)?;
+    if made < all - made {
         return Ok(None);
     }
     execute!(tx, SWITCH, &base.id, now.micros())?;

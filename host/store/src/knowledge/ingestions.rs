@@ -113,6 +113,9 @@ statements! {
     PROGRESS: "UPDATE documents SET done = $2, total = $3, title = COALESCE($4, title), updated_at = $5 WHERE id = $1";
     FAIL: "UPDATE documents SET state = $2, reason = $3, updated_at = $4, \
            last_edition = CASE WHEN $5 > last_edition THEN $5 ELSE last_edition END WHERE id = $1";
+    UNCOVER: "INSERT INTO vector_coverage (document_id, generation, knowledge_base_id, edition, embedded, reason) \
+              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (document_id, generation) DO UPDATE \
+              SET edition = excluded.edition, embedded = excluded.embedded, reason = excluded.reason";
     // Who forgets waits for who just came, and then finds that they did.
     TAKE_TURNS: "INSERT INTO ingestion_turns (organization_id, turn_at, came_at) VALUES ($1, 0, $2) \
                  ON CONFLICT (organization_id) DO UPDATE SET came_at = excluded.came_at";
@@ -198,7 +201,9 @@ pub async fn progress(
 }
 
 /// Writes down that an attempt failed, and what follows. A document whose reading is given up is `failed`, or stays
-/// `indexed` where an edition of it can be found; the reason is with it. False where the claim no longer counts.
+/// `indexed` where an edition of it can be found; the reason is with it. Where its vectors are given up full text finds it
+/// all the same; the reason is told as long as vectors of that generation are wanted. False where the claim no longer
+/// counts.
 pub async fn fail(
     tx: &mut Tx,
     claim: &Claim,
@@ -223,17 +228,15 @@ async fn give_up(tx: &mut Tx, claim: &Claim, reason: &str, now: Timestamp) -> Re
     if execute!(tx, END, &claim.id, &claim.claim_id)? == 0 {
         return Ok(false);
     }
-    let state = if claim.is_reading() {
-        removals::queue_edition(tx, &claim.document_id, claim.edition, now).await?;
-        State::given_up(published > 0)
+    let (document, edition) = (&claim.document_id, claim.edition);
+    if claim.is_reading() {
+        removals::queue_edition(tx, document, edition, now).await?;
+        let state = State::given_up(published > 0);
+        execute!(tx, FAIL, document, state.as_str(), reason, now.micros(), edition)?;
     } else {
-        // Full text finds it all the same. Where it is being read anew, that says what it is.
-        match documents::state(tx, &claim.document_id).await? {
-            Some(State::Indexed) => State::Indexed,
-            _ => return Ok(true),
-        }
-    };
-    execute!(tx, FAIL, &claim.document_id, state.as_str(), reason, now.micros(), claim.edition)?;
+        let (generation, base) = (claim.generation, &claim.knowledge_base_id);
+        execute!(tx, UNCOVER, document, generation, base, edition, claim.cursor, reason)?;
+    }
     Ok(true)
 }
 

@@ -38,7 +38,7 @@ statements! {
     CHUNKS: "SELECT chunk_count FROM documents WHERE id = $1 AND edition = $2 AND removed_at IS NULL";
     COVER: "INSERT INTO vector_coverage (document_id, generation, knowledge_base_id, edition, embedded) \
             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (document_id, generation) \
-            DO UPDATE SET edition = excluded.edition, embedded = excluded.embedded";
+            DO UPDATE SET edition = excluded.edition, embedded = excluded.embedded, reason = NULL";
     OF_EDITION: "SELECT ordinal, vector FROM vectors WHERE document_id = $1 AND edition = $2 AND generation = $3 \
                  AND ordinal >= $4 ORDER BY ordinal LIMIT $5";
 }

@@ -102,15 +102,18 @@ async fn vectors_of(
     texts: Vec<String>,
 ) -> Result<Vec<Vec<u8>>, Unmade> {
     let embedded = match maker {
-        Maker::Local(local) => local.embed(texts).await.map_err(|error| here(&error))?,
+        Maker::Local(local) => {
+            local.embed(texts).await.map_err(|error| useless(FailureKind::Protocol, &error))?
+        }
         Maker::Remote(_) => remote::of_passages(app, &claim.organization_id, pinned, texts).await?,
     };
     let rounded = embedded.iter().map(|vector| Rounded::of(vector).map(|rounded| rounded.to_bytes()));
-    rounded.collect::<Result<_, _>>().map_err(|error| here(&error))
+    // The same text has the same vector the next time, and it may cost something.
+    rounded.collect::<Result<_, _>>().map_err(|error| useless(FailureKind::InvalidRequest, &error))
 }
 
-fn here(error: &dyn std::fmt::Display) -> Unmade {
-    Unmade::Failed(Failure::new(FailureKind::Upstream, error.to_string()))
+fn useless(kind: FailureKind, error: &dyn std::fmt::Display) -> Unmade {
+    Unmade::Failed(Failure::new(kind, error.to_string()))
 }
 
 /// Writes down why the next vectors are not there, and when they are tried again, if they are.

@@ -6,6 +6,7 @@ use hardpoint_domain::knowledge::settings::Embedder;
 use hardpoint_domain::knowledge::state::State;
 use hardpoint_store::knowledge::bases;
 use hardpoint_store::knowledge::changes::{self, Kind};
+use hardpoint_store::knowledge::documents;
 use hardpoint_store::knowledge::generations;
 use hardpoint_store::knowledge::ingestions::{self as jobs, Takes};
 use hardpoint_store::knowledge::removals::{self, Wiped};
@@ -21,8 +22,11 @@ on_both!(
     another_embedder_takes_the_place_at_once,
     what_was_begun_may_be_given_up,
     a_document_that_comes_meanwhile_has_both,
+    nothing_takes_the_place_of_what_is_whole_where_most_was_given_up,
+    whoever_goes_back_has_what_is_there,
     each_host_makes_the_vectors_of_its_own_models,
     one_organisation_is_left_out_and_no_other,
+    why_vectors_were_given_up_is_told_as_long_as_they_are_wanted,
     why_vectors_wait_is_told,
 );
 
@@ -168,6 +172,71 @@ async fn one_organisation_is_left_out_and_no_other(db: Fixture) {
     assert!(due(&db, &other).await);
     assert_eq!(taken(&db, other).await.unwrap().document_id, "doc-2");
     assert_eq!(taken(&db, of(&[&minilm])).await.unwrap().document_id, "doc-1");
+}
+
+/// Gives up the vectors of whatever document is next.
+async fn give_up(db: &Fixture, takes: Takes) -> String {
+    let claim = taken(db, takes).await.unwrap();
+    let document = claim.document_id.clone();
+    assert!(written!(db, |tx| jobs::fail(tx, &claim, "it was refused", Next::GiveUp, at(4))).unwrap());
+    document
+}
+
+async fn nothing_takes_the_place_of_what_is_whole_where_most_was_given_up(db: Fixture) {
+    prepare(&db).await;
+    for id in ["doc-1", "doc-2", "doc-3"] {
+        indexed(&db, id, 1).await;
+        embed_all(&db, 1).await;
+    }
+    begin(&db, other(8)).await.unwrap();
+    let [_, model] = models();
+    for _ in 0..2 {
+        give_up(&db, of(&[&model])).await;
+    }
+    embed_all(&db, 4).await;
+    assert_eq!(switch(&db).await, None, "one has its new vectors, and three have the old ones");
+    assert_eq!(base(&db).await.current.unwrap().embedder, minilm());
+    assert_eq!(get(&db, "doc-1").await.unwrap().reason.as_deref(), Some("it was refused"));
+    // Read anew, one of them has its vectors made after all.
+    assert!(written!(db, |tx| documents::read_again(tx, "org_1", "doc-1", at(4))).unwrap());
+    read_claimed(&db, &claim_at(&db, "b", 4).await.unwrap(), 1).await;
+    embed_all(&db, 4).await;
+    assert_eq!(get(&db, "doc-1").await.unwrap().reason, None);
+    assert!(switch(&db).await.is_some(), "most have them");
+    assert_eq!(get(&db, "doc-2").await.unwrap().reason.as_deref(), Some("it was refused"));
+}
+
+async fn whoever_goes_back_has_what_is_there(db: Fixture) {
+    prepare(&db).await;
+    indexed(&db, "doc-1", 2).await;
+    embed_all(&db, 1).await;
+    let before = base(&db).await.current.unwrap();
+    begin(&db, other(8)).await.unwrap();
+    let mut given_up = claim_at(&db, "a", 4).await.unwrap();
+    keep(&db, &mut given_up, 1).await.unwrap().unwrap();
+    assert_eq!(begin(&db, minilm()).await, Some(before.clone()));
+    let after = base(&db).await;
+    assert_eq!((after.current, after.next), (Some(before), None));
+    assert_eq!(keep(&db, &mut given_up, 1).await.unwrap(), None, "nobody wants them");
+    assert_eq!(db.rows("ingestions").await, 0, "and there is nothing to make anew");
+    let last = changes::after(&mut db.store.read().await.unwrap(), 0, 100).await.unwrap().pop().unwrap();
+    assert_eq!((last.kind, last.generation), (Kind::Switched, Some(1)), "hosts let go of what was begun");
+    assert_eq!(begin(&db, other(8)).await.unwrap().number, 3, "no number is given twice");
+}
+
+async fn why_vectors_were_given_up_is_told_as_long_as_they_are_wanted(db: Fixture) {
+    prepare(&db).await;
+    indexed(&db, "doc-1", 2).await;
+    let [minilm, _] = models();
+    give_up(&db, of(&[&minilm])).await;
+    let document = get(&db, "doc-1").await.unwrap();
+    assert_eq!((document.state, document.reason.as_deref()), (State::Indexed, Some("it was refused")));
+    begin(&db, other(8)).await.unwrap();
+    embed_all(&db, 4).await;
+    assert!(get(&db, "doc-1").await.unwrap().reason.is_some(), "it is searched without them still");
+    switch(&db).await.unwrap();
+    let document = get(&db, "doc-1").await.unwrap();
+    assert_eq!((document.embedded, document.reason), (2, None));
 }
 
 async fn why_vectors_wait_is_told(db: Fixture) {

@@ -96,7 +96,7 @@ impl Opened {
                 vectors.values_mut().try_for_each(|own| own.apply([VectorChange::Remove(document)], seq))
             }
             Kind::Embedded => self.embed(reader, change, seq),
-            Kind::Switched => self.switch(place, reader, change),
+            Kind::Switched => self.switch(place, reader),
             Kind::BaseRemoved => Ok(()),
         }
     }
@@ -116,13 +116,12 @@ impl Opened {
         vectors.get_mut(&number).map_or(Ok(()), |own| own.apply(read, seq))
     }
 
-    /// Forgets the vectors of generations that are not searched any more, and will not be.
-    fn switch(&self, place: &Place, reader: &Reader, change: &Change) -> Result<(), IndexError> {
+    /// Forgets the vectors of generations that are not searched any more, or will not be.
+    fn switch(&self, place: &Place, reader: &Reader) -> Result<(), IndexError> {
         let base = reader.base()?;
         let wanted: Vec<i64> = base.iter().flat_map(|base| base.generations()).map(|it| it.number).collect();
         let mut vectors = self.vectors_mut();
-        let switched = change.generation.unwrap_or_default();
-        for (_, gone) in vectors.extract_if(.., |number, _| !wanted.contains(number) && *number < switched) {
+        for (_, gone) in vectors.extract_if(.., |number, _| !wanted.contains(number)) {
             place.forget_vectors(self.knowledge_base, gone.pin())?;
         }
         Ok(())
