@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use hardpoint_index::embedder::model;
 use serde_json::{Value, json};
 
 use crate::knowledge::put;
-use crate::knowledge_remote::{BASES, PATIENCE, QUESTION, Scene, TEXT, Trouble, assert_score, scene};
+use crate::knowledge_remote::{
+    BASES, PATIENCE, QUESTION, Scene, TEXT, Trouble, assert_score, scene, scene_with,
+};
 
 impl Scene {
     async fn change(&self, base: &str, embedder: Value) -> Value {
@@ -79,6 +82,66 @@ async fn another_model_takes_the_place_of_the_one_before_at_once() {
     scene.switched(&base, are_whole).await;
     assert!(scene.used("alpha").await.0 >= paid.0 + 2, "made anew, and paid for");
     assert_score(&scene.found(&base, QUESTION).await[0], "alpha", 0.30, QUESTION);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_own_model_gives_way_to_another_and_comes_back() {
+    let file = model::folder().map(|folder| folder.join(model::FILE)).filter(|file| file.exists());
+    let Some(file) = file else {
+        eprintln!("not tested: there is no model file, which `cargo xtask model` makes");
+        return;
+    };
+    let scene = scene_with(0, &format!("[knowledge]\nmodel = {:?}\n", file.display().to_string())).await;
+    let base = scene.stocked(None).await;
+    let own = scene.shown(&base).await["embedder"].clone();
+    let before = scene.found(&base, QUESTION).await;
+    are_whole(&before);
+    let scores = |hits: &[Value]| hits.iter().map(|hit| hit["similarity_score"].clone()).collect::<Vec<_>>();
+
+    scene.double.open.send_replace(false);
+    scene.change(&base, json!({ "model": "beta" })).await;
+    scene.double.is_asked("beta", "", 1).await;
+    assert_eq!(scores(&scene.found(&base, QUESTION).await), scores(&before), "nothing has taken its place");
+    scene.double.open.send_replace(true);
+    scene.switched(&base, are_whole).await;
+    let other = scene.found(&base, QUESTION).await;
+    assert_score(&other[0], "beta", 0.8, QUESTION);
+    assert_ne!(scores(&other), scores(&before));
+
+    scene.change(&base, own.clone()).await;
+    let either = |hits: &[Value]| {
+        are_whole(hits);
+        assert!(
+            [&other, &before].map(|known| scores(known)).contains(&scores(hits)),
+            "of one and of the other"
+        );
+    };
+    scene.switched(&base, either).await;
+    assert_eq!(scene.shown(&base).await["embedder"], own);
+    assert_eq!(scores(&scene.found(&base, QUESTION).await), scores(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_has_the_vectors_that_it_began_with_to_its_end() {
+    let scene = scene(1_000).await;
+    let base = scene.stocked(Some(alpha())).await;
+    let question = "Have patience: can shoes be returned?";
+    scene.double.patience.send_replace(false);
+    let asked = json!({
+        "query": question, "knowledge": [&base], "use_hybrid": false, "similarity_threshold": 0.0
+    });
+    let searched = scene.app.post_as(&scene.customer.key, "/api/v1/search", &asked);
+    let meanwhile = async {
+        scene.double.is_asked("alpha", "patience", 1).await;
+        scene.change(&base, json!({ "model": "beta" })).await;
+        scene.switched(&base, are_whole).await;
+        scene.double.patience.send_replace(true);
+    };
+    let (found, ()) = tokio::join!(searched, meanwhile);
+    let found = found.expect(200);
+    let hits = found["results"].as_array().unwrap();
+    are_whole(hits);
+    assert_score(&hits[0], "alpha", 0.30, question);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,14 +92,16 @@ impl TestApp {
         key: KeyText,
         resolver: Option<Arc<dyn Resolve>>,
     ) -> Self {
+        let file = folder.path().join("hardpoint.toml");
+        // Whether there is a model file is the machine's matter: who wants it says so.
+        let embeds = std::fs::read_to_string(&file).is_ok_and(|toml| toml.contains("[knowledge]"));
         let sources = Sources {
-            file: Some(folder.path().join("hardpoint.toml")),
+            file: Some(file),
             env: vec![
                 ("HARDPOINT__PLUGINS__SETTLE".into(), "0s".into()),
                 // Each sandbox reserves addresses, and many tests run in this process.
                 ("HARDPOINT__PLUGINS__SANDBOXES".into(), "16".into()),
-                // Whether there is a model file is the machine's matter.
-                ("HARDPOINT__KNOWLEDGE__EMBED".into(), "false".into()),
+                ("HARDPOINT__KNOWLEDGE__EMBED".into(), embeds.to_string()),
             ],
             data: Some(folder.path().join("data")),
             ..Sources::default()

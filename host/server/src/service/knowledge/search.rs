@@ -135,20 +135,27 @@ async fn search_in(asker: &Asker, base: &KnowledgeBase, ask: &Ask) -> Result<Vec
     cited(app, base, scored.collect()).await
 }
 
-/// What can be searched, and the knowledge base as it is by then: its vectors may have been exchanged since it was looked
-/// up. None where it was removed meanwhile.
+/// What can be searched, and the knowledge base as it is by then. None where it was removed meanwhile.
 async fn opened(app: &App, base: &KnowledgeBase) -> Result<Option<(KnowledgeBase, Arc<Opened>)>, ApiError> {
-    let opened = match app.knowledge.library.shelf(&base.id).await {
-        Ok(opened) => opened,
-        Err(LibraryError::Gone) => return Ok(None),
-        Err(LibraryError::Store(error)) => return Err(error.into()),
-        Err(LibraryError::Index(error)) => {
-            let message = "The search data of this host cannot be used at the moment. Retry later.";
-            return Err(ApiError::unavailable(5, message).caused_by(error));
+    let mut known = base.clone();
+    loop {
+        let opened = match app.knowledge.library.shelf(&base.id).await {
+            Ok(opened) => opened,
+            Err(LibraryError::Gone) => return Ok(None),
+            Err(LibraryError::Store(error)) => return Err(error.into()),
+            Err(LibraryError::Index(error)) => {
+                let message = "The search data of this host cannot be used at the moment. Retry later.";
+                return Err(ApiError::unavailable(5, message).caused_by(error));
+            }
+        };
+        let now = bases::get(&mut app.store.read().await?, &base.organization_id, &base.id).await?;
+        let Some(now) = now else { return Ok(None) };
+        // Of vectors that were exchanged after this host was brought up to date some may not be here.
+        if now.current == known.current {
+            return Ok(Some((now, opened)));
         }
-    };
-    let base = bases::get(&mut app.store.read().await?, &base.organization_id, &base.id).await?;
-    Ok(base.map(|base| (base, opened)))
+        known = now;
+    }
 }
 
 /// Adds what a citation shows. What was removed since it was found is left out.

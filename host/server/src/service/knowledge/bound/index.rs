@@ -11,7 +11,7 @@ use hardpoint_store::Store;
 use hardpoint_store::knowledge::{documents, passages};
 use uuid::Uuid;
 
-use super::super::library::{Opened, blocking, uuid_of};
+use super::super::library::{Held, Opened, blocking, uuid_of};
 use super::{away, of_index, of_library};
 
 /// For one call of a retriever.
@@ -20,25 +20,26 @@ pub struct BoundIndex {
     knowledge_base_id: String,
     /// None of a knowledge base that was removed: nothing is found there.
     opened: Option<Arc<Opened>>,
-    /// Whose vectors are searched; none where there is no embedder.
-    generation: Option<i64>,
+    /// The vectors that are searched; none where there is no embedder, or none was made yet.
+    vectors: Option<Held>,
     /// What full text gave its hits in this call, as a share of what the question could reach.
     lexical: Mutex<HashMap<String, f64>>,
 }
 
 impl BoundIndex {
-    /// Over what is open of a knowledge base.
+    /// Over what is open of a knowledge base, and the vectors of this generation.
     pub fn new(
         store: &Store,
         knowledge_base_id: &str,
         opened: Option<Arc<Opened>>,
         generation: Option<i64>,
     ) -> Self {
+        let vectors = opened.as_ref().zip(generation).and_then(|(opened, number)| opened.held(number));
         Self {
             store: store.clone(),
             knowledge_base_id: knowledge_base_id.to_owned(),
             opened,
-            generation,
+            vectors,
             lexical: Mutex::default(),
         }
     }
@@ -86,11 +87,11 @@ impl KnowledgeIndex for BoundIndex {
         top: u32,
     ) -> BoxFuture<'_, Result<Vec<Ranked>, KnowledgeError>> {
         async move {
-            let Some((opened, generation)) = self.opened.clone().zip(self.generation) else {
+            let Some((opened, vectors)) = self.opened.clone().zip(self.vectors.clone()) else {
                 return Ok(Vec::new());
             };
             let filter = seen(filter);
-            let searched = blocking(move || opened.nearest(generation, &vector, &filter, top as usize));
+            let searched = blocking(move || opened.nearest(&vectors, &vector, &filter, top as usize));
             Ok(ranked(searched.await.map_err(of_library)?))
         }
         .boxed()
@@ -102,12 +103,12 @@ impl KnowledgeIndex for BoundIndex {
         chunk_ids: Vec<String>,
     ) -> BoxFuture<'_, Result<Vec<Option<f32>>, KnowledgeError>> {
         async move {
-            let Some((opened, generation)) = self.opened.clone().zip(self.generation) else {
+            let Some(vectors) = self.vectors.clone() else {
                 return Ok(vec![None; chunk_ids.len()]);
             };
             let chunks = chunk_ids.iter().map(|id| uuid_of(id)).collect::<Result<Vec<Uuid>, _>>();
             let chunks = chunks.map_err(of_index)?;
-            blocking(move || opened.cosines(generation, &vector, &chunks)).await.map_err(of_library)
+            blocking(move || vectors.cosines(&vector, &chunks)).await.map_err(of_library)
         }
         .boxed()
     }
@@ -117,11 +118,11 @@ impl KnowledgeIndex for BoundIndex {
         chunk_ids: Vec<String>,
     ) -> BoxFuture<'_, Result<Vec<Option<Vec<f32>>>, KnowledgeError>> {
         async move {
-            let Some((opened, generation)) = self.opened.clone().zip(self.generation) else {
+            let Some(vectors) = &self.vectors else {
                 return Ok(vec![None; chunk_ids.len()]);
             };
             let chunks = chunk_ids.iter().map(|id| uuid_of(id)).collect::<Result<Vec<Uuid>, _>>();
-            Ok(opened.vectors_of(generation, &chunks.map_err(of_index)?))
+            Ok(vectors.vectors_of(&chunks.map_err(of_index)?))
         }
         .boxed()
     }

@@ -22,7 +22,7 @@ use hardpoint_store::{Store, StoreError};
 use uuid::Uuid;
 
 pub use error::LibraryError;
-pub use opened::Opened;
+pub use opened::{Held, Opened};
 use reached::Reached;
 use shelf::Shelf;
 

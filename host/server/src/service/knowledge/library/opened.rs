@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hardpoint_index::IndexError;
 use hardpoint_index::change::{Filter, Found};
@@ -15,12 +15,16 @@ use uuid::Uuid;
 use super::reader::{Reader, pin};
 use super::uuid_of;
 
+/// The vectors of one generation. Whoever searches them has them to the end, whatever takes their place meanwhile.
+#[derive(Clone)]
+pub struct Held(Arc<RwLock<Vectors>>);
+
 /// What is searched.
 pub struct Opened {
     knowledge_base: Uuid,
     text: FullText,
     /// By generation. Those that are not searched yet are made beside the one that is.
-    vectors: RwLock<BTreeMap<i64, Vectors>>,
+    vectors: RwLock<BTreeMap<i64, Held>>,
     /// Whether something is only in memory.
     is_changed: AtomicBool,
     /// Whether something that was removed is still in files.
@@ -64,7 +68,7 @@ impl Opened {
             if loaded.reached() == 0 {
                 loaded.apply_read(reader.all_vectors(generation.number), head)?;
             }
-            vectors.insert(generation.number, loaded);
+            vectors.insert(generation.number, Held::new(loaded));
         }
         Ok(Some(Self {
             knowledge_base,
@@ -92,8 +96,8 @@ impl Opened {
         match change.kind {
             Kind::Published | Kind::Removed => {
                 let document = uuid_of(change.document_id.as_deref().unwrap_or_default())?;
-                let mut vectors = self.vectors_mut();
-                vectors.values_mut().try_for_each(|own| own.apply([VectorChange::Remove(document)], seq))
+                let remove = |own: &Held| own.write().apply([VectorChange::Remove(document)], seq);
+                self.vectors().values().try_for_each(remove)
             }
             Kind::Embedded => self.embed(reader, change, seq),
             Kind::Switched => self.switch(place, reader),
@@ -109,11 +113,10 @@ impl Opened {
             let generation = base.iter().flat_map(|base| base.generations()).find(|it| it.number == number);
             // One that was given up meanwhile is searched by nobody.
             let Some(generation) = generation else { return Ok(()) };
-            self.vectors_mut().entry(number).or_insert_with(|| Vectors::new(pin(generation)));
+            self.vectors_mut().entry(number).or_insert_with(|| Held::new(Vectors::new(pin(generation))));
         }
         let read = reader.vectors_of(change)?;
-        let mut vectors = self.vectors_mut();
-        vectors.get_mut(&number).map_or(Ok(()), |own| own.apply(read, seq))
+        self.held(number).map_or(Ok(()), |own| own.write().apply(read, seq))
     }
 
     /// Forgets the vectors of generations that are not searched any more, or will not be.
@@ -122,7 +125,7 @@ impl Opened {
         let wanted: Vec<i64> = base.iter().flat_map(|base| base.generations()).map(|it| it.number).collect();
         let mut vectors = self.vectors_mut();
         for (_, gone) in vectors.extract_if(.., |number, _| !wanted.contains(number)) {
-            place.forget_vectors(self.knowledge_base, gone.pin())?;
+            place.forget_vectors(self.knowledge_base, gone.read().pin())?;
         }
         Ok(())
     }
@@ -141,7 +144,7 @@ impl Opened {
 
     fn save(&self, place: &Place, knowledge_base: Uuid) -> Result<(), IndexError> {
         self.text.rest()?;
-        self.vectors().values().try_for_each(|own| place.save_vectors(knowledge_base, own))
+        self.vectors().values().try_for_each(|own| place.save_vectors(knowledge_base, &own.read()))
     }
 
     /// Full text, best first.
@@ -156,58 +159,63 @@ impl Opened {
 
     /// Whether every passage has a vector of a generation. What has none is found by its words alone.
     pub fn is_covered(&self, generation: i64) -> bool {
-        let vectors = self.vectors().get(&generation).map_or(0, Vectors::len);
+        let vectors = self.held(generation).map_or(0, |own| own.read().len());
         vectors as u64 >= self.text.passages()
     }
 
     /// Whether any passage has a vector of a generation: there is nothing to compare a question with otherwise.
     pub fn has_vectors(&self, generation: i64) -> bool {
-        self.vectors().get(&generation).is_some_and(|own| !own.is_empty())
+        self.held(generation).is_some_and(|own| !own.read().is_empty())
     }
 
-    /// The nearest vectors of a generation, nearest first; none where it has none yet.
+    /// The vectors of a generation; none where it has none yet, or is searched no more.
+    pub fn held(&self, generation: i64) -> Option<Held> {
+        self.vectors().get(&generation).cloned()
+    }
+
+    /// The nearest of these vectors, nearest first.
     pub fn nearest(
         &self,
-        generation: i64,
+        own: &Held,
         question: &[f32],
         filter: &Filter,
         top: usize,
     ) -> Result<Vec<Found>, IndexError> {
         let by_metadata = if filter.metadata.is_empty() { None } else { self.text.permitted(filter)? };
         let seen = Seen { documents: filter.documents.as_ref(), chunks: by_metadata.as_ref() };
-        match self.vectors().get(&generation) {
-            Some(own) => own.nearest(question, seen, top),
-            None => Ok(Vec::new()),
-        }
+        own.read().nearest(question, seen, top)
     }
 
-    /// The cosine of each chunk with the question; none where it has no vector of that generation.
-    pub fn cosines(
-        &self,
-        generation: i64,
-        question: &[f32],
-        chunks: &[Uuid],
-    ) -> Result<Vec<Option<f32>>, IndexError> {
-        match self.vectors().get(&generation) {
-            Some(own) => own.cosines(question, chunks),
-            None => Ok(vec![None; chunks.len()]),
-        }
-    }
-
-    /// The vector of each chunk; none where it has none of that generation.
-    pub fn vectors_of(&self, generation: i64, chunks: &[Uuid]) -> Vec<Option<Vec<f32>>> {
-        match self.vectors().get(&generation) {
-            Some(own) => own.vectors(chunks),
-            None => vec![None; chunks.len()],
-        }
-    }
-
-    fn vectors(&self) -> RwLockReadGuard<'_, BTreeMap<i64, Vectors>> {
+    fn vectors(&self) -> RwLockReadGuard<'_, BTreeMap<i64, Held>> {
         self.vectors.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn vectors_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<i64, Vectors>> {
+    fn vectors_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<i64, Held>> {
         self.vectors.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn new(vectors: Vectors) -> Self {
+        Self(Arc::new(RwLock::new(vectors)))
+    }
+
+    /// The cosine of each chunk with the question; none where it has no vector here.
+    pub fn cosines(&self, question: &[f32], chunks: &[Uuid]) -> Result<Vec<Option<f32>>, IndexError> {
+        self.read().cosines(question, chunks)
+    }
+
+    /// The vector of each chunk; none where it has none here.
+    pub fn vectors_of(&self, chunks: &[Uuid]) -> Vec<Option<Vec<f32>>> {
+        self.read().vectors(chunks)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vectors> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Vectors> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
