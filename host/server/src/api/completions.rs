@@ -24,7 +24,7 @@ use crate::error::schema::{ErrorBody, FlatErrorBody};
 use crate::extract::JsonBytes;
 use crate::service::completions::{self, Run};
 use crate::service::knowledge::ground;
-use crate::service::knowledge::remote::Asker;
+use crate::service::knowledge::remote::{Asker, Bought};
 use crate::service::knowledge::search::Ask;
 use crate::state::App;
 
@@ -71,6 +71,7 @@ pub async fn create(
                 approval: approval.id().map(str::to_owned),
                 field: "messages",
                 meter: Meter::Completions,
+                bought: Bought::default(),
             };
             Some(grounded(&asker, &mut request, &knowledge).await?)
         }

@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::error::schema::FlatErrorBody;
 use crate::extract::JsonBytes;
 use crate::service::knowledge::ground::{self, LONGEST_QUESTION};
-use crate::service::knowledge::remote::Asker;
+use crate::service::knowledge::remote::{Asker, Bought};
 use crate::service::knowledge::search::{Ask, ScoreKind, Source};
 use crate::state::App;
 
@@ -147,8 +147,9 @@ pub async fn search(
         documents: wanted.document_ids,
         metadata: wanted.metadata,
     };
-    let (field, meter) = ("query", Meter::Requests);
-    let found = ground::find(&Asker { caller, note, approval: None, field, meter }, &bases, &ask).await?;
+    let (field, meter, bought) = ("query", Meter::Requests, Bought::default());
+    let asker = Asker { caller, note, approval: None, field, meter, bought };
+    let found = ground::find(&asker, &bases, &ask).await?;
     let results: Vec<SourceBody> = found.into_iter().map(SourceBody::from).collect();
     let took = app.clock.now().since(began);
     Ok(Json(SearchResults { count: results.len(), results, processing_time_ms: millis(took) }))

@@ -516,3 +516,18 @@ async fn what_a_model_does_not_do_for_one_organisation_it_does_for_others() {
     let sevens = scene.double.seen().iter().filter(|asked| asked["dimensions"] == 7).count();
     assert_eq!(sevens, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_bought_once_for_all_knowledge_bases_of_a_model() {
+    let scene = scene(1_000).await;
+    let embedder = json!({ "model": "alpha", "dimensions": 3 });
+    let bases = [scene.base(embedder.clone()).await, scene.base(embedder).await];
+    for base in &bases {
+        scene.embedded(&scene.upload(base, "returns.txt", TEXT).await).await;
+    }
+    let (requests, paid) = scene.used("alpha").await;
+    let query = json!({ "query": QUESTION, "knowledge": bases, "similarity_threshold": 0.0 });
+    let found = scene.app.post_as(&scene.customer.key, "/api/v1/search", &query).await.expect(200);
+    assert_eq!(found["results"].as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(scene.used("alpha").await, (requests + 1, paid + tokens(QUESTION) as i64 * PRICE));
+}

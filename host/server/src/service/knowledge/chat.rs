@@ -15,7 +15,7 @@ use hardpoint_store::{Lane, Window};
 use serde_json::{Value, json};
 
 use super::ground::{find, ground, said};
-use super::remote::Asker;
+use super::remote::{Asker, Bought};
 use super::repeat;
 use super::search::{Ask, Source};
 use crate::call::CallNote;
@@ -102,6 +102,7 @@ pub async fn answer(
         approval: approval.map(str::to_owned),
         field: "message",
         meter: Meter::Completions,
+        bought: Bought::default(),
     };
     let sources = if asked.grounded { find(&asker, &asked.bases, &ask(&asked)).await? } else { Vec::new() };
     let is_fallback = asked.grounded && sources.is_empty();

@@ -1,7 +1,7 @@
 //! Vectors by a model of `/models`. Those of a question are charged to who asks, within the record of their request; those
 //! of passages to the organisation of the knowledge base, by a record of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hardpoint_domain::failure::{Failure, FailureKind};
 use hardpoint_domain::id;
@@ -36,6 +36,29 @@ pub struct Asker {
     pub field: &'static str,
     /// As what the request counts.
     pub meter: Meter,
+    /// What was bought for it last.
+    pub bought: Bought,
+}
+
+/// The vectors that a request bought last, and of what: asked once more, for another knowledge base, they cost nothing.
+#[derive(Clone, Default)]
+pub struct Bought(Arc<Mutex<Option<Asked>>>);
+
+struct Asked {
+    pinned: Embedder,
+    texts: Vec<String>,
+    vectors: Vec<Vec<f32>>,
+}
+
+impl Bought {
+    fn vectors(&self, pinned: &Embedder, texts: &[String]) -> Option<Vec<Vec<f32>>> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|it| it.pinned == *pinned && it.texts == texts).map(|it| it.vectors.clone())
+    }
+
+    fn keep(&self, asked: Asked) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+    }
 }
 
 /// Why passages have no vectors.
@@ -58,7 +81,10 @@ pub async fn of_question(
     pinned: &Embedder,
     texts: Vec<String>,
 ) -> Result<Vec<Vec<f32>>, ApiError> {
-    let Asker { caller, note, approval, field, meter } = asker;
+    let Asker { caller, note, approval, field, meter, bought } = asker;
+    if let Some(vectors) = bought.vectors(pinned, &texts) {
+        return Ok(vectors);
+    }
     let app = note.app();
     let request = request(app, pinned, texts);
     let plan = embeddings::plan(app, &caller.organization_id, &request)?;
@@ -72,7 +98,9 @@ pub async fn of_question(
         facts.model.get_or_insert(request.model);
         facts.served.get_or_insert_with(|| (&*binding).into());
     });
-    Ok(embeddings.vectors)
+    let vectors = embeddings.vectors;
+    bought.keep(Asked { pinned: pinned.clone(), texts: request.inputs, vectors: vectors.clone() });
+    Ok(vectors)
 }
 
 /// Makes the vectors of passages, by one attempt: who waits for them comes again.
