@@ -87,10 +87,7 @@ async fn another_model_takes_the_place_of_the_one_before_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hosts_own_model_gives_way_to_another_and_comes_back() {
     let file = model::folder().map(|folder| folder.join(model::FILE)).filter(|file| file.exists());
-    let Some(file) = file else {
-        eprintln!("not tested: there is no model file, which `cargo xtask model` makes");
-        return;
-    };
+    let file = file.expect("the embedding model is not there: run `cargo xtask model`");
     let scene = scene_with(0, &format!("[knowledge]\nmodel = {:?}\n", file.display().to_string())).await;
     let base = scene.stocked(None).await;
     let own = scene.shown(&base).await["embedder"].clone();
