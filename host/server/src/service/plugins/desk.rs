@@ -18,7 +18,7 @@ use super::plan::{Planned, Readiness, plan};
 use crate::config::{Binding, Config, Written};
 use crate::service::events::{self, Author};
 use crate::state::App;
-use crate::worker::reload::decide::{meant, word};
+use crate::worker::reload::decide::{is_next, meant, word};
 
 /// What the desk needs.
 #[derive(Clone)]
@@ -265,10 +265,8 @@ impl Desk {
                 let Some(state) = row.map(|row| row.state).filter(|state| *state == version.state) else {
                     return Ok(false);
                 };
-                let needs_it = |row: &Plugin| {
-                    let is_next = row.state == State::PendingApproval && row.approved_by.is_some();
-                    matches!(row.state, State::Active | State::Paused) || is_next
-                };
+                let needs_it =
+                    |row: &Plugin| matches!(row.state, State::Active | State::Paused) || is_next(row);
                 let others_need_it = rows.iter().any(|row| needs_it(row) && row.digest != version.digest);
                 for (binding, asked) in asked {
                     let before = grants::get(tx, &binding).await?.and_then(|row| stored(&row, &version.id));

@@ -4,10 +4,10 @@ use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{Lane, begin_change};
 use serde_json::json;
 
-use super::narrow::{TakenBack, approved_since, narrow};
+use super::narrow::{TakenBack, narrow};
 use super::{Desk, DeskError};
 use crate::service::events::{self, Author};
-use crate::worker::reload::decide::candidate;
+use crate::worker::reload::decide::{candidate, is_next};
 
 /// A version that was discarded.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ impl Desk {
                     plugins::set_state(tx, &plugin, &row.digest, State::Removed, Some(&reason), now).await?;
                     plugins::disapprove(tx, &plugin, &row.digest, now).await?;
                 }
-                let mut next = approved_since(&versions, serving);
-                next.retain(|next| next.digest != row.digest);
+                let goes_on = |other: &&Plugin| is_next(other) && other.digest != row.digest;
+                let next: Vec<&Plugin> = versions.iter().filter(goes_on).collect();
                 let taken_back = narrow(tx, &config, serving, &next).await?;
                 let gone = json!({ "version": row.version, "digest": row.digest, "taken_back": taken_back });
                 let event = author.event(now, &*rng, "plugin.discarded", events::plugin(&plugin), gone);

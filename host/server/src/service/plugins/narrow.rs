@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::manifest::Manifest;
-use hardpoint_store::plugins::{Plugin, State};
+use hardpoint_store::plugins::Plugin;
 use hardpoint_store::{StoreError, Tx, grants};
 
 use super::arranged::Arranged;
@@ -58,13 +58,6 @@ pub(super) async fn would_narrow(
 ) -> Result<TakenBack, StoreError> {
     let grants = too_wide(tx, config, coming, &[]).await?.into_iter();
     Ok(grants.map(|grant| (grant.row.binding, grant.allowed.missing_from(&grant.narrowed))).collect())
-}
-
-/// Those that wait, approved since a version was, and are to serve after it: what they were allowed is theirs.
-pub(crate) fn approved_since<'a>(versions: &'a [Plugin], since: &Plugin) -> Vec<&'a Plugin> {
-    let is_next = |row: &&Plugin| row.state == State::PendingApproval && row.approved_by.is_some();
-    let is_other = |row: &&Plugin| row.digest != since.digest && row.updated_at > since.updated_at;
-    versions.iter().filter(is_next).filter(is_other).collect()
 }
 
 async fn too_wide(

@@ -89,8 +89,10 @@ impl Planned {
     pub fn loses(&self, before: &[Self]) -> bool {
         // Where a secret is lacking, more may be missing than that.
         let missing = |planned: &Self| planned.asked.missing_from(&planned.permissions);
-        let is_held_up_alike =
-            |before: &Self| before.readiness == self.readiness && missing(before) == missing(self);
+        let is_held_up_alike = |before: &Self| {
+            let had = missing(before);
+            before.readiness == self.readiness && missing(self).iter().all(|one| had.contains(one))
+        };
         let is_lost =
             |before: &Self| before.is_ready() || (before.is_held_up_here() && !is_held_up_alike(before));
         !self.is_ready() && before.iter().any(|before| before.name == self.name && is_lost(before))

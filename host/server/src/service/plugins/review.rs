@@ -102,9 +102,12 @@ impl Known {
             return;
         }
         self.kinds.insert(manifest.id.clone(), manifest.kind);
+        // Another one may wait, and be meant.
+        let is_alone = self.versions.iter().all(|other| other.0 != version.0 || *other == version);
+        let named = (!is_alone).then(|| version.1.clone());
         self.versions.insert(version);
         if !self.judges.iter().any(|judge| judge.manifest == manifest) {
-            self.judges.push(Judge { manifest, named: None });
+            self.judges.push(Judge { manifest, named });
         }
     }
 

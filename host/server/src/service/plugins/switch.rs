@@ -7,9 +7,8 @@ use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
 use super::narrow::{TakenBack, would_narrow};
-use super::{Desk, DeskError};
+use super::{Desk, DeskError, is_revoked};
 use crate::service::events::{self, Author};
-use crate::worker::reload::carry_out::set_aside;
 use crate::worker::reload::decide::{has_served, meant, versions_before, word};
 
 /// A version that was gone back to.
@@ -64,8 +63,9 @@ impl Desk {
             Box::pin(async move {
                 begin_change(tx).await?;
                 let versions = plugins::versions(tx, &plugin).await?;
+                let since = word(&versions, now);
                 let Some(row) = versions.into_iter().find(|row| row.state == from) else { return Ok(None) };
-                plugins::set_state(tx, &plugin, &row.digest, to, reason.as_deref(), now).await?;
+                plugins::set_state(tx, &plugin, &row.digest, to, reason.as_deref(), since).await?;
                 let after = json!({ "version": row.version, "digest": row.digest });
                 tx.append(&author.event(now, &*rng, kind, events::plugin(&plugin), after), &[]).await?;
                 Ok(Some(row))
@@ -150,12 +150,18 @@ async fn overtake(
     by: &str,
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
-    let reason = format!("{by} went back to version {}", back.version);
     let mut overtaken = Vec::new();
-    for other in versions.iter().filter(|row| row.digest != back.digest) {
-        if set_aside(tx, other, &reason, now).await? {
-            overtaken.push(other.digest.clone());
-        }
+    for other in versions.iter().filter(|row| row.digest != back.digest && !is_revoked(row)) {
+        let reason = match other.state {
+            State::PendingApproval => format!("{by} went back to version {} while it waited", back.version),
+            State::Rejected => {
+                let why = other.reason.as_deref().unwrap_or("it was rejected");
+                format!("{by} went back to version {}; before that: {why}", back.version)
+            }
+            _ => continue,
+        };
+        plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
+        overtaken.push(other.digest.clone());
     }
     Ok(overtaken)
 }

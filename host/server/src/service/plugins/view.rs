@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::arranged::Arranged;
 use super::plan::{Planned, Readiness, plan};
 use super::standing::Standing;
-use super::{Desk, is_revoked, meanwhile};
+use super::{Desk, is_revoked, is_set_aside, meanwhile};
 use crate::config::{Config, Written};
 use crate::worker::reload::Status;
 use crate::worker::reload::decide::{candidate, named};
@@ -360,10 +360,11 @@ impl Desk {
         let active = || versions.iter().find(|row| matches!(row.state, State::Active | State::Paused));
         let active = pinned.or_else(active);
         let rejected = || {
-            // What was revoked before the present version came is history; what could not be loaded would have been set
-            // aside with that.
-            let is_news = |row: &&Plugin| {
-                !is_revoked(row) || active.is_none_or(|active| row.updated_at > active.updated_at)
+            // What was refused before the present version came is history.
+            let is_news = |row: &&Plugin| match active {
+                Some(active) if is_revoked(row) => row.updated_at > active.updated_at,
+                Some(_) => !is_set_aside(row),
+                None => true,
             };
             let rejected = versions.iter().filter(|row| row.state == State::Rejected);
             rejected.filter(is_news).max_by_key(|row| row.updated_at)

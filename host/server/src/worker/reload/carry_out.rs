@@ -7,11 +7,11 @@ use hardpoint_store::plugins::{self, Plugin, State};
 use hardpoint_store::{StoreError, Tx, begin_change};
 use serde_json::json;
 
-use super::decide::{Change, needs_a_word, word};
+use super::decide::{Change, is_next, needs_a_word, other_bytes, word};
 use crate::config::Config;
 use crate::service::events::{self, Author};
-use crate::service::plugins::is_revoked;
-use crate::service::plugins::narrow::{approved_since, narrow};
+use crate::service::plugins::narrow::narrow;
+use crate::service::plugins::{SET_ASIDE, is_revoked, is_set_aside};
 
 /// Who approved bytes that the configuration names.
 const NAMED: &str = "hardpoint.toml";
@@ -65,7 +65,7 @@ pub(super) async fn carry_out(
 ) -> Result<bool, StoreError> {
     begin_change(tx).await?;
     let versions = plugins::versions(tx, &decided_on.id).await?;
-    if !is_still_so(&versions, decided_on, change) {
+    if !is_still_so(config, &versions, decided_on, change) {
         return Ok(false);
     }
     let (row, state, reason) = (decided_on, change.state(), change.reason());
@@ -81,13 +81,16 @@ pub(super) async fn carry_out(
         Change::Activate => {
             let since = word(&versions, now);
             // Who names the bytes in hardpoint.toml approves them: they serve at the other hosts too.
-            is_named = needs_a_word(row);
+            is_named = needs_a_word(row) || other_bytes(&versions, &row.version, &row.digest).is_some();
             if is_named {
                 plugins::approve(tx, &row.id, &row.digest, NAMED, since).await?;
             }
             plugins::set_state(tx, &row.id, &row.digest, state, reason, since).await?;
             passed_over = pass_over(tx, &versions, row, since).await?;
-            taken_back = narrow(tx, config, row, &approved_since(&versions, row)).await?;
+            // What was approved since is to serve after it, and keeps what it was allowed.
+            let since = |other: &&Plugin| is_next(other) && other.updated_at > row.updated_at;
+            let next: Vec<&Plugin> = versions.iter().filter(since).collect();
+            taken_back = narrow(tx, config, row, &next).await?;
         }
     }
     let Some(kind) = change.event() else { return Ok(true) };
@@ -115,43 +118,35 @@ async fn pass_over(
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
     let reason = format!("version {} was made active, which came after it", active.version);
+    let failed = |row: &Plugin| row.state == State::Rejected && !is_revoked(row) && !is_set_aside(row);
     let older =
         versions.iter().filter(|row| row.digest != active.digest && row.updated_at <= active.updated_at);
     let mut passed_over = Vec::new();
     for row in older.filter(|row| !needs_a_word(row)) {
-        if set_aside(tx, row, &reason, now).await? {
-            passed_over.push(row.digest.clone());
+        if row.state == State::PendingApproval {
+            plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await?;
+        } else if failed(row) {
+            // It never was that version: it stays one that could not be loaded, and says why.
+            let why = row.reason.as_deref().unwrap_or("it could not be loaded");
+            let reason = format!("{SET_ASIDE} {reason}; before that: {why}");
+            plugins::set_reason(tx, &row.id, &row.digest, Some(&reason)).await?;
+        } else {
+            continue;
         }
+        passed_over.push(row.digest.clone());
     }
     Ok(passed_over)
 }
 
-/// Lets a version that waits, or that could not be loaded, wait and be tried no more. False, and nothing done, for all
-/// others, also for what an operator revoked.
-///
-/// # Errors
-/// The store's.
-pub(crate) async fn set_aside(
-    tx: &mut Tx,
-    row: &Plugin,
-    reason: &str,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let reason = match (row.state, &row.reason) {
-        (State::PendingApproval, _) => reason.to_owned(),
-        (State::Rejected, _) if is_revoked(row) => return Ok(false),
-        (State::Rejected, Some(why)) => format!("{reason}; before that: {why}"),
-        (State::Rejected, None) => reason.to_owned(),
-        _ => return Ok(false),
-    };
-    plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await
-}
-
-fn is_still_so(versions: &[Plugin], decided_on: &Plugin, change: &Change) -> bool {
+fn is_still_so(config: &Config, versions: &[Plugin], decided_on: &Plugin, change: &Change) -> bool {
     let what_counts = |row: &Plugin| (row.state, row.approved_by.clone(), row.updated_at);
     let now = versions.iter().find(|row| row.digest == decided_on.digest);
     // Nothing takes over from a version that was paused.
     let takes_over = change.state() == State::Active;
     let is_paused = versions.iter().any(|row| row.state == State::Paused);
-    now.is_some_and(|now| what_counts(now) == what_counts(decided_on)) && !(takes_over && is_paused)
+    // Nor does what only this host names.
+    let pin = config.declared.get(&decided_on.id).and_then(|declared| declared.digest.as_ref());
+    let is_late = pin.is_some() && versions.iter().any(|row| row.state == State::Active);
+    now.is_some_and(|now| what_counts(now) == what_counts(decided_on))
+        && !(takes_over && (is_paused || is_late))
 }

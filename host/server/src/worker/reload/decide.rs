@@ -11,8 +11,8 @@ use hardpoint_store::plugins::{Plugin, Source, State};
 
 use crate::config::Config;
 use crate::service::plugins::arranged::Arranged;
-use crate::service::plugins::is_revoked;
 use crate::service::plugins::plan::{Planned, plan};
+use crate::service::plugins::{is_revoked, is_set_aside};
 use crate::worker::reload::whereabouts::Lack;
 
 /// How far the loading of a version's bytes has come in this process.
@@ -302,6 +302,16 @@ pub fn has_served(version: &Plugin) -> bool {
 /// Whether nothing but an operator's word ever lets a version serve: uploaded bytes that nobody approved.
 pub fn needs_a_word(version: &Plugin) -> bool {
     version.source == Source::Upload && version.approved_by.is_none()
+}
+
+/// Whether an operator approved a version that does not serve yet: it waits, or could not be loaded.
+pub fn is_next(version: &Plugin) -> bool {
+    let waits = match version.state {
+        State::PendingApproval => true,
+        State::Rejected => !is_revoked(version) && !is_set_aside(version),
+        _ => false,
+    };
+    waits && version.approved_by.is_some()
 }
 
 /// When a word is given for a version of a plugin: now, and after all that was said of the others, whosever clock

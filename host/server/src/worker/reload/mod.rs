@@ -15,7 +15,7 @@
 //! here too. A version whose bytes are on another host alone waits for them ([`whereabouts`]). A file that is
 //! removed takes the plugin that was published through it away ([`publish`]); a file that turns bad does not.
 
-pub(crate) mod carry_out;
+mod carry_out;
 pub mod decide;
 pub mod files;
 pub mod folder;

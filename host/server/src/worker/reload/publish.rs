@@ -262,7 +262,9 @@ pub(super) async fn take_in(
         Arrival::Passed => (State::Superseded, Some(PASSED)),
         _ => (State::PendingApproval, None),
     };
-    plugins::upsert(tx, new, state, reason, since).await?;
+    // A file that has another name says nothing new.
+    let known = find(&versions, &new.digest).filter(|_| arrival == Arrival::Moved);
+    plugins::upsert(tx, new, state, reason, known.map_or(since, |known| known.updated_at)).await?;
     plugins::set_host(tx, &new.id, &new.digest, Some(&place.host)).await?;
     if arrival == Arrival::Moved {
         return Ok(arrival);

@@ -15,7 +15,7 @@ use super::files::{FileState, SeenFile};
 use super::folder::{Content, Entry, Folder, Signature};
 use super::publish::is_here_by;
 use super::{Keeper, Retry};
-use crate::service::plugins::is_revoked;
+use crate::service::plugins::{is_revoked, is_set_aside};
 
 /// How often a host says that it is still there.
 const RENEWED: Duration = Duration::from_secs(86_400);
@@ -315,7 +315,8 @@ impl Keeper {
 }
 
 /// Makes those versions candidates again that could not be loaded, of one plugin or of all: uploaded ones, and those
-/// that a file here speaks for. What came first stays first, and what an operator revoked stays revoked.
+/// that a file here speaks for. What came first stays first, what an operator revoked stays revoked, and what
+/// another version came after stays behind it.
 pub(super) async fn try_again(
     tx: &mut Tx,
     only: Option<&str>,
@@ -325,7 +326,7 @@ pub(super) async fn try_again(
     let rows = plugins::list(tx).await?;
     for row in &rows {
         let is_meant = only.is_none_or(|id| row.id == id);
-        let failed = row.state == State::Rejected && !is_revoked(row);
+        let failed = row.state == State::Rejected && !is_revoked(row) && !is_set_aside(row);
         let is_wanted = spoken_for.contains(&row.digest) || row.source == Source::Upload;
         if is_meant && failed && is_wanted {
             let (since, waits) = (row.updated_at, State::PendingApproval);

@@ -19,7 +19,7 @@ use proptest::test_runner::{RngSeed, TestRunner};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Change, Decision, Loaded, candidate, decide};
+use super::{Change, Decision, Loaded, candidate, decide, is_next};
 use crate::config::{Config, Sources};
 use crate::service::plugins::Desk;
 use crate::worker::reload::carry_out::carry_out;
@@ -197,12 +197,8 @@ impl World {
             self.allowed.retain(|name, _| !gone.contains(name));
             let versions = self.versions().await;
             // Those that were approved since, and wait, need theirs.
-            let is_next = |other: &&Plugin| {
-                let is_approved = other.state == State::PendingApproval && other.approved_by.is_some();
-                is_approved && other.updated_at > row.updated_at
-            };
-            let digests: Vec<String> =
-                versions.iter().filter(is_next).map(|row| row.digest.clone()).collect();
+            let since = |other: &&Plugin| is_next(other) && other.updated_at > row.updated_at;
+            let digests: Vec<String> = versions.iter().filter(since).map(|row| row.digest.clone()).collect();
             let has_a_say = |bytes: &&Bytes| bytes.digest == row.digest || digests.contains(&bytes.digest);
             for (name, settings) in &self.bindings {
                 let asks = self.bytes.iter().filter(has_a_say);

@@ -81,7 +81,7 @@ async fn what_was_rejected_before_does_not_come_after_a_start() {
     world.take_all(&[Step::Break(1), Step::Publish(1, UPLOAD), Step::Grant(Some(1), None)]).await;
     world.take_all(&[Step::Publish(2, UPLOAD), Step::Grant(Some(2), None)]).await;
     world.take_all(&[Step::Restart(0)]).await;
-    let states = vec![State::Superseded, State::Superseded, State::Active];
+    let states = vec![State::Superseded, State::Rejected, State::Active];
     assert_eq!(world.serves_now().await, (Some(2), states));
     // What came since is tried.
     world.take_all(&[Step::Break(1), Step::Grant(Some(1), None)]).await;
@@ -191,7 +191,7 @@ async fn what_could_not_be_loaded_does_not_come_after_a_file_that_was_copied_bac
     assert_eq!(world.row(2).await.state, State::Rejected);
     world.take_all(&[Step::Publish(0, Published::File(0))]).await;
     world.take_all(&[Step::Restart(0)]).await;
-    let states = vec![State::Active, State::Superseded, State::Superseded];
+    let states = vec![State::Active, State::Superseded, State::Rejected];
     assert_eq!(world.serves_now().await, (Some(0), states));
 }
 
@@ -269,4 +269,60 @@ async fn what_was_approved_last_serves_whatever_the_clock_says() {
     world.take_all(&[Step::Grant(Some(2), None)]).await;
     let states = vec![State::Superseded, State::Superseded, State::Active];
     assert_eq!(world.serves_now().await, (Some(2), states));
+}
+
+/// Its file is written once more: that is a word of its own.
+#[tokio::test]
+async fn what_was_set_aside_comes_when_its_file_is_written_again() {
+    let mut world = the_first_serves().await;
+    world.take_all(&[Step::Break(1), Step::Publish(1, Published::File(0))]).await;
+    world.take_all(&[Step::Publish(2, UPLOAD), Step::Grant(Some(2), None)]).await;
+    world.take_all(&[Step::Restart(0)]).await;
+    let states = vec![State::Superseded, State::Rejected, State::Active];
+    assert_eq!(world.serves_now().await, (Some(2), states));
+    let row = world.row(1).await;
+    assert!(row.reason.is_some_and(|why| why.starts_with("set aside:") && why.ends_with("broken")));
+    world.take_all(&[Step::Publish(1, Published::File(0))]).await;
+    assert_eq!(world.serves_now().await.0, Some(1));
+}
+
+/// Bytes that nobody could load never were that version: others may be.
+#[tokio::test]
+async fn what_was_set_aside_holds_on_to_no_version() {
+    let numbers = ["1.0.0", "2.0.0", "3.0.0", "2.0.0"].into_iter().enumerate();
+    let bytes = numbers.map(|(number, version)| Bytes::new(number, version, &[])).collect();
+    let mut world = World::new(false, bytes).await;
+    world.take_all(&[Step::Publish(0, Published::File(0))]).await;
+    world.take_all(&[Step::Break(1), Step::Publish(1, Published::File(0))]).await;
+    world.take_all(&[Step::Publish(2, Published::File(0))]).await;
+    assert_eq!(world.serves_now().await.0, Some(2));
+    world.take_all(&[Step::Publish(3, Published::File(0))]).await;
+    assert_eq!(world.serves_now().await.0, Some(3));
+}
+
+/// What is approved and could not be loaded has what it was allowed when it is tried again; and so has what waits, when
+/// something else was allowed to what serves since.
+#[tokio::test]
+async fn what_is_next_keeps_it_though_it_could_not_be_loaded_or_something_was_said_since() {
+    const SCRATCH: &str = "scratch = true\n";
+    let asks = [&[KV][..], &[KV, SCRATCH], &[KV]];
+    let bytes = ["1.0.0", "2.0.0", "3.0.0"].into_iter().enumerate();
+    let bytes: Vec<Bytes> =
+        bytes.map(|(number, version)| Bytes::new(number, version, asks[number])).collect();
+    let mut world = World::new(false, bytes.clone()).await;
+    world.take_all(&[Step::Publish(0, Published::File(0)), Step::Grant(None, None)]).await;
+    for step in [Step::Break(1), Step::Publish(1, UPLOAD), Step::Publish(2, UPLOAD)] {
+        world.take(&step).await;
+    }
+    world.take_all(&[Step::Grant(Some(2), None), Step::Grant(Some(1), None)]).await;
+    assert_eq!(world.serves_now().await.0, Some(2));
+    world.take_all(&[Step::Restart(0)]).await;
+    assert_eq!(world.serves_now().await.0, Some(1));
+
+    let mut world = World::new(false, bytes).await;
+    let serves = [Step::Publish(0, Published::File(0)), Step::Bind(0), Step::Grant(None, None)];
+    world.take_all(&serves).await;
+    world.take_all(&[Step::Publish(1, UPLOAD), Step::Grant(Some(1), Some(1))]).await;
+    world.take_all(&[Step::Pause, Step::Resume, Step::Publish(2, UPLOAD), Step::Discard]).await;
+    assert!(world.desk.arranged().await.unwrap().grants[MADE].1.scratch);
 }

@@ -94,3 +94,18 @@ async fn nobody_goes_back_to_what_is_not_named() {
     assert!(matches!(&refused, DeskError::State(reason) if reason.contains("lets only")), "{refused}");
     assert_eq!(world.states().await, [State::Superseded, State::Active]);
 }
+
+/// Decided while nothing was active, and written once another host had made something else so.
+#[tokio::test]
+async fn what_one_host_names_takes_nothing_from_what_another_made_active() {
+    let bytes = ["1.0.0", "2.0.0"].into_iter().enumerate();
+    let bytes = bytes.map(|(number, version)| Bytes::new(number, version, &[])).collect();
+    let mut world = World::new(false, bytes).await;
+    world.take(&Step::Publish(0, Published::Upload)).await;
+    let named = world.row(0).await;
+    world.take(&Step::Publish(1, Published::File(0))).await;
+    world.settle().await;
+    world.pin(0);
+    assert!(!world.write(named, Change::Activate).await.unwrap());
+    assert_eq!(world.states().await, [State::PendingApproval, State::Active]);
+}
