@@ -1,7 +1,7 @@
 //! One compiled version of a plugin, and what all versions of a plugin share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use hardpoint_domain::manifest::Manifest;
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ pub struct Generation {
     /// Sandboxes of this generation that exist now, warm ones included.
     pub(crate) live: AtomicU32,
     pub(crate) retirement: watch::Sender<Retirement>,
+    /// Which of its retirements it is: it may be live again, and what was to end with one before ends no more.
+    pub(crate) term: AtomicU64,
 }
 
 /// A component linked against what its kind is offered; only the store is missing.
@@ -91,9 +93,28 @@ impl Generation {
         *self.retirement.borrow() > Retirement::Serving
     }
 
-    pub(crate) fn advance_retirement(&self, phase: Retirement) {
+    /// Begins to retire; gives the term, for [`Generation::advance_retirement`].
+    pub(crate) fn retire(&self) -> u64 {
+        let term = self.term.load(Relaxed);
+        self.advance_retirement(term, Retirement::Draining);
+        term
+    }
+
+    /// It is live again, whatever was to come of its retirement.
+    pub(crate) fn recall(&self) {
         self.retirement.send_if_modified(|current| {
-            let later = phase > *current;
+            self.term.fetch_add(1, Relaxed);
+            let was_retired = *current > Retirement::Serving;
+            *current = Retirement::Serving;
+            was_retired
+        });
+    }
+
+    /// Goes on to a phase of the retirement of this term; nothing happens where that one is over.
+    pub(crate) fn advance_retirement(&self, term: u64, phase: Retirement) {
+        // Both are changed under the lock of this.
+        self.retirement.send_if_modified(|current| {
+            let later = term == self.term.load(Relaxed) && phase > *current;
             if later {
                 *current = phase;
             }

@@ -115,6 +115,7 @@ impl Runtime {
             host: Arc::clone(host),
             live: AtomicU32::new(0),
             retirement: watch::Sender::new(Retirement::Serving),
+            term: AtomicU64::new(0),
         });
         smoke::test(&generation).await.map_err(|fault| LoadError::Smoke(fault.to_string()))?;
         // It may be long before anybody calls it.
@@ -153,6 +154,8 @@ impl Runtime {
         let doors = self.set_doors(openings);
         let old = self.inner.catalogue.load_full();
         let next = Arc::new(old.succeed(generations, bindings).behind(doors));
+        // Before anybody can see them: what is stopped once serves nobody.
+        next.plugins().filter(|generation| generation.is_retired()).for_each(|back| self.recall(back));
         self.inner.catalogue.store(Arc::clone(&next));
         for binding in old.bindings() {
             let kept = next.binding(binding.name()).is_some_and(|new| Arc::ptr_eq(new, binding));
@@ -208,8 +211,13 @@ impl Runtime {
         doors
     }
 
+    fn recall(&self, generation: &Arc<Generation>) {
+        self.lock_draining().retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(generation)));
+        generation.recall();
+    }
+
     fn retire(&self, generation: &Arc<Generation>) {
-        generation.advance_retirement(Retirement::Draining);
+        let term = generation.retire();
         let (calls, streams) = (self.inner.config.drain_calls, self.inner.config.drain_streams);
         let weak = Arc::downgrade(generation);
         {
@@ -219,7 +227,7 @@ impl Runtime {
             stop_the_oldest(&draining, &generation.manifest().id);
         }
         tokio::spawn(async move {
-            let advance = |phase| weak.upgrade().map(|generation| generation.advance_retirement(phase));
+            let advance = |phase| weak.upgrade().map(|generation| generation.advance_retirement(term, phase));
             sleep(calls).await;
             if advance(Retirement::CallsOver).is_none() {
                 return;
@@ -249,6 +257,6 @@ fn stop_the_oldest(draining: &[Weak<Generation>], plugin: &str) {
         .collect();
     let excess = same.len().saturating_sub(DRAINING_GENERATIONS);
     for generation in same.iter().take(excess) {
-        generation.advance_retirement(Retirement::Over);
+        generation.advance_retirement(generation.term.load(Relaxed), Retirement::Over);
     }
 }

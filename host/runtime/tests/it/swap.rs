@@ -63,3 +63,29 @@ async fn a_stream_that_outlives_the_drain_is_stopped() {
     };
     assert_eq!(failure.code.as_deref(), Some("plugin_retired"), "{failure}");
 }
+
+/// What is taken out of service for a while is not on its way out any more once it is back, however often.
+#[tokio::test]
+async fn what_comes_back_into_service_does_not_drain() {
+    let test = TestRuntime::with(|config| config.drain_streams = Duration::from_secs(60));
+    let generation = test.load("hostile-model").await;
+    let publish = || {
+        let spec = spec(&generation, Permissions::default());
+        test.runtime.publish(vec![generation.clone()], vec![spec]);
+        test.runtime.snapshot().binding("hostile-model").unwrap().clone()
+    };
+    publish();
+    // Not before: where the guest has to be compiled first, the compiler's time would be over at once.
+    tokio::time::pause();
+    for away in [1, 45, 90] {
+        test.runtime.publish(Vec::new(), Vec::new());
+        assert!(generation.is_retired());
+        tokio::time::sleep(Duration::from_secs(away)).await;
+        let binding = publish();
+        assert!(!generation.is_retired() && test.runtime.draining().is_empty());
+        let mut completion = binding.complete(context(), &request("text for ever"), "m").await.unwrap();
+        assert!(matches!(completion.next().await, Some(Ok(_))));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert!(matches!(completion.next().await, Some(Ok(_))), "after {away} s away");
+    }
+}

@@ -81,7 +81,7 @@ pub(super) async fn carry_out(
         Change::Activate => {
             let since = word(&versions, now);
             // Who names the bytes in hardpoint.toml approves them: they serve at the other hosts too.
-            is_named = needs_a_word(row) || other_bytes(&versions, &row.version, &row.digest).is_some();
+            is_named = needs_leave(&versions, row);
             if is_named {
                 plugins::approve(tx, &row.id, &row.digest, NAMED, since).await?;
             }
@@ -138,6 +138,11 @@ async fn pass_over(
     Ok(passed_over)
 }
 
+/// Whether nobody has approved bytes that need it.
+fn needs_leave(versions: &[Plugin], row: &Plugin) -> bool {
+    needs_a_word(row) || other_bytes(versions, &row.version, &row.digest).is_some()
+}
+
 fn is_still_so(config: &Config, versions: &[Plugin], decided_on: &Plugin, change: &Change) -> bool {
     let what_counts = |row: &Plugin| (row.state, row.approved_by.clone(), row.updated_at);
     let now = versions.iter().find(|row| row.digest == decided_on.digest);
@@ -146,7 +151,11 @@ fn is_still_so(config: &Config, versions: &[Plugin], decided_on: &Plugin, change
     let is_paused = versions.iter().any(|row| row.state == State::Paused);
     // Nor does what only this host names.
     let pin = config.declared.get(&decided_on.id).and_then(|declared| declared.digest.as_ref());
-    let is_late = pin.is_some() && versions.iter().any(|row| row.state == State::Active);
+    // Nor what needs somebody's word by now, where the configuration does not name it.
+    let is_late = match pin {
+        Some(_) => versions.iter().any(|row| row.state == State::Active),
+        None => needs_leave(versions, decided_on),
+    };
     now.is_some_and(|now| what_counts(now) == what_counts(decided_on))
         && !(takes_over && (is_paused || is_late))
 }

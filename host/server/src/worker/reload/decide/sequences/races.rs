@@ -283,3 +283,15 @@ async fn what_has_only_to_be_loaded_is_not_overtaken() {
         assert_eq!((decision.changes, decision.load), (vec![], vec![coming.digest.clone()]), "{loaded:?}");
     }
 }
+
+/// Other bytes of the same version came after it was decided on.
+#[tokio::test]
+async fn what_needs_a_word_by_now_does_not_become_active() {
+    let bytes = (0..2).map(|number| Bytes::new(number, "1.0.0", &[])).collect();
+    let mut world = World::new(false, bytes).await;
+    world.take(&Step::Publish(0, Published::File(0))).await;
+    let decided_on = world.row(0).await;
+    world.take(&Step::Publish(1, Published::Upload)).await;
+    assert!(!world.write(decided_on, Change::Activate).await.unwrap());
+    assert_eq!(world.row(0).await.state, State::PendingApproval);
+}
