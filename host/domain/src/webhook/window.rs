@@ -8,11 +8,6 @@ use super::answer::Outcome;
 const FIRST: usize = 4;
 const LEAST: usize = 2;
 const MOST: usize = 32;
-/// Deliveries that are claimed ahead for each that may be under way …
-const AHEAD: usize = 3;
-/// … and where little is claimed for others: more than go out while a round is written on a busy PostgreSQL, or that would be
-/// how fast deliveries go.
-pub const FAR_AHEAD: usize = 7;
 /// Answers that take longer are slow.
 pub const SOON: Duration = Duration::from_secs(1);
 
@@ -39,9 +34,8 @@ impl Window {
 
     /// Deliveries that are claimed before they can be sent, so that none waits until those before it are written down.
     /// None for an endpoint that has not shown yet that it answers soon: what waits here another host cannot send.
-    pub const fn ahead(self, little_is_claimed: bool) -> usize {
-        let each = if little_is_claimed { FAR_AHEAD } else { AHEAD };
-        if self.0 > FIRST { each * self.0 } else { 0 }
+    pub const fn ahead(self) -> usize {
+        if self.0 > FIRST { 3 * self.0 } else { 0 }
     }
 
     /// An attempt ended: one more after a good one, half as many after one that failed or took long.
@@ -63,13 +57,12 @@ mod tests {
         for _ in 0..100 {
             window.learn(Outcome::Delivered, 5);
         }
-        assert_eq!((window.size(), window.is_least()), (MOST, false));
-        assert_eq!((window.ahead(false), window.ahead(true)), (3 * MOST, 7 * MOST));
+        assert_eq!((window.size(), window.ahead(), window.is_least()), (MOST, 3 * MOST, false));
         window.learn(Outcome::Delivered, 5_000);
         assert_eq!(window.size(), MOST / 2);
         for _ in 0..100 {
             window.learn(Outcome::Failed, 5);
         }
-        assert_eq!((window.size(), window.ahead(true), window.is_least()), (LEAST, 0, true));
+        assert_eq!((window.size(), window.ahead(), window.is_least()), (LEAST, 0, true));
     }
 }

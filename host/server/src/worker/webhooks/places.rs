@@ -48,11 +48,6 @@ impl<T> Stock<T> {
         wanted.min(free.max(Window::default().size().saturating_sub(self.count())))
     }
 
-    /// Whether little is claimed, by all lanes together: each may have more then than its share.
-    pub(super) fn is_ample(&self) -> bool {
-        self.claimed.load(Ordering::Relaxed) < CLAIMED / 2
-    }
-
     /// So many are claimed now.
     pub(super) fn ask(&mut self, room: usize) {
         self.change(|stock| stock.asked = room);
@@ -251,10 +246,6 @@ mod tests {
     fn all_lanes_together_claim_so_many() {
         let places = Places::new([2, 1]);
         let (mut one, mut other) = (places.stock(), places.stock());
-        one.ask(CLAIMED / 2 - 1);
-        assert!(one.is_ample() && other.is_ample());
-        one.ask(CLAIMED / 2);
-        assert!(!one.is_ample() && !other.is_ample());
         one.ask(CLAIMED - 5);
         assert_eq!((one.room(128), other.room(128)), (5, 5));
         one.take(vec!['d'; CLAIMED - 5]);
