@@ -57,7 +57,8 @@ pub(crate) fn running_engine(config: &RuntimeConfig) -> Result<Engine, RuntimeEr
         .max_memory_size(usize::try_from(config.sandbox_memory).unwrap_or(usize::MAX))
         .max_core_instance_size(2 << 20)
         .max_component_instance_size(2 << 20)
-        .max_unused_warm_slots(64)
+        // Plugins that were only tried out leave what a slot keeps resident behind.
+        .max_unused_warm_slots(32)
         .linear_memory_keep_resident(config.resident_per_slot)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
