@@ -204,7 +204,7 @@ async fn what_was_rejected_does_not_come_again_over_what_was_gone_back_to() {
     serves(&app, "0.2.0").await;
     let passed = row(&app, &third).await;
     let reason = passed.reason.unwrap();
-    assert!(passed.state == State::Superseded && reason.contains("for nothing"), "{reason}");
+    assert!(passed.state == State::Rejected && reason.contains("for nothing"), "{reason}");
     // It can be had by name.
     app.post("/api/v1/plugins/echo/approve", &json!({ "digest": passed.digest })).await.expect(200);
     serves(&app, "0.3.0").await;

@@ -7,7 +7,7 @@ use hardpoint_store::{Lane, StoreError, Tx, begin_change};
 use serde_json::json;
 
 use super::narrow::{TakenBack, would_narrow};
-use super::{Desk, DeskError, is_revoked};
+use super::{Desk, DeskError, has_failed, set_aside};
 use crate::service::events::{self, Author};
 use crate::worker::reload::decide::{has_served, meant, versions_before, word};
 
@@ -151,16 +151,16 @@ async fn overtake(
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
     let mut overtaken = Vec::new();
-    for other in versions.iter().filter(|row| row.digest != back.digest && !is_revoked(row)) {
-        let reason = match other.state {
-            State::PendingApproval => format!("{by} went back to version {} while it waited", back.version),
-            State::Rejected => {
-                let why = other.reason.as_deref().unwrap_or("it was rejected");
-                format!("{by} went back to version {}; before that: {why}", back.version)
-            }
-            _ => continue,
-        };
-        plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
+    let reason = format!("{by} went back to version {}", back.version);
+    for other in versions.iter().filter(|row| row.digest != back.digest) {
+        if other.state == State::PendingApproval {
+            let reason = format!("{reason} while it waited");
+            plugins::set_state(tx, &other.id, &other.digest, State::Superseded, Some(&reason), now).await?;
+        } else if has_failed(other) {
+            set_aside(tx, other, &reason).await?;
+        } else {
+            continue;
+        }
         overtaken.push(other.digest.clone());
     }
     Ok(overtaken)

@@ -11,7 +11,7 @@ use super::decide::{Change, is_next, needs_a_word, other_bytes, word};
 use crate::config::Config;
 use crate::service::events::{self, Author};
 use crate::service::plugins::narrow::narrow;
-use crate::service::plugins::{SET_ASIDE, is_revoked, is_set_aside};
+use crate::service::plugins::{has_failed, set_aside};
 
 /// Who approved bytes that the configuration names.
 const NAMED: &str = "hardpoint.toml";
@@ -118,18 +118,14 @@ async fn pass_over(
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
     let reason = format!("version {} was made active, which came after it", active.version);
-    let failed = |row: &Plugin| row.state == State::Rejected && !is_revoked(row) && !is_set_aside(row);
     let older =
         versions.iter().filter(|row| row.digest != active.digest && row.updated_at <= active.updated_at);
     let mut passed_over = Vec::new();
     for row in older.filter(|row| !needs_a_word(row)) {
         if row.state == State::PendingApproval {
             plugins::set_state(tx, &row.id, &row.digest, State::Superseded, Some(&reason), now).await?;
-        } else if failed(row) {
-            // It never was that version: it stays one that could not be loaded, and says why.
-            let why = row.reason.as_deref().unwrap_or("it could not be loaded");
-            let reason = format!("{SET_ASIDE} {reason}; before that: {why}");
-            plugins::set_reason(tx, &row.id, &row.digest, Some(&reason)).await?;
+        } else if has_failed(row) {
+            set_aside(tx, row, &reason).await?;
         } else {
             continue;
         }

@@ -12,7 +12,7 @@ use hardpoint_store::plugins::{Plugin, Source, State};
 use crate::config::Config;
 use crate::service::plugins::arranged::Arranged;
 use crate::service::plugins::plan::{Planned, plan};
-use crate::service::plugins::{is_revoked, is_set_aside};
+use crate::service::plugins::{has_failed, is_revoked};
 use crate::worker::reload::whereabouts::Lack;
 
 /// How far the loading of a version's bytes has come in this process.
@@ -308,8 +308,7 @@ pub fn needs_a_word(version: &Plugin) -> bool {
 pub fn is_next(version: &Plugin) -> bool {
     let waits = match version.state {
         State::PendingApproval => true,
-        State::Rejected => !is_revoked(version) && !is_set_aside(version),
-        _ => false,
+        _ => has_failed(version),
     };
     waits && version.approved_by.is_some()
 }

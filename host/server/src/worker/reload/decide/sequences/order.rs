@@ -91,6 +91,24 @@ async fn what_was_rejected_before_does_not_come_after_a_start() {
     assert_eq!(world.serves_now().await, (Some(1), states));
 }
 
+/// What never loaded never was its version, also once it was gone back from: mended bytes come under its number.
+#[tokio::test]
+async fn mended_bytes_come_by_themselves_after_going_back() {
+    let bytes = ["1.0.0", "2.0.0", "3.0.0", "3.0.0"].into_iter().enumerate();
+    let bytes = bytes.map(|(number, version)| Bytes::new(number, version, &[])).collect();
+    let mut world = World::new(false, bytes).await;
+    for which in [0, 1] {
+        world.take_all(&[Step::Publish(which, Published::File(0))]).await;
+    }
+    world.take_all(&[Step::Break(2), Step::Publish(2, Published::File(0))]).await;
+    world.take_all(&[Step::RollBack(None)]).await;
+    let failed = world.row(2).await;
+    assert_eq!(failed.state, State::Rejected);
+    assert!(failed.reason.is_some_and(|why| why.starts_with("set aside: ") && why.contains("went back to")));
+    world.take_all(&[Step::Publish(3, Published::File(0))]).await;
+    assert_eq!(world.serves_now().await.0, Some(3));
+}
+
 /// An upload that nobody approved stands in nobody's way, and a command without a digest means it.
 #[tokio::test]
 async fn what_nobody_approved_holds_nobody_up() {
