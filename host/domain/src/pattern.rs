@@ -13,6 +13,9 @@ pub struct PatternError {
     reason: String,
 }
 
+const TOO_WIDE: &str = "is too wide: at least two labels must follow the star, as in `*.example.com`";
+const ALONE: &str = "write its name alone, without scheme, port or path, as in `api.example.com`";
+
 fn error(text: &str, reason: impl Into<String>) -> PatternError {
     PatternError { text: text.chars().take(200).collect(), reason: reason.into() }
 }
@@ -37,6 +40,9 @@ impl HostPattern {
             Some(name) => (name, true),
             None => (text, false),
         };
+        if text == "*" {
+            return Err(error(text, TOO_WIDE));
+        }
         if name.contains(['*', '%']) {
             return Err(error(
                 text,
@@ -44,7 +50,7 @@ impl HostPattern {
             ));
         }
         let canonical = match Host::parse(name)
-            .map_err(|cause| error(text, format!("is no host: {cause}")))?
+            .map_err(|cause| error(text, format!("is no host ({cause}): {ALONE}")))?
         {
             Host::Domain(domain) => domain,
             address if below => return Err(error(text, format!("has a star before the address {address}"))),
@@ -55,7 +61,7 @@ impl HostPattern {
             return Err(error(text, "has an empty label or ends with a dot"));
         }
         if below && !canonical.contains('.') {
-            return Err(error(text, "is too wide: at least two labels must follow the star"));
+            return Err(error(text, TOO_WIDE));
         }
         Ok(Self { name: canonical, below })
     }

@@ -74,7 +74,7 @@ impl From<Failure> for ApiError {
             Denied => hidden(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "model_unavailable",
-                "The model is not available. An operator has to enable it.",
+                "The model is not available now. Its plugin is still being loaded, or an operator has to enable it.",
             ),
             Plugin => hidden(
                 StatusCode::BAD_GATEWAY,

@@ -137,7 +137,7 @@ async fn refusals_have_openais_shape() {
     {
       "error": {
         "code": null,
-        "message": "The model is not available. An operator has to enable it.",
+        "message": "The model is not available now. Its plugin is still being loaded, or an operator has to enable it.",
         "param": null,
         "type": "model_unavailable"
       }

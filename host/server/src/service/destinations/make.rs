@@ -273,7 +273,11 @@ pub(super) fn exporter(app: &App, destination: &Destination) -> Result<Arc<Bindi
     let found = catalogue.binding_for(&destination.owner_id, name).cloned();
     found.filter(|binding| binding.kind() == Kind::Exporter).ok_or_else(|| {
         let name = shown(name);
-        ApiError::impossible("exporter", "enabled", format!("There is no enabled exporter `{name}`."))
+        let message = format!(
+            "There is no exporter `{name}` that serves. It may still be loading or wait for an operator's approval: \
+             GET /plugins says which."
+        );
+        ApiError::impossible("exporter", "enabled", message)
     })
 }
 
