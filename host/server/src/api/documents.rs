@@ -70,12 +70,13 @@ pub struct Document {
     indexed_at: Option<String>,
 }
 
-/// How far a reading is.
+/// How far a reading is, as a share: in what its format has, pages of a PDF, slides, sheets, or the bytes of what has none.
+/// Pages and chunks are counted beside it.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct DocumentProgress {
     /// So many …
     done: u64,
-    /// … of so many units; 0 where that is not known.
+    /// … of so many; 0 where that is not known.
     total: u64,
 }
 

@@ -13,8 +13,8 @@ use super::units::{Size, Span};
 pub struct KnowledgeConfig {
     /// The largest document.
     pub max_document: Size,
-    /// Documents that this host reads, or makes vectors of, at once; and for which it waits, beside them, for the vectors
-    /// of models of `/models`.
+    /// Documents that this host reads at once; and so many beside them that it makes vectors of, and for which it waits
+    /// for the vectors of models of `/models`. Where it is more than one, one organisation never has all places.
     pub at_once: usize,
     /// How long the others wait for a host that is at a document and is not heard of.
     pub lease: Span,

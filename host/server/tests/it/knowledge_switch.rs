@@ -84,11 +84,37 @@ async fn another_model_takes_the_place_of_the_one_before_at_once() {
     assert_score(&scene.found(&base, QUESTION).await[0], "alpha", 0.30, QUESTION);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_hosts_own_model_gives_way_to_another_and_comes_back() {
+/// A host that has its own model loaded.
+async fn with_own_model() -> Scene {
     let file = model::folder().map(|folder| folder.join(model::FILE)).filter(|file| file.exists());
     let file = file.expect("the embedding model is not there: run `cargo xtask model`");
-    let scene = scene_with(0, &format!("[knowledge]\nmodel = {:?}\n", file.display().to_string())).await;
+    scene_with(0, &format!("[knowledge]\nmodel = {:?}\n", file.display().to_string())).await
+}
+
+/// More passages than are embedded in one turn, all of one organisation, which has one place of two.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_read_waits_for_nobodys_vectors() {
+    let scene = with_own_model().await;
+    let wanted = json!({ "name": "Handbook" });
+    let base =
+        crate::knowledge::id(&scene.app.post_as(&scene.customer.key, BASES, &wanted).await.expect(201));
+    let long: String =
+        (0..6_000).map(|number| format!("Whale {number} sings of the sea and its fish. ")).collect();
+    let long = scene.upload(&base, "whales.txt", &long).await;
+    let embedded = |document: &Value| document["coverage"]["embedded"].as_u64().unwrap_or_default();
+    scene.until(&long, |it| it["status"] == "indexed" && embedded(it) > 0).await;
+    let short = scene.upload(&base, "returns.txt", TEXT).await;
+    scene.until(&short, |it| it["status"] == "indexed").await;
+    let (embedded, chunks) = {
+        let long = scene.document(&long).await;
+        (embedded(&long), long["coverage"]["chunks"].as_u64().unwrap())
+    };
+    assert!(chunks > 300 && embedded < 256, "{embedded} of {chunks} have their vectors: a turn is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_own_model_gives_way_to_another_and_comes_back() {
+    let scene = with_own_model().await;
     let base = scene.stocked(None).await;
     let own = scene.shown(&base).await["embedder"].clone();
     let before = scene.found(&base, QUESTION).await;

@@ -33,10 +33,15 @@ pub fn goes_out(app: &App, pinned: &Embedder) -> bool {
     matches!(maker(app, pinned), Some(Maker::Remote(_)))
 }
 
-/// What this host does by itself: it reads, and makes the vectors of the model that it has loaded.
-pub fn done_here(app: &App) -> Takes {
+/// Every host reads.
+pub fn read_here(_: &App) -> Takes {
+    Takes { readings: true, ..Takes::default() }
+}
+
+/// The vectors of the model that this host has loaded.
+pub fn made_here(app: &App) -> Takes {
     let local = app.knowledge.local_embedder().map(|local| local.model);
-    Takes { readings: true, models: local.into_iter().collect(), ..Takes::default() }
+    Takes { models: local.into_iter().collect(), ..Takes::default() }
 }
 
 /// The vectors that this host asks others for now. A model that no document is to be tried with for a while is not among

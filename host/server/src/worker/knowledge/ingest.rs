@@ -1,6 +1,6 @@
 //! Reads documents and makes their vectors. Every host does; each job is held by one of them at a time. Whose job is next
-//! is decided in `domain/knowledge/fairness.rs`. What waits for a provider has places of its own: one that hangs holds up
-//! nothing that is done here.
+//! is decided in `domain/knowledge/fairness.rs`. Readings have places of their own, since a document is found as soon as it
+//! is read and its vectors take long; so has what waits for a provider: one that hangs holds up nothing that is done here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,11 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
 /// Works until the server stops. What was under way then is given back, and goes on elsewhere or at the next start.
 pub async fn run(app: Arc<App>) {
-    tokio::join!(take_up(&app, embedder::done_here), take_up(&app, embedder::asked_for));
+    tokio::join!(
+        take_up(&app, embedder::read_here),
+        take_up(&app, embedder::made_here),
+        take_up(&app, embedder::asked_for),
+    );
 }
 
 async fn take_up(app: &Arc<App>, what: fn(&App) -> Takes) {
