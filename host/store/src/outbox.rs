@@ -179,6 +179,8 @@ statements! {
     COUNT_IN_STATE: "SELECT COUNT(*) FROM outbox WHERE destination = $1 AND state = $2";
     REPLAY: "UPDATE outbox SET state = 'open', accepted_at = $3, due_at = $3, attempted_at = NULL, ended_at = NULL, \
              last_error = NULL WHERE id = $1 AND destination = $2 AND state <> 'open'";
+    SOONER: "UPDATE outbox SET due_at = $3 WHERE id = $1 AND destination = $2 AND state = 'open' AND due_at > $3 \
+             AND (lease_until IS NULL OR lease_until <= $3)";
     // What was begun anew at $3 and given up at once is told by that. Others may have been accepted after $3, by a host whose
     // clock is ahead of this one's.
     REPLAY_SINCE: "UPDATE outbox SET state = 'open', accepted_at = $3, due_at = $3, attempted_at = NULL, \
@@ -331,9 +333,12 @@ pub async fn list(
     Ok((found, count))
 }
 
-/// Begins a delivery anew that was made or given up. False where there is none.
+/// Begins a delivery anew that was made or given up, or makes one due that waits for its next attempt. False where
+/// there is none such.
 pub async fn replay(tx: &mut Tx, destination: &str, id: &str, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(execute!(tx, REPLAY, id, destination, now.micros())? == 1)
+    let now = now.micros();
+    let begun = execute!(tx, REPLAY, id, destination, now)?;
+    Ok(begun == 1 || execute!(tx, SOONER, id, destination, now)? == 1)
 }
 
 /// Begins up to `batch` deliveries anew that were given up, of events since then; how many. None twice at the same `now`,

@@ -186,7 +186,8 @@ pub async fn get(
     Ok(Json(found.into()))
 }
 
-/// Sends a delivery again that was made or given up, with the same webhook id. One that is on its way stays so.
+/// Sends a delivery again that was made or given up, with the same webhook id. One that waits for its next attempt waits
+/// no more, and one that is on its way stays so.
 #[utoipa::path(post, path = "/webhook_endpoints/{id}/deliveries/{delivery_id}/replay", tag = "webhooks",
     params(
         ("id" = String, Path, description = "The endpoint"),

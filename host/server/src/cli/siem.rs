@@ -51,6 +51,7 @@ pub(super) struct One {
 }
 
 #[derive(Args)]
+#[command(group(clap::ArgGroup::new("from").required(true).args(["cursor", "since", "dead_letters"])))]
 pub(super) struct Replay {
     #[command(flatten)]
     one: One,
@@ -58,10 +59,10 @@ pub(super) struct Replay {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     cursor: Option<i64>,
     /// What happened from this time on, RFC 3339.
-    #[arg(long, value_name = "TIME", conflicts_with = "cursor")]
+    #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Only the events that the destination did not take.
-    #[arg(long, conflicts_with_all = ["cursor", "since"], required_unless_present_any = ["cursor", "since"])]
+    #[arg(long)]
     dead_letters: bool,
 }
 

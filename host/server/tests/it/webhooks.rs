@@ -334,6 +334,24 @@ async fn a_dead_letter_is_replayed_under_the_same_id() {
     assert_eq!(counts, [Value::Null, json!(0), Value::Null]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_next_attempt_is_sent_when_it_is_asked_for() {
+    let mut receiver = Receiver::start().await;
+    let app = receiver.host().await;
+    let (one, _) = endpoint(&app, &receiver.url(), &["user.created"]).await;
+    receiver.answer(500, &[]);
+    invite(&app, "ann@example.com").await;
+    let (first, _) = receiver.next().await;
+    let waits = newest(&app, &one, |one| one["last_error"] != Value::Null).await;
+    let replay = format!("{one}/deliveries/{}/replay", waits["id"].as_str().unwrap());
+    let asked = app.post(&replay, &json!({})).await.expect(202);
+    assert!(asked["next_attempt_at"].as_str() < waits["next_attempt_at"].as_str(), "{asked} {waits}");
+    assert_eq!(receiver.next().await.0["webhook-id"], first["webhook-id"]);
+    let made = newest(&app, &one, |one| one["state"] == "delivered").await;
+    assert_eq!(made["attempt_count"], 2);
+    assert_eq!(told(&app, "webhook.replayed").await.len(), 1);
+}
+
 /// An endpoint that has failed is probed, and its first success brings all that waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_follows_the_first_success() {

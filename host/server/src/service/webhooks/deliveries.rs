@@ -44,7 +44,8 @@ impl Webhooks {
         found.ok_or_else(|| no_delivery(delivery))
     }
 
-    /// Begins a delivery anew that was made or given up, with the same webhook id. One that is on its way stays so.
+    /// Begins a delivery anew that was made or given up, with the same webhook id. One that waits for its next attempt
+    /// waits no more, and one that is on its way stays so.
     ///
     /// # Errors
     /// 403 and 404 as [`delivery`](Self::delivery); 409 where the endpoint is switched off.
