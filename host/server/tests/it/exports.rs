@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use hardpoint_domain::time::Clock;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -236,10 +237,15 @@ async fn a_destination_that_refuses() {
 async fn an_export_that_nobody_waited_for_is_told_as_failed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let app = granted(&listener.local_addr().unwrap().to_string()).await;
+    let begun = app.clock().now();
     {
         let batch = json!({"events": [{"n": 1}, {"n": 2}]});
         let export = app.post(EXPORT, &batch);
-        let hangs = async { listener.accept().await.unwrap() };
+        let hangs = async {
+            let arrived = listener.accept().await.unwrap();
+            app.clock().advance(Duration::from_secs(60));
+            arrived
+        };
         tokio::select! {
             answer = export => panic!("{}", answer.text()),
             _ = hangs => {}
@@ -257,6 +263,8 @@ async fn an_export_that_nobody_waited_for_is_told_as_failed() {
     let failed = tokio::time::timeout(PATIENCE, told).await.expect("it is told");
     assert_eq!((&failed["outcome"], &failed["after"]["delivered"]), (&json!("failure"), &Value::Null));
     assert_eq!(failed["after"]["matched"], 2);
+    let left = begun.plus(Duration::from_secs(60)).to_rfc3339();
+    assert!(failed["time"].as_str() >= Some(&left), "{failed}: when they left");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use hardpoint_domain::event::{Event, Outcome, Target};
 use hardpoint_domain::grant::Permissions;
 use hardpoint_domain::id;
 use hardpoint_domain::manifest::{BatchWish, Kind};
-use hardpoint_domain::time::Timestamp;
+use hardpoint_domain::time::{Clock, Timestamp};
 use hardpoint_runtime::{Binding, OutgoingEvent};
 use hardpoint_store::Store;
 use hardpoint_store::events::{self, Cursor, StoredEvent};
@@ -117,7 +117,8 @@ pub async fn export(
         let about = json!({ "matched": matched, "delivered": delivered });
         Event { outcome: Outcome::Failure, ..told(audit::EXPORT_FAILED, about) }
     };
-    let mut waited_for = WaitedFor { store: app.store.clone(), failed: Some(failed(None)) };
+    let (store, clock) = (app.store.clone(), app.clock.clone());
+    let mut waited_for = WaitedFor { store, clock, failed: Some(failed(None)) };
     let outcome = deliver::deliver(Arc::clone(binding), caller, events, resolved).await;
     waited_for.failed = None;
     let delivered = outcome.as_ref().map_or(0, |outcome| outcome.delivered);
@@ -131,13 +132,14 @@ pub async fn export(
 /// An export that somebody waits for. If they leave it ends where it is, and that is told: it may have delivered anything.
 struct WaitedFor {
     store: Store,
+    clock: Arc<dyn Clock>,
     failed: Option<Event>,
 }
 
 impl Drop for WaitedFor {
     fn drop(&mut self) {
         let (Some(failed), Ok(runtime)) = (self.failed.take(), Handle::try_current()) else { return };
-        let store = self.store.clone();
+        let (store, failed) = (self.store.clone(), Event { time: self.clock.now(), ..failed });
         runtime.spawn(async move {
             if let Err(error) = audit::note(&store, failed).await {
                 tracing::error!(%error, "that an export was left is not in the audit log");
