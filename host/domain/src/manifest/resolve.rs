@@ -77,6 +77,16 @@ impl Manifest {
         })
     }
 
+    /// The setting without which the plugin may send nothing anywhere: one that names where to, and is left out. None
+    /// where it may send something, or asks for no address at all.
+    pub fn unaddressed(&self, settings: &Value) -> Option<&str> {
+        let missing = self.http.iter().map(|wish| {
+            let template = Template::parse(&wish.host).ok()??;
+            matches!(self.substitute(&wish.host, settings), Ok(None)).then_some(template.setting)
+        });
+        missing.collect::<Option<Vec<_>>>()?.first().copied()
+    }
+
     fn rule(&self, wish: &HttpWish, settings: &Value) -> Result<Option<HttpRule>, ManifestError> {
         let methods =
             if wish.methods.is_empty() { vec!["GET".to_owned()] } else { sorted(wish.methods.clone()) };

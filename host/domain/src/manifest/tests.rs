@@ -205,3 +205,28 @@ fn a_stripped_component_is_what_was_packed() {
         assert!(super::strip(&packed[..cut]).len() <= cut);
     }
 }
+
+#[test]
+fn who_has_no_address_can_send_nothing() {
+    let exporter = |hosts: &[&str]| {
+        let wishes: String = hosts.iter().map(|host| format!("[[http]]\nhost = \"{host}\"\n")).collect();
+        let toml = format!(
+            "id = \"collector\"\nversion = \"1.0.0\"\nkind = \"exporter\"\ndescription = \"x\"\n\
+             [batch]\nmax_events = 10\nmax_bytes = 1000\n{wishes}[settings]\ntype = \"object\"\n\
+             [settings.properties.url]\ntype = \"string\"\n[settings.properties.site]\ntype = \"string\"\n\
+             default = \"eu\"\n[settings.properties.region]\ntype = \"string\"\n"
+        );
+        Manifest::from_toml(&toml).unwrap()
+    };
+    let (nothing, url) = (json!({}), json!({"url": "https://example.com/"}));
+    let one = exporter(&["{settings.url}"]);
+    assert_eq!((one.unaddressed(&nothing), one.unaddressed(&url)), (Some("url"), None));
+    assert_eq!(one.unaddressed(&json!({"url": null})), Some("url"));
+    let either = exporter(&["{settings.url}", "{settings.region}.example.com"]);
+    assert_eq!((either.unaddressed(&nothing), either.unaddressed(&url)), (Some("url"), None));
+    for hosts in
+        [&[][..], &["example.com"], &["{settings.url}", "example.com"], &["{settings.site}.example.com"]]
+    {
+        assert_eq!(exporter(hosts).unaddressed(&nothing), None, "{hosts:?}");
+    }
+}

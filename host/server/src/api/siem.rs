@@ -213,7 +213,7 @@ pub async fn list(
         (status = 402, description = "The plan does not include it", body = FlatErrorBody),
         (status = 404, description = "Not your organisation, or no such workspace", body = ErrorBody),
         (status = 409, description = "The name is taken, or no secret can be kept", body = ErrorBody),
-        (status = 422, description = "No such exporter, an address that was not allowed, or no secret for it", body = ErrorBody),
+        (status = 422, description = "No such exporter, no address or one that was not allowed, or no secret for it", body = ErrorBody),
     )
 )]
 pub async fn create(
@@ -259,7 +259,7 @@ pub async fn get(
         (status = 402, description = "The plan does not include it", body = FlatErrorBody),
         (status = 404, description = "No such destination", body = ErrorBody),
         (status = 409, description = "The name is taken, or no secret can be kept", body = ErrorBody),
-        (status = 422, description = "No such exporter, an address that was not allowed, or no secret for it", body = ErrorBody),
+        (status = 422, description = "No such exporter, no address or one that was not allowed, or no secret for it", body = ErrorBody),
     )
 )]
 pub async fn update(

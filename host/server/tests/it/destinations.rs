@@ -16,7 +16,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::exports::{Double, config};
-use crate::support::{Answer, TestApp, fixture};
+use crate::support::{Answer, TestApp, fixture, repacked};
 
 const ALL: &str = "/api/v1/siem/destinations";
 
@@ -296,6 +296,18 @@ async fn a_destination_that_lets_nobody_in_is_parked_and_loses_nothing() {
         "siem_destination.resumed",
     ];
     assert_eq!(kinds(&double), expected);
+}
+
+/// It would fail for as long as it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_without_an_address_is_none() {
+    let manifest = "id = \"elsewhere\"\nversion = \"1.0.0\"\nkind = \"exporter\"\ndescription = \"x\"\n\
+                    [batch]\nmax_events = 10\nmax_bytes = 1000\n[[http]]\nhost = \"{settings.url}\"\n\
+                    [settings]\ntype = \"object\"\n[settings.properties.url]\ntype = \"string\"\n";
+    let app = TestApp::with("", &[("elsewhere.wasm", repacked("elsewhere", manifest))]).await;
+    let refused = app.post(ALL, &wanted("team")).await;
+    assert!(refused.text().contains("'url' is required"), "{}", refused.text());
+    assert_eq!(refused.expect(422)["error"]["details"]["field"], "url");
 }
 
 #[tokio::test(flavor = "multi_thread")]

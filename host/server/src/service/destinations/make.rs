@@ -77,6 +77,7 @@ pub async fn create(app: &App, caller: &Caller, wanted: Wanted) -> Result<Standi
     let binding = exporter(app, &new)?;
     let (kept, given) = split(&binding, wanted.options)?;
     let resolved = options::resolve(&binding, merged(&kept, &given))?;
+    leads_somewhere(&binding, &resolved)?;
     new.options = Value::Object(kept);
     let sealed = seal_all(app, &by, &new, &given, &resolved)?;
     let event = about(
@@ -200,6 +201,7 @@ async fn decided(app: &App, by: &Principal, id: &str, change: Change) -> Result<
     let (kept, given) = split(&binding, options)?;
     after.options = Value::Object(kept);
     let resolved = resolved(app, &binding, &after, &given, &stored)?;
+    leads_somewhere(&binding, &resolved)?;
     let sealed = seal_all(app, by, &after, &given, &resolved)?;
     Ok(Decided { before, after, sealed, gone })
 }
@@ -292,6 +294,17 @@ fn split(
         return Err(ApiError::bad_field("options", "max_length", message));
     }
     Ok((options, given))
+}
+
+/// An export without an address fails at once, where somebody sees it; a destination would fail for as long as it stands.
+fn leads_somewhere(binding: &Binding, resolved: &Resolved) -> Result<(), ApiError> {
+    let Some(option) = binding.generation().manifest().unaddressed(&resolved.settings) else { return Ok(()) };
+    let message = format!(
+        "The option '{option}' is required: it says where to, and neither 'options' nor the configuration of the \
+         exporter `{}` has it.",
+        binding.name()
+    );
+    Err(ApiError::impossible(option, "required", message))
 }
 
 fn merged(kept: &Map<String, Value>, secrets: &[(String, String)]) -> Map<String, Value> {
