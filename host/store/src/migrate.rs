@@ -58,6 +58,7 @@ migrations! {
     24 "0024_knowledge.sql" "knowledge",
     25 "0025_queues.sql" "queues",
     26 "0026_vectors_given_up.sql" "vectors_given_up",
+    27 "0027_readings.sql" "readings",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

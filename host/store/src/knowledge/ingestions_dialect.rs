@@ -38,12 +38,14 @@ macro_rules! among {
     };
 }
 
-/// The first job in turn of the organisation `t`, of large documents or of others.
+/// The first job in turn of the organisation `t`, of large documents or of others. Readings and vectors have places of
+/// their own: how many of the one are under way is no matter for the other.
 macro_rules! candidate {
     ($engine:ident, $is_large:literal) => {
         concat!(
             "SELECT i.id, i.organization_id, t.turn_at AS last_turn, (SELECT COUNT(*) FROM ingestions u \
-             WHERE u.organization_id = t.organization_id AND u.lease_until > $1) AS under_way, i.due_at, i.is_large \
+             WHERE u.organization_id = t.organization_id AND u.lease_until > $1 \
+             AND (u.generation = 0) = (i.generation = 0)) AS under_way, i.due_at, i.is_large \
              FROM waiting t JOIN ingestions i ON i.id = (SELECT f.id FROM ingestions f \
              WHERE f.organization_id = t.organization_id AND f.is_large = ",
             $is_large,

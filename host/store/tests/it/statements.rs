@@ -170,6 +170,7 @@ const HOT: &[&str] = &[
     "documents::BY_DIGEST",
     "documents::LIST",
     "changes::AFTER",
+    "ingestions::READING_IS_DUE",
     "ingestions_dialect::IS_DUE",
     "ingestions::CLAIM",
     "ingestions::HOLD",

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use hardpoint_domain::knowledge::fairness::{Desk, LARGE, UnderWay};
 use hardpoint_store::Lane;
 use hardpoint_store::knowledge::documents::NewDocument;
-use hardpoint_store::knowledge::ingestions as jobs;
+use hardpoint_store::knowledge::ingestions::{self as jobs, Takes};
 
 use super::{
     LEASE, claim, claim_at, indexed, keep, make_base, new_base, new_document, prepare, read_claimed, takes,
@@ -16,6 +16,7 @@ use crate::support::{Fixture, at, on_both};
 on_both!(
     organisations_take_turns,
     a_huge_document_holds_nobody_up,
+    vectors_under_way_hold_up_no_reading,
     a_lapsed_claim_is_anothers_and_the_first_writes_nothing,
     what_is_given_back_is_no_failure,
     no_job_is_claimed_twice,
@@ -75,6 +76,34 @@ async fn a_huge_document_holds_nobody_up(db: Fixture) {
     let others = [UnderWay { organization_id: "org_9".into(), is_large: true }];
     let third = claim(two_places(&others), "c", 12).await.unwrap();
     assert_eq!(third.document_id, "doc-small");
+}
+
+async fn vectors_under_way_hold_up_no_reading(db: Fixture) {
+    organizations(&db, 2).await;
+    let reads = Takes { readings: true, ..Takes::default() };
+    let embeds = Takes { readings: false, ..takes() };
+    let is_due = async |takes: &Takes, time| {
+        jobs::is_due(&mut db.store.read().await.unwrap(), takes, at(time)).await.unwrap()
+    };
+    let claim = async |takes: &Takes, name: &str, time| {
+        let (takes, name) = (takes.clone(), name.to_owned());
+        written!(db, |tx| jobs::claim(tx, (&Desk::new(8), &takes), &name, at(time), LEASE)).unwrap()
+    };
+    upload(&db, new_document("doc-1", "kb-1", "one", 0)).await.unwrap();
+    read_claimed(&db, &claim(&reads, "a", 1).await.unwrap(), 1).await;
+    assert_eq!((is_due(&reads, 2).await, is_due(&embeds, 2).await), (false, true));
+    assert!(!is_due(&Takes::default(), 2).await);
+    let vectors = claim(&embeds, "b", 2).await.unwrap();
+    assert!(!vectors.is_reading());
+    for (id, base) in [("doc-2", "kb-1"), ("doc-3", "kb-2"), ("doc-4", "kb-2")] {
+        upload(&db, new_document(id, base, id, 3)).await.unwrap();
+    }
+    for (time, next) in [(4, "doc-3"), (5, "doc-2"), (6, "doc-4")] {
+        let claimed = claim(&reads, next, time).await.unwrap();
+        assert_eq!(claimed.document_id, next, "in turns, whatever vectors are being made");
+        read_claimed(&db, &claimed, 0).await;
+    }
+    assert!(!is_due(&reads, 7).await);
 }
 
 async fn a_lapsed_claim_is_anothers_and_the_first_writes_nothing(db: Fixture) {
