@@ -140,7 +140,9 @@ impl Chunker {
 
     /// Gives what is gathered, unless all of it was given before. `room` is what the next passage has for headings.
     fn end(&mut self, room: u32) -> Option<Chunk> {
-        if self.open.len() <= self.repeated {
+        if self.open.range(self.repeated..).all(|segment| segment.text().trim().is_empty()) {
+            // White space after what was given says nothing that was not.
+            self.repeated = self.open.len();
             return None;
         }
         // Headings at the end belong to what follows.

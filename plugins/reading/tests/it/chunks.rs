@@ -221,6 +221,17 @@ fn text_without_spaces_is_cut_all_the_same() {
 }
 
 #[test]
+fn white_space_makes_no_passage_of_what_was_given() {
+    let sentence = |number: usize| format!("This is sentence number {number} of a long text about fish. ");
+    let one = estimate(&sentence(10)) as usize;
+    // Nearly full, then an empty line on the next page, and what has no room beside what is repeated.
+    let full: String = (10..10 + 190 / one).map(sentence).collect();
+    let long = format!("\n\nIt goes on{} to its end.", " and on".repeat(82));
+    let pages = [page(1, full.trim()), page(2, &long)];
+    check(&pages, &cut(&pages, Sizes::default()), Sizes::default());
+}
+
+#[test]
 fn passages_go_over_pages_but_not_over_sheets() {
     let mut pages = [page(1, "One begins here and"), page(2, "ends there. Next.")];
     let chunks = cut(&pages, Sizes::default());
