@@ -83,7 +83,8 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpWish {
-    /// A host name, `*.example.com`, or `{settings.NAME}`: the origin and path of that setting's URL.
+    /// A host name, `*.example.com` (below one owner's name), or `{settings.NAME}`: the origin and path of that
+    /// setting's URL.
     pub host: String,
     /// 443 where left out, or what the setting's URL says.
     #[serde(default, skip_serializing_if = "Option::is_none")]

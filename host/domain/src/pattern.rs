@@ -66,6 +66,22 @@ impl HostPattern {
         Ok(Self { name: canonical, below })
     }
 
+    /// What a plugin may ask for: as [`Self::parse`], but not all names below one under which anybody may have theirs.
+    /// Which these are the Public Suffix List says, as it was when this was built; so this is asked of what is new, and
+    /// a pattern that was kept stays one.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and for `*.co.uk` or `*.github.io`.
+    pub fn of_one_owner(text: &str) -> Result<Self, PatternError> {
+        let pattern = Self::parse(text)?;
+        if pattern.below && is_public_suffix(&pattern.name) {
+            let owner = format!("your-name.{}", pattern.name);
+            let reason = format!("is too wide: anybody may have a name there; write whose, as in `{owner}`");
+            return Err(error(text, reason));
+        }
+        Ok(pattern)
+    }
+
     /// Whether a URL's host, as the `url` crate shows it, is meant.
     pub fn matches(&self, host: &str) -> bool {
         if self.below { is_below(host, &self.name) } else { host == self.name }
@@ -90,6 +106,11 @@ impl HostPattern {
             None
         }
     }
+}
+
+/// Not by the rule for names that the list does not know, such as those inside of a company.
+fn is_public_suffix(name: &str) -> bool {
+    psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix == name)
 }
 
 fn is_below(host: &str, name: &str) -> bool {
@@ -286,6 +307,33 @@ mod tests {
         ];
         for text in table {
             assert!(HostPattern::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_anybody_may_have_a_name_below_is_asked_for_by_nobody() {
+        for text in [
+            "*.co.uk",
+            "*.CO.uk",
+            "*.github.io",
+            "*.s3.amazonaws.com",
+            "*.anything.ck",
+            "*.xn--55qx5d.cn",
+            "*.公司.cn",
+        ] {
+            assert!(HostPattern::parse(text).is_ok(), "{text} may have been kept");
+            let error = HostPattern::of_one_owner(text).unwrap_err().to_string();
+            assert!(error.contains("is too wide: anybody may have a name there"), "{error}");
+        }
+        for text in [
+            "co.uk",
+            "github.io",
+            "*.hardpoint.co.uk",
+            "*.hardpoint.github.io",
+            "*.example.com",
+            "*.siem.internal",
+        ] {
+            assert_eq!(HostPattern::of_one_owner(text), HostPattern::parse(text), "{text}");
         }
     }
 

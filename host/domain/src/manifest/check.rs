@@ -96,7 +96,9 @@ fn http(manifest: &Manifest, index: usize, wish: &HttpWish) -> Option<Problem> {
     }
     match Template::parse(&wish.host) {
         Err(reason) => Some((place("host"), reason)),
-        Ok(None) => HostPattern::parse(&wish.host).err().map(|error| (place("host"), error.to_string())),
+        Ok(None) => {
+            HostPattern::of_one_owner(&wish.host).err().map(|error| (place("host"), error.to_string()))
+        }
         Ok(Some(template)) => {
             if template.is_whole() && (wish.port.is_some() || wish.scheme.is_some()) {
                 let reason = format!("scheme and port come from the URL in {}", wish.host);

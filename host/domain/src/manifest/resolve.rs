@@ -108,7 +108,7 @@ impl Manifest {
         let Substituted::Text(host) = host else { return Ok(None) };
         let scheme = wish.scheme.clone().unwrap_or_else(|| "https".to_owned());
         let port = wish.port.unwrap_or_else(|| default_port(&scheme));
-        let host = HostPattern::parse(&host).map_err(unresolved)?;
+        let host = HostPattern::of_one_owner(&host).map_err(unresolved)?;
         Ok(Some(HttpRule { scheme, host, port, methods, path: below }))
     }
 

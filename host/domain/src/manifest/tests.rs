@@ -142,6 +142,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("*.cdn.example.com", "*", 14, "is too wide: at least two labels"),
         ("*.cdn.example.com", "https://cdn.example.com/v1", 14, "write its name alone, without scheme"),
         ("*.cdn.example.com", "*.com", 14, "too wide"),
+        ("*.cdn.example.com", "*.co.uk", 14, "is too wide: anybody may have a name there"),
         ("*.cdn.example.com", "0x7f.1", 14, "write it as 127.0.0.1"),
         ("*.cdn.example.com", "{settings.nothing}.a", 14, "is not among settings.properties"),
         ("*.cdn.example.com", "{settings.depth}.a", 14, "must be declared with `type = \"string\"`"),
