@@ -25,8 +25,9 @@ statements! {
            FROM vector_coverage c JOIN documents d ON d.id = c.document_id AND d.edition = c.edition \
            WHERE c.knowledge_base_id = $1 AND c.generation = $2 AND d.removed_at IS NULL";
     LEFT: "SELECT COUNT(*) FROM ingestions WHERE knowledge_base_id = $1 AND generation = $2";
-    SWITCHING: "SELECT id FROM knowledge_bases WHERE next_generation IS NOT NULL AND removed_at IS NULL \
-                ORDER BY id LIMIT $1";
+    READY: "SELECT b.id FROM knowledge_bases b WHERE b.next_generation IS NOT NULL AND b.removed_at IS NULL \
+            AND b.id > $1 AND NOT EXISTS (SELECT 1 FROM ingestions i WHERE i.knowledge_base_id = b.id \
+            AND i.generation = b.next_generation) ORDER BY b.id LIMIT $2";
     SWITCH: "UPDATE knowledge_bases SET model = next_model, dimensions = next_dimensions, \
              generation = next_generation, next_model = NULL, next_dimensions = NULL, next_generation = NULL, \
              updated_at = $2 WHERE id = $1";
@@ -71,9 +72,9 @@ pub async fn left(conn: &mut Conn, knowledge_base_id: &str, generation: i64) -> 
     Ok(left)
 }
 
-/// Knowledge bases that vectors are being made for beside those that are searched, at most so many.
-pub async fn switching(conn: &mut Conn, limit: u32) -> Result<Vec<String>, StoreError> {
-    let found = fetch!(conn, fetch_all, (String,), SWITCHING, i64::from(limit))?;
+/// Knowledge bases for which no vectors are left to be made beside those that are searched, by their ids after this one.
+pub async fn ready(conn: &mut Conn, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+    let found = fetch!(conn, fetch_all, (String,), READY, after, i64::from(limit))?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 

@@ -37,11 +37,16 @@ pub async fn run(app: Arc<App>) {
 /// Searches by new vectors where these are complete: who made the last of them may have gone down before it said so, or
 /// the last document that lacked them was deleted.
 async fn switch(app: &App) -> Result<(), StoreError> {
-    let switching = generations::switching(&mut app.store.read().await?, BATCH).await?;
-    for id in switching {
-        embed::switch(app, &id).await?;
+    let mut after = String::new();
+    loop {
+        let ready = generations::ready(&mut app.store.read().await?, &after, BATCH).await?;
+        for id in &ready {
+            embed::switch(app, id).await?;
+        }
+        // Those that most vectors were given up for stay, however often they are looked at.
+        let Some(last) = ready.into_iter().last() else { return Ok(()) };
+        after = last;
     }
-    Ok(())
 }
 
 async fn forget(app: &App) -> Result<(), StoreError> {

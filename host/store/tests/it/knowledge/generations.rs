@@ -71,9 +71,14 @@ async fn another_embedder_takes_the_place_at_once(db: Fixture) {
     assert_eq!((one.generation, one.cursor), (2, 0));
     keep(&db, &mut one, 2).await.unwrap().unwrap();
     assert_eq!((left().await, switch(&db).await), (1, None), "not before all is made");
+    let ready =
+        async |after| generations::ready(&mut db.store.read().await.unwrap(), after, 10).await.unwrap();
+    assert_eq!(ready("").await, [""; 0]);
     assert_eq!(get(&db, "doc-1").await.unwrap().embedded, 2, "of what is searched");
     embed_all(&db, 4).await;
+    assert_eq!((ready("").await, ready("kb-1").await), (vec!["kb-1".to_owned()], vec![]));
     let seq = switch(&db).await.unwrap();
+    assert_eq!(ready("").await, [""; 0]);
     let mut conn = db.store.read().await.unwrap();
     let last = changes::after(&mut conn, seq - 1, 10).await.unwrap();
     assert_eq!((last.len(), last[0].kind, last[0].generation), (1, Kind::Switched, Some(2)));
