@@ -59,6 +59,7 @@ migrations! {
     25 "0025_queues.sql" "queues",
     26 "0026_vectors_given_up.sql" "vectors_given_up",
     27 "0027_readings.sql" "readings",
+    28 "0028_turns.sql" "turns",
 }
 
 /// Not `CREATE TABLE IF NOT EXISTS` in a migration of its own: it is where migrations are noted.

@@ -12,14 +12,11 @@ use hardpoint_domain::knowledge::ingestion;
 use hardpoint_domain::knowledge::state::State;
 use hardpoint_domain::time::Timestamp;
 
-use super::ingestions_dialect::{CANDIDATES, IS_DUE};
+use super::ingestions_dialect::{READING_IS_DUE, READINGS, VECTORS, VECTORS_ARE_DUE};
 use super::{bases, documents, removals};
 use crate::columns::{Micros, json_texts};
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx};
-
-/// Organisations that are looked at for the next job: those who had their last turn longest ago.
-const ORGANIZATIONS: i64 = 64;
 
 /// A job that was claimed.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -62,9 +59,8 @@ pub struct Takes {
 }
 
 impl Takes {
-    fn done(&self) -> String {
-        let reading = self.readings.then(String::new);
-        json_texts(&reading.into_iter().chain(self.models.iter().cloned()).collect::<Vec<_>>())
+    fn made(&self) -> String {
+        json_texts(&self.models)
     }
 
     fn left(&self) -> String {
@@ -94,16 +90,14 @@ struct Candidate {
 }
 
 statements! {
-    // By an index of its own: behind an exchange of embedders there may be a vector job for each document.
-    READING_IS_DUE: "SELECT id FROM ingestions WHERE generation = 0 AND due_at <= $1 \
-                     AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at, id LIMIT 1";
     // A claim that was neither completed nor given back has lapsed.
     CLAIM: "UPDATE ingestions SET lapses = lapses + CASE WHEN claim_id IS NULL THEN 0 ELSE 1 END, claim_id = $2, \
             lease_until = $3, edition = edition + CASE WHEN generation = 0 THEN 1 ELSE 0 END \
             WHERE id = $1 AND (lease_until IS NULL OR lease_until <= $4) \
             RETURNING id, claim_id, organization_id, knowledge_base_id, document_id, generation, edition, cursor, \
             is_large, attempt, lapses";
-    TURN: "UPDATE ingestion_turns SET turn_at = $2 WHERE organization_id = $1";
+    READING_TURN: "UPDATE ingestion_turns SET reading_turn_at = $2 WHERE organization_id = $1";
+    VECTORS_TURN: "UPDATE ingestion_turns SET vectors_turn_at = $2 WHERE organization_id = $1";
     HOLD: "UPDATE ingestions SET claim_id = claim_id WHERE id = $1 AND claim_id = $2";
     RENEW: "UPDATE ingestions SET lease_until = $3 WHERE id = $1 AND claim_id = $2";
     YIELD: "UPDATE ingestions SET due_at = $3, attempt = 0, lapses = 0, claim_id = NULL, lease_until = NULL \
@@ -120,22 +114,25 @@ statements! {
               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (document_id, generation) DO UPDATE \
               SET edition = excluded.edition, embedded = excluded.embedded, reason = excluded.reason";
     // Who forgets waits for who just came, and then finds that they did.
-    TAKE_TURNS: "INSERT INTO ingestion_turns (organization_id, turn_at, came_at) VALUES ($1, 0, $2) \
-                 ON CONFLICT (organization_id) DO UPDATE SET came_at = excluded.came_at";
-    FORGET_TURNS: "DELETE FROM ingestion_turns WHERE turn_at <= $1 AND came_at <= $1 AND NOT EXISTS (\
+    TAKE_TURNS: "INSERT INTO ingestion_turns (organization_id, reading_turn_at, vectors_turn_at, came_at) \
+                 VALUES ($1, 0, 0, $2) ON CONFLICT (organization_id) DO UPDATE SET came_at = excluded.came_at";
+    FORGET_TURNS: "DELETE FROM ingestion_turns WHERE reading_turn_at <= $1 AND vectors_turn_at <= $1 \
+                   AND came_at <= $1 AND NOT EXISTS (\
                    SELECT 1 FROM ingestions i WHERE i.organization_id = ingestion_turns.organization_id)";
 }
 
 /// Whether there is a job that is due and that nobody holds, of those that are taken up. Asking is cheaper than claiming in
 /// vain.
 pub async fn is_due(conn: &mut Conn, takes: &Takes, now: Timestamp) -> Result<bool, StoreError> {
-    if takes.readings && fetch!(conn, fetch_optional, (String,), READING_IS_DUE, now.micros())?.is_some() {
+    let at = now.micros();
+    if takes.readings && fetch!(conn, fetch_optional, (String,), READING_IS_DUE, at)?.is_some() {
         return Ok(true);
     }
     if takes.models.is_empty() {
         return Ok(false);
     }
-    Ok(fetch!(conn, fetch_optional, (String,), IS_DUE, now.micros(), takes.done(), takes.left())?.is_some())
+    let (made, left) = (takes.made(), takes.left());
+    Ok(fetch!(conn, fetch_optional, (String,), VECTORS_ARE_DUE, at, made, left)?.is_some())
 }
 
 /// Claims the next job in turn of those that are taken up at this desk; others are left to others. `claim_id` must be
@@ -147,14 +144,14 @@ pub async fn claim(
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<Claim>, StoreError> {
-    let (at, done, left) = (now.micros(), takes.done(), takes.left());
-    let found = fetch!(tx, fetch_all, Candidate, CANDIDATES, at, ORGANIZATIONS, done, left)?;
+    let found = candidates(tx, takes, now).await?;
     let waiting: Vec<Waiting> = found.iter().map(Candidate::waiting).collect();
     for next in fairness::in_turn(&waiting, desk) {
         let (id, until) = (&found[next].id, now.plus(lease).micros());
         let claimed = fetch!(tx, fetch_optional, Claim, CLAIM, id, claim_id, until, now.micros())?;
         if let Some(claim) = claimed {
-            execute!(tx, TURN, &claim.organization_id, now.micros())?;
+            let turn = if claim.is_reading() { READING_TURN } else { VECTORS_TURN };
+            execute!(tx, turn, &claim.organization_id, now.micros())?;
             if claim.is_reading() {
                 removals::queue_edition(tx, &claim.document_id, claim.edition - 1, now).await?;
             }
@@ -162,6 +159,17 @@ pub async fn claim(
         }
     }
     Ok(None)
+}
+
+async fn candidates(tx: &mut Tx, takes: &Takes, now: Timestamp) -> Result<Vec<Candidate>, StoreError> {
+    let (at, mut found) = (now.micros(), Vec::new());
+    if takes.readings {
+        found = fetch!(tx, fetch_all, Candidate, READINGS, at)?;
+    }
+    if !takes.models.is_empty() {
+        found.extend(fetch!(tx, fetch_all, Candidate, VECTORS, at, takes.made(), takes.left())?);
+    }
+    Ok(found)
 }
 
 impl Candidate {

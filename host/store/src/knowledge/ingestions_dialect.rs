@@ -1,30 +1,21 @@
 //! Whose job is next, of those that a host takes up: the two databases read lists out of JSON in ways of their own.
+//!
+//! Readings and vectors have places and turns of their own: how many of the one an organisation has under way, and when
+//! it last had a turn with them, is no matter for the other. So there is a statement of each kind, `readings` for both
+//! databases, and of vectors one for each.
 
 use crate::db::Statement;
 
-/// What a job is: a reading is nothing, vectors are the model that makes them.
-macro_rules! work {
+/// The model whose vectors a job is to make.
+macro_rules! model {
     ($job:literal) => {
         concat!(
-            "CASE ",
-            $job,
-            ".generation WHEN 0 THEN '' ELSE (SELECT CASE ",
+            "(SELECT CASE ",
             $job,
             ".generation WHEN b.generation THEN b.model WHEN b.next_generation THEN b.next_model END \
              FROM knowledge_bases b WHERE b.id = ",
             $job,
-            ".knowledge_base_id) END"
-        )
-    };
-}
-
-/// Whether a host takes a job up: it is among what it does, and not among what it leaves at present.
-macro_rules! own {
-    ($engine:ident, $job:literal, $done:literal, $left:literal) => {
-        concat!(
-            among!($engine, concat!("(", work!($job), ")"), $done),
-            " AND NOT ",
-            among!($engine, concat!("(", $job, ".organization_id || ' ' || ", work!($job), ")"), $left)
+            ".knowledge_base_id)"
         )
     };
 }
@@ -38,60 +29,131 @@ macro_rules! among {
     };
 }
 
-/// The first job in turn of the organisation `t`, of large documents or of others. Readings and vectors have places of
-/// their own: how many of the one are under way is no matter for the other.
-macro_rules! candidate {
-    ($engine:ident, $is_large:literal) => {
+/// When an organisation `t` last had a turn.
+macro_rules! turn {
+    (readings) => {
+        "t.reading_turn_at"
+    };
+    ($vectors:ident) => {
+        "t.vectors_turn_at"
+    };
+}
+
+/// Of which kind a job is, in the words of the partial indexes.
+macro_rules! is_of_kind {
+    (readings, $job:literal) => {
+        concat!($job, ".generation = 0")
+    };
+    ($vectors:ident, $job:literal) => {
+        concat!($job, ".generation > 0")
+    };
+}
+
+/// Whether this host does such a job: makes vectors of one of its models, and not for whom it leaves that model at present.
+macro_rules! is_own {
+    (readings, $job:literal) => {
+        "TRUE"
+    };
+    ($engine:ident, $job:literal) => {
         concat!(
-            "SELECT i.id, i.organization_id, t.turn_at AS last_turn, (SELECT COUNT(*) FROM ingestions u \
-             WHERE u.organization_id = t.organization_id AND u.lease_until > $1 \
-             AND (u.generation = 0) = (i.generation = 0)) AS under_way, i.due_at, i.is_large \
-             FROM waiting t JOIN ingestions i ON i.id = (SELECT f.id FROM ingestions f \
-             WHERE f.organization_id = t.organization_id AND f.is_large = ",
+            among!($engine, model!($job), "$2"),
+            " AND NOT ",
+            among!($engine, concat!("(", $job, ".organization_id || ' ' || ", model!($job), ")"), "$3")
+        )
+    };
+}
+
+/// Whether a job is one for this host, is due, and nobody holds it.
+macro_rules! is_free {
+    ($kind:ident, $job:literal) => {
+        concat!(
+            is_of_kind!($kind, $job),
+            " AND ",
+            $job,
+            ".due_at <= $1 AND (",
+            $job,
+            ".lease_until IS NULL OR ",
+            $job,
+            ".lease_until <= $1) AND ",
+            is_own!($kind, $job)
+        )
+    };
+}
+
+/// The first job in turn of the organisation `t`, of large documents or of others.
+macro_rules! candidate {
+    ($kind:ident, $is_large:literal) => {
+        concat!(
+            "SELECT i.id, i.organization_id, ",
+            turn!($kind),
+            " AS last_turn, (SELECT COUNT(*) FROM ingestions u WHERE u.organization_id = t.organization_id \
+             AND u.lease_until > $1 AND ",
+            is_of_kind!($kind, "u"),
+            ") AS under_way, i.due_at, i.is_large FROM waiting t JOIN ingestions i ON i.id = (\
+             SELECT f.id FROM ingestions f WHERE f.organization_id = t.organization_id AND f.is_large = ",
             $is_large,
-            " AND f.due_at <= $1 AND (f.lease_until IS NULL OR f.lease_until <= $1) AND ",
-            own!($engine, "f", "$3", "$4"),
+            " AND ",
+            is_free!($kind, "f"),
             " ORDER BY f.organization_id, f.is_large, f.due_at, f.id LIMIT 1)"
         )
     };
 }
 
+/// The two firsts of each organisation that has a job, of the 64 that had their last turn longest ago.
 macro_rules! candidates {
-    ($engine:ident) => {
+    ($kind:ident) => {
         concat!(
-            "WITH waiting AS (SELECT t.organization_id, t.turn_at FROM ingestion_turns t WHERE EXISTS (\
-             SELECT 1 FROM ingestions e WHERE e.organization_id = t.organization_id AND e.due_at <= $1 \
-             AND (e.lease_until IS NULL OR e.lease_until <= $1) AND ",
-            own!($engine, "e", "$3", "$4"),
-            ") ORDER BY t.turn_at, t.organization_id LIMIT $2) ",
-            candidate!($engine, "FALSE"),
+            "WITH waiting AS (SELECT t.* FROM ingestion_turns t WHERE EXISTS (\
+             SELECT 1 FROM ingestions e WHERE e.organization_id = t.organization_id AND ",
+            is_free!($kind, "e"),
+            ") ORDER BY ",
+            turn!($kind),
+            ", t.organization_id LIMIT 64) ",
+            candidate!($kind, "FALSE"),
             " UNION ALL ",
-            candidate!($engine, "TRUE")
+            candidate!($kind, "TRUE")
         )
     };
 }
 
 macro_rules! is_due {
-    ($engine:ident) => {
+    ($kind:ident) => {
         concat!(
-            "SELECT i.id FROM ingestions i WHERE i.due_at <= $1 AND (i.lease_until IS NULL OR i.lease_until <= $1) AND ",
-            own!($engine, "i", "$2", "$3"),
+            "SELECT i.id FROM ingestions i WHERE ",
+            is_free!($kind, "i"),
             " ORDER BY i.due_at, i.id LIMIT 1"
         )
     };
 }
 
-/// The two firsts of each organisation that has a job that is due.
-pub(super) const CANDIDATES: Statement = Statement {
-    name: "ingestions_dialect::CANDIDATES",
+/// The readings that may be next.
+pub(super) const READINGS: Statement = Statement {
+    name: "ingestions_dialect::READINGS",
+    sqlite: candidates!(readings),
+    postgres: candidates!(readings),
+};
+
+/// The vectors that may be next.
+pub(super) const VECTORS: Statement = Statement {
+    name: "ingestions_dialect::VECTORS",
     sqlite: candidates!(sqlite),
     postgres: candidates!(postgres),
 };
 
-/// A job that is due.
-pub(super) const IS_DUE: Statement =
-    Statement { name: "ingestions_dialect::IS_DUE", sqlite: is_due!(sqlite), postgres: is_due!(postgres) };
+/// A reading that is due.
+pub(super) const READING_IS_DUE: Statement = Statement {
+    name: "ingestions_dialect::READING_IS_DUE",
+    sqlite: is_due!(readings),
+    postgres: is_due!(readings),
+};
+
+/// Vectors that are due.
+pub(super) const VECTORS_ARE_DUE: Statement = Statement {
+    name: "ingestions_dialect::VECTORS_ARE_DUE",
+    sqlite: is_due!(sqlite),
+    postgres: is_due!(postgres),
+};
 
 /// Every statement of this file.
 #[cfg_attr(not(feature = "testing"), allow(dead_code))]
-pub(super) const ALL: &[Statement] = &[CANDIDATES, IS_DUE];
+pub(super) const ALL: &[Statement] = &[READINGS, VECTORS, READING_IS_DUE, VECTORS_ARE_DUE];

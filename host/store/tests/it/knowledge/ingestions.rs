@@ -104,6 +104,16 @@ async fn vectors_under_way_hold_up_no_reading(db: Fixture) {
         read_claimed(&db, &claimed, 0).await;
     }
     assert!(!is_due(&reads, 7).await);
+    written!(db, |tx| jobs::give_up_place(tx, &vectors, at(19))).unwrap();
+    assert!(claim(&embeds, "c", 20).await.is_some(), "the first organisation's turn, with its vectors");
+    for (id, base) in [("doc-5", "kb-1"), ("doc-6", "kb-2")] {
+        upload(&db, new_document(id, base, id, 21)).await.unwrap();
+    }
+    let first = claim(&reads, "d", 22).await.unwrap();
+    assert_eq!(
+        first.document_id, "doc-5",
+        "whose last reading is longest ago, whatever vectors it had made since"
+    );
 }
 
 async fn a_lapsed_claim_is_anothers_and_the_first_writes_nothing(db: Fixture) {
