@@ -67,8 +67,8 @@ impl HostPattern {
     }
 
     /// What a plugin may ask for: as [`Self::parse`], but not all names below one under which anybody may have theirs.
-    /// Which these are the Public Suffix List says, as it was when this was built; so this is asked of what is new, and
-    /// a pattern that was kept stays one.
+    /// Which these are the Public Suffix List says, as it was when this was built. Manifests are held to it, grants are
+    /// not: what was approved stays readable whatever the list comes to say, and allows nothing that no manifest asks for.
     ///
     /// # Errors
     /// As [`Self::parse`], and for `*.co.uk` or `*.github.io`.
