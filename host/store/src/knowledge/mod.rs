@@ -20,6 +20,7 @@ pub mod passages;
 mod passages_dialect;
 pub mod publish;
 pub mod questions;
+mod questions_dialect;
 pub mod removals;
 mod removals_dialect;
 pub mod vectors;
@@ -41,6 +42,7 @@ pub(crate) fn statements() -> Vec<crate::db::Statement> {
         passages_dialect::ALL,
         publish::ALL,
         questions::ALL,
+        questions_dialect::ALL,
         removals::ALL,
         removals_dialect::ALL,
         vectors::ALL,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hardpoint_domain::time::Timestamp;
 
+use super::questions_dialect::TOP_SOURCES;
 use crate::columns::Micros;
 use crate::db::{execute, fetch, statements};
 use crate::{Conn, StoreError, Tx};
@@ -105,6 +106,8 @@ macro_rules! of {
     };
 }
 
+pub(super) use of;
+
 statements! {
     INSERT: "INSERT INTO questions (id, time, organization_id, workspace_id, knowledge_base_id, question, is_answered, \
              is_fallback, confidence, duration_us, prompt_tokens, completion_tokens) \
@@ -126,11 +129,6 @@ statements! {
     TOP_QUESTIONS: concat!(
         "SELECT q.question, COUNT(*) FROM questions q WHERE ",
         of!("GROUP BY q.question ORDER BY COUNT(*) DESC, q.question LIMIT $5")
-    );
-    TOP_SOURCES: concat!(
-        "SELECT d.id AS document_id, d.filename, COUNT(*) AS answers FROM questions q \
-         JOIN question_sources s ON s.question_id = q.id JOIN documents d ON d.id = s.document_id WHERE ",
-        of!("AND d.removed_at IS NULL GROUP BY d.id, d.filename ORDER BY COUNT(*) DESC, d.id LIMIT $5")
     );
     FORGET: "DELETE FROM questions WHERE id IN (SELECT id FROM questions WHERE time <= $1 ORDER BY time LIMIT $2)";
 }
@@ -189,7 +187,8 @@ pub async fn top_questions(
     fetch!(conn, fetch_all, (String, i64), TOP_QUESTIONS, asked.0, asked.1, since, until, limit)
 }
 
-/// The documents that most answers rested on; those that are gone are left out.
+/// The documents that most answers rested on; those that are gone, or are not the workspace's to see any more, are left
+/// out.
 pub async fn top_sources(conn: &mut Conn, of: &Of<'_>, limit: u32) -> Result<Vec<TopSource>, StoreError> {
     let Of { organization_id, workspace_id, since, until } = of;
     let (since, until, limit) = (since.micros(), until.micros(), i64::from(limit));

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use hardpoint_domain::knowledge::settings::Sharing;
+use hardpoint_store::knowledge::bases;
 use hardpoint_store::knowledge::conversations::{self, Conversation, Message, Role, Source};
 use hardpoint_store::knowledge::documents;
 use hardpoint_store::knowledge::questions::{self, Of, Question};
@@ -176,12 +178,22 @@ async fn what_was_asked_most(db: Fixture) {
     let top = questions::top_questions(&mut conn, &all_time(), 9).await.unwrap();
     assert_eq!(top, [("returns?".to_owned(), 2), ("delivery?".to_owned(), 1)]);
     assert_eq!(questions::top_questions(&mut conn, &all_time(), 1).await.unwrap().len(), 1);
-    let top = async || {
-        let found =
-            questions::top_sources(&mut db.store.read().await.unwrap(), &all_time(), 9).await.unwrap();
+    let top = async |of: Of<'_>| {
+        let found = questions::top_sources(&mut db.store.read().await.unwrap(), &of, 9).await.unwrap();
         found.into_iter().map(|top| (top.document_id, top.answers)).collect::<Vec<_>>()
     };
-    assert_eq!(top().await, [("doc-2".to_owned(), 3), ("doc-1".to_owned(), 1)]);
+    assert_eq!(top(all_time()).await, [("doc-2".to_owned(), 3), ("doc-1".to_owned(), 1)]);
     written!(db, |tx| documents::remove(tx, "org_1", "doc-2", at(1))).unwrap().unwrap();
-    assert_eq!(top().await, [("doc-1".to_owned(), 1)]);
+    let left = vec![("doc-1".to_owned(), 1)];
+    assert_eq!(top(all_time()).await, left);
+
+    let sources = vec!["doc-1".to_owned()];
+    ask(&db, Question { workspace_id: Some("ws_1".into()), sources, ..question("q-4", "returns?", 0) }).await;
+    let seen_from = |workspace| Of { workspace_id: Some(workspace), ..all_time() };
+    assert_eq!(top(seen_from("ws_1")).await, left);
+    let mut base = bases::get(&mut conn, "org_1", "kb-1").await.unwrap().unwrap();
+    base.settings.sharing = Sharing::Workspaces(["ws_2".to_owned()].into());
+    written!(db, |tx| bases::update(tx, &base)).unwrap();
+    assert_eq!(top(seen_from("ws_1")).await, [], "what the workspace sees no more is not named to it");
+    assert_eq!(top(all_time()).await, [("doc-1".to_owned(), 2)]);
 }
